@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs what the tests need (Open MPI, when root on Debian or Ubuntu), builds, and runs all tests.
+# The last line is the result: "N passed, N failed, N skipped".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v mpirun >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "Installing Open MPI ..."
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openmpi-bin libopenmpi-dev >/dev/null
+    else
+        echo "Open MPI is missing: the tests that need it are skipped. Install it with:" >&2
+        echo "    sudo apt-get install openmpi-bin libopenmpi-dev      # RHEL: sudo dnf install openmpi openmpi-devel" >&2
+    fi
+fi
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+status=0
+dotnet build PFMVG.sln -c Release --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+dotnet test PFMVG.sln -c Release --no-build --nologo --logger "trx;LogFileName=tests.trx" --results-directory "$results" "$@" || status=$?
+
+counters=$(grep -o '<Counters [^>]*>' "$results"/tests.trx || true)
+count() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$counters"; }
+[ -n "$counters" ] || { echo "No test result was written."; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+total=$(count total) passed=$(count passed) failed=$(count failed)
+[ "$failed" -gt 0 ] && status=1
+echo "$passed passed, $failed failed, $((total - passed - failed)) skipped"
+exit "$status"

@@ -1,0 +1,35 @@
+namespace Pfmvg;
+
+/// <summary>Files that are either the old ones or the new ones, whole, whatever interrupts the writing.</summary>
+public static class AtomicFile
+{
+    /// <summary>
+    /// Writes a file through a temporary neighbour that is flushed to the disk and then renamed over it.
+    /// Creates the folder. When <paramref name="write"/> throws, the old file stays and the temporary one is removed.
+    /// </summary>
+    public static void Write(string path, Action<Stream> write)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        Directory.CreateDirectory(folder);
+        var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp");
+        try
+        {
+            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 20))
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+    }
+
+    /// <summary>Writes UTF-8 text without a byte order mark, as <see cref="Write"/> does.</summary>
+    public static void WriteText(string path, string text) =>
+        Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+}

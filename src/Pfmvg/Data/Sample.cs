@@ -1,0 +1,53 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Data;
+
+/// <summary>What the model is asked for: a caption (stage 1) or the place of a phrase (stage 2).</summary>
+public enum SampleTask
+{
+    /// <summary>Image captioning, `[caption]`.</summary>
+    Caption,
+
+    /// <summary>Referring expression comprehension, `[refer]`.</summary>
+    Refer,
+}
+
+/// <summary>One line of a manifest: a picture, its text and, for grounding, its boxes.</summary>
+public sealed record Sample
+{
+    /// <summary>Unique within the manifest and stable from run to run.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>What is asked.</summary>
+    public required SampleTask Task { get; init; }
+
+    /// <summary>Path of the picture, relative to the manifest's image root with '/' separators.</summary>
+    public required string Image { get; init; }
+
+    /// <summary>Width of the original picture in pixels.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Height of the original picture in pixels.</summary>
+    public required int Height { get; init; }
+
+    /// <summary>The phrase to ground, or the caption, as the data set has it.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>True boxes in original pixels; empty for captions.</summary>
+    public IReadOnlyList<Box> Boxes { get; init; } = [];
+
+    /// <summary>Finding class, for example "Pneumothorax"; null for captions.</summary>
+    public string? Class { get; init; }
+
+    /// <summary>Patient identifier; null when the data set has none.</summary>
+    public string? Patient { get; init; }
+
+    /// <summary>Study identifier; null when the data set has none.</summary>
+    public string? Study { get; init; }
+
+    /// <summary>Name of the data set: "ms-cxr", "mimic-cxr", "roco" or "imageclef-2022".</summary>
+    public required string Source { get; init; }
+
+    /// <summary>SHA-256 of the picture's file in lower-case hex; null when it was not read.</summary>
+    public string? Sha256 { get; init; }
+}
