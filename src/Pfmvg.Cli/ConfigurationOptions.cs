@@ -1,0 +1,46 @@
+using System.CommandLine;
+using Pfmvg.Configuration;
+
+namespace Pfmvg.Cli;
+
+/// <summary>The options by which a command is told its configuration: `--config FILE` and any number of `--set path=value`.</summary>
+internal sealed class ConfigurationOptions
+{
+    private readonly Option<string?> _file = new("--config", "-c")
+    {
+        Description = "Configuration in YAML; without it the embedded configs/tiny.yaml.",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<string[]> _overrides = new("--set")
+    {
+        Description = "Changes one setting, as in --set stage2.init_lr=1e-4. May be repeated.",
+        HelpName = "PATH=VALUE",
+        DefaultValueFactory = _ => [],
+    };
+
+    /// <summary>Adds the options to a command.</summary>
+    public ConfigurationOptions AddTo(Command command)
+    {
+        command.Add(_file);
+        command.Add(_overrides);
+        return this;
+    }
+
+    /// <summary>The configuration that the command line asks for.</summary>
+    /// <exception cref="InputException">It cannot be read or something in it is wrong.</exception>
+    public PfmvgConfiguration Read(ParseResult parsed)
+    {
+        var overrides = parsed.GetValue(_overrides)!;
+        return parsed.GetValue(_file) is { } path
+            ? ConfigurationFile.Load(path, overrides)
+            : ConfigurationFile.Parse(Embedded(), "the embedded tiny.yaml", overrides);
+    }
+
+    private static string Embedded()
+    {
+        using var stream = typeof(ConfigurationOptions).Assembly.GetManifestResourceStream("tiny.yaml")!;
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd();
+    }
+}

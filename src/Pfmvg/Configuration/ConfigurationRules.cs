@@ -1,0 +1,42 @@
+namespace Pfmvg.Configuration;
+
+/// <summary>What must hold between several settings.</summary>
+internal static class ConfigurationRules
+{
+    /// <summary>A broken rule: the paths it is about, the one to put right first, and what is wrong.</summary>
+    public readonly record struct Broken(string[] Paths, string Problem);
+
+    /// <summary>Every rule that the configuration breaks.</summary>
+    public static IEnumerable<Broken> Check(PfmvgConfiguration configuration)
+    {
+        var (model, vision, language) = (configuration.Model, configuration.Model.Vision, configuration.Model.Language);
+        var side = model.ImageSize / vision.PatchSize;
+
+        if (model.ImageSize % vision.PatchSize != 0)
+            yield return new(["model.image_size", "model.vision.patch_size"],
+                $"is {model.ImageSize}, which is not a multiple of model.vision.patch_size {vision.PatchSize}");
+        else if (side * side % model.Concat != 0)
+            yield return new(["model.concat", "model.image_size", "model.vision.patch_size"],
+                $"is {model.Concat}, which does not divide the picture's {side} x {side} = {side * side} patches");
+
+        if (vision.Width % vision.Heads != 0)
+            yield return new(["model.vision.heads", "model.vision.width"],
+                $"is {vision.Heads}, which does not divide model.vision.width {vision.Width}");
+
+        if (language.HiddenSize % language.Heads != 0)
+            yield return new(["model.language.heads", "model.language.hidden_size"],
+                $"is {language.Heads}, which does not divide model.language.hidden_size {language.HiddenSize}");
+        else if (language.HiddenSize / language.Heads % 2 != 0)
+            yield return new(["model.language.heads", "model.language.hidden_size"],
+                $"gives a head size of {language.HiddenSize / language.Heads}, but the rotary embedding needs an even one");
+
+        foreach (var (name, stage) in new[] { ("stage1", configuration.Stage1), ("stage2", configuration.Stage2) })
+        {
+            if (stage.MinLr > stage.InitLr)
+                yield return new([$"{name}.min_lr", $"{name}.init_lr"], $"is {stage.MinLr:r}, above {name}.init_lr {stage.InitLr:r}");
+            if (stage.WarmupSteps > 0 && stage.WarmupStartLr > stage.InitLr)
+                yield return new([$"{name}.warmup_start_lr", $"{name}.init_lr"],
+                    $"is {stage.WarmupStartLr:r}, above {name}.init_lr {stage.InitLr:r}");
+        }
+    }
+}

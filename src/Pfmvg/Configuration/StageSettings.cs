@@ -1,0 +1,112 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Pfmvg.Configuration;
+
+/// <summary>Settings of one fine-tuning stage. A step is one update of the trainables.</summary>
+public sealed record StageSettings
+{
+    /// <summary>What the stage teaches.</summary>
+    public StageTask Task { get; init; }
+
+    /// <summary>Passes over the training split.</summary>
+    [Range(1, 1_000_000)] public int Epochs { get; init; } = 1;
+
+    /// <summary>Samples per device and micro-step.</summary>
+    [Range(1, 1 << 16)] public int BatchSize { get; init; } = 1;
+
+    /// <summary>Micro-steps per step; the loss is weighted by answer tokens over all of them.</summary>
+    [Range(1, 1 << 16)] public int Accumulate { get; init; } = 1;
+
+    /// <summary>Learning rate that warm-up ends at and the cosine starts from.</summary>
+    [Range(0.0, 10.0, MinimumIsExclusive = true)] public double InitLr { get; init; } = 1e-4;
+
+    /// <summary>Learning rate at the end of the cosine.</summary>
+    [Range(0.0, 10.0)] public double MinLr { get; init; }
+
+    /// <summary>Learning rate at the first step of the warm-up.</summary>
+    [Range(0.0, 10.0)] public double WarmupStartLr { get; init; } = 1e-6;
+
+    /// <summary>Steps of linear warm-up.</summary>
+    [Range(0, int.MaxValue)] public int WarmupSteps { get; init; }
+
+    /// <summary>Which step the warm-up looks at.</summary>
+    public WarmupScope WarmupScope { get; init; } = WarmupScope.Run;
+
+    /// <summary>AdamW's decoupled decay; not applied to vectors nor to names with "bias", "ln" or "bn".</summary>
+    [Range(0.0, 10.0)] public double WeightDecay { get; init; } = 0.05;
+
+    /// <summary>AdamW's first momentum.</summary>
+    [Range(0.0, 1.0, MaximumIsExclusive = true)] public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>AdamW's second momentum.</summary>
+    [Range(0.0, 1.0, MaximumIsExclusive = true)] public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>Largest norm of the whole gradient; 0 does not clip, as published.</summary>
+    [Range(0.0, double.MaxValue)] public double ClipNorm { get; init; }
+
+    /// <summary>Longest answer in tokens; a longer one is cut, its end token with it.</summary>
+    [Range(1, 1 << 16)] public int MaxAnswerTokens { get; init; } = 160;
+
+    /// <summary>How a picture becomes square.</summary>
+    public ImageMode Image { get; init; } = ImageMode.RandomCrop;
+
+    /// <summary>Smallest area of a random crop as a share of the picture.</summary>
+    [Range(0.0, 1.0, MinimumIsExclusive = true)] public double CropScaleMin { get; init; } = 0.5;
+
+    /// <summary>Normalise captions and phrases as BLIP's caption processor does: lower case, punctuation to spaces.</summary>
+    public bool NormalizeText { get; init; } = true;
+
+    /// <summary>Longest normalised caption in words.</summary>
+    [Range(1, 1 << 16)] public int CaptionWords { get; init; } = 50;
+
+    /// <summary>What a phrase with several boxes becomes.</summary>
+    public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
+
+    /// <summary>Forward each block again in the backward pass instead of keeping its activations.</summary>
+    public bool Recompute { get; init; }
+
+    /// <summary>Steps in a row with a NaN or infinite loss or gradient that are skipped before the run stops.</summary>
+    [Range(0, int.MaxValue)] public int NanTolerance { get; init; } = 3;
+
+    /// <summary>Steps between checkpoints within an epoch; 0 saves at the ends of epochs only.</summary>
+    [Range(0, int.MaxValue)] public int CheckpointEvery { get; init; }
+
+    /// <summary>Checkpoints kept, the best one by validation beside them.</summary>
+    [Range(1, int.MaxValue)] public int KeepLast { get; init; } = 3;
+
+    /// <summary>Steps between lines of the log.</summary>
+    [Range(1, int.MaxValue)] public int LogEvery { get; init; } = 10;
+
+    /// <summary>Score the validation split at the end of every epoch.</summary>
+    public bool Validate { get; init; } = true;
+}
+
+/// <summary>What a stage teaches.</summary>
+public enum StageTask
+{
+    /// <summary>Image captioning, `[caption]`.</summary>
+    Caption,
+
+    /// <summary>Referring expression comprehension, `[refer]`.</summary>
+    Refer,
+}
+
+/// <summary>Which step the warm-up looks at.</summary>
+public enum WarmupScope
+{
+    /// <summary>The step since the start of the stage.</summary>
+    Run,
+
+    /// <summary>The step since the start of the epoch, as the original: with epochs shorter than the warm-up it starts again in each.</summary>
+    Epoch,
+}
+
+/// <summary>How a picture becomes square.</summary>
+public enum ImageMode
+{
+    /// <summary>The whole picture, stretched, as in the authors' published code.</summary>
+    Resize,
+
+    /// <summary>A random part of it that holds the target, stretched; the boxes move with it. As in the paper's text.</summary>
+    RandomCrop,
+}
