@@ -1,0 +1,120 @@
+using Pfmvg.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Decoding;
+
+/// <summary>
+/// A batch of prompts being continued. Prompts are padded on the left with zero vectors; a position's number counts the
+/// real positions before it, as the original's generation does. Letters: B rows, L prompt length, C width, W vocabulary.
+/// </summary>
+internal sealed class DecodingState : IDisposable
+{
+    private readonly GroundingModel _model;
+    private readonly KvCache? _cache;
+    private readonly long[] _padding;   // per row: positions on the left that hold nothing
+    private Tensor _embeddings;         // (B, positions, C); with a cache only those not yet fed
+    private Tensor? _logits;
+    private long _length;               // positions, fed or not
+
+    /// <summary>Lays the prompts out.</summary>
+    /// <param name="model">The model, in evaluation mode.</param>
+    /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
+    /// <param name="visual">(B, N, C), or null when the prompts have no pictures.</param>
+    /// <param name="room">Largest number of answer tokens.</param>
+    /// <param name="useCache">False feeds everything again at each step; only for comparison.</param>
+    public DecodingState(GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int room, bool useCache)
+    {
+        using var scope = NewDisposeScope();
+        _model = model;
+        _length = prompts.Max(p => p.Count);
+        _padding = [.. prompts.Select(p => _length - p.Count)];
+        var ids = zeros(prompts.Count, _length, ScalarType.Int64);
+        var data = ids.data<long>();
+        for (var row = 0; row < prompts.Count; row++)
+            for (var i = 0; i < prompts[row].Count; i++)
+                data[row * _length + _padding[row] + i] = prompts[row][i];
+        var embeddings = model.Embed(ids.to(model.Device), visual);
+        for (var row = 0; row < prompts.Count; row++)
+            if (_padding[row] > 0) embeddings[row].narrow(0, 0, _padding[row]).zero_();
+        _embeddings = embeddings.DetachFromDisposeScope();
+        _cache = useCache ? new KvCache(model.Config.Language, prompts.Count, _length + room, model.Language.Type, model.Device) : null;
+    }
+
+    /// <summary>The prompts' embeddings (B, L, C), padding zero.</summary>
+    public Tensor Embeddings => _embeddings;
+
+    /// <summary>1 for real positions, 0 for padding: (B, L) int64.</summary>
+    public Tensor AttentionMask()
+    {
+        using var scope = NewDisposeScope();
+        return arange(_length, device: _model.Device).unsqueeze(0).ge(Column(_padding)).to(ScalarType.Int64).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits (B, W) of the next token of every row; valid until the next call.</summary>
+    public Tensor Next()
+    {
+        using var scope = NewDisposeScope();
+        var length = _embeddings.shape[1];
+        var first = _length - length;
+        using Scalar zero = 0;
+        var positions = arange(first, _length, device: _model.Device).unsqueeze(0).sub(Column(_padding)); // (B, T)
+        // Padding itself is at position 1 in the original (cumsum - 1 filled); its output is never used.
+        positions = positions.masked_fill(positions.lt(zero), 1L);
+        var pass = new DecoderPass(_model.Language.RotaryAt(positions), Mask(first, length), _cache);
+        var hidden = _model.Language.call(_embeddings, pass);
+        var logits = _model.Language.Logits(hidden.narrow(1, length - 1, 1)).squeeze(1);
+        _logits?.Dispose();
+        _logits = logits.DetachFromDisposeScope();
+        return _logits;
+    }
+
+    /// <summary>Continues every row with a token.</summary>
+    /// <param name="tokens">One id per row.</param>
+    /// <param name="rows">Which old row each new row continues; null when every row continues itself.</param>
+    public void Append(IReadOnlyList<long> tokens, IReadOnlyList<long>? rows = null)
+    {
+        using var scope = NewDisposeScope();
+        var order = rows is null ? null : tensor([.. rows], device: _model.Device);
+        var next = _model.Language.EmbedTokens(Column(tokens));                                            // (B, 1, C)
+        if (order is not null) _cache?.Reorder(order);
+        if (_cache is null)
+        {
+            var seen = order is null ? _embeddings : _embeddings.index_select(0, order);
+            next = cat([seen, next], 1);
+        }
+
+        if (rows is not null)
+        {
+            var old = _padding.ToArray();
+            for (var row = 0; row < rows.Count; row++) _padding[row] = old[rows[row]];
+        }
+
+        _embeddings.Dispose();
+        _embeddings = next.DetachFromDisposeScope();
+        _length++;
+    }
+
+    public void Dispose()
+    {
+        _embeddings.Dispose();
+        _logits?.Dispose();
+        _cache?.Dispose();
+    }
+
+    /// <summary>Null when no row is padded and plain causality is enough.</summary>
+    private Tensor? Mask(long first, long length)
+    {
+        var padded = _padding.Any(p => p > 0);
+        if (!padded && (first == 0 || length == 1)) return null;
+        using var scope = NewDisposeScope();
+        var keys = arange(_length, device: _model.Device).view(1, 1, 1, -1);
+        var queries = arange(first, _length, device: _model.Device).view(1, 1, -1, 1);
+        var hidden = keys.gt(queries).logical_or(keys.lt(Column(_padding).view(-1, 1, 1, 1)));             // (B, 1, T, K)
+        // The most negative number, not -inf: a padding row hides every key and must stay finite.
+        using Scalar lowest = _model.Language.Type == ScalarType.Float16 ? -65504f : -3.3895314e38f;
+        return zeros(hidden.shape, _model.Language.Type, _model.Device).masked_fill(hidden, lowest).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Column(IReadOnlyList<long> values) => tensor([.. values], device: _model.Device).unsqueeze(1);
+}

@@ -1,0 +1,96 @@
+using Pfmvg.Models;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Decoding;
+
+/// <summary>An answer as tokens.</summary>
+/// <param name="Ids">Generated token ids without the end token.</param>
+/// <param name="Ended">True when the model ended the answer, false when it was cut at the longest allowed length.</param>
+/// <param name="LogProbabilities">Natural log-probability of each generated token; the end token's is last when ended.</param>
+public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOnlyList<double> LogProbabilities);
+
+/// <summary>Continues prompts with the most likely tokens, in batches with a key-value cache.</summary>
+/// <param name="model">The grounding model.</param>
+/// <param name="endToken">Id that ends an answer, `&lt;/s&gt;`.</param>
+public sealed class Generator(GroundingModel model, int endToken)
+{
+    /// <summary>Greedy decoding, as published: the most likely token at each step.</summary>
+    /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
+    /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
+    /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
+    /// <param name="useCache">False recomputes everything at each step; only for comparison.</param>
+    /// <param name="observe">Sees the logits (B, W) of each step.</param>
+    public IReadOnlyList<GeneratedAnswer> Greedy(
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int maxNewTokens, bool useCache = true, Action<int, Tensor>? observe = null)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        using var state = new DecodingState(model, prompts, visual, maxNewTokens, useCache);
+        var answers = prompts.Select(_ => new List<int>()).ToArray();
+        var logs = prompts.Select(_ => new List<double>()).ToArray();
+        var ended = new bool[prompts.Count];
+        for (var step = 0; step < maxNewTokens; step++)
+        {
+            using var stepScope = NewDisposeScope();
+            var logits = state.Next();
+            observe?.Invoke(step, logits);
+            var best = logits.argmax(1);                                                                    // (B)
+            var logProbability = logits.gather(1, best.unsqueeze(1)).squeeze(1).sub(logits.logsumexp(1)).cpu().data<float>().ToArray();
+            var tokens = best.cpu().data<long>().ToArray();
+            for (var row = 0; row < tokens.Length; row++)
+            {
+                if (ended[row]) { tokens[row] = endToken; continue; }
+                logs[row].Add(logProbability[row]);
+                if (tokens[row] == endToken) ended[row] = true;
+                else answers[row].Add((int)tokens[row]);
+            }
+
+            if (ended.All(e => e)) break;
+            state.Append(tokens);
+        }
+
+        return [.. answers.Select((ids, row) => new GeneratedAnswer(ids, ended[row], logs[row]))];
+    }
+
+    /// <summary>
+    /// Beam search as Hugging Face's transformers 4.36 does it with length penalty 1 and no early stopping: a finished
+    /// hypothesis scores its summed log-probability, end token included, divided by its number of tokens, end token not counted.
+    /// </summary>
+    /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
+    /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
+    /// <param name="beams">Hypotheses kept for each prompt; at least 2.</param>
+    /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
+    public IReadOnlyList<GeneratedAnswer> Beam(IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, int maxNewTokens)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var rows = prompts.SelectMany(p => Enumerable.Repeat(p, beams)).ToList();
+        var repeated = visual?.repeat_interleave(beams, 0);
+        using var state = new DecodingState(model, rows, repeated, maxNewTokens, useCache: true);
+        var searches = prompts.Select(_ => new BeamSearch(beams, endToken)).ToArray();
+        for (var step = 0; step < maxNewTokens; step++)
+        {
+            using var stepScope = NewDisposeScope();
+            var logProbabilities = state.Next().log_softmax(1);                                             // (B beams, W)
+            var vocabulary = logProbabilities.shape[1];
+            var sums = tensor([.. searches.SelectMany(s => s.Scores)], device: model.Device).unsqueeze(1);
+            var totals = logProbabilities.add(sums).view(prompts.Count, beams * vocabulary);
+            var (scores, indices) = totals.topk(2 * beams, 1);
+            var (score, index) = (scores.cpu().data<float>().ToArray(), indices.cpu().data<long>().ToArray());
+            var token = new long[rows.Count];
+            var origin = new long[rows.Count];
+            for (var p = 0; p < prompts.Count; p++)
+            {
+                var candidates = Enumerable.Range(p * 2 * beams, 2 * beams)
+                    .Select(i => (Beam: (int)(index[i] / vocabulary), Token: (int)(index[i] % vocabulary), Score: score[i])).ToList();
+                var kept = searches[p].Advance(candidates);
+                for (var b = 0; b < beams; b++) (origin[p * beams + b], token[p * beams + b]) = (p * beams + kept[b].Beam, kept[b].Token);
+            }
+
+            if (searches.All(s => s.Done)) break;
+            if (step + 1 < maxNewTokens) state.Append(token, origin);
+        }
+
+        return [.. searches.Select(s => s.Best())];
+    }
+}

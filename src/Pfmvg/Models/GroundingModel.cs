@@ -1,0 +1,121 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pfmvg.Models;
+
+/// <summary>
+/// The whole method (paper, Fig. 1): picture -> frozen EVA ViT -> LayerNorm -> every 4 tokens joined -> trainable linear
+/// projector -> placed among the prompt's embeddings -> LLaMA-2 with LoRA -> answer text. Letters: B rows, T positions,
+/// N visual tokens, V vision width, C hidden width.
+/// </summary>
+public sealed class GroundingModel : Module
+{
+    /// <summary>Stands for "a visual token comes here" among token ids.</summary>
+    public const long ImageToken = -1;
+
+    private const double VisionNormEps = 1e-5; // torch's default, not the tower's 1e-6
+
+    [ComponentName(Name = "visual_encoder")] private readonly EvaVisionTower _visionTower;
+    [ComponentName(Name = "ln_vision")] private readonly FrozenLayerNorm _visionNorm;
+    [ComponentName(Name = "llama_proj")] private readonly Projector _projector;
+    [ComponentName(Name = "llama_model")] private readonly Llama _llama;
+    private readonly Scalar _lastVisual;
+
+    /// <summary>Creates the model with uninitialised weights; <see cref="ModelBuilder"/> is the way to a usable one.</summary>
+    /// <param name="config">All sizes.</param>
+    /// <param name="type">Type of the frozen weights: float32 or bfloat16. Trainables are float32, `ln_vision` too.</param>
+    /// <param name="device">Where the model lives; the meta device holds shapes only.</param>
+    public GroundingModel(GroundingConfig config, ScalarType type, Device device) : base(nameof(GroundingModel))
+    {
+        Config = config;
+        Device = device;
+        _lastVisual = config.VisualTokens - 1;
+        Dropout = new LoraDropout(config.Lora.Dropout);
+        _visionTower = new EvaVisionTower(config.Vision, type, device);
+        _visionNorm = new FrozenLayerNorm(config.Vision.Width, VisionNormEps, ScalarType.Float32, device);
+        _projector = new Projector(config.FeatureWidth, config.Language.HiddenSize, device);
+        _llama = new Llama(config.Language, Projection, type, device);
+        RegisterComponents();
+        foreach (var (_, parameter) in named_parameters()) parameter.requires_grad = false;
+        foreach (var (_, parameter) in Trainables()) parameter.requires_grad = true;
+
+        Module<Tensor, Tensor> Projection(string name, int inputs, int outputs) =>
+            config.Lora.Targets.Contains(name[(name.LastIndexOf('.') + 1)..])
+                ? new LoraLinear(inputs, outputs, config.Lora, Dropout, type, device)
+                : new FrozenLinear(inputs, outputs, hasBias: false, type, device);
+    }
+
+    /// <summary>All sizes.</summary>
+    public GroundingConfig Config { get; }
+
+    /// <summary>Where the model lives.</summary>
+    public Device Device { get; }
+
+    /// <summary>The dropout that all adapters share; off until begun.</summary>
+    public LoraDropout Dropout { get; }
+
+    /// <summary>The vision tower.</summary>
+    public EvaVisionTower VisionTower => _visionTower;
+
+    /// <summary>The language model.</summary>
+    public Llama Language => _llama;
+
+    /// <summary>The trained tensors by name, in a fixed order: projector and adapters; nothing else ever changes.</summary>
+    public IEnumerable<(string Name, Parameter Parameter)> Trainables() =>
+        named_parameters().Where(p => p.name.StartsWith("llama_proj.", StringComparison.Ordinal) || p.name.Contains(".lora_", StringComparison.Ordinal))
+            .OrderBy(p => p.name, StringComparer.Ordinal);
+
+    /// <summary>Pictures to frozen features: vision tower, norm, class token dropped, tokens joined. No gradients.</summary>
+    /// <param name="images">(B, 3, S, S) float32, normalised.</param>
+    /// <returns>(B, N, 4V) in float32; depends on nothing that is trained.</returns>
+    public Tensor EncodeImages(Tensor images)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var tokens = NormalizeTokens(_visionTower.call(images.to(_llama.Type, Device)));                    // (B, P + 1, V)
+        return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config.Concat).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>`ln_vision`: vision tokens (B, P + 1, V) to float32.</summary>
+    public Tensor NormalizeTokens(Tensor tokens) => _visionNorm.call(tokens);
+
+    /// <summary>Frozen features (B, N, 4V) to visual tokens (B, N, C) in float32; with gradients for the projector.</summary>
+    public Tensor Project(Tensor features) => _projector.call(features);
+
+    /// <summary>Puts token embeddings and visual tokens into one sequence.</summary>
+    /// <param name="ids">(B, T) token ids; the j-th <see cref="ImageToken"/> of a row stands for its j-th visual token.</param>
+    /// <param name="visual">(B, N, C); null when the rows have no pictures.</param>
+    /// <returns>(B, T, C) in the language model's type.</returns>
+    public Tensor Embed(Tensor ids, Tensor? visual)
+    {
+        using var scope = NewDisposeScope();
+        using Scalar zero = 0, image = ImageToken;
+        var isImage = ids.eq(image);
+        var text = _llama.EmbedTokens(ids.masked_fill(isImage, zero));                                      // (B, T, C)
+        if (visual is null) return text.MoveToOuterDisposeScope();
+        var index = isImage.cumsum(1).sub(isImage.to(ScalarType.Int64)).clamp_max_(_lastVisual);             // (B, T)
+        var placed = visual.to(text.dtype).gather(1, index.unsqueeze(-1).expand(-1, -1, text.shape[2]));    // (B, T, C)
+        return where(isImage.unsqueeze(-1), placed, text).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The summed cross-entropy of the answer tokens: position t predicts token t + 1. Logits are computed only where there
+    /// is a target.
+    /// </summary>
+    /// <param name="hidden">(B, T, C) after the final norm.</param>
+    /// <param name="targets">(B, T) int64 token ids, -100 where nothing is predicted.</param>
+    /// <returns>The sum as a float32 scalar, and the number of answer tokens in it.</returns>
+    public (Tensor Sum, long Tokens) AnswerLoss(Tensor hidden, Tensor targets)
+    {
+        using var scope = NewDisposeScope();
+        using Scalar ignored = -100;
+        var next = targets.narrow(1, 1, targets.shape[1] - 1);                                              // (B, T - 1)
+        var wanted = next.ne(ignored);
+        var logits = _llama.Logits(hidden.narrow(1, 0, hidden.shape[1] - 1)[wanted]);                       // (answer tokens, W)
+        var sum = functional.cross_entropy(logits, next[wanted], reduction: Reduction.Sum);
+        return (sum.MoveToOuterDisposeScope(), logits.shape[0]);
+    }
+}

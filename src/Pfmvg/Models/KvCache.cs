@@ -1,0 +1,66 @@
+using static TorchSharp.torch;
+
+namespace Pfmvg.Models;
+
+/// <summary>Keys and values of the positions already seen, for every layer; owned by the generator, not by the model.</summary>
+public sealed class KvCache : IDisposable
+{
+    private readonly Tensor[] _keys;    // each (B, H, capacity, D)
+    private readonly Tensor[] _values;
+
+    /// <summary>Reserves room.</summary>
+    /// <param name="config">Layers, heads and head size.</param>
+    /// <param name="batch">B.</param>
+    /// <param name="capacity">Largest number of positions, prompt and answer together.</param>
+    /// <param name="type">Element type of the language model.</param>
+    /// <param name="device">Where the model is.</param>
+    public KvCache(LlamaConfig config, long batch, long capacity, ScalarType type, Device device)
+    {
+        _keys = new Tensor[config.Layers];
+        _values = new Tensor[config.Layers];
+        for (var layer = 0; layer < config.Layers; layer++)
+        {
+            _keys[layer] = Room();
+            _values[layer] = Room();
+        }
+
+        Tensor Room() => empty([batch, config.Heads, capacity, config.HeadSize], type, device).DetachFromDisposeScope();
+    }
+
+    /// <summary>Number of positions that every layer holds.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>Largest number of positions.</summary>
+    public long Capacity => _keys[0].shape[2];
+
+    /// <summary>Adds a layer's keys and values (B, H, T, D) behind the positions seen; returns all of them, as views.</summary>
+    internal (Tensor Keys, Tensor Values) Append(int layer, Tensor keys, Tensor values)
+    {
+        var added = keys.shape[2];
+        if (Length + added > Capacity) throw new InvalidOperationException($"The cache has room for {Capacity} positions.");
+        using (var target = _keys[layer].narrow(2, Length, added)) target.copy_(keys);
+        using (var target = _values[layer].narrow(2, Length, added)) target.copy_(values);
+        return (_keys[layer].narrow(2, 0, Length + added), _values[layer].narrow(2, 0, Length + added));
+    }
+
+    /// <summary>Counts positions that all layers have appended.</summary>
+    internal void Advance(long positions) => Length += positions;
+
+    /// <summary>Replaces row b of every layer by the old row rows[b]; beam search continues other hypotheses this way.</summary>
+    /// <param name="rows">(B) int64.</param>
+    public void Reorder(Tensor rows)
+    {
+        foreach (var all in _keys.Concat(_values))
+        {
+            using var seen = all.narrow(2, 0, Length);
+            using var chosen = seen.index_select(0, rows);
+            seen.copy_(chosen);
+        }
+    }
+
+    /// <summary>Frees the room.</summary>
+    public void Dispose()
+    {
+        foreach (var tensor in _keys.Concat(_values)) tensor.Dispose();
+    }
+}

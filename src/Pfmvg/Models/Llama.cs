@@ -1,0 +1,231 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pfmvg.Models;
+
+/// <summary>What the layers of one forward pass share.</summary>
+/// <param name="Rotary">Rotations for the positions of the input.</param>
+/// <param name="Mask">
+/// Additive mask (B or 1, 1, T, K) in the model's type over the K keys; null means every position sees itself and all
+/// earlier ones.
+/// </param>
+/// <param name="Cache">Keys and values of earlier positions; null when there are none to keep.</param>
+public sealed record DecoderPass(Rotary Rotary, Tensor? Mask = null, KvCache? Cache = null);
+
+/// <summary>
+/// LLaMA-2 with Hugging Face's key names. Letters: B rows, T positions, C hidden width, H heads, D head size, W vocabulary.
+/// Every weight is frozen; a projection may carry a trainable adapter, which only the factory knows.
+/// </summary>
+public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
+{
+    [ComponentName(Name = "model")] private readonly LlamaDecoder _decoder;
+    [ComponentName(Name = "lm_head")] private readonly FrozenLinear _head;
+
+    /// <summary>Creates the model with uninitialised weights for a loader to fill.</summary>
+    public Llama(LlamaConfig config, ProjectionFactory projection, ScalarType type, Device device) : base(nameof(Llama))
+    {
+        Config = config;
+        Type = type;
+        _decoder = new LlamaDecoder(config, projection, type, device);
+        _head = new FrozenLinear(config.HiddenSize, config.VocabularySize, hasBias: false, type, device);
+        RegisterComponents();
+    }
+
+    /// <summary>Sizes of the model.</summary>
+    public LlamaConfig Config { get; }
+
+    /// <summary>Type of the weights and of the activations.</summary>
+    public ScalarType Type { get; }
+
+    /// <summary>The decoder layers, for a backward pass layer by layer.</summary>
+    public IReadOnlyList<LlamaLayer> Layers => _decoder.Layers;
+
+    /// <summary>Token ids (B, T) to embeddings (B, T, C).</summary>
+    public Tensor EmbedTokens(Tensor ids) => _decoder.EmbedTokens(ids);
+
+    /// <summary>Embeddings (B, T, C) to the hidden state (B, T, C) after the final norm.</summary>
+    public override Tensor forward(Tensor embeddings, DecoderPass pass) => Run(embeddings, pass, null);
+
+    /// <summary>As <see cref="forward"/>; shows every layer's output to <paramref name="observe"/>.</summary>
+    public Tensor Run(Tensor embeddings, DecoderPass pass, Action<int, Tensor>? observe)
+    {
+        using var scope = NewDisposeScope();
+        var hidden = embeddings;
+        for (var i = 0; i < Layers.Count; i++)
+        {
+            var next = Layers[i].call(hidden, pass);
+            observe?.Invoke(i, next);
+            if (i > 0 && !next.requires_grad) hidden.Dispose(); // without gradients only the newest activation is alive
+            hidden = next;
+        }
+
+        pass.Cache?.Advance(embeddings.shape[1]);
+        return FinalNorm(hidden).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The norm behind the last layer: (..., C) to (..., C).</summary>
+    public Tensor FinalNorm(Tensor hidden) => _decoder.FinalNorm(hidden);
+
+    /// <summary>Hidden states (..., C) to logits (..., W) in float32.</summary>
+    public Tensor Logits(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        return _head.call(hidden).to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The rotations for positions (B, T) or (T).</summary>
+    public Rotary RotaryAt(Tensor positions) => Rotary.At(positions, Config.HeadSize, Config.RopeTheta, Type);
+
+    private sealed class LlamaDecoder : Module
+    {
+        [ComponentName(Name = "embed_tokens")] private readonly TokenEmbedding _embedding;
+        [ComponentName(Name = "layers")] private readonly ModuleList<LlamaLayer> _layers;
+        [ComponentName(Name = "norm")] private readonly RmsNorm _norm;
+
+        public LlamaDecoder(LlamaConfig config, ProjectionFactory projection, ScalarType type, Device device) : base(nameof(LlamaDecoder))
+        {
+            _embedding = new TokenEmbedding(config, type, device);
+            _layers = new ModuleList<LlamaLayer>(
+                [.. Enumerable.Range(0, config.Layers).Select(i => new LlamaLayer(config, i, projection, type, device))]);
+            _norm = new RmsNorm(config.HiddenSize, config.RmsNormEps, type, device);
+            RegisterComponents();
+        }
+
+        public IReadOnlyList<LlamaLayer> Layers => (IReadOnlyList<LlamaLayer>)_layers;
+
+        public Tensor EmbedTokens(Tensor ids) => _embedding.call(ids);
+
+        public Tensor FinalNorm(Tensor hidden) => _norm.call(hidden);
+    }
+
+    private sealed class TokenEmbedding : Module<Tensor, Tensor>
+    {
+        [ComponentName(Name = "weight")] private readonly Parameter _weight; // (W, C)
+
+        public TokenEmbedding(LlamaConfig config, ScalarType type, Device device) : base(nameof(TokenEmbedding))
+        {
+            _weight = Frozen.Parameter(type, device, config.VocabularySize, config.HiddenSize);
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor ids)
+        {
+            using var scope = NewDisposeScope();
+            return _weight.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1).MoveToOuterDisposeScope();
+        }
+    }
+}
+
+/// <summary>One decoder layer: attention and a gated MLP, each behind an RMSNorm and added to its input.</summary>
+public sealed class LlamaLayer : Module<Tensor, DecoderPass, Tensor>
+{
+    [ComponentName(Name = "self_attn")] private readonly CausalSelfAttention _attention;
+    [ComponentName(Name = "mlp")] private readonly GatedMlp _mlp;
+    [ComponentName(Name = "input_layernorm")] private readonly RmsNorm _attentionNorm;
+    [ComponentName(Name = "post_attention_layernorm")] private readonly RmsNorm _mlpNorm;
+
+    internal LlamaLayer(LlamaConfig config, int index, ProjectionFactory projection, ScalarType type, Device device) : base(nameof(LlamaLayer))
+    {
+        _attention = new CausalSelfAttention(config, index, projection);
+        _mlp = new GatedMlp(config, index, projection);
+        _attentionNorm = new RmsNorm(config.HiddenSize, config.RmsNormEps, type, device);
+        _mlpNorm = new RmsNorm(config.HiddenSize, config.RmsNormEps, type, device);
+        RegisterComponents();
+    }
+
+    /// <summary>(B, T, C) to (B, T, C).</summary>
+    public override Tensor forward(Tensor hidden, DecoderPass pass)
+    {
+        using var scope = NewDisposeScope();
+        var attended = hidden.add(_attention.call(_attentionNorm.call(hidden), pass));
+        return attended.add(_mlp.call(_mlpNorm.call(attended))).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Multi-head self-attention with rotary positions; a position sees itself and earlier ones.</summary>
+public sealed class CausalSelfAttention : Module<Tensor, DecoderPass, Tensor>
+{
+    [ComponentName(Name = "q_proj")] private readonly Module<Tensor, Tensor> _query;
+    [ComponentName(Name = "k_proj")] private readonly Module<Tensor, Tensor> _key;
+    [ComponentName(Name = "v_proj")] private readonly Module<Tensor, Tensor> _value;
+    [ComponentName(Name = "o_proj")] private readonly Module<Tensor, Tensor> _output;
+    private readonly int _heads, _headSize, _layer;
+
+    internal CausalSelfAttention(LlamaConfig config, int layer, ProjectionFactory projection) : base(nameof(CausalSelfAttention))
+    {
+        _query = Projection("q_proj");
+        _key = Projection("k_proj");
+        _value = Projection("v_proj");
+        _output = Projection("o_proj");
+        (_heads, _headSize, _layer) = (config.Heads, config.HeadSize, layer);
+        RegisterComponents();
+
+        Module<Tensor, Tensor> Projection(string name) => projection($"layers.{layer}.self_attn.{name}", config.HiddenSize, config.HiddenSize);
+    }
+
+    /// <summary>(B, T, C) to (B, T, C).</summary>
+    public override Tensor forward(Tensor hidden, DecoderPass pass)
+    {
+        using var scope = NewDisposeScope();
+        var (batch, length, width) = (hidden.shape[0], hidden.shape[1], hidden.shape[2]);
+        var q = pass.Rotary.Rotate(SplitHeads(_query.call(hidden)));                                      // (B, H, T, D)
+        var k = pass.Rotary.Rotate(SplitHeads(_key.call(hidden)));                                        // (B, H, T, D)
+        var v = SplitHeads(_value.call(hidden));                                                          // (B, H, T, D)
+        if (pass.Cache is { } cache) (k, v) = cache.Append(_layer, k, v);                                 // (B, H, K, D)
+        var causal = pass.Mask is null && length > 1;
+        var mixed = functional.scaled_dot_product_attention(q, k, v, pass.Mask, is_casual: causal);       // (B, H, T, D)
+        return _output.call(mixed.transpose(1, 2).reshape(batch, length, width)).MoveToOuterDisposeScope();
+
+        Tensor SplitHeads(Tensor x) => x.view(batch, length, _heads, _headSize).transpose(1, 2);
+    }
+}
+
+/// <summary>down(silu(gate x) * up x).</summary>
+internal sealed class GatedMlp : Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "gate_proj")] private readonly Module<Tensor, Tensor> _gate;
+    [ComponentName(Name = "up_proj")] private readonly Module<Tensor, Tensor> _up;
+    [ComponentName(Name = "down_proj")] private readonly Module<Tensor, Tensor> _down;
+
+    public GatedMlp(LlamaConfig config, int layer, ProjectionFactory projection) : base(nameof(GatedMlp))
+    {
+        _gate = projection($"layers.{layer}.mlp.gate_proj", config.HiddenSize, config.IntermediateSize);
+        _up = projection($"layers.{layer}.mlp.up_proj", config.HiddenSize, config.IntermediateSize);
+        _down = projection($"layers.{layer}.mlp.down_proj", config.IntermediateSize, config.HiddenSize);
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        return _down.call(functional.silu(_gate.call(x)).mul(_up.call(x))).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>x / sqrt(mean(x^2) + eps) in float32, then times the weight in the input's type.</summary>
+public sealed class RmsNorm : Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "weight")] private readonly Parameter _weight; // (C)
+    private readonly Scalar _eps;
+    private readonly long[] _lastDimension = [-1];
+
+    /// <summary>Creates the norm over the last dimension.</summary>
+    public RmsNorm(int width, double eps, ScalarType type, Device device) : base(nameof(RmsNorm))
+    {
+        _weight = Frozen.Parameter(type, device, width);
+        _eps = eps;
+        RegisterComponents();
+    }
+
+    /// <summary>(..., C) to (..., C).</summary>
+    public override Tensor forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var wide = x.to(ScalarType.Float32);
+        var scale = wide.mul(wide).mean(_lastDimension, keepdim: true).add(_eps).rsqrt();
+        return wide.mul(scale).to(x.dtype).mul(_weight).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,108 @@
+using System.Text.Json;
+
+namespace Pfmvg.Models;
+
+/// <summary>Sizes of the EVA vision transformer as BLIP-2 uses it (ViT-G without its last block).</summary>
+/// <param name="ImageSize">Side of the square input in pixels.</param>
+/// <param name="PatchSize">Side of a patch in pixels; divides the image size.</param>
+/// <param name="Width">V, the width of a token.</param>
+/// <param name="Depth">Number of blocks.</param>
+/// <param name="Heads">Number of attention heads; divides the width.</param>
+/// <param name="MlpHidden">Hidden width of the MLP; int(width x 4.3637) in EVA ViT-G.</param>
+public sealed record EvaConfig(int ImageSize, int PatchSize, int Width, int Depth, int Heads, int MlpHidden)
+{
+    /// <summary>Patches along one side.</summary>
+    public int Grid => ImageSize / PatchSize;
+
+    /// <summary>Number of patches, P.</summary>
+    public int Patches => Grid * Grid;
+}
+
+/// <summary>Sizes of the LLaMA-2 decoder, named as in Hugging Face's config.json.</summary>
+public sealed record LlamaConfig(
+    int VocabularySize, int HiddenSize, int Layers, int Heads, int IntermediateSize, double RmsNormEps = 1e-5, double RopeTheta = 10000)
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>D, the width of one attention head.</summary>
+    public int HeadSize => HiddenSize / Heads;
+
+    /// <summary>Reads Hugging Face's config.json of a LLaMA folder.</summary>
+    /// <exception cref="InputException">The file is absent or broken, a size is missing, or the model is not a plain LLaMA-2.</exception>
+    public static LlamaConfig FromHuggingFace(string folder)
+    {
+        var path = Path.Combine(folder, "config.json");
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllText(path));
+            var root = json.RootElement;
+            var config = new LlamaConfig(
+                Int("vocab_size"), Int("hidden_size"), Int("num_hidden_layers"), Int("num_attention_heads"), Int("intermediate_size"),
+                Double("rms_norm_eps", 1e-5), Double("rope_theta", 10000));
+            if (root.TryGetProperty("num_key_value_heads", out var keyHeads) && keyHeads.GetInt32() != config.Heads)
+                throw new InputException($"{path}: num_key_value_heads is {keyHeads}, but grouped-query attention is not LLaMA-2-7B; use the 7B chat model.");
+            return config;
+
+            int Int(string key) => root.TryGetProperty(key, out var value) && value.TryGetInt32(out var number) && number > 0
+                ? number
+                : throw new InputException($"{path}: '{key}' is missing or not a positive number; the folder must hold a Hugging Face LLaMA model.");
+
+            double Double(string key, double otherwise) => root.TryGetProperty(key, out var value) ? value.GetDouble() : otherwise;
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read ({cause.Message.TrimEnd('.')}); give a folder with a Hugging Face LLaMA model.", cause);
+        }
+        catch (Exception cause) when (cause is JsonException or InvalidOperationException or FormatException)
+        {
+            throw new InputException($"{path}: is not a valid LLaMA config.json ({cause.Message.TrimEnd('.')}).", cause);
+        }
+    }
+
+    /// <summary>The config.json that <see cref="FromHuggingFace"/> reads.</summary>
+    public string ToHuggingFace() => JsonSerializer.Serialize(
+        new SortedDictionary<string, object>(StringComparer.Ordinal)
+        {
+            ["architectures"] = new[] { "LlamaForCausalLM" },
+            ["bos_token_id"] = 1,
+            ["eos_token_id"] = 2,
+            ["hidden_act"] = "silu",
+            ["hidden_size"] = HiddenSize,
+            ["intermediate_size"] = IntermediateSize,
+            ["model_type"] = "llama",
+            ["num_attention_heads"] = Heads,
+            ["num_hidden_layers"] = Layers,
+            ["num_key_value_heads"] = Heads,
+            ["rms_norm_eps"] = RmsNormEps,
+            ["rope_theta"] = RopeTheta,
+            ["tie_word_embeddings"] = false,
+            ["torch_dtype"] = "float16",
+            ["vocab_size"] = VocabularySize,
+        },
+        Indented);
+}
+
+/// <summary>Low-rank adaptation (LoRA) of attention projections.</summary>
+/// <param name="Rank">r, the inner width.</param>
+/// <param name="Alpha">The update is scaled by alpha / r.</param>
+/// <param name="Dropout">Probability of zeroing an input of the update while training.</param>
+/// <param name="Targets">Adapted projections, for example q_proj and v_proj.</param>
+public sealed record LoraConfig(int Rank, double Alpha, double Dropout, IReadOnlyList<string> Targets)
+{
+    /// <summary>alpha / r.</summary>
+    public double Scale => Alpha / Rank;
+}
+
+/// <summary>All sizes of the grounding model.</summary>
+/// <param name="Vision">The frozen vision tower.</param>
+/// <param name="Concat">How many neighbouring patch tokens are joined into one visual token; divides the patches.</param>
+/// <param name="Language">The frozen language model.</param>
+/// <param name="Lora">Its trainable adapters.</param>
+public sealed record GroundingConfig(EvaConfig Vision, int Concat, LlamaConfig Language, LoraConfig Lora)
+{
+    /// <summary>N, the number of visual tokens of a picture.</summary>
+    public int VisualTokens => Vision.Patches / Concat;
+
+    /// <summary>Width of a visual token before the projector.</summary>
+    public int FeatureWidth => Vision.Width * Concat;
+}

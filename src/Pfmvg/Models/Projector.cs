@@ -1,0 +1,44 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pfmvg.Models;
+
+/// <summary>Joins each run of neighbouring patch tokens into one, without weights.</summary>
+public static class TokenConcat
+{
+    /// <summary>Four consecutive tokens in row-major order become one, not a 2x2 window (paper, section 2.1).</summary>
+    /// <param name="patches">(B, P, V) without the class token.</param>
+    /// <param name="count">How many tokens are joined; divides P.</param>
+    /// <returns>(B, P / count, count V), a view where possible.</returns>
+    /// <exception cref="ArgumentException">P is not a multiple of the count.</exception>
+    public static Tensor Join(Tensor patches, int count)
+    {
+        var (batch, length, width) = (patches.shape[0], patches.shape[1], patches.shape[2]);
+        if (length % count != 0) throw new ArgumentException($"{length} patches cannot be joined {count} by {count}.", nameof(patches));
+        return patches.reshape(batch, length / count, count * width);
+    }
+}
+
+/// <summary>`llama_proj`: the trainable linear layer from joined patch tokens to the language model's width, in float32.</summary>
+public sealed class Projector : Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "weight")] private readonly Parameter _weight; // (C, 4V)
+    [ComponentName(Name = "bias")] private readonly Parameter _bias;     // (C)
+
+    /// <summary>Creates the layer with zeros; <see cref="ModelBuilder"/> draws start values.</summary>
+    public Projector(int inputs, int outputs, Device device) : base(nameof(Projector))
+    {
+        _weight = new Parameter(zeros(outputs, inputs, ScalarType.Float32, device), requires_grad: true);
+        _bias = new Parameter(zeros(outputs, ScalarType.Float32, device), requires_grad: true);
+        RegisterComponents();
+    }
+
+    /// <summary>(B, N, 4V) of any floating type to (B, N, C) in float32.</summary>
+    public override Tensor forward(Tensor features)
+    {
+        using var scope = NewDisposeScope();
+        return functional.linear(features.to(ScalarType.Float32), _weight, _bias).MoveToOuterDisposeScope();
+    }
+}

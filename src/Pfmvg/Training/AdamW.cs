@@ -1,0 +1,74 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Training;
+
+/// <summary>
+/// AdamW with decoupled weight decay (Loshchilov and Hutter 2019), as torch computes it. Its state is named like the
+/// parameters, so that a checkpoint is readable and independent of their order.
+/// </summary>
+public sealed class AdamW : IDisposable
+{
+    private readonly (string Name, Parameter Parameter, Tensor First, Tensor Second, bool Decays)[] _slots;
+    private readonly double _beta1, _beta2, _eps, _weightDecay;
+
+    /// <summary>Starts with zero moments.</summary>
+    /// <param name="parameters">Trainable tensors by name.</param>
+    /// <param name="beta1">Decay of the first moment.</param>
+    /// <param name="beta2">Decay of the second moment.</param>
+    /// <param name="weightDecay">Applied to parameters with two or more dimensions whose name has none of "bias", "ln", "bn".</param>
+    /// <param name="eps">Added to the root of the second moment.</param>
+    public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, double beta1, double beta2, double weightDecay, double eps = 1e-8)
+    {
+        (_beta1, _beta2, _weightDecay, _eps) = (beta1, beta2, weightDecay, eps);
+        _slots = [.. parameters.Select(p => (p.Name, p.Parameter, Zeros(p.Parameter), Zeros(p.Parameter), Decays(p.Name, p.Parameter)))];
+
+        static Tensor Zeros(Parameter like) => zeros_like(like, requires_grad: false).DetachFromDisposeScope();
+    }
+
+    /// <summary>Steps taken so far.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>The moments by name: "first.&lt;parameter&gt;" and "second.&lt;parameter&gt;".</summary>
+    public IEnumerable<(string Name, Tensor Value)> State() =>
+        _slots.SelectMany(s => new[] { ($"first.{s.Name}", s.First), ($"second.{s.Name}", s.Second) });
+
+    /// <summary>Continues from a saved position; the moments were copied into <see cref="State"/>.</summary>
+    public void Restore(long steps) => Steps = steps;
+
+    /// <summary>Whether weight decay applies to a parameter.</summary>
+    public static bool Decays(string name, Tensor parameter) =>
+        parameter.dim() >= 2 && !new[] { "bias", "ln", "bn" }.Any(part => name.Contains(part, StringComparison.Ordinal));
+
+    /// <summary>Applies the gradients once and clears them. A parameter without a gradient is left alone.</summary>
+    public void Step(double learningRate)
+    {
+        using var quiet = no_grad();
+        Steps++;
+        var correction1 = 1 - Math.Pow(_beta1, Steps);
+        var correction2 = Math.Sqrt(1 - Math.Pow(_beta2, Steps));
+        using Scalar keep = 1 - learningRate * _weightDecay, beta1 = _beta1, fresh1 = 1 - _beta1, beta2 = _beta2, fresh2 = 1 - _beta2,
+            root = 1 / correction2, eps = _eps, rate = -learningRate / correction1;
+        foreach (var (_, parameter, first, second, decays) in _slots)
+        {
+            using var scope = NewDisposeScope();
+            if (parameter.grad is not { } gradient) continue;
+            if (decays) parameter.mul_(keep);
+            first.mul_(beta1).add_(gradient, fresh1);
+            second.mul_(beta2).addcmul_(gradient, gradient, fresh2);
+            parameter.addcdiv_(first, second.sqrt().mul_(root).add_(eps), rate);
+            gradient.zero_();
+        }
+    }
+
+    /// <summary>Frees the moments.</summary>
+    public void Dispose()
+    {
+        foreach (var slot in _slots)
+        {
+            slot.First.Dispose();
+            slot.Second.Dispose();
+        }
+    }
+}
