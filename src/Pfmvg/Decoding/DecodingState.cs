@@ -20,7 +20,7 @@ internal sealed class DecodingState : IDisposable
     /// <summary>Lays the prompts out.</summary>
     /// <param name="model">The model, in evaluation mode.</param>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
-    /// <param name="visual">(rows with pictures, N, C), or null when there are none.</param>
+    /// <param name="visual">(B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="room">Largest number of answer tokens.</param>
     /// <param name="useCache">False feeds everything again at each step; only for comparison.</param>
     public DecodingState(GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int room, bool useCache)

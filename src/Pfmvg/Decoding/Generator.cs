@@ -16,7 +16,7 @@ public sealed class Generator(GroundingModel model, int endToken)
 {
     /// <summary>Greedy decoding, as published: the most likely token at each step.</summary>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
-    /// <param name="visual">Visual tokens (rows with pictures, N, C), or null.</param>
+    /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
     /// <param name="useCache">False recomputes everything at each step; only for comparison.</param>
     /// <param name="observe">Sees the logits (B, W) of each step.</param>
@@ -57,7 +57,7 @@ public sealed class Generator(GroundingModel model, int endToken)
     /// hypothesis scores its summed log-probability, end token included, divided by its number of tokens, end token not counted.
     /// </summary>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
-    /// <param name="visual">Visual tokens (rows with pictures, N, C), or null.</param>
+    /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="beams">Hypotheses kept for each prompt; at least 2.</param>
     /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
     public IReadOnlyList<GeneratedAnswer> Beam(IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, int maxNewTokens)

@@ -7,7 +7,7 @@ namespace Pfmvg.Models;
 
 /// <summary>
 /// EVA ViT as in BLIP-2: pre-norm blocks, separate query and value biases and no key bias, exact GELU, absolute position
-/// embedding, no final norm. Frozen and always in evaluation mode (paper, section 2.1). Letters: B pictures, S image side,
+/// embedding, no final norm. Frozen in both stages (paper, section 2.1). Letters: B pictures, S image side,
 /// P patches, V width, H heads, D head size.
 /// </summary>
 public sealed class EvaVisionTower : Module<Tensor, Tensor>
@@ -27,7 +27,6 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
         _patchEmbedding = new PatchEmbedding(config, type, device);
         _blocks = new ModuleList<EvaBlock>([.. Enumerable.Range(0, config.Depth).Select(_ => new EvaBlock(config, type, device))]);
         RegisterComponents();
-        eval();
     }
 
     /// <summary>Normalised pictures (B, 3, S, S) in the tower's type to tokens (B, P + 1, V), the class token first.</summary>
@@ -36,7 +35,6 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
     /// <summary>As <see cref="forward"/>; shows the patch embedding (index -1) and every block's output to <paramref name="observe"/>.</summary>
     public Tensor Run(Tensor images, Action<int, Tensor>? observe)
     {
-        using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var patches = _patchEmbedding.call(images);                                          // (B, P, V)
         observe?.Invoke(-1, patches);
@@ -45,7 +43,7 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
         {
             var next = _blocks[i].call(x);
             observe?.Invoke(i, next);
-            x.Dispose();
+            if (!next.requires_grad) x.Dispose(); // without gradients only the newest activation is alive
             x = next;
         }
 

@@ -22,6 +22,7 @@ public sealed class GroundingModel : Module
     [ComponentName(Name = "ln_vision")] private readonly FrozenLayerNorm _visionNorm;
     [ComponentName(Name = "llama_proj")] private readonly Projector _projector;
     [ComponentName(Name = "llama_model")] private readonly Llama _llama;
+    private readonly Scalar _lastVisual;
 
     /// <summary>Creates the model with uninitialised weights; <see cref="ModelBuilder"/> is the way to a usable one.</summary>
     /// <param name="config">All sizes.</param>
@@ -31,6 +32,7 @@ public sealed class GroundingModel : Module
     {
         Config = config;
         Device = device;
+        _lastVisual = config.VisualTokens - 1;
         Dropout = new LoraDropout(config.Lora.Dropout);
         _visionTower = new EvaVisionTower(config.Vision, type, device);
         _visionNorm = new FrozenLayerNorm(config.Vision.Width, VisionNormEps, ScalarType.Float32, device);
@@ -84,8 +86,8 @@ public sealed class GroundingModel : Module
     public Tensor Project(Tensor features) => _projector.call(features);
 
     /// <summary>Puts token embeddings and visual tokens into one sequence.</summary>
-    /// <param name="ids">(B, T) token ids; a row holds <see cref="ImageToken"/> exactly N times, or never.</param>
-    /// <param name="visual">(rows with pictures, N, C), in the order of those rows; null when no row has a picture.</param>
+    /// <param name="ids">(B, T) token ids; the j-th <see cref="ImageToken"/> of a row stands for its j-th visual token.</param>
+    /// <param name="visual">(B, N, C); null when the rows have no pictures.</param>
     /// <returns>(B, T, C) in the language model's type.</returns>
     public Tensor Embed(Tensor ids, Tensor? visual)
     {
@@ -94,7 +96,9 @@ public sealed class GroundingModel : Module
         var isImage = ids.eq(image);
         var text = _llama.EmbedTokens(ids.masked_fill(isImage, zero));                                      // (B, T, C)
         if (visual is null) return text.MoveToOuterDisposeScope();
-        return text.masked_scatter(isImage.unsqueeze(-1), visual.to(text.dtype)).MoveToOuterDisposeScope();
+        var index = isImage.cumsum(1).sub(isImage.to(ScalarType.Int64)).clamp_max_(_lastVisual);             // (B, T)
+        var placed = visual.to(text.dtype).gather(1, index.unsqueeze(-1).expand(-1, -1, text.shape[2]));    // (B, T, C)
+        return where(isImage.unsqueeze(-1), placed, text).MoveToOuterDisposeScope();
     }
 
     /// <summary>

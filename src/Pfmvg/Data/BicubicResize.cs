@@ -1,0 +1,166 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Pfmvg.Data;
+
+/// <summary>
+/// Pillow's bicubic resize to the bit: a = -0.5, the support widened when shrinking (antialiasing), 22-bit fixed-point
+/// weights, a horizontal pass and then a vertical one, each rounded to 8 bits.
+/// </summary>
+internal static class BicubicResize
+{
+    private const int Precision = 32 - 8 - 2; // bits behind the point of a weight
+    private const int Half = 1 << (Precision - 1);
+
+    /// <summary>Resizes a rectangle of a picture; pixels outside the rectangle do not bleed in.</summary>
+    /// <param name="image">The picture.</param>
+    /// <param name="crop">A rectangle inside it.</param>
+    /// <param name="width">Pixels per row of the result.</param>
+    /// <param name="height">Rows of the result.</param>
+    /// <returns>Interleaved samples, height * width * channels.</returns>
+    public static byte[] Run(DecodedImage image, Crop crop, int width, int height)
+    {
+        var channels = image.Channels;
+        var horizontal = new Weights(crop.Width, width);
+        var vertical = new Weights(crop.Height, height);
+        var narrow = new byte[crop.Height * width]; // one channel after the horizontal pass
+        var row = new int[crop.Width + Weights.Lanes];
+        var line = new byte[width];
+        var result = GC.AllocateUninitializedArray<byte>(width * height * channels);
+
+        for (var channel = 0; channel < channels; channel++)
+        {
+            for (var y = 0; y < crop.Height; y++)
+            {
+                var source = image.Pixels.Slice(((crop.Top + y) * image.Width + crop.Left) * channels + channel);
+                var target = narrow.AsSpan(y * width, width);
+                if (crop.Width == width)
+                {
+                    for (var x = 0; x < width; x++) target[x] = source[x * channels];
+                    continue;
+                }
+
+                Widen(source, channels, row.AsSpan(0, crop.Width));
+                for (var x = 0; x < width; x++) target[x] = Clip(horizontal.Dot(x, row));
+            }
+
+            for (var y = 0; y < height; y++)
+            {
+                if (crop.Height == height) narrow.AsSpan(y * width, width).CopyTo(line);
+                else vertical.Blend(y, narrow, line);
+                if (channels == 1) line.CopyTo(result, y * width);
+                else for (var x = 0; x < width; x++) result[(y * width + x) * channels + channel] = line[x];
+            }
+        }
+
+        return result;
+    }
+
+    private static byte Clip(int sum) => (byte)Math.Clamp(sum >> Precision, 0, 255);
+
+    private static void Widen(ReadOnlySpan<byte> source, int step, Span<int> target)
+    {
+        var x = 0;
+        if (step == 1)
+        {
+            for (; x <= target.Length - Vector128<byte>.Count; x += Vector128<byte>.Count)
+            {
+                var (low, high) = Vector128.Widen(Vector128.Create(source.Slice(x, Vector128<byte>.Count)));
+                Vector256.Create(Vector128.WidenLower(low), Vector128.WidenUpper(low)).AsInt32().CopyTo(target[x..]);
+                Vector256.Create(Vector128.WidenLower(high), Vector128.WidenUpper(high)).AsInt32().CopyTo(target[(x + 8)..]);
+            }
+        }
+
+        for (; x < target.Length; x++) target[x] = source[x * step];
+    }
+
+    /// <summary>For every output pixel, the input pixels it is mixed from and their fixed-point weights.</summary>
+    private sealed class Weights
+    {
+        /// <summary>Weights are filled up with zeros to a multiple of this, so that whole vectors can be used.</summary>
+        public const int Lanes = 8;
+
+        private readonly int _stride;
+        private readonly int[] _first, _count, _weight;
+
+        public Weights(int from, int to)
+        {
+            var scale = (double)from / to;
+            var filterScale = Math.Max(1, scale);
+            var support = 2 * filterScale;
+            var most = (int)Math.Ceiling(support) * 2 + 1;
+            _stride = (most + Lanes - 1) / Lanes * Lanes;
+            (_first, _count, _weight) = (new int[to], new int[to], new int[to * _stride]);
+            var exact = new double[most];
+            for (var i = 0; i < to; i++)
+            {
+                var center = (i + 0.5) * scale;
+                var first = Math.Max(0, (int)(center - support + 0.5));
+                var count = Math.Min(from, (int)(center + support + 0.5)) - first;
+                var inverse = 1.0 / filterScale;
+                var sum = 0.0;
+                for (var k = 0; k < count; k++) sum += exact[k] = Cubic((k + first - center + 0.5) * inverse);
+                for (var k = 0; k < count; k++)
+                {
+                    var weight = sum != 0 ? exact[k] / sum : exact[k];
+                    _weight[i * _stride + k] = (int)(weight * (1 << Precision) + (weight < 0 ? -0.5 : 0.5));
+                }
+
+                (_first[i], _count[i]) = (first, count);
+            }
+        }
+
+        /// <summary>Output pixel <paramref name="i"/> of a row of widened pixels that is longer than the picture by <see cref="Lanes"/>.</summary>
+        public int Dot(int i, int[] row)
+        {
+            ref var pixel = ref MemoryMarshal.GetArrayDataReference(row);
+            ref var weight = ref MemoryMarshal.GetArrayDataReference(_weight);
+            var (at, from, count) = ((nuint)_first[i], (nuint)(i * _stride), _count[i]);
+            var sum = Vector256<int>.Zero;
+            for (nuint k = 0; k < (nuint)count; k += Lanes)
+                sum += Vector256.LoadUnsafe(ref pixel, at + k) * Vector256.LoadUnsafe(ref weight, from + k);
+            return Vector256.Sum(sum) + Half;
+        }
+
+        /// <summary>Output row <paramref name="i"/> of a picture of one channel.</summary>
+        public void Blend(int i, byte[] picture, Span<byte> line)
+        {
+            var (width, first, count) = (line.Length, _first[i], _count[i]);
+            var weights = _weight.AsSpan(i * _stride, count);
+            ref var top = ref picture[first * width];
+            var x = 0;
+            for (; x <= width - 8; x += 8)
+            {
+                var sum = Vector256.Create(Half);
+                for (var k = 0; k < count; k++)
+                {
+                    var eight = Vector128.CreateScalar(Unsafe.ReadUnaligned<ulong>(
+                        ref Unsafe.Add(ref top, k * width + x))).AsByte();
+                    var words = Vector128.WidenLower(eight);
+                    sum += Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)).AsInt32() * Vector256.Create(weights[k]);
+                }
+
+                sum = Vector256.Clamp(sum >> Precision, Vector256<int>.Zero, Vector256.Create(255));
+                var shorts = Vector128.Narrow(sum.GetLower(), sum.GetUpper());
+                BitConverter.TryWriteBytes(line[x..], Vector128.Narrow(shorts, shorts).AsUInt64()[0]);
+            }
+
+            for (; x < width; x++)
+            {
+                var sum = Half;
+                for (var k = 0; k < count; k++) sum += Unsafe.Add(ref top, k * width + x) * weights[k];
+                line[x] = Clip(sum);
+            }
+        }
+
+        private static double Cubic(double x)
+        {
+            const double a = -0.5;
+            x = Math.Abs(x);
+            return x < 1 ? ((a + 2) * x - (a + 3)) * x * x + 1
+                : x < 2 ? (((x - 5) * x + 8) * x - 4) * a
+                : 0;
+        }
+    }
+}

@@ -1,0 +1,41 @@
+namespace Pfmvg.Data;
+
+/// <summary>A picture as 8-bit samples, as Pillow's <c>convert("RGB")</c> has them; a gray picture keeps one channel.</summary>
+/// <param name="width">Pixels per row.</param>
+/// <param name="height">Rows.</param>
+/// <param name="channels">1 (gray, standing for three equal channels) or 3 (red, green, blue).</param>
+/// <param name="pixels">Row-major and interleaved; only the first width * height * channels bytes count.</param>
+public sealed class DecodedImage(int width, int height, int channels, byte[] pixels)
+{
+    /// <summary>Pixels per row.</summary>
+    public int Width { get; } = width;
+
+    /// <summary>Rows.</summary>
+    public int Height { get; } = height;
+
+    /// <summary>1 (gray, standing for three equal channels) or 3 (red, green, blue).</summary>
+    public int Channels { get; } = channels;
+
+    /// <summary>The samples, row-major and interleaved.</summary>
+    public ReadOnlySpan<byte> Pixels => pixels.AsSpan(0, checked(Width * Height * Channels));
+
+    /// <summary>What decoding changed that a reader of the scores should know; null when nothing.</summary>
+    public string? Note { get; init; }
+}
+
+/// <summary>Memory that one worker uses again for every picture, so that large pictures do not touch new pages each time.</summary>
+/// <remarks>A <see cref="DecodedImage"/> made with it is valid until the next picture is decoded with it. One thread at a time.</remarks>
+public sealed class DecodeBuffer
+{
+    private byte[] _file = [], _pixels = [];
+
+    internal byte[] File(int length) => Grow(ref _file, length);
+
+    internal byte[] Pixels(int length) => Grow(ref _pixels, length);
+
+    private static byte[] Grow(ref byte[] memory, int length)
+    {
+        if (memory.Length < length) memory = GC.AllocateUninitializedArray<byte>(length);
+        return memory;
+    }
+}

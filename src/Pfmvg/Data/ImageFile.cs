@@ -1,0 +1,132 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace Pfmvg.Data;
+
+/// <summary>Size and kind of a picture, from the first bytes of its file.</summary>
+/// <param name="Format">"JPEG" or "PNG".</param>
+/// <param name="Width">Pixels per row.</param>
+/// <param name="Height">Rows.</param>
+public sealed record ImageHeader(string Format, int Width, int Height);
+
+/// <summary>
+/// Reads JPEG and PNG files to Pillow's pixels: EXIF orientation ignored, alpha dropped (not composited), palettes
+/// expanded, gray kept as one channel. The kind is told by the content, not by the name.
+/// </summary>
+/// <remarks>
+/// One deliberate difference: 16-bit gray is scaled to 8 bits, where Pillow clips it at 255 and turns it white.
+/// Memory is bounded before anything is allocated: by <see cref="MaxPixels"/> and by what a file of this length can hold.
+/// </remarks>
+public static class ImageFile
+{
+    /// <summary>Larger pictures are refused, as Pillow refuses them.</summary>
+    public const int MaxPixels = 178_956_970;
+
+    /// <summary>Longer rows or columns are refused; JPEG cannot have them.</summary>
+    public const int MaxSide = 65_535;
+
+    private const int MaxFileBytes = 1 << 30;
+
+    /// <summary>Decodes a file.</summary>
+    /// <param name="path">A JPEG or PNG file.</param>
+    /// <param name="buffer">Memory to decode into; the result is then valid until its next use.</param>
+    /// <exception cref="InputException">The file is missing, empty, truncated, damaged, too large or no picture.</exception>
+    public static DecodedImage Decode(string path, DecodeBuffer? buffer = null)
+    {
+        buffer ??= new DecodeBuffer();
+        return Decode(ReadFile(path, buffer), path, buffer);
+    }
+
+    /// <summary>Decodes a file's content; <paramref name="path"/> only names it in errors.</summary>
+    /// <exception cref="InputException">The content is empty, truncated, damaged, too large or no picture.</exception>
+    public static DecodedImage Decode(ReadOnlySpan<byte> file, string path, DecodeBuffer? buffer = null)
+    {
+        var picture = new PictureName(path);
+        buffer ??= new DecodeBuffer();
+        return Png.Is(file) ? Png.Decode(file, picture, buffer)
+            : Jpeg.Is(file) ? Jpeg.Decode(file, picture, buffer)
+            : throw NotAPicture(picture, file);
+    }
+
+    /// <summary>Reads only the size and kind.</summary>
+    /// <exception cref="InputException">The file is missing, empty, no picture, or its header is damaged.</exception>
+    public static ImageHeader ReadHeader(string path)
+    {
+        var picture = new PictureName(path);
+        using var handle = Open(path, picture);
+        Span<byte> start = stackalloc byte[1024];
+        start = start[..RandomAccess.Read(handle, start, 0)];
+        return Png.Is(start) ? Png.Header(start, picture)
+            : Jpeg.Is(start) ? Jpeg.Header(handle, picture)
+            : throw NotAPicture(picture, start);
+    }
+
+    /// <summary>The whole file in the buffer's memory.</summary>
+    /// <exception cref="InputException">The file is missing, cannot be read or is larger than any picture.</exception>
+    internal static ReadOnlySpan<byte> ReadFile(string path, DecodeBuffer buffer)
+    {
+        var picture = new PictureName(path);
+        using var handle = Open(path, picture);
+        try
+        {
+            var length = RandomAccess.GetLength(handle);
+            if (length > MaxFileBytes) throw picture.Bad($"the file has {length:N0} bytes, more than any picture here", "name a JPEG or PNG file");
+            var file = buffer.File((int)length).AsSpan(0, (int)length);
+            var done = 0;
+            for (int read; done < file.Length && (read = RandomAccess.Read(handle, file[done..], done)) > 0;) done += read;
+            return file[..done];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            throw picture.Bad("the file cannot be read", "check the disk and the permissions", e);
+        }
+    }
+
+    private static SafeFileHandle Open(string path, PictureName picture)
+    {
+        try
+        {
+            // A pipe or a device has no length, and opening one could wait for ever.
+            if (new FileInfo(path).Length == 0) throw picture.Bad("the file is empty", "fetch it again");
+            return File.OpenHandle(path);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw Directory.Exists(path)
+                ? picture.Bad("this is a folder, not a picture", "name a JPEG or PNG file")
+                : picture.Bad("there is no such picture", "check the image folder");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        {
+            throw picture.Bad("the file cannot be opened", "check its name and permissions", e);
+        }
+    }
+
+    private static InputException NotAPicture(PictureName picture, ReadOnlySpan<byte> file) => file.Length == 0
+        ? picture.Bad("the file is empty", "fetch it again")
+        : picture.Bad("the file is neither JPEG nor PNG", "convert it, or fetch it again");
+}
+
+/// <summary>The picture at hand, for errors; patient and study numbers in its path are hidden.</summary>
+internal readonly struct PictureName(string path)
+{
+    public InputException Bad(string what, string advice, Exception? cause = null)
+    {
+        var sentence = $"{Privacy.Mask(path)}: {what}; {advice}.";
+        return cause is null ? new InputException(sentence) : new InputException(sentence, cause);
+    }
+
+    public InputException Damaged(string what, Exception? cause = null) =>
+        Bad($"the picture is damaged ({what})", "fetch it again", cause);
+
+    /// <summary>Refuses impossible sizes, and sizes that so few bytes cannot fill, before memory is taken.</summary>
+    /// <param name="width">Declared pixels per row.</param>
+    /// <param name="height">Declared rows.</param>
+    /// <param name="mostPixels">The most pixels that the file's bytes can hold.</param>
+    public void CheckSize(long width, long height, long mostPixels = long.MaxValue)
+    {
+        if (width <= 0 || height <= 0) throw Damaged($"its size is {width} x {height}");
+        if (Math.Max(width, height) > ImageFile.MaxSide || width * height > ImageFile.MaxPixels)
+            throw Bad($"the picture has {width} x {height} pixels, more than {ImageFile.MaxPixels:N0} in all or {ImageFile.MaxSide:N0} a side", "make it smaller");
+        if (width * height > mostPixels) throw Damaged($"too few bytes for {width} x {height} pixels");
+    }
+}

@@ -1,0 +1,71 @@
+using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
+using SkiaSharp;
+
+namespace Pfmvg.Data;
+
+/// <summary>Decodes JPEG through libjpeg-turbo; gray pictures go straight to one channel.</summary>
+internal static class Jpeg
+{
+    /// <summary>Every 8x8 block needs a bit at least, so a byte can stand for 512 pixels and no more.</summary>
+    private const long MostPixelsPerByte = 512;
+
+    public static bool Is(ReadOnlySpan<byte> file) => file.StartsWith((ReadOnlySpan<byte>)[0xff, 0xd8, 0xff]);
+
+    public static ImageHeader Header(SafeFileHandle file, PictureName picture)
+    {
+        Span<byte> segment = stackalloc byte[16];
+        for (long position = 2; ;)
+        {
+            var read = RandomAccess.Read(file, segment, position);
+            if (read < 9) throw picture.Damaged("it ends before its size"); // as long as the shortest segment with a size
+            if (segment[0] != 0xff) throw picture.Damaged("its header is broken");
+            var marker = segment[1];
+            if (marker == 0xff) { position++; continue; } // fill byte
+            if (marker is 0x01 or (>= 0xd0 and <= 0xd8)) { position += 2; continue; } // markers without content
+            if (marker is 0xd9 or 0xda) throw picture.Damaged("it has no size");
+            if (marker is >= 0xc0 and <= 0xcf and not (0xc4 or 0xc8 or 0xcc))
+            {
+                int height = BinaryPrimitives.ReadUInt16BigEndian(segment[5..]), width = BinaryPrimitives.ReadUInt16BigEndian(segment[7..]);
+                picture.CheckSize(width, height);
+                return new ImageHeader("JPEG", width, height);
+            }
+
+            var length = BinaryPrimitives.ReadUInt16BigEndian(segment[2..]);
+            if (length < 2) throw picture.Damaged("its header is broken");
+            position += 2 + length;
+        }
+    }
+
+    public static unsafe DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer)
+    {
+        fixed (byte* bytes = file)
+        {
+            using var data = SKData.Create((nint)bytes, file.Length);
+            using var codec = SKCodec.Create(data) ?? throw picture.Damaged("its header is broken");
+            var (width, height) = (codec.Info.Width, codec.Info.Height);
+            picture.CheckSize(width, height, file.Length * MostPixelsPerByte);
+            var gray = codec.Info.ColorType == SKColorType.Gray8;
+            var pixels = buffer.Pixels(checked(width * height * (gray ? 1 : 4)));
+            // Without a colour space in the request nothing is colour-managed, as in Pillow.
+            var request = new SKImageInfo(width, height, gray ? SKColorType.Gray8 : SKColorType.Rgba8888, SKAlphaType.Opaque);
+            fixed (byte* target = pixels)
+            {
+                var result = codec.GetPixels(request, (nint)target);
+                if (result != SKCodecResult.Success) throw picture.Damaged(result == SKCodecResult.IncompleteInput ? "it ends early" : "its data are broken");
+            }
+
+            if (!gray) DropFourth(pixels, width * height);
+            return new DecodedImage(width, height, gray ? 1 : 3, pixels);
+        }
+    }
+
+    private static void DropFourth(Span<byte> pixels, int count)
+    {
+        for (var i = 1; i < count; i++)
+        {
+            var (from, to) = (4 * i, 3 * i);
+            (pixels[to], pixels[to + 1], pixels[to + 2]) = (pixels[from], pixels[from + 1], pixels[from + 2]);
+        }
+    }
+}
