@@ -58,7 +58,8 @@ internal static class PhraseWriter
     /// <summary>The noun with an article where it wants one: "a small left effusion", "mild pulmonary edema".</summary>
     public static string WithArticle(Finding finding, string phrase)
     {
-        var counted = finding.Class is FindingClass.Pneumothorax or FindingClass.PleuralEffusion or FindingClass.LungOpacity;
+        var counted = finding.Class is FindingClass.Pneumothorax or FindingClass.PleuralEffusion or FindingClass.LungOpacity
+            || phrase.EndsWith("heart", StringComparison.Ordinal);
         if (!counted || finding.Side == FindingSide.Both) return phrase;
         return ("aeiou".Contains(phrase[0], StringComparison.Ordinal) ? "an " : "a ") + phrase;
     }

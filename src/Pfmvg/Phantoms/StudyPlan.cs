@@ -41,12 +41,12 @@ internal static class StudyPlan
             var subject = Unused(subjects, 10_000_000, random);
             var split = number < options.Patients ? splits[number] : null;
 
-            // Every split meets the classes in turn, so that the rare ones are tested, too.
+            // The first patients of every split show the classes in turn, so that the rare ones are tested, too.
             FindingClass? wanted = null;
-            if (split is not null)
+            if (split is not null && ranks.GetValueOrDefault(split) is < 8 and var rank)
             {
-                ranks[split] = ranks.GetValueOrDefault(split) + 1;
-                wanted = (FindingClass)(ranks[split] % 8);
+                ranks[split] = rank + 1;
+                wanted = (FindingClass)rank;
             }
 
             var planned = new List<PlannedStudy>();
