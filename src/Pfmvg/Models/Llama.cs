@@ -41,7 +41,7 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
     public ScalarType Type { get; }
 
     /// <summary>The decoder layers, for a backward pass layer by layer.</summary>
-    public IReadOnlyList<LlamaLayer> Layers => _decoder.Layers;
+    public IList<LlamaLayer> Layers => _decoder.Layers;
 
     /// <summary>Token ids (B, T) to embeddings (B, T, C).</summary>
     public Tensor EmbedTokens(Tensor ids) => _decoder.EmbedTokens(ids);
@@ -94,7 +94,7 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
             RegisterComponents();
         }
 
-        public IReadOnlyList<LlamaLayer> Layers => (IReadOnlyList<LlamaLayer>)_layers;
+        public IList<LlamaLayer> Layers => _layers;
 
         public Tensor EmbedTokens(Tensor ids) => _embedding.call(ids);
 
