@@ -8,6 +8,8 @@ root.Add(RunsCommand.Create());
 
 root.Add(EvalCommand.Create());
 
+root.Add(WeightsCommand.Create());
+
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)
 {
