@@ -9,6 +9,8 @@ root.Add(EvalCommand.Create());
 root.Add(RunsCommand.Create());
 root.Add(DoctorCommand.Create());
 
+root.Add(WeightsCommand.Create());
+
 var parsed = root.Parse(args);
 var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash) // a misspelt option must not pass for a folder's name
     .Where(token => token.Type == TokenType.Argument && token.Value.StartsWith("--", StringComparison.Ordinal))

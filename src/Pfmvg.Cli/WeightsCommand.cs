@@ -1,27 +1,32 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Pfmvg.Weights;
 
 namespace Pfmvg.Cli;
 
-/// <summary><c>pfmvg weights ...</c></summary>
+/// <summary>`pfmvg weights inspect FILE`: what is in a weight file or folder.</summary>
 internal static class WeightsCommand
 {
-    public static Command Create() => new("weights", "Look into weight files.") { Inspect() };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private static Command Inspect()
+    public static Command Create()
     {
-        var file = new Argument<string>("FILE") { Description = "a .safetensors, .pth, .bin or .pt file, or a Hugging Face folder" };
-        var json = new Option<bool>("--json") { Description = "print JSON" };
-        var command = new Command("inspect", "List the tensors of a weight file: names, types, shapes, sizes. Nothing in the file is executed.") { file, json };
+        var command = new Command("weights", "Look into weight files.");
+        command.Add(InspectCommand());
+        return command;
+    }
+
+    private static Command InspectCommand()
+    {
+        var command = new Command("inspect", "List the tensors of a file or folder: types, shapes, bytes, names. Nothing in it is executed.");
+        var file = new Argument<string>("FILE") { Description = "A safetensors file, a file of torch.save (.pth, .bin, .pt), or a Hugging Face folder." };
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
+        command.Add(file);
+        command.Add(json);
         command.SetAction(parsed =>
         {
             using var weights = WeightFile.Open(parsed.GetRequiredValue(file));
-            if (parsed.GetValue(json)) Console.WriteLine(WeightListing.ToJson(weights).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
-            else WeightListing.Print(weights, Console.Out);
-            return ExitCode.Success;
+            Console.Out.WriteLine(parsed.GetValue(json) ? WeightListing.ToJson(weights).ToJsonString(Indented) : WeightListing.ToText(weights));
         });
         return command;
     }

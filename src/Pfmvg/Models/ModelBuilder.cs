@@ -10,6 +10,11 @@ namespace Pfmvg.Models;
 /// <param name="Start">MiniGPT-v2 checkpoint to start from; null for a fresh projector and fresh adapters.</param>
 public sealed record WeightPaths(string Vision, string Language, string? Start);
 
+/// <summary>What was read from one file or folder.</summary>
+/// <param name="Path">The file or folder.</param>
+/// <param name="Report">What fitted and what did not.</param>
+public sealed record LoadedFile(string Path, LoadReport Report);
+
 /// <summary>Makes usable grounding models: from the weights that users have, or with random weights.</summary>
 public static class ModelBuilder
 {
@@ -21,23 +26,21 @@ public static class ModelBuilder
     /// <param name="seed">Of the fresh projector and adapters.</param>
     /// <returns>The model and what was read.</returns>
     /// <exception cref="InputException">A file is missing or broken, a needed tensor is missing, has another shape, or is not finite.</exception>
-    public static (GroundingModel Model, IReadOnlyList<LoadReport> Reports) Load(
+    public static (GroundingModel Model, IReadOnlyList<LoadedFile> Files) Load(
         GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed)
     {
         var model = new GroundingModel(config, type, device);
         try
         {
             DrawTrainables(model, seed);
-            var reports = new List<LoadReport>
+            var files = new List<LoadedFile>
             {
-                Fill(paths.Vision, Frozen("visual_encoder."), key => "visual_encoder." + key, new LoadRules
-                {
-                    Resize = new Dictionary<string, Func<Tensor, long[], Tensor?>> { ["visual_encoder.pos_embed"] = (stored, _) => ResizePositions(stored, config.Vision) },
-                }),
-                Fill(paths.Language, Frozen("llama_model."), LanguageName, new LoadRules()),
+                Fill(paths.Vision, Frozen("visual_encoder."), key => "visual_encoder." + key,
+                    LoadRules.All with { Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null }),
+                Fill(paths.Language, Frozen("llama_model."), LanguageName, LoadRules.All),
             };
-            if (paths.Start is { } start) reports.Add(LoadStart(model, start));
-            return (model, reports);
+            if (paths.Start is { } start) files.Add(LoadStart(model, start));
+            return (model, files);
 
             IEnumerable<(string, Parameter)> Frozen(string prefix) =>
                 model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !IsTrainable(p.name));
@@ -57,26 +60,26 @@ public static class ModelBuilder
     /// or one that its training saved): such files hold only trained tensors, so any of them may be missing.
     /// </summary>
     /// <exception cref="InputException">The file is broken, of another model, or holds nothing that this model trains.</exception>
-    public static LoadReport LoadStart(GroundingModel model, string path)
+    public static LoadedFile LoadStart(GroundingModel model, string path)
     {
         var targets = model.named_parameters().Where(p => IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal));
-        var report = Fill(path, targets, PeftNames.Normalize, new LoadRules { MayBeMissing = _ => true });
-        return report.Loaded.Any(IsTrainable)
+        var report = Fill(path, targets, PeftNames.ToModel, LoadRules.WhatIsThere);
+        return report.Report.Loaded.Any(IsTrainable)
             ? report
             : throw new InputException($"{path}: holds neither a projector (llama_proj) nor adapters (lora); give a MiniGPT-v2 checkpoint or one of PFMVG.");
     }
 
     /// <summary>Replaces the trainables by those of one of our checkpoints; all must be there.</summary>
     /// <exception cref="InputException">The file is broken or of another model.</exception>
-    public static LoadReport LoadTrainables(GroundingModel model, string path, Func<string, string?> rename) =>
-        Fill(path, model.Trainables(), rename, new LoadRules());
+    public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename) =>
+        Fill(path, model.Trainables(), rename, LoadRules.All);
 
-    private static LoadReport Fill(string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
+    private static LoadedFile Fill(string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
     {
         using var file = WeightFile.Open(path);
         var report = WeightLoader.Load(targets.ToDictionary(t => t.Name, t => (Tensor)t.Parameter), file, rename, rules);
-        report.ThrowIfUnsound();
-        return report;
+        report.ThrowIfUnusable(path);
+        return new LoadedFile(path, report);
     }
 
     /// <summary>Builds a model with random weights of the scale that real ones have; a function of the seed.</summary>
