@@ -1,0 +1,84 @@
+using Pfmvg.Geometry;
+using Pfmvg.Text;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>The region that an answer gives under a rule, in original pixels, and its flaw.</summary>
+/// <param name="Boxes">Boxes with an area; empty when the answer scores 0.</param>
+/// <param name="Confidence">One for each of the boxes; null when unknown.</param>
+/// <param name="Flaw">The first thing wrong with the answer, whether or not the rule lets it count.</param>
+internal sealed record ReadAnswer(IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw);
+
+/// <summary>Reads the answers of models: text in box form, or boxes.</summary>
+internal static class AnswerReader
+{
+    /// <summary>More boxes than this cannot mean anything, and their union would take long.</summary>
+    private const int MostBoxes = 1000;
+
+    /// <param name="prediction">The answer; heat maps are read elsewhere.</param>
+    /// <param name="rule">What flaws do.</param>
+    /// <param name="single">One box was asked: the first counts.</param>
+    public static ReadAnswer Read(Prediction prediction, AnswerRule rule, bool single)
+    {
+        var (boxes, flaw) = Boxes(prediction, rule);
+        if (boxes.Count > MostBoxes) return new ReadAnswer([], null, Flaw.TooManyBoxes);
+        if (flaw is Flaw.None or Flaw.CutOff && boxes.Count > 0) // judge the boxes that would be scored, then how many there are
+        {
+            var judged = single ? boxes.Take(1) : boxes;
+            var worst = judged.Select(box => Judge(box, prediction)).FirstOrDefault(found => found != Flaw.None);
+            flaw = worst != Flaw.None ? worst : flaw != Flaw.None ? flaw : single && boxes.Count > 1 ? Flaw.Several : Flaw.None;
+        }
+
+        if (rule == AnswerRule.Strict && flaw != Flaw.None) return new ReadAnswer([], null, flaw);
+        var confidence = prediction.Confidence?.Count == boxes.Count ? prediction.Confidence : null;
+        List<Box> kept = [];
+        List<double> sure = [];
+        for (var i = 0; i < (single ? Math.Min(1, boxes.Count) : boxes.Count); i++)
+        {
+            var box = rule == AnswerRule.Repair ? SortAndClamp(boxes[i], prediction) : boxes[i];
+            if (!IsFinite(box) || box.IsEmpty && rule != AnswerRule.Original) continue;
+            kept.Add(box);
+            if (confidence is not null) sure.Add(confidence[i]);
+        }
+
+        return new ReadAnswer(kept, confidence is null ? null : sure, flaw);
+    }
+
+    private static (IReadOnlyList<Box> Boxes, Flaw Flaw) Boxes(Prediction prediction, AnswerRule rule)
+    {
+        if (prediction.Boxes is { } given) return (given, given.Count == 0 ? Flaw.NoBox : Flaw.None);
+        if (prediction.Answer is not { } answer) return ([], Flaw.Missing);
+        if (rule == AnswerRule.Original) return BoxCodec.ParseAtStart(answer) is { } first
+            ? ([first.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false)], Flaw.None)
+            : ([], Flaw.NoBox);
+        var parsed = BoxCodec.Parse(answer);
+        var boxes = parsed.Boxes.Take(MostBoxes + 1).Select(box => box.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false)).ToList();
+        return boxes.Count > 0
+            ? (boxes, answer.LastIndexOf('{') > answer.LastIndexOf('}') ? Flaw.CutOff : Flaw.None) // whole boxes, then half of one
+            : (boxes, parsed.Failure switch
+            {
+                ParseFailure.TooFewNumbers => Flaw.TooFewNumbers,
+                ParseFailure.Malformed => Flaw.Malformed,
+                ParseFailure.CutOff => Flaw.CutOff,
+                ParseFailure.OutOfRange => Flaw.OutOfRange,
+                _ => Flaw.NoBox,
+            });
+    }
+
+    private static Flaw Judge(Box box, Prediction prediction)
+    {
+        const double Slack = 0.5; // pixels: other programs round
+        return !IsFinite(box) ? Flaw.NotFinite
+            : box.Width < 0 || box.Height < 0 ? Flaw.Swapped
+            : box.IsEmpty ? Flaw.Empty
+            : box.Left < -Slack || box.Top < -Slack || box.Right > prediction.Width + Slack || box.Bottom > prediction.Height + Slack ? Flaw.OutOfRange
+            : Flaw.None;
+    }
+
+    private static Box SortAndClamp(Box box, Prediction prediction) => new(
+        Math.Clamp(Math.Min(box.Left, box.Right), 0, prediction.Width), Math.Clamp(Math.Min(box.Top, box.Bottom), 0, prediction.Height),
+        Math.Clamp(Math.Max(box.Left, box.Right), 0, prediction.Width), Math.Clamp(Math.Max(box.Top, box.Bottom), 0, prediction.Height));
+
+    private static bool IsFinite(Box box) =>
+        double.IsFinite(box.Left) && double.IsFinite(box.Top) && double.IsFinite(box.Right) && double.IsFinite(box.Bottom);
+}

@@ -1,0 +1,67 @@
+namespace Pfmvg.Evaluation;
+
+/// <summary>
+/// The cluster bootstrap: as many clusters as there are (patients, with all their samples) are drawn with replacement,
+/// every figure is computed again, and the 2.5 and 97.5 per cent points of its values bound the interval.
+/// </summary>
+/// <remarks>Each resample depends only on the seed and its number, so the result does not depend on the threads.</remarks>
+internal static class Bootstrap
+{
+    /// <summary>Computes the figures of one resample; <c>drawn</c> says how often each cluster was drawn.</summary>
+    public delegate void Evaluate(ReadOnlySpan<int> drawn, Span<double> figures);
+
+    /// <summary>The figures of each resample, as [figure][resample]; NaN where a resample lacks what a figure needs.</summary>
+    public static double[][] Run(int clusters, int resamples, ulong seed, int figures, Evaluate evaluate)
+    {
+        var values = new double[figures][];
+        for (var f = 0; f < figures; f++) values[f] = new double[resamples];
+        Parallel.For(0, resamples, () => (Drawn: new int[clusters], Row: new double[figures]), (r, _, local) =>
+        {
+            Array.Clear(local.Drawn);
+            var random = new CounterRandom(seed, (ulong)r);
+            for (var i = 0; i < clusters; i++) local.Drawn[random.Next(clusters)]++;
+            evaluate(local.Drawn, local.Row);
+            for (var f = 0; f < figures; f++) values[f][r] = local.Row[f];
+            return local;
+        }, _ => { });
+        return values;
+    }
+
+    /// <summary>A value with the 95 % percentile interval of its resamples. Resamples without a value are left out.</summary>
+    public static Estimate Interval(double value, double[] resampled)
+    {
+        if (double.IsNaN(value)) return Estimate.None;
+        var sorted = Array.FindAll(resampled, double.IsFinite);
+        if (sorted.Length == 0) return new Estimate(value, double.NaN, double.NaN);
+        Array.Sort(sorted);
+        return new Estimate(value, Quantile(sorted, 0.025), Quantile(sorted, 0.975));
+    }
+
+    /// <summary>Linear interpolation between the order statistics (type 7, NumPy's default).</summary>
+    public static double Quantile(double[] ascending, double p)
+    {
+        var at = p * (ascending.Length - 1);
+        var below = (int)at;
+        var above = Math.Min(below + 1, ascending.Length - 1);
+        return ascending[below] + (at - below) * (ascending[above] - ascending[below]);
+    }
+}
+
+/// <summary>Random numbers as a function of (seed, stream): SplitMix64.</summary>
+internal struct CounterRandom(ulong seed, ulong stream)
+{
+    private ulong _state = Mix(seed + 0x9E3779B97F4A7C15) ^ Mix(stream * 0xD1342543DE82EF95 + 1);
+
+    /// <summary>Uniform in 0..bound-1.</summary>
+    public int Next(int bound) => (int)Math.BigMul(Bits(), (ulong)bound, out _);
+
+    /// <summary>64 random bits.</summary>
+    public ulong Bits() => Mix(_state += 0x9E3779B97F4A7C15);
+
+    private static ulong Mix(ulong z)
+    {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
+    }
+}

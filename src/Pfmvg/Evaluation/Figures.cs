@@ -1,0 +1,117 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>
+/// Every figure of every row of a score table: the classes, their mean, and the two weighted ones. Values and intervals
+/// come from the same code; a value is the resample in which each cluster was drawn once.
+/// </summary>
+internal sealed class Figures
+{
+    /// <summary>IoU is a fraction; a float this near a threshold is at it.</summary>
+    public const double Rounding = 1e-12;
+
+    private readonly Metric[] _metrics;
+    private readonly Column[][] _classes;     // [class][metric]
+    private readonly bool[] _hasValid;        // per class
+    private readonly Column[][] _pooled;      // medians over all samples, and over those of classes with a valid answer
+
+    /// <param name="metrics">The figures wanted.</param>
+    /// <param name="classes">The samples of each class.</param>
+    /// <param name="clusters">The number of each cluster's name.</param>
+    /// <param name="options">For the accuracy's sense of "beyond".</param>
+    public Figures(Metric[] metrics, IReadOnlyList<List<ScoredSample>> classes, IReadOnlyDictionary<string, int> clusters, ScoringOptions options)
+    {
+        _metrics = metrics;
+        _classes = [.. classes.Select(Columns)];
+        _hasValid = [.. classes.Select(samples => samples.Exists(sample => sample.Valid))];
+        _pooled = [Columns([.. classes.SelectMany(c => c)]), Columns([.. classes.Where((_, c) => _hasValid[c]).SelectMany(c => c)])];
+
+        Column[] Columns(List<ScoredSample> samples)
+        {
+            var members = samples.ConvertAll(sample => clusters[sample.Cluster]).ToArray();
+            return [.. metrics.Select(metric => Column(metric, samples, members, options))];
+        }
+    }
+
+    private int Rows => _classes.Length + 3;
+
+    /// <summary>Values with intervals for each class, then mean, weighted, and weighted over the classes with a valid answer.</summary>
+    public IReadOnlyList<IReadOnlyDictionary<Metric, Estimate>> Estimate(int clusters, ScoringOptions options)
+    {
+        var once = new int[clusters];
+        Array.Fill(once, 1);
+        var values = new double[Rows * _metrics.Length];
+        Evaluate(once, values);
+        var resampled = options.Resamples > 0 ? Bootstrap.Run(clusters, options.Resamples, options.Seed, values.Length, Evaluate) : null;
+        return [.. Enumerable.Range(0, Rows).Select(row => _metrics.Select((metric, m) => (metric, At: row * _metrics.Length + m)).ToDictionary(
+            figure => figure.metric,
+            figure => resampled is null
+                ? new Estimate(values[figure.At], double.NaN, double.NaN)
+                : Bootstrap.Interval(values[figure.At], resampled[figure.At])))];
+    }
+
+    /// <summary>All figures as [row][metric] in one span. A class that was not drawn is NaN and left out of the mean.</summary>
+    public void Evaluate(ReadOnlySpan<int> drawn, Span<double> figures)
+    {
+        for (var m = 0; m < _metrics.Length; m++)
+        {
+            var (sum, present, weighted, count, weightedValid, countValid) = (0.0, 0, 0.0, 0L, 0.0, 0L);
+            for (var c = 0; c < _classes.Length; c++)
+            {
+                var (value, samples) = _classes[c][m].Evaluate(drawn);
+                figures[c * _metrics.Length + m] = value;
+                if (samples == 0) continue;
+                (sum, present) = (sum + value, present + 1);
+                (weighted, count) = (weighted + samples * value, count + samples);
+                if (_hasValid[c]) (weightedValid, countValid) = (weightedValid + samples * value, countValid + samples);
+            }
+
+            var median = _pooled[0][m] is MedianColumn;
+            var mean = _classes.Length * _metrics.Length + m;
+            figures[mean] = sum / present;
+            figures[mean + _metrics.Length] = median ? _pooled[0][m].Evaluate(drawn).Value : weighted / count;
+            figures[mean + 2 * _metrics.Length] = median ? _pooled[1][m].Evaluate(drawn).Value : weightedValid / countValid;
+        }
+    }
+
+    private static Column Column(Metric metric, List<ScoredSample> samples, int[] clusters, ScoringOptions options)
+    {
+        return metric switch
+        {
+            Metric.Iou => new MeanColumn(Of(sample => sample.Iou), clusters),
+            Metric.Dice => new MeanColumn(Of(sample => sample.Dice), clusters),
+            Metric.MedianIou => new MedianColumn(Of(sample => sample.Iou), clusters),
+            Metric.MedianDice => new MedianColumn(Of(sample => sample.Dice), clusters),
+            Metric.Accuracy30 => new MeanColumn(Of(sample => Beyond(sample.Iou, 0.3)), clusters),
+            Metric.Accuracy50 => new MeanColumn(Of(sample => Beyond(sample.Iou, 0.5)), clusters),
+            _ => new PrecisionColumn(
+                samples.SelectMany((sample, i) => DetectionMatch.Detections(sample, options).Select(found => found with { Cluster = clusters[i] })),
+                samples.Select((sample, i) => (clusters[i], sample.Truth.Count)), metric == Metric.AveragePrecision50AllPoints),
+        };
+
+        double[] Of(Func<ScoredSample, double> value) => [.. samples.Select(value)];
+        double Beyond(double iou, double threshold) => (options.InclusiveAccuracy ? iou > threshold - Rounding : iou > threshold + Rounding) ? 1 : 0;
+    }
+}
+
+/// <summary>Which predicted boxes of a phrase are hits.</summary>
+internal static class DetectionMatch
+{
+    /// <summary>By falling confidence, each box takes the free true box that it overlaps most, if IoU >= 0.5 (COCO's rule).</summary>
+    public static IEnumerable<Detection> Detections(ScoredSample sample, ScoringOptions options)
+    {
+        var truth = sample.Truth.Select(box => SampleMaker.AsArea(box, options)).ToList();
+        var sure = sample.Confidence;
+        foreach (var i in Enumerable.Range(0, sample.Predicted.Count).OrderByDescending(i => sure?[i] ?? 1))
+        {
+            var box = new Region([SampleMaker.AsArea(sample.Predicted[i], options)]);
+            var (best, iou) = (-1, 0.0);
+            for (var t = 0; t < truth.Count; t++)
+                if (Region.Iou(box, new Region([truth[t]])) is var overlap && overlap > iou) (best, iou) = (t, overlap);
+            var hit = iou > 0.5 - Figures.Rounding;
+            if (hit) truth.RemoveAt(best);
+            yield return new Detection(sure?[i] ?? 1, hit, 0);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+using Pfmvg.Geometry;
+using SkiaSharp;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>The colours of the boxes; by default those of the paper's Fig. 2.</summary>
+/// <param name="Truth">The true box, as "#rrggbb".</param>
+/// <param name="Prediction">The predicted box, as "#rrggbb".</param>
+public sealed record OverlayColors(string Truth = "#ffffff", string Prediction = "#9a9a9a")
+{
+    /// <summary>Reads "white,gray" or "#rrggbb,#rrggbb": truth first.</summary>
+    /// <exception cref="InputException">The text is none of these.</exception>
+    public static OverlayColors Parse(string text)
+    {
+        var parts = text.Split(',', StringSplitOptions.TrimEntries);
+        return parts.Length == 2 ? new OverlayColors(Hex(parts[0]), Hex(parts[1]))
+            : throw new InputException($"'{text}' are no overlay colours; give two, truth first, as in white,gray or #00ff00,#ff0000.");
+
+        string Hex(string name) => name.ToLowerInvariant() switch
+        {
+            "white" => "#ffffff",
+            "gray" or "grey" => "#9a9a9a",
+            "green" => "#2ecc71",
+            "red" => "#e74c3c",
+            "blue" => "#3498db",
+            "yellow" => "#f1c40f",
+            "cyan" => "#00bcd4",
+            "magenta" => "#e91e9c",
+            var hex when hex.Length == 7 && hex[0] == '#' && hex.Skip(1).All(char.IsAsciiHexDigit) => hex,
+            _ => throw new InputException($"'{name}' is no colour; use white, gray, green, red, blue, yellow, cyan, magenta or #rrggbb."),
+        };
+    }
+}
+
+/// <summary>Pictures with the true and the predicted boxes drawn on them.</summary>
+public static class Overlay
+{
+    private const int Tile = 384, Gap = 12, Caption = 44;
+
+    /// <summary>A sheet of samples, side by side, as the paper's Fig. 2: best, worst and what lies between.</summary>
+    /// <param name="path">The PNG to write.</param>
+    /// <param name="table">Scored samples.</param>
+    /// <param name="imagePath">Where a sample's picture is; null when there is none (it is drawn as an empty frame).</param>
+    /// <param name="count">How many samples, spread evenly over the classes and over the range of IoU.</param>
+    /// <param name="colors">The boxes' colours.</param>
+    public static void WriteSheet(string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8, OverlayColors? colors = null)
+    {
+        var samples = Spread(table, count);
+        var columns = Math.Min(4, samples.Count);
+        var rows = (samples.Count + columns - 1) / columns;
+        using var bitmap = new SKBitmap(Gap + columns * (Tile + Gap), Gap + rows * (Tile + Caption + Gap));
+        using var canvas = new SKCanvas(bitmap);
+        canvas.Clear(new SKColor(0x14, 0x16, 0x1a));
+        using var font = new SKFont(SKTypeface.Default, 14);
+        using var ink = new SKPaint { Color = new SKColor(0xe6, 0xe6, 0xe6), IsAntialias = true };
+        for (var i = 0; i < samples.Count; i++)
+        {
+            var (x, y) = (Gap + i % columns * (Tile + Gap), Gap + i / columns * (Tile + Caption + Gap));
+            Draw(canvas, SKRect.Create(x, y, Tile, Tile), samples[i], imagePath(samples[i].Prediction), colors ?? new OverlayColors());
+            canvas.DrawText(Fit($"({(char)('a' + i % 26)}) {samples[i].Prediction.Class}, IoU {ScoreGrid.Figure(samples[i].Iou)}", font), x, y + Tile + 17, font, ink);
+            canvas.DrawText(Fit($"\"{samples[i].Prediction.Phrase}\"", font), x, y + Tile + 36, font, ink);
+        }
+
+        Save(path, bitmap);
+    }
+
+    /// <summary>One picture at its own size (at most 2048 pixels a side) with boxes drawn on it.</summary>
+    public static void WriteOne(string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors? colors = null)
+    {
+        using var picture = ReportImage.Decode(image) ?? throw new InputException($"{image}: cannot be read as a picture; JPEG and PNG are.");
+        var scale = Math.Min(1.0, 2048.0 / Math.Max(picture.Width, picture.Height));
+        using var bitmap = new SKBitmap((int)(picture.Width * scale), (int)(picture.Height * scale));
+        using var canvas = new SKCanvas(bitmap);
+        DrawPicture(canvas, picture, SKRect.Create(bitmap.Width, bitmap.Height));
+        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), picture.Width, picture.Height, truth, predicted, colors ?? new OverlayColors());
+        Save(path, bitmap);
+    }
+
+    private static void Draw(SKCanvas canvas, SKRect tile, ScoredSample sample, string? image, OverlayColors colors)
+    {
+        var (width, height) = (sample.Prediction.Width, sample.Prediction.Height);
+        var scale = Math.Min(tile.Width / width, tile.Height / height);
+        var area = SKRect.Create(tile.MidX - width * scale / 2, tile.MidY - height * scale / 2, width * scale, height * scale);
+        using var picture = image is null ? null : ReportImage.Decode(image);
+        using var frame = new SKPaint { Color = new SKColor(0x2a, 0x2e, 0x36) };
+        if (picture is null) canvas.DrawRect(area, frame);
+        else DrawPicture(canvas, picture, area);
+        DrawBoxes(canvas, area, width, height, sample.Truth, sample.Predicted, colors);
+    }
+
+    private static void DrawPicture(SKCanvas canvas, SKBitmap picture, SKRect area)
+    {
+        using var image = SKImage.FromBitmap(picture);
+        canvas.DrawImage(image, area, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear));
+    }
+
+    private static void DrawBoxes(SKCanvas canvas, SKRect area, int width, int height, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors colors)
+    {
+        canvas.Save();
+        canvas.ClipRect(area);
+        var stroke = Math.Max(2, Math.Max(area.Width, area.Height) / 150);
+        foreach (var (boxes, color) in ((IReadOnlyList<Box>, string)[])[(truth, colors.Truth), (predicted, colors.Prediction)])
+        {
+            using var pen = new SKPaint { Color = SKColor.Parse(color), Style = SKPaintStyle.Stroke, StrokeWidth = stroke, IsAntialias = true };
+            using var shadow = new SKPaint { Color = SKColors.Black.WithAlpha(110), Style = SKPaintStyle.Stroke, StrokeWidth = stroke + 2, IsAntialias = true };
+            foreach (var box in boxes)
+            {
+                var scaled = box.Scale(area.Width / width, area.Height / height).Move(area.Left, area.Top);
+                var rectangle = new SKRect((float)scaled.Left, (float)scaled.Top, (float)scaled.Right, (float)scaled.Bottom);
+                canvas.DrawRect(rectangle, shadow);
+                canvas.DrawRect(rectangle, pen);
+            }
+        }
+
+        canvas.Restore();
+    }
+
+    /// <summary>Samples from as many classes as possible, from the best to the worst.</summary>
+    private static List<ScoredSample> Spread(ScoreTable table, int count)
+    {
+        var queues = table.Classes.Select(row => table.Samples.Where(sample => sample.Prediction.Class == row.Name)
+            .OrderByDescending(sample => sample.Iou).ToList()).ToList();
+        List<ScoredSample> chosen = [];
+        for (var round = 0; chosen.Count < Math.Min(count, table.Samples.Count); round++)
+            foreach (var (samples, c) in queues.Select((samples, c) => (samples, c)))
+            {
+                if (samples.Count == 0 || chosen.Count >= count) continue;
+                var at = queues.Count == 1 ? 0 : (int)Math.Round((double)c / (queues.Count - 1) * (samples.Count - 1));
+                chosen.Add(samples[at]);
+                samples.RemoveAt(at);
+            }
+
+        return [.. chosen.OrderByDescending(sample => sample.Iou)];
+    }
+
+    private static string Fit(string text, SKFont font)
+    {
+        if (font.MeasureText(text) <= Tile) return text;
+        var length = text.Length;
+        while (length > 1 && font.MeasureText(text[..length] + "…") > Tile) length--;
+        return text[..length] + "…";
+    }
+
+    private static void Save(string path, SKBitmap bitmap) => AtomicFile.Write(path, stream =>
+    {
+        using var data = bitmap.Encode(SKEncodedImageFormat.Png, 90);
+        data.SaveTo(stream);
+    });
+}

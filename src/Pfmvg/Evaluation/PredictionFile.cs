@@ -1,0 +1,212 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>How to read predictions that another program wrote.</summary>
+public sealed record ReadOptions
+{
+    /// <summary>The questions with their truth; null when every line of the file carries its own.</summary>
+    public IReadOnlyList<Prediction>? Truth { get; init; }
+
+    /// <summary>What the numbers of the boxes mean; null when the file says so itself or answers in text.</summary>
+    public Coordinates? Coordinates { get; init; }
+
+    /// <summary>Counts a question without an answer as a failure that scores 0 instead of refusing the file.</summary>
+    public bool AllowMissing { get; init; }
+
+    /// <summary>Boxes with less confidence are dropped before anything else; the rest is scored.</summary>
+    public double MinimumConfidence { get; init; } = double.NegativeInfinity;
+}
+
+/// <summary>predictions.jsonl: one JSON object per line, in UTF-8; docs/evaluation.md describes every field.</summary>
+public static class PredictionFile
+{
+    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes the predictions, one line each, in the order given.</summary>
+    /// <param name="path">The file; replaced atomically.</param>
+    /// <param name="predictions">What to write. Boxes are written as pixels, left, top, right, bottom.</param>
+    /// <param name="keepPatients">
+    /// Writes patient identifiers as they are. By default they become "p1", "p2", ... in order of first appearance,
+    /// which keeps what the intervals need.
+    /// </param>
+    public static void Write(string path, IEnumerable<Prediction> predictions, bool keepPatients = false) => AtomicFile.Write(path, stream =>
+    {
+        Dictionary<string, string> opaque = [];
+        foreach (var prediction in predictions)
+        {
+            using (var json = new Utf8JsonWriter(stream, Readable))
+            {
+                json.WriteStartObject();
+                json.WriteString("id", prediction.Id);
+                json.WriteString("image", prediction.Image);
+                json.WriteString("class", prediction.Class);
+                json.WriteString("phrase", prediction.Phrase);
+                json.WriteNumber("width", prediction.Width);
+                json.WriteNumber("height", prediction.Height);
+                WriteBoxes(json, "truth", prediction.Truth);
+                if (prediction.Answer is { } answer) json.WriteString("answer", answer);
+                if (prediction.Boxes is { } boxes)
+                {
+                    WriteBoxes(json, "boxes", boxes);
+                    json.WriteString("coordinates", "pixels-xyxy");
+                }
+
+                if (prediction.HeatMap is { } map) json.WriteString("heatmap", map);
+                if (prediction.Confidence is { } confidence)
+                {
+                    json.WriteStartArray("confidence");
+                    foreach (var value in confidence) json.WriteNumberValue(Math.Round(value, 6));
+                    json.WriteEndArray();
+                }
+
+                if (prediction.Patient is { } patient)
+                {
+                    if (!opaque.TryGetValue(patient, out var name)) opaque.Add(patient, name = $"p{opaque.Count + 1}");
+                    json.WriteString("patient", keepPatients ? patient : name);
+                }
+
+                json.WriteEndObject();
+            }
+
+            stream.WriteByte((byte)'\n');
+        }
+    });
+
+    /// <summary>Reads predictions: our own, or another program's in the same form with the truth beside it.</summary>
+    /// <exception cref="InputException">
+    /// A line is malformed, names a sample twice, an unknown or a missing one, gives another picture size, or holds boxes
+    /// whose coordinates nobody declared.
+    /// </exception>
+    public static IReadOnlyList<Prediction> Read(string path, ReadOptions? options = null)
+    {
+        options ??= new ReadOptions();
+        var coordinates = options.Coordinates;
+        List<(JsonInput Line, Prediction Prediction)> read = [];
+        var questions = options.Truth is { } truth ? new QuestionIndex(truth) : null;
+        foreach (var line in JsonInput.Lines(path))
+        {
+            var declared = line.Text("coordinates") is { } named ? Declared(line, named) : coordinates;
+            if (IsHeader(line))
+            {
+                coordinates = Agreeing(line, options.Coordinates, declared);
+                continue;
+            }
+
+            var question = questions is null ? OwnQuestion(line) : questions.Find(line);
+            read.Add((line, WithAnswer(question, line, Agreeing(line, coordinates, declared), options)));
+        }
+
+        if (read.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
+        Dictionary<string, JsonInput> places = [];
+        foreach (var (line, prediction) in read)
+            if (!places.TryAdd(prediction.Id, line))
+                throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id].Place}; keep one line per sample");
+
+        var predictions = read.ConvertAll(item => item.Prediction);
+        return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
+    }
+
+    /// <summary>A line's answer added to its question.</summary>
+    internal static Prediction WithAnswer(Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options)
+    {
+        var (answer, numbers, map) = (line.Text("answer", "output"), line.Quadruples("boxes", "box", "bbox"), line.Text("heatmap"));
+        if ((answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1) is var given && given > 1)
+            throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
+        if (given == 0 && !options.AllowMissing)
+            throw line.Wrong("has none of 'answer', 'boxes' and 'heatmap'; an empty answer is written \"\" or []");
+
+        var confidence = line.Numbers("confidence", "score", "scores");
+        if (confidence?.FirstOrDefault(value => !(value is >= 0 and <= 1)) is { } wrong && confidence.Any(value => !(value is >= 0 and <= 1)))
+            throw line.Wrong(FormattableString.Invariant($"the confidence {wrong} is not in 0..1"));
+        if (numbers is not null && confidence is not null && numbers.Count != confidence.Count)
+            throw line.Wrong($"has {numbers.Count} boxes and {confidence.Count} confidences; give one for each box");
+        if (numbers is { Count: > 0 } && coordinates is null)
+            throw line.Wrong($"has boxes, but nothing says what their numbers mean; declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
+
+        var boxes = numbers?.Select(n => coordinates!.ToPixels(n, question.Width, question.Height)).ToList();
+        if (boxes is not null && confidence is not null) (boxes, confidence) = BestFirst(boxes, confidence, options.MinimumConfidence);
+        return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence };
+    }
+
+    /// <summary>Boxes by falling confidence (equal ones in their order), without those below the minimum.</summary>
+    internal static (List<Box> Boxes, IReadOnlyList<double> Confidence) BestFirst(
+        IReadOnlyList<Box> boxes, IReadOnlyList<double> confidence, double minimum)
+    {
+        var order = Enumerable.Range(0, boxes.Count).Where(i => confidence[i] >= minimum).OrderByDescending(i => confidence[i]).ToList();
+        return (order.ConvertAll(i => boxes[i]), order.ConvertAll(i => confidence[i]));
+    }
+
+    private static bool IsHeader(JsonInput line) =>
+        line.Find("coordinates") is not null && line.Find("id", "ann_id", "annotation_id", "image", "phrase", "label_text") is null;
+
+    private static Coordinates Declared(JsonInput line, string text)
+    {
+        try
+        {
+            return Coordinates.Parse(text);
+        }
+        catch (InputException wrong)
+        {
+            throw new InputException($"{line.Place}: {wrong.Message}", wrong);
+        }
+    }
+
+    private static Coordinates? Agreeing(JsonInput line, Coordinates? one, Coordinates? other) =>
+        one is null || other is null || one == other ? other ?? one
+            : throw line.Wrong($"says its boxes are {other}, but {one} was declared before; they must agree");
+
+    private static Prediction OwnQuestion(JsonInput line)
+    {
+        if (line.Find("truth") is null)
+            throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
+        int Number(string name) => line.Integer(name) ?? throw line.Wrong($"'{name}' is missing");
+        string Text(params ReadOnlySpan<string> names) => line.Text(names) ?? throw line.Wrong($"'{names[0]}' is missing");
+
+        var (width, height) = (Number("width"), Number("height"));
+        if (width <= 0 || height <= 0) throw line.Wrong($"a picture of {width} x {height} pixels does not exist");
+        return new Prediction
+        {
+            Id = Text("id", "ann_id", "annotation_id"),
+            Image = line.Text("image") ?? "",
+            Class = Text("class", "category_name"),
+            Phrase = Text("phrase", "label_text"),
+            Width = width,
+            Height = height,
+            Truth = TrueBoxes(line, line.Quadruples("truth")!.Select(n => new Box(n[0], n[1], n[2], n[3])), width, height),
+            Patient = line.Text("patient"),
+        };
+    }
+
+    /// <summary>True boxes, checked: at least one, each with an area and inside its picture (to within half a pixel).</summary>
+    internal static IReadOnlyList<Box> TrueBoxes(JsonInput place, IEnumerable<Box> boxes, int width, int height)
+    {
+        var list = boxes.ToList();
+        if (list.Count == 0) throw place.Wrong("has no true box; a question needs at least one");
+        foreach (var box in list)
+        {
+            if (box.IsEmpty || !double.IsFinite(box.Area)) throw place.Wrong($"the true box {Show(box)} covers nothing; left < right and top < bottom are needed");
+            if (box.Left < -0.5 || box.Top < -0.5 || box.Right > width + 0.5 || box.Bottom > height + 0.5)
+                throw place.Wrong($"the true box {Show(box)} lies outside its picture of {width} x {height} pixels");
+        }
+
+        return list;
+    }
+
+    private static string Show(Box box) => FormattableString.Invariant($"[{box.Left}, {box.Top}, {box.Right}, {box.Bottom}]");
+
+    private static void WriteBoxes(Utf8JsonWriter json, string name, IReadOnlyList<Box> boxes)
+    {
+        json.WriteStartArray(name);
+        foreach (var box in boxes)
+        {
+            json.WriteStartArray();
+            foreach (var edge in (ReadOnlySpan<double>)[box.Left, box.Top, box.Right, box.Bottom]) json.WriteNumberValue(edge);
+            json.WriteEndArray();
+        }
+
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,108 @@
+namespace Pfmvg.Evaluation;
+
+/// <summary>The ways in which the literature scores phrase grounding. Their figures are not comparable with each other.</summary>
+public enum Protocol
+{
+    /// <summary>One sample per true box, as PFMVG's authors train and score: a phrase with two boxes is two samples with one text.</summary>
+    PfmvgBox,
+
+    /// <summary>One sample per phrase: the union of its true boxes against the union of the predicted ones.</summary>
+    PhraseUnion,
+
+    /// <summary>Only the phrases with exactly one true box: mean IoU and accuracy.</summary>
+    SingleBox,
+
+    /// <summary>Heat maps cut at 0.1, 0.2, 0.3, 0.4 and 0.5, each mask against the union of the true boxes, averaged over the five.</summary>
+    MaskThresholds,
+
+    /// <summary>Average precision at IoU 0.5 of boxes with confidences, per class; the boxes of a phrase compete for its true boxes.</summary>
+    Map50,
+}
+
+/// <summary>What happens to an answer with a flaw.</summary>
+public enum AnswerRule
+{
+    /// <summary>The numbers count as they stand: swapped corners cover nothing, a box beyond the picture stays beyond it.</summary>
+    Raw,
+
+    /// <summary>Corners are sorted and clamped to the picture first.</summary>
+    Repair,
+
+    /// <summary>Every flaw scores 0, also a box partly outside, several boxes where one was asked, and an answer that was cut off.</summary>
+    Strict,
+
+    /// <summary>Exactly the authors' evaluator: the answer must begin with a box, and every side is one pixel longer.</summary>
+    Original,
+}
+
+/// <summary>The rules behind a table, in words; printed with every table.</summary>
+/// <param name="Name">The protocol's name on the command line.</param>
+/// <param name="Sample">What one sample is.</param>
+/// <param name="MultiBox">What happens when there are several true or predicted boxes.</param>
+/// <param name="Failure">What a flawed or missing answer scores.</param>
+/// <param name="Area">How areas are measured.</param>
+public sealed record ProtocolDescription(string Name, string Sample, string MultiBox, string Failure, string Area)
+{
+    /// <summary>The names on the command line, in the order of <see cref="Protocol"/>.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["pfmvg-box", "phrase-union", "single-box", "mask-thresholds", "map50"];
+
+    /// <summary>The protocol of a name.</summary>
+    /// <exception cref="InputException">There is none of that name.</exception>
+    public static Protocol Parse(string name)
+    {
+        for (var i = 0; i < Names.Count; i++)
+            if (Names[i].Equals(name, StringComparison.OrdinalIgnoreCase)) return (Protocol)i;
+        throw new InputException($"There is no protocol '{name}'; use one of {string.Join(", ", Names)}.");
+    }
+
+    /// <summary>Describes what the options mean.</summary>
+    public static ProtocolDescription Of(ScoringOptions options)
+    {
+        var (sample, multiBox) = options.Protocol switch
+        {
+            Protocol.PfmvgBox => ("one true box of a phrase", "each true box is a sample of its own; the answer's first box counts"),
+            Protocol.PhraseUnion => ("one phrase of a picture", "union of all true boxes against the union of all predicted boxes"),
+            Protocol.SingleBox => ("one phrase with exactly one true box", "phrases with several true boxes are left out; the answer's first box counts"),
+            Protocol.MaskThresholds => ("one phrase of a picture", "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
+            _ => ("one predicted box", "by falling confidence, each takes the free true box of its phrase that it overlaps most, if IoU >= 0.5"),
+        };
+        var failure = options.Rule switch
+        {
+            AnswerRule.Raw => "no box, swapped corners or an empty box score 0; numbers beyond the picture count as they stand",
+            AnswerRule.Repair => "corners are sorted and clamped to the picture first; no box or an empty one scores 0",
+            AnswerRule.Strict => "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, several where one was asked, cut off",
+            _ => "as the authors' evaluator: an answer that does not begin with a box scores 0, the first four numbers count",
+        };
+        var plusOne = options.PlusOne || options.Rule == AnswerRule.Original;
+        return new ProtocolDescription(Names[(int)options.Protocol], sample, multiBox, failure,
+            plusOne ? "original pixels, one pixel added to each side (the authors' helper)" : "original pixels, continuous");
+    }
+}
+
+/// <summary>How to score.</summary>
+public sealed record ScoringOptions
+{
+    /// <summary>What a sample is.</summary>
+    public Protocol Protocol { get; init; } = Protocol.PfmvgBox;
+
+    /// <summary>What happens to flawed answers.</summary>
+    public AnswerRule Rule { get; init; } = AnswerRule.Raw;
+
+    /// <summary>Adds one pixel to every side, as the authors' helper does.</summary>
+    public bool PlusOne { get; init; }
+
+    /// <summary>Accuracy counts IoU >= threshold instead of IoU > threshold (which is what the authors' evaluator does).</summary>
+    public bool InclusiveAccuracy { get; init; }
+
+    /// <summary>A heat map's values that are not numbers lie outside the map (below every threshold) instead of spoiling it.</summary>
+    public bool HeatMapMayHaveHoles { get; init; }
+
+    /// <summary>Resamples for the 95 % intervals; 0 for none.</summary>
+    public int Resamples { get; init; } = 10_000;
+
+    /// <summary>Seed of the resamples.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>The pictures are phantoms: every table and report says that its scores are not clinical ones.</summary>
+    public bool Synthetic { get; init; }
+}

@@ -1,0 +1,38 @@
+using SkiaSharp;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>Pictures for people to look at (reports and overlays); the model's input goes through Data's own transform.</summary>
+internal static class ReportImage
+{
+    private const long MostPixels = 100_000_000;
+
+    /// <summary>The decoded picture, orientation tags ignored as the boxes' coordinates ignore them; null when it cannot be read.</summary>
+    public static SKBitmap? Decode(string path)
+    {
+        if (!File.Exists(path)) return null;
+        using var codec = SKCodec.Create(path);
+        if (codec is null || (long)codec.Info.Width * codec.Info.Height > MostPixels) return null;
+        var bitmap = new SKBitmap(new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        if (codec.GetPixels(bitmap.Info, bitmap.GetPixels()) is SKCodecResult.Success or SKCodecResult.IncompleteInput) return bitmap;
+        bitmap.Dispose();
+        return null;
+    }
+
+    /// <summary>A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it cannot be read.</summary>
+    public static byte[]? Thumbnail(string path, int side, int budget)
+    {
+        using var picture = Decode(path);
+        if (picture is null) return null;
+        for (var quality = 82; ; quality -= 14)
+        {
+            var scale = Math.Min(1.0, (double)side / Math.Max(picture.Width, picture.Height));
+            var info = new SKImageInfo(Math.Max(1, (int)(picture.Width * scale)), Math.Max(1, (int)(picture.Height * scale)), SKColorType.Gray8);
+            using var small = new SKBitmap(info);
+            if (!picture.ScalePixels(small, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear))) return null;
+            using var data = small.Encode(SKEncodedImageFormat.Jpeg, quality);
+            if (data.Size <= budget || quality < 40) return data.ToArray();
+            side = side * 7 / 8;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>Cuts predictions into the samples of a protocol and scores each.</summary>
+internal static class SampleMaker
+{
+    /// <summary>What makes two questions the same phrase.</summary>
+    public static (string Image, string Class, string Phrase) PhraseKey(Prediction p) => (p.Image, p.Class, p.Phrase);
+
+    public static List<ScoredSample> Make(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    {
+        if (options.Protocol != Protocol.MaskThresholds && predictions.FirstOrDefault(p => p.HeatMap is not null) is { } map)
+            throw new InputException($"The sample '{map.Id}' is answered by a heat map, which only the protocol mask-thresholds can score.");
+        return options.Protocol switch
+        {
+            Protocol.PfmvgBox => [.. predictions.SelectMany(prediction => EachBox(prediction, options))],
+            Protocol.SingleBox => [.. Phrases(predictions).Where(phrase => phrase.Question.Truth.Count == 1)
+                .Select(phrase => Sample(phrase.Question, phrase.Question.Id, phrase.Question.Truth, AnswerReader.Read(phrase.Question, options.Rule, single: true), options))],
+            _ => [.. Phrases(predictions).Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
+        };
+    }
+
+    /// <summary>The box as the options measure it.</summary>
+    public static Box AsArea(Box box, ScoringOptions options) =>
+        options.PlusOne || options.Rule == AnswerRule.Original ? box with { Right = box.Right + 1, Bottom = box.Bottom + 1 } : box;
+
+    private static IEnumerable<ScoredSample> EachBox(Prediction prediction, ScoringOptions options)
+    {
+        var answer = AnswerReader.Read(prediction, options.Rule, single: true);
+        return prediction.Truth.Select((box, i) => Sample(prediction, i == 0 ? prediction.Id : $"{prediction.Id}#{i + 1}", [box], answer, options));
+    }
+
+    private static ScoredSample WholePhrase(Prediction question, IReadOnlyList<Prediction> answers, ScoringOptions options)
+    {
+        if (answers.Count == 1) return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options.Rule, single: false), options);
+
+        // The file asks once per true box with the same words, so all answers belong to the phrase.
+        var read = answers.Select(answer => AnswerReader.Read(answer, options.Rule, single: false)).ToList();
+        var boxes = read.SelectMany((answer, a) => answer.Boxes.Select((box, i) => (Box: box, Confidence: answer.Confidence?[i])))
+            .GroupBy(found => found.Box).Select(same => (Box: same.Key, Confidence: same.Max(found => found.Confidence)))
+            .OrderByDescending(found => found.Confidence ?? 1).ToList();
+        return Sample(question, question.Id, question.Truth, new ReadAnswer(
+            boxes.ConvertAll(found => found.Box),
+            boxes.Count > 0 && boxes.TrueForAll(found => found.Confidence is not null) ? boxes.ConvertAll(found => found.Confidence!.Value) : null,
+            read.Select(answer => answer.Flaw).FirstOrDefault(flaw => flaw != Flaw.None)), options);
+    }
+
+    /// <summary>Questions about the same phrase as one question with all of its boxes, in the order of first appearance.</summary>
+    private static IEnumerable<(Prediction Question, IReadOnlyList<Prediction> Answers)> Phrases(IReadOnlyList<Prediction> predictions) =>
+        predictions.GroupBy(PhraseKey).Select(same => same.ToList()).Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
+
+    private static ScoredSample Sample(Prediction prediction, string id, IReadOnlyList<Box> truth, ReadAnswer answer, ScoringOptions options)
+    {
+        var (iou, dice) = prediction.HeatMap is null ? Overlap(truth, answer.Boxes, options) : (0, 0);
+        return new ScoredSample
+        {
+            Prediction = prediction,
+            Id = id,
+            Truth = truth,
+            Predicted = answer.Boxes,
+            Confidence = answer.Confidence,
+            Flaw = answer.Flaw,
+            Valid = answer.Boxes.Count > 0,
+            Iou = iou,
+            Dice = dice,
+            Cluster = prediction.Patient is { } patient ? $"patient {patient}" : $"picture {prediction.Image}",
+        };
+    }
+
+    private static (double Iou, double Dice) Overlap(IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, ScoringOptions options)
+    {
+        if (predicted.Count == 0) return (0, 0);
+        var (a, b) = (new Region([.. truth.Select(box => AsArea(box, options))]), new Region([.. predicted.Select(box => AsArea(box, options))]));
+        return (Region.Iou(a, b), Region.Dice(a, b));
+    }
+}

@@ -1,0 +1,84 @@
+using System.Globalization;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>Score tables laid out for print.</summary>
+public static class ScoreGrid
+{
+    /// <summary>The figure's name in a table head.</summary>
+    public static string Label(Metric metric) => metric switch
+    {
+        Metric.Iou => "IoU",
+        Metric.Dice => "Dice",
+        Metric.MedianIou => "median IoU",
+        Metric.MedianDice => "median Dice",
+        Metric.Accuracy30 => "Acc@0.3",
+        Metric.Accuracy50 => "Acc@0.5",
+        Metric.AveragePrecision50 => "AP@0.5",
+        _ => "AP@0.5 (all points)",
+    };
+
+    /// <summary>What was wrong with an answer, in words.</summary>
+    public static string Label(Flaw flaw) => flaw switch
+    {
+        Flaw.None => "none",
+        Flaw.Missing => "missing",
+        Flaw.NoBox => "no box",
+        Flaw.TooFewNumbers => "too few numbers",
+        Flaw.Malformed => "malformed box",
+        Flaw.CutOff => "cut off",
+        Flaw.TooManyBoxes => "too many boxes",
+        Flaw.NotFinite => "not a number",
+        Flaw.OutOfRange => "out of range",
+        Flaw.Swapped => "swapped corners",
+        Flaw.Empty => "empty box",
+        _ => "several boxes",
+    };
+
+    /// <summary>One row per class, then mean and the weighted ones; the figures with their intervals.</summary>
+    public static TextGrid PerClass(ScoreTable table, bool allMetrics = false)
+    {
+        Metric[] shown = allMetrics || table.Options.Protocol == Protocol.Map50 ? [.. table.Metrics] : [Metric.Iou, Metric.Dice, Metric.Accuracy50];
+        List<IReadOnlyList<string>> rows = [];
+        foreach (var row in table.Rows)
+        {
+            if (row == table.WeightedOverValid && table.Classes.All(c => c.Valid > 0)) continue; // the same as weighted
+            rows.Add([row.Name, Number(row.Count), .. shown.Select(metric => Cell(row, metric)), Number(row.Flaws.Values.Sum()), Number(row.Count - row.Valid)]);
+        }
+
+        var lines = table.Options.Protocol == Protocol.Map50 ? "phrases without a box" : "scored 0";
+        return new TextGrid($"Scores, protocol {table.Protocol.Name}", ["class", "n", .. shown.Select(Label), "flawed", lines], rows, Notes(table));
+    }
+
+    /// <summary>The rules and numbers that every table is printed with.</summary>
+    public static IReadOnlyList<string> Notes(ScoreTable table)
+    {
+        var flaws = table.Mean.Flaws;
+        List<string> notes =
+        [
+            $"Protocol {table.Protocol.Name}: a sample is {table.Protocol.Sample}; n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures.",
+            $"Several boxes: {table.Protocol.MultiBox}.",
+            $"Failures: {table.Protocol.Failure}. A class without any valid answer is '-' and counts 0 in the mean.",
+            $"Areas: {table.Protocol.Area}." + (table.Options.Protocol == Protocol.Map50 ? "" : $" Accuracy counts IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold."),
+            flaws.Count == 0 ? "Every answer is well formed."
+                : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", flaws.OrderByDescending(f => f.Value).Select(f => $"{Label(f.Key)} {f.Value}"))}).",
+        ];
+        if (table.Options.Resamples > 0)
+            notes.Add($"Intervals: 95 %, {table.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture)} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, seed {table.Options.Seed}.");
+        return [.. notes, .. table.Notes];
+    }
+
+    /// <summary>"0.377 [0.351, 0.402]", or "-" for a class without a valid answer.</summary>
+    public static string Cell(ScoreRow row, Metric metric)
+    {
+        if (row.Valid == 0) return "-";
+        var estimate = row[metric];
+        return estimate.HasInterval ? $"{Figure(estimate.Value)} [{Figure(estimate.Low)}, {Figure(estimate.High)}]" : Figure(estimate.Value);
+    }
+
+    /// <summary>Three decimals, as the paper prints; "-" for no value.</summary>
+    public static string Figure(double? value) =>
+        value is { } number && double.IsFinite(number) ? number.ToString("0.000", CultureInfo.InvariantCulture) : "-";
+
+    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,104 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>scores.json: everything a table shows, unrounded, for other programs.</summary>
+internal static class ScoreJson
+{
+    public static void Write(Stream stream, ScoreTable table)
+    {
+        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        json.WriteStartObject();
+        json.WriteNumber("version", 1);
+        json.WriteBoolean("synthetic", table.Options.Synthetic);
+        json.WriteStartObject("protocol");
+        json.WriteString("name", table.Protocol.Name);
+        json.WriteString("sample", table.Protocol.Sample);
+        json.WriteString("multi_box_rule", table.Protocol.MultiBox);
+        json.WriteString("failure_rule", table.Protocol.Failure);
+        json.WriteString("answer_rule", table.Options.Rule.ToString().ToLowerInvariant());
+        json.WriteString("area", table.Protocol.Area);
+        json.WriteBoolean("plus_one", table.Options.PlusOne || table.Options.Rule == AnswerRule.Original);
+        json.WriteString("accuracy", table.Options.InclusiveAccuracy ? "iou >= threshold" : "iou > threshold");
+        json.WriteEndObject();
+        json.WriteNumber("phrases", table.Phrases);
+        json.WriteNumber("boxes", table.Boxes);
+        json.WriteNumber("images", table.Images);
+        json.WriteNumber("samples", table.Samples.Count);
+        json.WriteStartObject("bootstrap");
+        json.WriteNumber("resamples", table.Options.Resamples);
+        json.WriteNumber("seed", table.Options.Seed);
+        json.WriteString("clusters_are", table.ClusterKind);
+        json.WriteNumber("clusters", table.Clusters);
+        json.WriteNumber("level", 0.95);
+        json.WriteEndObject();
+        json.WriteStartArray("classes");
+        foreach (var row in table.Classes) WriteRow(json, null, row);
+        json.WriteEndArray();
+        WriteRow(json, "mean", table.Mean);
+        WriteRow(json, "weighted", table.Weighted);
+        WriteRow(json, "weighted_over_valid_classes", table.WeightedOverValid);
+        json.WriteStartArray("notes");
+        foreach (var note in table.Notes) json.WriteStringValue(note);
+        json.WriteEndArray();
+        json.WriteStartArray("per_sample");
+        foreach (var sample in table.Samples)
+        {
+            json.WriteStartObject();
+            json.WriteString("id", sample.Id);
+            json.WriteString("class", sample.Prediction.Class);
+            json.WriteNumber("iou", sample.Iou);
+            json.WriteNumber("dice", sample.Dice);
+            json.WriteBoolean("valid", sample.Valid);
+            if (sample.Flaw != Flaw.None) json.WriteString("flaw", Name(sample.Flaw));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <summary>The key of a metric, such as "iou" or "acc@0.5".</summary>
+    public static string Key(Metric metric) => metric switch
+    {
+        Metric.Iou => "iou",
+        Metric.Dice => "dice",
+        Metric.MedianIou => "iou_median",
+        Metric.MedianDice => "dice_median",
+        Metric.Accuracy30 => "acc@0.3",
+        Metric.Accuracy50 => "acc@0.5",
+        Metric.AveragePrecision50 => "ap@0.5",
+        _ => "ap@0.5_all_points",
+    };
+
+    private static void WriteRow(Utf8JsonWriter json, string? key, ScoreRow row)
+    {
+        if (key is null) json.WriteStartObject();
+        else json.WriteStartObject(key);
+        if (key is null) json.WriteString("class", row.Name);
+        json.WriteNumber("n", row.Count);
+        json.WriteNumber("valid", row.Valid);
+        json.WriteStartObject("flaws");
+        foreach (var (flaw, count) in row.Flaws.OrderBy(pair => pair.Key)) json.WriteNumber(Name(flaw), count);
+        json.WriteEndObject();
+        foreach (var (metric, estimate) in row.Figures)
+        {
+            json.WriteStartObject(Key(metric));
+            Number("value", estimate.Value);
+            Number("low", estimate.Low);
+            Number("high", estimate.High);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+
+        void Number(string name, double value)
+        {
+            if (double.IsFinite(value)) json.WriteNumber(name, value);
+            else json.WriteNull(name);
+        }
+    }
+
+    private static string Name(Flaw flaw) => JsonNamingPolicy.SnakeCaseLower.ConvertName(flaw.ToString());
+}

@@ -1,0 +1,39 @@
+namespace Pfmvg.Evaluation;
+
+/// <summary>What goes into a report beside the scores.</summary>
+public sealed record ReportOptions
+{
+    /// <summary>The headline, such as the run's name.</summary>
+    public string Title { get; init; } = "Evaluation";
+
+    /// <summary>Where a sample's picture is on disk; null when it is not there. The report shows boxes on an empty frame then.</summary>
+    public Func<Prediction, string?> ImagePath { get; init; } = _ => null;
+
+    /// <summary>Puts the pictures into the report. Without them nothing of a patient's image leaves the machine.</summary>
+    public bool IncludeImages { get; init; } = true;
+
+    /// <summary>Puts phrases and answers into the report; null means: with the pictures, and always for phantoms.</summary>
+    public bool? IncludePhrases { get; init; }
+
+    /// <summary>Puts sample identifiers and picture paths into the report, which name patients in MS-CXR.</summary>
+    public bool IncludeIdentifiers { get; init; }
+
+    /// <summary>Colours of the boxes.</summary>
+    public OverlayColors Colors { get; init; } = new();
+
+    /// <summary>Settings and hashes to list, in order: model, data, configuration.</summary>
+    public IReadOnlyList<(string Name, string Value)> Settings { get; init; } = [];
+}
+
+/// <summary>Writes what an evaluation leaves in its folder.</summary>
+public static class ScoreReport
+{
+    /// <summary>Writes scores.json, report.html and overlay.png into the folder.</summary>
+    public static void WriteAll(string folder, ScoreTable table, ReportOptions? options = null)
+    {
+        options ??= new ReportOptions();
+        AtomicFile.Write(Path.Combine(folder, "scores.json"), stream => ScoreJson.Write(stream, table));
+        HtmlReport.Write(Path.Combine(folder, "report.html"), table, options);
+        if (options.IncludeImages) Overlay.WriteSheet(Path.Combine(folder, "overlay.png"), table, options.ImagePath, colors: options.Colors);
+    }
+}

@@ -1,0 +1,186 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>A figure that is reported per class and over all classes.</summary>
+public enum Metric
+{
+    /// <summary>Mean intersection over union.</summary>
+    Iou,
+
+    /// <summary>Mean Dice coefficient.</summary>
+    Dice,
+
+    /// <summary>Median intersection over union.</summary>
+    MedianIou,
+
+    /// <summary>Median Dice coefficient.</summary>
+    MedianDice,
+
+    /// <summary>Share of samples with IoU beyond 0.3.</summary>
+    Accuracy30,
+
+    /// <summary>Share of samples with IoU beyond 0.5.</summary>
+    Accuracy50,
+
+    /// <summary>Average precision at IoU 0.5, precision averaged at 101 recalls as COCO does.</summary>
+    AveragePrecision50,
+
+    /// <summary>Average precision at IoU 0.5, the whole area under the interpolated curve as PASCAL VOC does since 2010.</summary>
+    AveragePrecision50AllPoints,
+}
+
+/// <summary>What was wrong with an answer. Only the first reason that applies is counted.</summary>
+public enum Flaw
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>The file has no answer for the sample.</summary>
+    Missing,
+
+    /// <summary>The answer holds no box.</summary>
+    NoBox,
+
+    /// <summary>A box with fewer than four numbers.</summary>
+    TooFewNumbers,
+
+    /// <summary>Something in braces that is not four whole numbers.</summary>
+    Malformed,
+
+    /// <summary>The answer ends inside a box, as at the token limit.</summary>
+    CutOff,
+
+    /// <summary>More boxes than any answer can mean (over 1,000).</summary>
+    TooManyBoxes,
+
+    /// <summary>A number is NaN or infinite.</summary>
+    NotFinite,
+
+    /// <summary>A number lies outside the picture.</summary>
+    OutOfRange,
+
+    /// <summary>The second corner lies left of or above the first.</summary>
+    Swapped,
+
+    /// <summary>A box without area.</summary>
+    Empty,
+
+    /// <summary>Several boxes where one was asked.</summary>
+    Several,
+}
+
+/// <summary>A value with its 95 % interval; NaN where there is none.</summary>
+public readonly record struct Estimate(double Value, double Low, double High)
+{
+    /// <summary>No value.</summary>
+    public static Estimate None => new(double.NaN, double.NaN, double.NaN);
+
+    /// <summary>True when the interval was computed.</summary>
+    public bool HasInterval => double.IsFinite(Low) && double.IsFinite(High);
+}
+
+/// <summary>One line of a score table: a class, or all classes together.</summary>
+public sealed record ScoreRow
+{
+    /// <summary>The class, "mean" or "weighted".</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Samples (see <see cref="ProtocolDescription.Sample"/>; true boxes for average precision).</summary>
+    public required int Count { get; init; }
+
+    /// <summary>Samples whose answer gave a region. With 0 the class is printed "-" and counts 0.</summary>
+    public required int Valid { get; init; }
+
+    /// <summary>How many answers had which flaw.</summary>
+    public required IReadOnlyDictionary<Flaw, int> Flaws { get; init; }
+
+    /// <summary>The figures of this protocol.</summary>
+    public required IReadOnlyDictionary<Metric, Estimate> Figures { get; init; }
+
+    /// <summary>A figure; <see cref="Estimate.None"/> when the protocol does not have it.</summary>
+    public Estimate this[Metric metric] => Figures.TryGetValue(metric, out var estimate) ? estimate : Estimate.None;
+}
+
+/// <summary>One scored sample.</summary>
+public sealed record ScoredSample
+{
+    /// <summary>The question and answer behind it.</summary>
+    public required Prediction Prediction { get; init; }
+
+    /// <summary>Identifier of the sample; the prediction's own, with "#2" and so on for its further boxes.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>True boxes in original pixels.</summary>
+    public required IReadOnlyList<Box> Truth { get; init; }
+
+    /// <summary>Predicted boxes that were scored, in original pixels.</summary>
+    public required IReadOnlyList<Box> Predicted { get; init; }
+
+    /// <summary>Confidence of the boxes in <see cref="Predicted"/>; null when the model gives none.</summary>
+    public IReadOnlyList<double>? Confidence { get; init; }
+
+    /// <summary>What was wrong with the answer.</summary>
+    public Flaw Flaw { get; init; }
+
+    /// <summary>The answer gave a region.</summary>
+    public required bool Valid { get; init; }
+
+    /// <summary>Intersection over union, 0..1.</summary>
+    public required double Iou { get; init; }
+
+    /// <summary>Dice coefficient, 0..1.</summary>
+    public required double Dice { get; init; }
+
+    /// <summary>Whose pictures are drawn together by the bootstrap.</summary>
+    public required string Cluster { get; init; }
+}
+
+/// <summary>Scores of one set of predictions under one protocol.</summary>
+public sealed record ScoreTable
+{
+    /// <summary>How it was scored.</summary>
+    public required ScoringOptions Options { get; init; }
+
+    /// <summary>The rules in words.</summary>
+    public required ProtocolDescription Protocol { get; init; }
+
+    /// <summary>Phrases scored: distinct picture, class and text.</summary>
+    public required int Phrases { get; init; }
+
+    /// <summary>True boxes scored.</summary>
+    public required int Boxes { get; init; }
+
+    /// <summary>Pictures scored.</summary>
+    public required int Images { get; init; }
+
+    /// <summary>Groups that the bootstrap draws.</summary>
+    public required int Clusters { get; init; }
+
+    /// <summary>What those groups are: "patient" or "picture".</summary>
+    public required string ClusterKind { get; init; }
+
+    /// <summary>The figures that the rows have, in order of importance.</summary>
+    public required IReadOnlyList<Metric> Metrics { get; init; }
+
+    /// <summary>One row per class, MS-CXR's eight in the paper's order, then others by name.</summary>
+    public required IReadOnlyList<ScoreRow> Classes { get; init; }
+
+    /// <summary>Mean over the classes; a class without any valid answer counts 0.</summary>
+    public required ScoreRow Mean { get; init; }
+
+    /// <summary>Weighted by samples per class, failures 0 (the paper's wIoU and wDice). Medians are over all samples.</summary>
+    public required ScoreRow Weighted { get; init; }
+
+    /// <summary>Weighted over the classes that have a valid answer only, as the paper's stage-1-only row fits.</summary>
+    public required ScoreRow WeightedOverValid { get; init; }
+
+    /// <summary>Every sample, in the order of the predictions.</summary>
+    public required IReadOnlyList<ScoredSample> Samples { get; init; }
+
+    /// <summary>What a reader must know beside the rules.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>The classes and the three summaries.</summary>
+    public IEnumerable<ScoreRow> Rows => [.. Classes, Mean, Weighted, WeightedOverValid];
+}

@@ -1,0 +1,76 @@
+namespace Pfmvg.Evaluation;
+
+/// <summary>From predictions to a score table: samples by the protocol's rule, figures per class, intervals.</summary>
+public static class Scorer
+{
+    /// <summary>MS-CXR's classes in the paper's order.</summary>
+    public static IReadOnlyList<string> ClassOrder { get; } =
+        ["Pneumonia", "Pneumothorax", "Consolidation", "Atelectasis", "Edema", "Cardiomegaly", "Lung Opacity", "Pleural Effusion"];
+
+    private static readonly Metric[] Overlap =
+        [Metric.Iou, Metric.Dice, Metric.MedianIou, Metric.MedianDice, Metric.Accuracy30, Metric.Accuracy50];
+
+    private static readonly Metric[] Precision = [Metric.AveragePrecision50, Metric.AveragePrecision50AllPoints];
+
+    /// <summary>Scores the predictions under the options' protocol.</summary>
+    /// <exception cref="InputException">The protocol finds nothing to score, or cannot score this kind of answer.</exception>
+    public static ScoreTable Score(IReadOnlyList<Prediction> predictions, ScoringOptions? options = null)
+    {
+        options ??= new ScoringOptions();
+        var samples = SampleMaker.Make(predictions, options);
+        if (samples.Count == 0)
+            throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
+                                     $"{predictions.Count} predictions; choose another with --protocol.");
+
+        var clusters = samples.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index)).ToDictionary(c => c.name, c => c.index);
+        var names = samples.Select(sample => sample.Prediction.Class).Distinct()
+            .OrderBy(name => ClassOrder.IndexOf(name) is >= 0 and var at ? at : int.MaxValue).ThenBy(name => name, StringComparer.Ordinal).ToList();
+        var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
+        Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
+        var figures = new Figures(metrics, classes, clusters, options);
+        var rows = figures.Estimate(clusters.Count, options);
+
+        return new ScoreTable
+        {
+            Options = options,
+            Protocol = ProtocolDescription.Of(options),
+            Phrases = samples.DistinctBy(sample => SampleMaker.PhraseKey(sample.Prediction)).Count(),
+            Boxes = samples.Sum(sample => sample.Truth.Count),
+            Images = samples.DistinctBy(sample => sample.Prediction.Image).Count(),
+            Clusters = clusters.Count,
+            ClusterKind = predictions.All(prediction => prediction.Patient is not null) ? "patient" : "picture",
+            Metrics = metrics,
+            Classes = [.. names.Select((name, c) => Row(name, classes[c], rows[c]))],
+            Mean = Row("mean", samples, rows[^3]),
+            Weighted = Row("weighted", samples, rows[^2]),
+            WeightedOverValid = Row("weighted, classes with a valid answer", [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
+            Samples = samples,
+            Notes = [.. Notes(predictions, samples, options)],
+        };
+
+        ScoreRow Row(string name, IReadOnlyList<ScoredSample> members, IReadOnlyDictionary<Metric, Estimate> values) => new()
+        {
+            Name = name,
+            Count = options.Protocol == Protocol.Map50 ? members.Sum(sample => sample.Truth.Count) : members.Count,
+            Valid = members.Count(sample => sample.Valid),
+            Flaws = members.Where(sample => sample.Flaw != Flaw.None).CountBy(sample => sample.Flaw).ToDictionary(),
+            Figures = values,
+        };
+    }
+
+    private static IEnumerable<string> Notes(IReadOnlyList<Prediction> predictions, List<ScoredSample> samples, ScoringOptions options)
+    {
+        if (options.Synthetic) yield return "The pictures are synthetic phantoms: these scores say nothing about clinical pictures.";
+        if (options.Protocol == Protocol.Map50 && samples.Any(sample => sample.Predicted.Count > 0 && sample.Confidence is null))
+            yield return "Some answers have no confidence: their boxes count as certain (1.0), equal ones in the file's order.";
+        if (predictions.Any(prediction => prediction.Patient is null))
+            yield return "Not every sample names a patient: the intervals treat pictures as independent and may be too narrow.";
+    }
+
+    private static int IndexOf(this IReadOnlyList<string> list, string name)
+    {
+        for (var i = 0; i < list.Count; i++)
+            if (list[i] == name) return i;
+        return -1;
+    }
+}

@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>The forms that a table can be printed in.</summary>
+public enum TableFormat
+{
+    /// <summary>Aligned columns.</summary>
+    Text,
+
+    /// <summary>A GitHub-style table.</summary>
+    Markdown,
+
+    /// <summary>Comma-separated values (RFC 4180); notes are left out.</summary>
+    Csv,
+
+    /// <summary>An object with title, columns, rows and notes.</summary>
+    Json,
+
+    /// <summary>A LaTeX table with booktabs rules.</summary>
+    Latex,
+}
+
+/// <summary>A table of texts that can be printed in every form: the first column is left-aligned, the others right.</summary>
+/// <param name="Title">Says what the table shows.</param>
+/// <param name="Columns">The head.</param>
+/// <param name="Rows">One text per column.</param>
+/// <param name="Notes">Lines under the table: rules, numbers of samples, warnings.</param>
+public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows, IReadOnlyList<string> Notes)
+{
+    /// <summary>The format of a name or of a file's extension.</summary>
+    /// <exception cref="InputException">There is none of that name.</exception>
+    public static TableFormat ParseFormat(string name) => name.TrimStart('.').ToLowerInvariant() switch
+    {
+        "text" or "txt" => TableFormat.Text,
+        "markdown" or "md" => TableFormat.Markdown,
+        "csv" => TableFormat.Csv,
+        "json" => TableFormat.Json,
+        "latex" or "tex" => TableFormat.Latex,
+        _ => throw new InputException($"There is no table format '{name}'; use text, markdown, csv, json or latex."),
+    };
+
+    /// <summary>Prints the table, with a line break at its end.</summary>
+    public string Print(TableFormat format) => format switch
+    {
+        TableFormat.Text => PrintText(),
+        TableFormat.Markdown => PrintMarkdown(),
+        TableFormat.Csv => string.Concat(Rows.Prepend(Columns).Select(row => string.Join(',', row.Select(Quote)) + "\r\n")),
+        TableFormat.Json => PrintJson(),
+        _ => PrintLatex(),
+    };
+
+    private string PrintText()
+    {
+        var widths = Enumerable.Range(0, Columns.Count).Select(c => Rows.Select(row => Width(row[c])).Append(Width(Columns[c])).Max()).ToArray();
+        var text = new StringBuilder(Title).Append('\n').Append('\n');
+        Line(Columns);
+        text.Append(string.Join("  ", widths.Select(width => new string('-', width)))).Append('\n');
+        foreach (var row in Rows) Line(row);
+        if (Notes.Count > 0) text.Append('\n');
+        foreach (var note in Notes) text.Append(note).Append('\n');
+        return text.ToString();
+
+        void Line(IReadOnlyList<string> cells) => text.Append(string.Join("  ", cells.Select((cell, c) =>
+        {
+            var padding = new string(' ', widths[c] - Width(cell));
+            return c == 0 ? cell + padding : padding + cell;
+        })).TrimEnd()).Append('\n');
+    }
+
+    private string PrintMarkdown()
+    {
+        var text = new StringBuilder($"**{Escape(Title)}**\n\n");
+        Line(Columns);
+        text.Append('|').Append(string.Concat(Columns.Select((_, c) => c == 0 ? " --- |" : " ---: |"))).Append('\n');
+        foreach (var row in Rows) Line(row);
+        if (Notes.Count > 0) text.Append('\n');
+        foreach (var note in Notes) text.Append("- ").Append(Escape(note)).Append('\n');
+        return text.ToString();
+
+        void Line(IReadOnlyList<string> cells) => text.Append("| ").Append(string.Join(" | ", cells.Select(Escape))).Append(" |\n");
+        static string Escape(string cell) => cell.Replace("\\", "\\\\").Replace("|", "\\|").Replace("*", "\\*").Replace("_", "\\_").Replace("<", "&lt;").ReplaceLineEndings(" ");
+    }
+
+    private string PrintJson()
+    {
+        var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            json.WriteString("title", Title);
+            Texts("columns", Columns);
+            json.WriteStartArray("rows");
+            foreach (var row in Rows) Texts(null, row);
+            json.WriteEndArray();
+            Texts("notes", Notes);
+            json.WriteEndObject();
+
+            void Texts(string? name, IReadOnlyList<string> texts)
+            {
+                if (name is null) json.WriteStartArray();
+                else json.WriteStartArray(name);
+                foreach (var text in texts) json.WriteStringValue(text);
+                json.WriteEndArray();
+            }
+        }
+
+        return Encoding.UTF8.GetString(buffer.ToArray()) + "\n";
+    }
+
+    private string PrintLatex()
+    {
+        var text = new StringBuilder("\\begin{table}\n  \\centering\n");
+        text.Append(CultureInfo.InvariantCulture, $"  \\caption{{{Escape(Title)}.{string.Concat(Notes.Select(note => " " + Escape(note)))}}}\n");
+        text.Append(CultureInfo.InvariantCulture, $"  \\begin{{tabular}}{{l{new string('r', Columns.Count - 1)}}}\n    \\toprule\n");
+        Line(Columns);
+        text.Append("    \\midrule\n");
+        foreach (var row in Rows) Line(row);
+        return text.Append("    \\bottomrule\n  \\end{tabular}\n\\end{table}\n").ToString();
+
+        void Line(IReadOnlyList<string> cells) => text.Append("    ").Append(string.Join(" & ", cells.Select(Escape))).Append(" \\\\\n");
+    }
+
+    private static string Escape(string latex) => string.Concat(latex.ReplaceLineEndings(" ").Select(c => c switch
+    {
+        '\\' => "\\textbackslash{}",
+        '&' or '%' or '$' or '#' or '_' or '{' or '}' => "\\" + c,
+        '~' => "\\textasciitilde{}",
+        '^' => "\\textasciicircum{}",
+        '<' => "\\textless{}",
+        '>' => "\\textgreater{}",
+        '×' => "$\\times$",
+        '✓' => "\\checkmark{}",
+        '–' => "--",
+        _ => c.ToString(),
+    }));
+
+    private static string Quote(string cell) =>
+        cell.AsSpan().IndexOfAny(",\"\r\n") < 0 ? cell : $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+
+    private static int Width(string text) => new StringInfo(text).LengthInTextElements;
+}

@@ -1,0 +1,46 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Text;
+
+/// <summary>
+/// A box as an answer writes it: corners on the grid that divides width and height of the picture into 100 parts. Raw:
+/// a model may write numbers above 100 or swap the corners.
+/// </summary>
+/// <param name="X1">Left, hundredths of the width.</param>
+/// <param name="Y1">Top, hundredths of the height.</param>
+/// <param name="X2">Right, hundredths of the width.</param>
+/// <param name="Y2">Bottom, hundredths of the height.</param>
+public readonly record struct GridBox(int X1, int Y1, int X2, int Y2)
+{
+    /// <summary>What is wrong with this box: None, OutOfRange, Swapped or Empty (the first that applies).</summary>
+    public ParseFailure Flaw =>
+        Outside(X1) || Outside(Y1) || Outside(X2) || Outside(Y2) ? ParseFailure.OutOfRange :
+        X1 > X2 || Y1 > Y2 ? ParseFailure.Swapped :
+        X1 == X2 || Y1 == Y2 ? ParseFailure.Empty : ParseFailure.None;
+
+    /// <summary>The box in pixels of a picture: n / 100 * size.</summary>
+    /// <param name="width">Width of the picture in pixels.</param>
+    /// <param name="height">Height of the picture in pixels.</param>
+    /// <param name="sortAndClamp">
+    /// Repair the box: numbers above 100 count as 100 and swapped corners are put in order. Without it a swapped box is
+    /// empty and a box may leave the picture.
+    /// </param>
+    public Box ToPixels(int width, int height, bool sortAndClamp)
+    {
+        var (x1, y1, x2, y2) = (X1, Y1, X2, Y2);
+        if (sortAndClamp)
+        {
+            (x1, x2) = Sorted(Math.Clamp(x1, 0, 100), Math.Clamp(x2, 0, 100));
+            (y1, y2) = Sorted(Math.Clamp(y1, 0, 100), Math.Clamp(y2, 0, 100));
+        }
+
+        return new Box(x1 / 100.0 * width, y1 / 100.0 * height, x2 / 100.0 * width, y2 / 100.0 * height);
+
+        static (int, int) Sorted(int a, int b) => (Math.Min(a, b), Math.Max(a, b));
+    }
+
+    /// <summary>As it stands in an answer: <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c>.</summary>
+    public override string ToString() => FormattableString.Invariant($"{{<{X1}><{Y1}><{X2}><{Y2}>}}");
+
+    private static bool Outside(int value) => value is < 0 or > 100;
+}

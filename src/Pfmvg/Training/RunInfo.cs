@@ -1,0 +1,143 @@
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using TorchSharp;
+
+namespace Pfmvg.Training;
+
+/// <summary>What a part of a run was and how it went, as run.json holds it: with it a run can be told and repeated.</summary>
+public sealed record RunInfo
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        WriteIndented = true,
+    };
+
+    /// <summary>How the part went; <see cref="RunStatus.Running"/> is also what a killed process leaves.</summary>
+    public RunStatus Status { get; init; }
+
+    /// <summary>When it was started, or last gone on with.</summary>
+    public DateTimeOffset Started { get; init; }
+
+    /// <summary>When it ended.</summary>
+    public DateTimeOffset? Ended { get; init; }
+
+    /// <summary>Compute time of all its sessions, in seconds.</summary>
+    public double Seconds { get; init; }
+
+    /// <summary>The command line.</summary>
+    public IReadOnlyList<string> Command { get; init; } = [];
+
+    /// <summary>Processes that computed together.</summary>
+    public int Ranks { get; init; } = 1;
+
+    /// <summary>Versions of the program, the runtime and the libraries, and the machine.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Base weights, with their hashes.</summary>
+    public IReadOnlyList<RunFile> Weights { get; init; } = [];
+
+    /// <summary>Prepared data, with their hashes.</summary>
+    public IReadOnlyList<RunFile> Data { get; init; } = [];
+
+    /// <summary>Counts by name: parameters, trainable parameters, samples.</summary>
+    public IReadOnlyDictionary<string, long> Counts { get; init; } = new Dictionary<string, long>();
+
+    /// <summary>Optimizer steps done.</summary>
+    public long Step { get; init; }
+
+    /// <summary>Optimizer steps of the whole part.</summary>
+    public long Steps { get; init; }
+
+    /// <summary>The checkpoint that the part ended with, relative to its folder.</summary>
+    public string? Result { get; init; }
+
+    /// <summary>Figures by name: last loss, best validation score, peak memory.</summary>
+    public IReadOnlyDictionary<string, double> Figures { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Why it ended before its end.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>Reads a run.json.</summary>
+    /// <exception cref="InputException">It cannot be read or is none.</exception>
+    public static RunInfo Read(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<RunInfo>(File.ReadAllText(path), Json) ?? throw new JsonException("it is empty");
+        }
+        catch (JsonException failure)
+        {
+            throw new InputException($"{path}, line {failure.LineNumber + 1} is not the record of a run: {failure.Message}", failure);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path} cannot be read: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>Writes run.json: the old one or the new one, whole.</summary>
+    public void Write(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, Json) + "\n");
+
+    /// <summary>The end, or the state, in a few words.</summary>
+    /// <param name="inUse">Whether a process writes the folder now: only then a run is running.</param>
+    public string Story(bool inUse)
+    {
+        var steps = Steps > 0 ? string.Create(CultureInfo.InvariantCulture, $" at step {Step} of {Steps}") : "";
+        return Status switch
+        {
+            RunStatus.Running when inUse => $"running{steps}",
+            RunStatus.Running => $"killed{steps}",
+            RunStatus.Finished => string.Create(CultureInfo.InvariantCulture, $"finished {Ended:yyyy-MM-dd HH:mm}"),
+            _ => $"{(Status == RunStatus.Interrupted ? "interrupted" : "failed")}{steps}{(Message is null ? "" : $": {Message}")}",
+        };
+    }
+
+    /// <summary>Versions of the program, the runtime and the libraries, and the machine, for <see cref="Environment"/>. Loads libtorch.</summary>
+    public static IReadOnlyDictionary<string, string> DescribeEnvironment() => new Dictionary<string, string>
+    {
+        ["pfmvg"] = Version(typeof(RunInfo)),
+        ["torchsharp"] = Version(typeof(torch)),
+        ["libtorch"] = torch.__version__,
+        ["dotnet"] = System.Environment.Version.ToString(),
+        ["system"] = RuntimeInformation.OSDescription,
+        ["processor"] = Processor(),
+        ["cores"] = System.Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),
+        ["threads"] = torch.get_num_threads().ToString(CultureInfo.InvariantCulture),
+        ["memory"] = string.Create(CultureInfo.InvariantCulture, $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):f1} GiB"),
+        ["cuda_devices"] = torch.cuda.is_available() ? torch.cuda.device_count().ToString(CultureInfo.InvariantCulture) : "0",
+    };
+
+    private static string Version(Type type) =>
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    private static string Processor()
+    {
+        const string Key = "model name";
+        var line = File.Exists("/proc/cpuinfo") ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal)) : null;
+        return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+    }
+}
+
+/// <summary>How a part of a run went.</summary>
+public enum RunStatus
+{
+    /// <summary>It has begun and not noted its end.</summary>
+    Running,
+
+    /// <summary>It came to its end.</summary>
+    Finished,
+
+    /// <summary>It was asked to stop and wrote a checkpoint.</summary>
+    Interrupted,
+
+    /// <summary>It stopped with an error.</summary>
+    Failed,
+}

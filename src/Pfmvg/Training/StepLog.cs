@@ -1,0 +1,138 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Pfmvg.Training;
+
+/// <summary>
+/// Notes every step of a run in log.jsonl and for TensorBoard, and tells whoever watches how fast it goes. Each line is
+/// handed to the operating system at once, so that a killed process has written all it did.
+/// </summary>
+public sealed class StepLog : IDisposable
+{
+    private const int Window = 50;
+
+    private readonly StreamWriter _lines;
+    private readonly EventFile _events;
+    private readonly IProgress<StepReport>? _watcher;
+    private readonly long _totalSteps;
+    private readonly Queue<StepEntry> _recent = new();
+
+    /// <summary>Opens the log of a run folder.</summary>
+    /// <param name="folder">The run folder.</param>
+    /// <param name="totalSteps">Steps of the whole stage.</param>
+    /// <param name="stepsDone">Steps that a checkpoint holds; what an earlier session logged beyond them is dropped. 0 starts a new log.</param>
+    /// <param name="watcher">Told of every step; null when nobody watches.</param>
+    public StepLog(RunFolder folder, long totalSteps, long stepsDone = 0, IProgress<StepReport>? watcher = null)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        (_totalSteps, _watcher) = (totalSteps, watcher);
+        KeepUpTo(folder.LogPath, stepsDone);
+        _lines = new StreamWriter(new FileStream(folder.LogPath, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true, NewLine = "\n" };
+        _events = new EventFile(folder.Path, stepsDone + 1);
+    }
+
+    /// <summary>Notes a step.</summary>
+    public void Add(StepEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        var line = new JsonObject
+        {
+            ["kind"] = "step", ["step"] = entry.Step, ["epoch"] = entry.Epoch, ["loss"] = Number(entry.Loss), ["lr"] = entry.LearningRate,
+            ["samples"] = entry.Samples, ["tokens"] = entry.Tokens, ["seconds"] = Math.Round(entry.Seconds, 6),
+        };
+        var values = new Dictionary<string, double> { ["train/loss"] = entry.Loss, ["train/lr"] = entry.LearningRate };
+        if (entry.GradientNorm is { } norm)
+        {
+            line["gradient_norm"] = Number(norm);
+            values["train/gradient_norm"] = norm;
+        }
+
+        _recent.Enqueue(entry);
+        if (_recent.Count > Window) _recent.Dequeue();
+        var seconds = Math.Max(_recent.Sum(step => step.Seconds), 1e-9);
+        var report = new StepReport(
+            entry, _totalSteps, _recent.Sum(step => step.Samples) / seconds, _recent.Sum(step => (long)step.Tokens) / seconds,
+            TimeSpan.FromSeconds(seconds / _recent.Count * Math.Max(_totalSteps - entry.Step, 0)));
+        values["speed/samples_per_second"] = report.SamplesPerSecond;
+        values["speed/tokens_per_second"] = report.TokensPerSecond;
+
+        _lines.WriteLine(line.ToJsonString());
+        _events.Add(entry.Step, values);
+        _watcher?.Report(report);
+    }
+
+    /// <summary>Notes figures after a step, for example the scores of a validation.</summary>
+    /// <param name="kind">What they are: "validation".</param>
+    /// <param name="step">The step after which they hold.</param>
+    /// <param name="epoch">Its epoch.</param>
+    /// <param name="figures">The figures by name.</param>
+    public void Add(string kind, long step, int epoch, IReadOnlyDictionary<string, double> figures)
+    {
+        ArgumentNullException.ThrowIfNull(figures);
+        var line = new JsonObject { ["kind"] = kind, ["step"] = step, ["epoch"] = epoch };
+        foreach (var (name, value) in figures) line[name] = Number(value);
+        _lines.WriteLine(line.ToJsonString());
+        _events.Add(step, figures.Select(figure => KeyValuePair.Create($"{kind}/{figure.Key}", figure.Value)));
+    }
+
+    /// <summary>Notes an event in words, for example a step that was skipped. No patient text.</summary>
+    public void Note(long step, int epoch, string text) =>
+        _lines.WriteLine(new JsonObject { ["kind"] = "note", ["step"] = step, ["epoch"] = epoch, ["text"] = text }.ToJsonString());
+
+    /// <summary>The lines of a log.jsonl; none where there is no such file. A torn last line is left out.</summary>
+    public static IEnumerable<JsonObject> Read(string path) => File.Exists(path) ? File.ReadLines(path).Select(Parse).OfType<JsonObject>() : [];
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _lines.Dispose();
+        _events.Dispose();
+    }
+
+    // JSON has no NaN; a reader must still see that the loss was one.
+    private static JsonNode Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : value.ToString(CultureInfo.InvariantCulture);
+
+    private static void KeepUpTo(string path, long stepsDone)
+    {
+        if (!File.Exists(path)) return;
+        AtomicFile.Write(path, stream =>
+        {
+            using var kept = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
+            if (stepsDone == 0) return; // the log starts anew
+            foreach (var line in Read(path).Where(line => (long?)line["step"] <= stepsDone)) kept.WriteLine(line.ToJsonString());
+        });
+    }
+
+    private static JsonObject? Parse(string line)
+    {
+        try
+        {
+            return JsonNode.Parse(line) as JsonObject;
+        }
+        catch (JsonException)
+        {
+            return null; // a killed process may leave half a line
+        }
+    }
+}
+
+/// <summary>One optimizer step.</summary>
+/// <param name="Step">Number of the step, counted from 1.</param>
+/// <param name="Epoch">Epoch, counted from 1.</param>
+/// <param name="Loss">Mean loss over the answer tokens of the global batch.</param>
+/// <param name="LearningRate">Rate of the step.</param>
+/// <param name="Samples">Samples of the global batch.</param>
+/// <param name="Tokens">Positions that went through the language model, padding excluded, of the global batch.</param>
+/// <param name="Seconds">Time since the end of the step before.</param>
+/// <param name="GradientNorm">Norm of the whole gradient before clipping; null when it was not computed.</param>
+public sealed record StepEntry(
+    long Step, int Epoch, double Loss, double LearningRate, int Samples, int Tokens, double Seconds, double? GradientNorm = null);
+
+/// <summary>A step and how the run goes.</summary>
+/// <param name="Entry">The step.</param>
+/// <param name="TotalSteps">Steps of the whole stage.</param>
+/// <param name="SamplesPerSecond">Over the last steps.</param>
+/// <param name="TokensPerSecond">Over the last steps.</param>
+/// <param name="Remaining">Time to the end of the stage at this speed.</param>
+public sealed record StepReport(StepEntry Entry, long TotalSteps, double SamplesPerSecond, double TokensPerSecond, TimeSpan Remaining);
