@@ -8,8 +8,8 @@ var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radio
 root.Add(EvalCommand.Create());
 root.Add(RunsCommand.Create());
 root.Add(DoctorCommand.Create());
-
 root.Add(WeightsCommand.Create());
+root.Add(PretrainCommand.Create());
 
 var parsed = root.Parse(args);
 var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash) // a misspelt option must not pass for a folder's name

@@ -51,7 +51,7 @@ public enum BadSamples
     Skip,
 }
 
-/// <summary>What <see cref="DataPreparation.Run"/> does.</summary>
+/// <summary>What <see cref="DataPreparation"/> does.</summary>
 public sealed record PrepareOptions
 {
     /// <summary>The folder that the manifests are written to.</summary>
