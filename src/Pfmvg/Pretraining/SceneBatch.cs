@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Models;
@@ -79,11 +80,24 @@ internal sealed record SceneBatch(
             }
         }
 
-        var shape = new long[] { count, length };
         return new SceneBatch(
-            tensor(images, [count, 3, side, side]), tensor(ids, shape), tensor(targets, shape), tensor(positions, shape), tensor(segments, shape),
-            tensor(shapes.ToArray()), tensor(tones.ToArray()), tensor(boxes.ToArray(), [shapes.Count, 4]),
-            tensor(asked.ToArray()), tensor(askedPatches.ToArray(), [asked.Count, config.Vision.Patches]), tensor(askedBoxes.ToArray(), [asked.Count, 4]));
+            Copy(images, ScalarType.Float32, count, 3, side, side), Rows(ids), Rows(targets), Rows(positions), Rows(segments),
+            Copy(shapes.ToArray(), ScalarType.Int64, shapes.Count), Copy(tones.ToArray(), ScalarType.Int64, tones.Count),
+            Copy(boxes.ToArray(), ScalarType.Float32, shapes.Count, 4), Copy(asked.ToArray(), ScalarType.Int64, asked.Count),
+            Copy(askedPatches.ToArray(), ScalarType.Float32, asked.Count, config.Vision.Patches), Copy(askedBoxes.ToArray(), ScalarType.Float32, asked.Count, 4));
+
+        Tensor Rows(long[] values) => Copy(values, ScalarType.Int64, count, length);
+    }
+
+    /// <summary>
+    /// A tensor with memory of its own. `tensor(array)` would pin the array and be told by a native callback when it is
+    /// free; with several threads and frequent collections that ended in a crash.
+    /// </summary>
+    private static Tensor Copy<T>(T[] values, ScalarType type, params long[] shape) where T : unmanaged
+    {
+        var copy = empty(shape, type);
+        if (values.Length > 0) MemoryMarshal.AsBytes(values.AsSpan()).CopyTo(copy.bytes);
+        return copy;
     }
 
     private static float[] Shares(Geometry.Box box, int side) =>

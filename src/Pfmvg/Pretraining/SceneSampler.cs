@@ -60,7 +60,7 @@ public static class SceneSampler
 
     private static (float A, float B) Extent(CounterRandom random, int side, SceneShape shape)
     {
-        var size = side * 0.055f * MathF.Pow(4.6f, (float)random.NextDouble()); // half extent of 6 to 28 pixels at 112
+        var size = side * 0.07f * MathF.Pow(4.2f, (float)random.NextDouble()); // half extent of 8 to 33 pixels at 112
         var aspect = shape is SceneShape.Star or SceneShape.Cross ? 1 : Uniform(random, 0.55f, 1);
         if (shape == SceneShape.Bar) aspect = Uniform(random, 0.12f, 0.25f);
         if (shape is SceneShape.Letter or SceneShape.Grid or SceneShape.Dots or SceneShape.Bands or SceneShape.Streaks) size = Math.Max(size, side * 0.08f);
