@@ -8,7 +8,6 @@ var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radio
 root.Add(EvalCommand.Create());
 root.Add(RunsCommand.Create());
 root.Add(DoctorCommand.Create());
-
 root.Add(WeightsCommand.Create());
 
 var parsed = root.Parse(args);
