@@ -6,6 +6,7 @@ using Pfmvg.Cli;
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
 
 root.Add(EvalCommand.Create());
+root.Add(CompareCommand.Create());
 
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)
