@@ -59,10 +59,10 @@ public sealed class Region
     private static (double First, double Second, double Both) Measure(Region first, Region second)
     {
         List<(double X, Box Box, bool OfFirst, int Step)> edges = [];
-        foreach (var region in (ReadOnlySpan<Region>)[first, second])
+        foreach (var (region, isFirst) in new[] { (first, true), (second, false) })
             foreach (var box in region.Boxes)
                 if (!box.IsEmpty)
-                    edges.AddRange((box.Left, box, region == first, 1), (box.Right, box, region == first, -1));
+                    edges.AddRange((box.Left, box, isFirst, 1), (box.Right, box, isFirst, -1));
         if (edges.Count == 0) return (0, 0, 0);
 
         edges.Sort((a, b) => a.X.CompareTo(b.X));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Pfmvg.Training;
@@ -79,6 +80,9 @@ public sealed class StepLog : IDisposable
     public void Note(long step, int epoch, string text) =>
         _lines.WriteLine(new JsonObject { ["kind"] = "note", ["step"] = step, ["epoch"] = epoch, ["text"] = text }.ToJsonString());
 
+    /// <summary>The lines of a log.jsonl; none where there is no such file. A torn last line is left out.</summary>
+    public static IEnumerable<JsonObject> Read(string path) => File.Exists(path) ? File.ReadLines(path).Select(Parse).OfType<JsonObject>() : [];
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -95,20 +99,20 @@ public sealed class StepLog : IDisposable
         AtomicFile.Write(path, stream =>
         {
             using var kept = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
-            if (stepsDone > 0) // step 0 holds nothing: the log starts anew
-                foreach (var line in File.ReadLines(path).Where(line => StepOf(line) <= stepsDone)) kept.WriteLine(line);
+            if (stepsDone == 0) return; // the log starts anew
+            foreach (var line in Read(path).Where(line => (long?)line["step"] <= stepsDone)) kept.WriteLine(line.ToJsonString());
         });
     }
 
-    private static long StepOf(string line)
+    private static JsonObject? Parse(string line)
     {
         try
         {
-            return JsonNode.Parse(line)!["step"]!.GetValue<long>();
+            return JsonNode.Parse(line) as JsonObject;
         }
-        catch (Exception failure) when (failure is System.Text.Json.JsonException or NullReferenceException or InvalidOperationException)
+        catch (JsonException)
         {
-            return long.MaxValue; // the torn last line of a killed process
+            return null; // a killed process may leave half a line
         }
     }
 }

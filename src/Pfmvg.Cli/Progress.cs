@@ -1,0 +1,44 @@
+using System.Globalization;
+using Pfmvg.Training;
+
+namespace Pfmvg.Cli;
+
+/// <summary>Shows how a training goes: a live line on a terminal, else a plain line every so many steps.</summary>
+/// <param name="title">What is trained, for example "stage 1".</param>
+/// <param name="every">Steps between plain lines.</param>
+internal sealed class Progress(string title, int every) : IProgress<StepReport>, IDisposable
+{
+    private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(200);
+
+    private DateTime _shown = DateTime.MinValue;
+
+    public void Report(StepReport value)
+    {
+        var last = value.Entry.Step == value.TotalSteps;
+        if (!Terminal.Standard.IsLive)
+        {
+            if (last || value.Entry.Step == 1 || value.Entry.Step % every == 0) Terminal.Standard.Message(Line(value));
+        }
+        else if (last)
+        {
+            Terminal.Standard.Live("");
+            Terminal.Standard.Message(Line(value));
+        }
+        else if (DateTime.UtcNow - _shown >= Refresh)
+        {
+            _shown = DateTime.UtcNow;
+            Terminal.Standard.Live(Line(value));
+        }
+    }
+
+    public void Dispose() => Terminal.Standard.Live("");
+
+    private string Line(StepReport report)
+    {
+        var step = report.Entry;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{title}  step {step.Step}/{report.TotalSteps}  epoch {step.Epoch}  loss {step.Loss:f4}  lr {step.LearningRate:0.00e-0}  "
+            + $"{report.SamplesPerSecond:f1} samples/s  {report.TokensPerSecond:f0} tokens/s  "
+            + $"left {Units.Duration(report.Remaining)}  memory {Units.Bytes(ProcessMemory.Resident)}");
+    }
+}

@@ -1,0 +1,129 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Pfmvg.Configuration;
+using Pfmvg.Training;
+using Spectre.Console;
+
+namespace Pfmvg.Cli;
+
+/// <summary>`pfmvg runs list` and `pfmvg runs show DIR`: what was run, from what, and how it went.</summary>
+internal static class RunsCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("runs", "Compare runs, or tell the story of one.");
+        command.Add(ListCommand());
+        command.Add(ShowCommand());
+        return command;
+    }
+
+    private static Command ListCommand()
+    {
+        var command = new Command("list", "List the runs, one line for each part.");
+        var folder = new Argument<string?>("DIR") { Description = "Folder of the runs; without it the configured one.", DefaultValueFactory = _ => null };
+        command.Add(folder);
+        var configuration = new ConfigurationOptions().AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var settings = configuration.Read(parsed);
+            var runs = parsed.GetValue(folder) is { } path ? Path.GetFullPath(path) : settings.Resolve(settings.Runs);
+            List(runs);
+        });
+        return command;
+    }
+
+    private static Command ShowCommand()
+    {
+        var command = new Command("show", "Tell the story of one part of a run.");
+        var folder = new Argument<string>("DIR") { Description = "The run's folder, for example pfmvg-tiny/runs/tiny/stage2." };
+        command.Add(folder);
+        command.SetAction(parsed => Show(RunFolder.Open(parsed.GetValue(folder)!)));
+        return command;
+    }
+
+    private static void List(string runs)
+    {
+        var rows = RunFolder.List(runs).Select(folder => (folder, info: RunInfo.Read(folder.InfoPath))).ToArray();
+        if (rows.Length == 0)
+        {
+            Terminal.Standard.Print($"No runs in {runs}.");
+            return;
+        }
+
+        var figures = rows.SelectMany(row => row.info.Figures.Keys).Distinct().ToArray();
+        var table = new Table().Border(TableBorder.Simple).AddColumns("run", "part", "state", "time");
+        foreach (var name in figures) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+        foreach (var (folder, info) in rows)
+        {
+            string[] cells = [folder.Name, folder.Part, info.Story(folder.IsInUse), Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
+            table.AddRow([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-")).Select(Markup.Escape)]);
+        }
+
+        Terminal.Standard.Print(table);
+    }
+
+    private static void Show(RunFolder folder)
+    {
+        var info = RunInfo.Read(folder.InfoPath);
+        var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
+        void Row(string name, string text) => grid.AddRow(Markup.Escape(name), Markup.Escape(text));
+
+        Row("run", $"{folder.Name}, {folder.Part}");
+        Row("state", info.Story(folder.IsInUse));
+        Row("started", info.Started.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture));
+        if (info.Ended is { } ended) Row("ended", ended.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture));
+        Row("time", Units.Duration(TimeSpan.FromSeconds(info.Seconds)));
+        Row("command", string.Join(' ', info.Command));
+        Row("ranks", info.Ranks.ToString(CultureInfo.InvariantCulture));
+        if (info.Steps > 0) Row("steps", string.Create(CultureInfo.InvariantCulture, $"{info.Step} of {info.Steps}"));
+        foreach (var (name, value) in info.Counts) Row(Words(name), value.ToString("N0", CultureInfo.InvariantCulture));
+        foreach (var (name, value) in info.Figures) Row(Words(name), Figure(name, value));
+        Loss(folder, Row);
+        if (info.Result is { } result) Row("result", folder.In(result));
+        foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists)) Row(Path.GetFileName(path), path);
+        foreach (var file in info.Weights) Row("weights", Described(file));
+        foreach (var file in info.Data) Row("data", Described(file));
+        foreach (var (name, value) in info.Environment) Row(Words(name), value);
+        Terminal.Standard.Print(grid);
+
+        if (!File.Exists(folder.ConfigurationPath)) return;
+        var settings = ConfigurationFile.Load(folder.ConfigurationPath, []);
+        Terminal.Standard.Print($"\nSettings that differ from the paper's ({folder.ConfigurationPath} has all):");
+        foreach (var line in ConfigurationFile.Differences(new PfmvgConfiguration(), settings)) Terminal.Standard.Print($"  {line}");
+
+        static string Described(RunFile file) => $"{file.Path}  {Units.Bytes(file.Bytes)}  sha256 {file.Sha256}";
+    }
+
+    private static void Loss(RunFolder folder, Action<string, string> row)
+    {
+        var lines = StepLog.Read(folder.LogPath).ToArray();
+        var losses = lines.Where(line => (string?)line["kind"] == "step").Select(line => line["loss"] is JsonValue value && value.TryGetValue(out double loss) ? loss : double.NaN).ToArray();
+        if (losses.Length > 0) row("loss", string.Create(CultureInfo.InvariantCulture, $"{losses[0]:f4} {Curve(losses)} {losses[^1]:f4}"));
+        foreach (var line in lines.Where(line => (string?)line["kind"] is not ("step" or "note")))
+        {
+            var values = line.Where(pair => pair.Key is not ("kind" or "step" or "epoch")).Select(pair => $"{pair.Key} {(pair.Value is JsonValue value && value.TryGetValue(out double number) ? Figure(pair.Key, number) : pair.Value)}");
+            row((string?)line["kind"] ?? "", $"after step {line["step"]}: {string.Join(", ", values)}");
+        }
+
+        foreach (var line in lines.Where(line => (string?)line["kind"] == "note")) row("note", $"at step {line["step"]}: {line["text"]}");
+    }
+
+    // The loss over the run in at most 60 columns, each the mean of its steps.
+    private static string Curve(double[] losses)
+    {
+        const string Levels = "▁▂▃▄▅▆▇█";
+        var columns = Math.Min(60, losses.Length);
+        var means = Enumerable.Range(0, columns)
+            .Select(column => losses[(column * losses.Length / columns)..((column + 1) * losses.Length / columns)].Where(double.IsFinite).DefaultIfEmpty(double.NaN).Average())
+            .ToArray();
+        var (low, high) = (means.Where(double.IsFinite).DefaultIfEmpty(0).Min(), means.Where(double.IsFinite).DefaultIfEmpty(1).Max());
+        return string.Concat(means.Select(mean => !double.IsFinite(mean) ? '?' : high <= low ? Levels[0] : Levels[(int)((mean - low) / (high - low) * (Levels.Length - 1))]));
+    }
+
+    private static string Figure(string name, double value) => name.EndsWith("_bytes", StringComparison.Ordinal)
+        ? Units.Bytes((long)value)
+        : value.ToString("0.0000", CultureInfo.InvariantCulture);
+
+    private static string Words(string name) => name.Replace('_', ' ');
+}

@@ -1,0 +1,80 @@
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Pfmvg.Cli;
+
+/// <summary>
+/// Where the program speaks. Results go to standard output; messages and progress go to standard error, where a
+/// terminal shows progress as one live line and a file gets plain lines.
+/// </summary>
+internal sealed class Terminal
+{
+    private const int WidthOfAFile = 200;
+
+    private readonly Lock _gate = new();
+    private readonly IAnsiConsole _results = Open(Console.Out, Console.IsOutputRedirected);
+    private readonly IAnsiConsole _messages = Open(Console.Error, Console.IsErrorRedirected);
+    private string _live = "";
+
+    private Terminal() { }
+
+    /// <summary>The console of this process.</summary>
+    public static Terminal Standard { get; } = new();
+
+    /// <summary>True when messages go to a terminal that can rewrite its last line.</summary>
+    public bool IsLive { get; } = !Console.IsErrorRedirected;
+
+    /// <summary>Prints a result: text as it is.</summary>
+    public void Print(string text) => Result(() => Console.Out.WriteLine(text));
+
+    /// <summary>Prints a result: a table or another drawing.</summary>
+    public void Print(IRenderable drawing) => Result(() => _results.Write(drawing));
+
+    /// <summary>Prints a message line above the live line.</summary>
+    public void Message(string text)
+    {
+        lock (_gate)
+        {
+            Clear();
+            Console.Error.WriteLine(text);
+            Draw();
+        }
+    }
+
+    /// <summary>Sets the live line; an empty text removes it. Does nothing where there is no terminal.</summary>
+    public void Live(string text)
+    {
+        lock (_gate)
+        {
+            if (!IsLive) return;
+            Clear();
+            var width = Math.Max(_messages.Profile.Width - 1, 20);
+            _live = text.Length <= width ? text : text[..width];
+            Draw();
+        }
+    }
+
+    private void Result(Action write)
+    {
+        lock (_gate)
+        {
+            Clear();
+            write();
+            Draw();
+        }
+    }
+
+    private void Clear()
+    {
+        if (_live.Length > 0) Console.Error.Write("\r\e[K");
+    }
+
+    private void Draw() => Console.Error.Write(_live);
+
+    private static IAnsiConsole Open(TextWriter writer, bool redirected)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
+        if (redirected) console.Profile.Width = WidthOfAFile;
+        return console;
+    }
+}

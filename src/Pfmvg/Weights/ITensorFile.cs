@@ -1,0 +1,36 @@
+using static TorchSharp.torch;
+
+namespace Pfmvg.Weights;
+
+/// <summary>Named tensors on disk, whatever the format. Opening reads only the directory; values are read on demand.</summary>
+public interface ITensorFile : IDisposable
+{
+    /// <summary>The file or folder, as the user named it.</summary>
+    string Path { get; }
+
+    /// <summary>The format in words, for example "safetensors" or "torch zip".</summary>
+    string Format { get; }
+
+    /// <summary>The weights by their names in the file, in the file's order.</summary>
+    IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <summary>
+    /// Everything else in the file, as plain data: null, bool, long, <see cref="System.Numerics.BigInteger"/>, double,
+    /// string, byte[], object?[] (a tuple), list, dictionary with string keys. A tensor outside the weights (optimizer
+    /// state) stands here as its <see cref="TensorInfo"/>, whose name (the path, joined by '/') can be read, too.
+    /// </summary>
+    IReadOnlyDictionary<string, object?> Metadata { get; }
+
+    /// <summary>Reads one tensor into new, contiguous CPU memory of the file's type; owned by the caller's dispose scope.</summary>
+    /// <exception cref="KeyNotFoundException">The file has no tensor of this name.</exception>
+    /// <exception cref="InputException">The file ended or changed since it was opened, or holds an impossible value.</exception>
+    Tensor Read(string name);
+
+    /// <summary>
+    /// Reads one tensor into a tensor of the same shape, converting to its type and device. Nothing but the target's own
+    /// memory is needed where the types agree. Autograd is not told.
+    /// </summary>
+    /// <returns>The row-major index of the first stored value that is NaN or infinite; null when all are finite.</returns>
+    /// <exception cref="ArgumentException">The shapes differ.</exception>
+    long? ReadInto(string name, Tensor target);
+}

@@ -1,0 +1,174 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Weights;
+
+/// <summary>The file format of a folder of weights.</summary>
+public enum ShardFormat
+{
+    /// <summary><c>model-*.safetensors</c>.</summary>
+    SafeTensors,
+
+    /// <summary><c>pytorch_model-*.bin</c>, the zip format of torch.save.</summary>
+    Torch,
+}
+
+/// <summary>
+/// Folders as Hugging Face has them: shards with an index that says which tensor is in which shard, or one single file.
+/// </summary>
+public static class ShardedCheckpoint
+{
+    private const long MaxIndexBytes = 64 << 20;
+
+    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>
+    /// Opens a folder. Of several possibilities the first counts: an index of safetensors, an index of .bin files, one
+    /// safetensors file, one torch file (.bin, .pth or .pt).
+    /// </summary>
+    /// <exception cref="InputException">
+    /// There is nothing to open or no way to choose; the index names a shard that is missing, lies elsewhere, or lacks
+    /// a tensor; or a shard is refused.
+    /// </exception>
+    public static ITensorFile Open(string folder)
+    {
+        foreach (var pattern in new[] { "*.safetensors.index.json", "*.bin.index.json" })
+            if (Only(folder, pattern) is { } index) return OpenIndex(folder, index);
+        foreach (var pattern in new[] { "*.safetensors", "*.bin", "*.pth", "*.pt" })
+            if (Only(folder, pattern) is { } single) return WeightFile.Open(single);
+        throw Refusal.Of(
+            folder, "the folder has no weights (an index, or one .safetensors, .bin, .pth or .pt file)", "check the path and that the download is complete");
+    }
+
+    /// <summary>
+    /// Writes planned tensors into shards of a limited size, with an index when there are several, tensor by tensor.
+    /// The index comes last: an interrupted folder has none.
+    /// </summary>
+    /// <param name="folder">Created when it is not there. Shards of an earlier, other number stay.</param>
+    /// <param name="plan">What will be written, in order.</param>
+    /// <param name="valueOf">Gives a tensor just before it is written; called in a dispose scope of its own.</param>
+    /// <param name="format">Of the shards.</param>
+    /// <param name="maxShardBytes">A shard ends before it would exceed this; one larger tensor makes a shard of its own.</param>
+    /// <param name="configuration">Text of config.json; null to write none.</param>
+    /// <exception cref="ArgumentException">There are no tensors, two have the same name, or a value is not as planned.</exception>
+    public static void Write(
+        string folder, IReadOnlyList<TensorInfo> plan, Func<TensorInfo, Tensor> valueOf, ShardFormat format, long maxShardBytes,
+        string? configuration = null)
+    {
+        if (plan.Count == 0) throw new ArgumentException("There is nothing to write.", nameof(plan));
+        if (plan.DistinctBy(info => info.Name).Count() < plan.Count) throw new ArgumentException("Two tensors have the same name.", nameof(plan));
+        var (stem, extension) = format == ShardFormat.SafeTensors ? ("model", ".safetensors") : ("pytorch_model", ".bin");
+        var shards = Split(plan, maxShardBytes);
+        var names = shards.Select((_, index) =>
+            shards.Count == 1 ? stem + extension : $"{stem}-{index + 1:00000}-of-{shards.Count:00000}{extension}").ToList();
+        if (configuration is not null) AtomicFile.WriteText(Path.Combine(folder, "config.json"), configuration);
+        foreach (var (name, shard) in names.Zip(shards))
+        {
+            var path = Path.Combine(folder, name);
+            if (format == ShardFormat.SafeTensors) SafeTensors.Write(path, shard, valueOf, new Dictionary<string, string> { ["format"] = "pt" });
+            else TorchPickle.Write(path, shard, valueOf);
+        }
+
+        if (shards.Count == 1) return;
+        var map = names.Zip(shards).SelectMany(pair => pair.Second.Select(info => (info.Name, Shard: pair.First)));
+        var index = new
+        {
+            metadata = new { total_size = plan.Sum(info => info.Bytes) },
+            weight_map = map.OrderBy(entry => entry.Name, StringComparer.Ordinal).ToDictionary(entry => entry.Name, entry => entry.Shard),
+        };
+        AtomicFile.WriteText(Path.Combine(folder, $"{stem}{extension}.index.json"), JsonSerializer.Serialize(index, Json));
+    }
+
+    private static List<List<TensorInfo>> Split(IReadOnlyList<TensorInfo> plan, long maxShardBytes)
+    {
+        List<List<TensorInfo>> shards = [];
+        long size = 0;
+        foreach (var info in plan)
+        {
+            if (shards.Count == 0 || size + info.Bytes > maxShardBytes) (size, _) = (0, Start());
+            shards[^1].Add(info);
+            size += info.Bytes;
+        }
+
+        return shards;
+
+        int Start()
+        {
+            shards.Add([]);
+            return shards.Count;
+        }
+    }
+
+    private static string? Only(string folder, string pattern)
+    {
+        // On its own, "*.bin" also finds "*.bin.index.json" on some systems; and a hidden file is a half-written one.
+        var found = Directory.EnumerateFiles(folder, pattern)
+            .Where(path => path.EndsWith(pattern[1..], StringComparison.Ordinal) && !Path.GetFileName(path).StartsWith('.'))
+            .Order(StringComparer.Ordinal).Take(4).ToList();
+        if (found.Count > 1)
+            throw Refusal.Of(
+                folder, $"has several files {pattern} ({string.Join(", ", found.Take(3).Select(Path.GetFileName))}{(found.Count > 3 ? ", ..." : "")}) and nothing that says which one",
+                "name the file, or fetch the index file beside them");
+        return found.SingleOrDefault();
+    }
+
+    private static TensorFile OpenIndex(string folder, string indexPath)
+    {
+        var map = ReadIndex(indexPath);
+        var opened = new List<IDisposable>();
+        try
+        {
+            var tensors = new Dictionary<string, StoredTensor>();
+            foreach (var shard in map.Values.Distinct().Order(StringComparer.Ordinal))
+            {
+                var path = Path.Combine(folder, shard);
+                if (!File.Exists(path))
+                    throw Refusal.Of(path, $"the shard is missing, but {Path.GetFileName(indexPath)} names it", "fetch it into the same folder");
+                var file = WeightFile.OpenFile(path);
+                opened.Add(file);
+                foreach (var stored in file.Stored)
+                {
+                    // The index decides where a tensor is read; what it does not mention comes from the shard that has it.
+                    var name = stored.Info.Name;
+                    if (map.TryGetValue(name, out var home) && home != shard) continue;
+                    if (!tensors.TryAdd(name, stored)) throw Refusal.Of(path, $"the tensor '{Refusal.Show(name)}' is in another shard, too");
+                }
+            }
+
+            if (map.Keys.FirstOrDefault(name => !tensors.ContainsKey(name)) is { } missing)
+                throw Refusal.Of(indexPath, $"says that '{Refusal.Show(missing)}' is in {map[missing]}, which does not have it", "fetch index and shards from the same place again");
+            var format = $"{opened.Count} shards, {((ITensorFile)opened[0]).Format}";
+            return new TensorFile(folder, format, tensors.Values, [], new Dictionary<string, object?>(), opened);
+        }
+        catch
+        {
+            foreach (var file in opened) file.Dispose();
+            throw;
+        }
+    }
+
+    private static Dictionary<string, string> ReadIndex(string path)
+    {
+        var map = new Dictionary<string, string>();
+        try
+        {
+            if (new FileInfo(path).Length > MaxIndexBytes) throw Refusal.Of(path, "is larger than any index");
+            using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 8 });
+            foreach (var entry in json.RootElement.GetProperty("weight_map").EnumerateObject())
+            {
+                var shard = entry.Value.GetString() ?? "";
+                if (shard is "" or "." or ".." || shard.AsSpan().ContainsAny("/\\:\0"))
+                    throw Refusal.Of(path, $"names the shard '{Refusal.Show(shard)}', which is not a file of its own folder", "nothing was read; get the folder from a source you trust");
+                if (!map.TryAdd(entry.Name, shard)) throw Refusal.Of(path, $"has '{Refusal.Show(entry.Name)}' twice");
+            }
+        }
+        catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw Refusal.Of(path, "is not an index of shards (a JSON object with \"weight_map\": {tensor: file})");
+        }
+
+        if (map.Count == 0) throw Refusal.Of(path, "names no tensors");
+        return map;
+    }
+}

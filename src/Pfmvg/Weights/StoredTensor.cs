@@ -1,0 +1,141 @@
+using System.Buffers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Weights;
+
+/// <summary>A tensor and where its elements lie.</summary>
+/// <param name="Info">Name, type and shape.</param>
+/// <param name="Source">The storage, which other tensors may share.</param>
+/// <param name="Start">First byte of the tensor's first element in the storage.</param>
+/// <param name="Strides">Elements between neighbours per dimension; null when the elements lie in row-major order without gaps.</param>
+internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, long Start, long[]? Strides)
+{
+    /// <summary>
+    /// A view of a storage, checked: every element lies inside, and the view is not larger than the storage or the
+    /// file (a stride of 0 can repeat a few bytes without end).
+    /// </summary>
+    public static StoredTensor View(string name, PickledTensor tensor, ByteSource source, string path, long fileLength)
+    {
+        var ((_, type, elements), offset, shape, strides) = tensor;
+        var width = TensorTypes.Size(type);
+        if (elements < 0 || elements > source.Length / width)
+            throw Refuse($"claims a storage of {elements} elements of {width} bytes, but only {source.Length} bytes are there");
+        if (shape.Length != strides.Length) throw Refuse($"has {shape.Length} sizes but {strides.Length} strides");
+        if (TensorInfo.CountBytes(shape, type) is not { } bytes)
+            throw Refuse($"has the impossible shape {TensorInfo.Describe(shape)}");
+        if (bytes > Math.Max(source.Length, fileLength)) throw Refuse($"has the shape {TensorInfo.Describe(shape)}, larger than the whole file");
+        var info = new TensorInfo(name, type, shape, bytes);
+        if (bytes == 0) return new StoredTensor(info, source, 0, null);
+
+        Int128 last = offset;
+        long expected = 1;
+        var rowMajor = true;
+        for (var dimension = shape.Length - 1; dimension >= 0; dimension--)
+        {
+            if (strides[dimension] < 0) throw Refuse($"has the stride {strides[dimension]}");
+            last += (Int128)(shape[dimension] - 1) * strides[dimension];
+            rowMajor &= shape[dimension] == 1 || strides[dimension] == expected;
+            expected *= shape[dimension];
+        }
+
+        if (offset < 0 || last >= elements)
+            throw Refuse($"covers elements {offset} to {last} of a storage that has {elements}");
+        return new StoredTensor(info, source, offset * width, rowMajor ? null : strides);
+
+        InputException Refuse(string problem) => Refusal.Of(path, $"the tensor '{Refusal.Show(name)}' {problem}");
+    }
+
+    /// <summary>The elements in new, contiguous memory.</summary>
+    public Tensor Read(string path)
+    {
+        using var scope = NewDisposeScope();
+        var covered = Info.Elements == 0 || Strides is null
+            ? Info.Elements
+            : 1 + Info.Shape.Zip(Strides, (size, stride) => (size - 1) * stride).Sum();
+        var run = empty(covered, Info.Type);
+        Source.CopyTo(Start, TensorMemory.Address(run), covered * TensorTypes.Size(Info.Type));
+        if (Info.Type == ScalarType.Bool) RefuseOddTruth(run, path);
+        var tensor = Strides is null ? run.view(Info.Shape) : run.as_strided(Info.Shape, Strides).contiguous();
+        return tensor.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Reads into a tensor of the same shape; see <see cref="ITensorFile.ReadInto"/>.</summary>
+    public long? ReadInto(Tensor target, string path)
+    {
+        if (!target.shape.AsSpan().SequenceEqual(Info.Shape))
+            throw new ArgumentException($"{Info.Name} is {Info.ShapeText}, the target is {TensorInfo.Describe(target.shape)}.", nameof(target));
+        var direct = Info.Type == target.dtype && Info.Type != ScalarType.Bool;
+        var inPlace = Source is FileBytes && Strides is null && target.device_type == DeviceType.CPU && target.is_contiguous()
+            && (direct || FloatBlocks.CanConvert(Info.Type, target.dtype));
+        if (inPlace) return ReadInPlace((FileBytes)Source, target, direct);
+
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var staged = Read(path);
+        var first = TensorMemory.Address(staged);
+        var notFinite = new FirstIndex();
+        Chunks.ForEach(Info.Bytes, (at, size) => Check(new ReadOnlySpan<byte>(first + at, size), at, notFinite));
+        GC.KeepAlive(staged);
+        target.detach().copy_(staged);
+        return notFinite.Value;
+    }
+
+    private long? ReadInPlace(FileBytes source, Tensor target, bool direct)
+    {
+        var memory = TensorMemory.Address(target);
+        var (width, targetWidth) = (TensorTypes.Size(Info.Type), TensorTypes.Size(target.dtype));
+        var targetType = target.dtype;
+        var notFinite = new FirstIndex();
+        Chunks.ForEach(Info.Bytes, (at, size) =>
+        {
+            if (direct)
+            {
+                var place = new Span<byte>(memory + at, size);
+                source.Read(Start + at, place);
+                Check(place, at, notFinite);
+                return;
+            }
+
+            var buffer = ArrayPool<byte>.Shared.Rent(size);
+            var stored = buffer.AsSpan(0, size);
+            source.Read(Start + at, stored);
+            Check(stored, at, notFinite);
+            var (index, count) = (at / width, size / width);
+            FloatBlocks.Convert(stored, Info.Type, new Span<byte>(memory + index * targetWidth, count * targetWidth), targetType);
+            ArrayPool<byte>.Shared.Return(buffer);
+        });
+        GC.KeepAlive(target);
+        return notFinite.Value;
+    }
+
+    private void Check(ReadOnlySpan<byte> values, long at, FirstIndex notFinite)
+    {
+        if (FloatBlocks.FirstNotFinite(values, Info.Type) is { } index) notFinite.Offer(at / TensorTypes.Size(Info.Type) + index);
+    }
+
+    // A byte other than 0 and 1 is undefined behaviour in every language that would look at it.
+    private void RefuseOddTruth(Tensor run, string path)
+    {
+        var first = TensorMemory.Address(run);
+        Chunks.ForEach(run.numel(), (at, size) =>
+        {
+            if (new ReadOnlySpan<byte>(first + at, size).ContainsAnyExceptInRange<byte>(0, 1))
+                throw Refusal.Of(path, $"{Refusal.Show(Info.Name)} is a tensor of truth values but holds other bytes than 0 and 1");
+        });
+        GC.KeepAlive(run);
+    }
+
+    /// <summary>The smallest index that any thread offered.</summary>
+    private sealed class FirstIndex
+    {
+        private long _value = long.MaxValue;
+
+        public long? Value => _value == long.MaxValue ? null : _value;
+
+        public void Offer(long index)
+        {
+            lock (this) _value = Math.Min(_value, index);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+using Microsoft.Win32.SafeHandles;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Weights;
+
+/// <summary>An opened weight file or folder: what any format comes down to once its directory has been read and checked.</summary>
+internal sealed class TensorFile : ITensorFile
+{
+    private readonly Dictionary<string, TensorInfo> _tensors = [];
+    private readonly Dictionary<string, StoredTensor> _stored = [];
+    private readonly IReadOnlyList<IDisposable> _handles;
+
+    /// <param name="path">As the user named it.</param>
+    /// <param name="format">In words.</param>
+    /// <param name="weights">The weights.</param>
+    /// <param name="others">Tensors that are not weights; the metadata names them.</param>
+    /// <param name="metadata">Everything else.</param>
+    /// <param name="handles">What is closed with this.</param>
+    public TensorFile(
+        string path, string format, IEnumerable<StoredTensor> weights, IEnumerable<StoredTensor> others,
+        IReadOnlyDictionary<string, object?> metadata, IReadOnlyList<IDisposable> handles)
+    {
+        (Path, Format, Metadata, _handles) = (path, format, metadata, handles);
+        foreach (var tensor in weights)
+        {
+            Add(tensor);
+            _tensors.Add(tensor.Info.Name, tensor.Info);
+        }
+
+        foreach (var tensor in others) Add(tensor);
+    }
+
+    public string Path { get; }
+
+    public string Format { get; }
+
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
+
+    public IReadOnlyDictionary<string, object?> Metadata { get; }
+
+    /// <summary>The weights with the places of their elements.</summary>
+    public IEnumerable<StoredTensor> Stored => _tensors.Keys.Select(name => _stored[name]);
+
+    public Tensor Read(string name) => _stored[name].Read(Path);
+
+    public long? ReadInto(string name, Tensor target) => _stored[name].ReadInto(target, Path);
+
+    public void Dispose()
+    {
+        foreach (var handle in _handles) handle.Dispose();
+    }
+
+    /// <summary>Opens a file for reading at any place, or says why it cannot be.</summary>
+    public static (SafeFileHandle Handle, long Length) OpenFile(string path)
+    {
+        try
+        {
+            var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+            return (handle, RandomAccess.GetLength(handle));
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw Refusal.Of(path, "there is no such file", "check the path");
+        }
+        catch (Exception closed) when (closed is UnauthorizedAccessException or IOException or NotSupportedException)
+        {
+            throw Refusal.Of(path, $"cannot be opened ({closed.Message.TrimEnd('.')})", "check its permissions");
+        }
+    }
+
+    private void Add(StoredTensor tensor)
+    {
+        if (!_stored.TryAdd(tensor.Info.Name, tensor)) throw Refusal.Of(Path, $"two tensors are named '{Refusal.Show(tensor.Info.Name)}'");
+    }
+}

@@ -1,0 +1,50 @@
+using static TorchSharp.torch;
+
+namespace Pfmvg.Weights;
+
+/// <summary>What a file says about one of its tensors.</summary>
+/// <param name="Name">The name in the file; may hold any character, since files are untrusted.</param>
+/// <param name="Type">Element type in the file.</param>
+/// <param name="Shape">Sizes per dimension; empty for a scalar.</param>
+/// <param name="Bytes">Elements times the size of one.</param>
+public sealed record TensorInfo(string Name, ScalarType Type, long[] Shape, long Bytes)
+{
+    /// <summary>More dimensions than any weight has; libtorch's own limit.</summary>
+    internal const int MaxDimensions = 64;
+
+    /// <summary>Number of elements.</summary>
+    public long Elements => Bytes / TensorTypes.Size(Type);
+
+    /// <summary>The shape as "(2, 3)".</summary>
+    public string ShapeText => Describe(Shape);
+
+    /// <summary>Describes a tensor that is to be written.</summary>
+    /// <exception cref="ArgumentException">The shape is negative or larger than memory can be.</exception>
+    public static TensorInfo Of(string name, ScalarType type, params long[] shape) =>
+        CountBytes(shape, type) is { } bytes
+            ? new TensorInfo(name, type, shape, bytes)
+            : throw new ArgumentException($"{name}: {Describe(shape)} is no shape.", nameof(shape));
+
+    /// <summary>Describes a tensor at hand.</summary>
+    public static TensorInfo Of(string name, Tensor tensor) => Of(name, tensor.dtype, tensor.shape);
+
+    /// <summary>
+    /// Elements times element size; null when a size is negative, there are too many, or the product does not fit into
+    /// 64 bits. Zeros do not hide an overflow: libtorch multiplies the other sizes, too.
+    /// </summary>
+    internal static long? CountBytes(ReadOnlySpan<long> shape, ScalarType type)
+    {
+        if (shape.Length > MaxDimensions) return null;
+        Int128 bytes = TensorTypes.Size(type);
+        foreach (var size in shape)
+        {
+            if (size < 0) return null;
+            bytes *= Math.Max(size, 1);
+            if (bytes > long.MaxValue) return null;
+        }
+
+        return shape.Contains(0) ? 0 : (long)bytes;
+    }
+
+    internal static string Describe(ReadOnlySpan<long> shape) => $"({string.Join(", ", shape.ToArray())})";
+}

@@ -1,0 +1,43 @@
+using static TorchSharp.torch;
+
+namespace Pfmvg.Weights;
+
+/// <summary>Receives the bytes of a tensor piece by piece.</summary>
+internal delegate void ByteSink(ReadOnlySpan<byte> bytes);
+
+/// <summary>A tensor's elements as bytes. TorchSharp's spans end at 2 GiB; these do not.</summary>
+internal static unsafe class TensorMemory
+{
+    /// <summary>The first byte of a contiguous CPU tensor; null when it has no elements. Keep the tensor alive while it is used.</summary>
+    public static byte* Address(Tensor tensor)
+    {
+        if (tensor.numel() == 0) return null;
+        using var scope = NewDisposeScope();
+        // Native memory: it stays where it is after the pin is gone.
+        fixed (byte* first = tensor.detach().view(-1).narrow(0, 0, 1).bytes) return first;
+    }
+
+    /// <summary>Hands out the tensor's elements in row-major order, from any device and layout.</summary>
+    public static void Write(Tensor tensor, ByteSink sink)
+    {
+        using var scope = NewDisposeScope();
+        var plain = tensor.detach().cpu().contiguous();
+        var first = Address(plain);
+        var bytes = plain.numel() * plain.ElementSize;
+        for (long at = 0; at < bytes; at += Chunks.Size)
+            sink(new ReadOnlySpan<byte>(first + at, (int)Math.Min(Chunks.Size, bytes - at)));
+        GC.KeepAlive(plain);
+    }
+
+    /// <summary>Fetches a planned tensor in a dispose scope of its own and hands out its elements.</summary>
+    /// <exception cref="ArgumentException">The tensor is not as planned.</exception>
+    public static void WritePlanned(TensorInfo planned, Func<TensorInfo, Tensor> valueOf, ByteSink sink)
+    {
+        using var scope = NewDisposeScope();
+        var value = valueOf(planned);
+        if (value.dtype != planned.Type || !value.shape.AsSpan().SequenceEqual(planned.Shape))
+            throw new ArgumentException(
+                $"{planned.Name} was planned as {planned.Type} {planned.ShapeText} but is {value.dtype} {TensorInfo.Describe(value.shape)}.");
+        Write(value, sink);
+    }
+}

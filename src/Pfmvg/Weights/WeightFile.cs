@@ -1,0 +1,29 @@
+using System.Buffers.Binary;
+
+namespace Pfmvg.Weights;
+
+/// <summary>Opens any weights that users have.</summary>
+public static class WeightFile
+{
+    /// <summary>
+    /// Opens a safetensors file, a file of torch.save (zip, the older stream, a bare pickle) or a Hugging Face folder.
+    /// The content decides, not the name.
+    /// </summary>
+    /// <exception cref="InputException">It is not there, is none of these, or is damaged or hostile; the message says where.</exception>
+    public static ITensorFile Open(string path) => Directory.Exists(path) ? ShardedCheckpoint.Open(path) : OpenFile(path);
+
+    internal static TensorFile OpenFile(string path) =>
+        (TensorFile)(LooksLikeSafeTensors(path) ? SafeTensors.Open(path) : TorchPickle.Open(path));
+
+    private static bool LooksLikeSafeTensors(string path)
+    {
+        var (handle, length) = TensorFile.OpenFile(path);
+        using (handle)
+        {
+            var head = new byte[Math.Min(9, length)];
+            new FileBytes(handle, path, 0, length).Read(0, head);
+            if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) return !head.AsSpan().StartsWith("PK"u8);
+            return head.Length == 9 && head[8] == '{' && BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(4)) == 0;
+        }
+    }
+}
