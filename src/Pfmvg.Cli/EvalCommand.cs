@@ -1,51 +1,37 @@
 using System.CommandLine;
 using Pfmvg.Evaluation;
-using Spectre.Console;
 
 namespace Pfmvg.Cli;
 
-/// <summary>`pfmvg eval`: scores answers.</summary>
+/// <summary>`pfmvg eval`: scores answers, prints the tables and writes the report.</summary>
 internal static class EvalCommand
 {
     public static Command Create()
     {
-        var predictions = new Option<FileInfo?>("--predictions") { Description = "Score this predictions.jsonl; no model is loaded." };
-        var protocol = new Option<string>("--protocol")
-        {
-            Description = $"How to score: {string.Join(", ", ProtocolDescription.Names)}.",
-            DefaultValueFactory = _ => ProtocolDescription.Names[0],
-        };
-        var output = new Option<DirectoryInfo?>("--out") { Description = "Write scores.json, report.html and overlay.png into this folder." };
-        var images = new Option<DirectoryInfo?>("--images") { Description = "The folder that the samples' picture paths start from." };
-        var command = new Command("eval", "Scores answers and writes the report.") { predictions, protocol, output, images };
+        var scoring = new ScoringArguments();
+        var report = new ReportArguments();
+        var predictions = new Option<string?>("--predictions") { Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, or a folder of heat maps .npy." };
+        var baselines = new Option<string?>("--baselines") { Description = "'paper' sets the published rows beside ours, in the paper's form." };
+        var command = new Command("eval", "Scores answers, prints the table per class and writes the report.") { predictions, baselines };
+        scoring.AddTo(command);
+        report.AddTo(command);
         command.SetAction(parsed =>
         {
-            var file = parsed.GetValue(predictions) ?? throw new InputException("Nothing to score: name a file with --predictions.");
-            var table = Scorer.Score(PredictionFile.Read(file.FullName), new ScoringOptions { Protocol = ProtocolDescription.Parse(parsed.GetValue(protocol)!) });
-            GridPrinter.Print(ScoreGrid.PerClass(table));
-            if (parsed.GetValue(output) is { } folder)
-                ScoreReport.WriteAll(folder.FullName, table, new ReportOptions { ImagePath = p => parsed.GetValue(images) is { } root ? Path.Combine(root.FullName, p.Image) : null });
+            var path = parsed.GetValue(predictions) ?? throw new InputException("Nothing to score: name a file or folder with --predictions.");
+            FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
+            var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
+            Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
+            report.Write(parsed, table, file.Name, scoring.Files(parsed, file));
         });
         return command;
     }
-}
 
-/// <summary>Prints a table on the terminal.</summary>
-internal static class GridPrinter
-{
-    public static void Print(TextGrid grid)
+    /// <summary>The table per class, and beside the published rows when they are asked for.</summary>
+    public static void Print(ScoreTable table, TableFormat format, string? baselines)
     {
-        if (Console.IsOutputRedirected) // whole lines for files and pipes, however long
-        {
-            Console.Write(grid.Print(TableFormat.Text));
-            return;
-        }
-
-        var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape(grid.Title));
-        for (var c = 0; c < grid.Columns.Count; c++)
-            table.AddColumn(new TableColumn(Markup.Escape(grid.Columns[c])) { Alignment = c == 0 ? Justify.Left : Justify.Right });
-        foreach (var row in grid.Rows) table.AddRow(row.Select(Markup.Escape).ToArray());
-        AnsiConsole.Write(table);
-        foreach (var note in grid.Notes) AnsiConsole.MarkupLine($"[grey]{Markup.Escape(note)}[/]");
+        if (baselines is not (null or "paper")) throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
+        if (baselines is null || format == TableFormat.Text) GridPrinter.Print(ScoreGrid.PerClass(table, allMetrics: format is not TableFormat.Text), format);
+        if (baselines is null) return;
+        foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice]) GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
     }
 }

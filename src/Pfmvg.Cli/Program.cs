@@ -6,6 +6,7 @@ using Pfmvg.Cli;
 NativeSetup.KeepFreedMemory();
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
 root.Add(EvalCommand.Create());
+root.Add(CompareCommand.Create());
 root.Add(RunsCommand.Create());
 root.Add(DoctorCommand.Create());
 root.Add(WeightsCommand.Create());

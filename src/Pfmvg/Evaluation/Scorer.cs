@@ -18,6 +18,7 @@ public static class Scorer
     public static ScoreTable Score(IReadOnlyList<Prediction> predictions, ScoringOptions? options = null)
     {
         options ??= new ScoringOptions();
+        if (predictions.Any(prediction => prediction.Synthetic)) options = options with { Synthetic = true };
         var samples = SampleMaker.Make(predictions, options);
         if (samples.Count == 0)
             throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
