@@ -7,6 +7,7 @@ internal static class DataCommand
 {
     public static Command Create() => new("data", "Prepare, check and look at data sets.")
     {
+        DataPhantomCommand.Create(),
         DataPrepareCommand.Create(),
     };
 }

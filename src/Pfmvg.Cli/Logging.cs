@@ -15,11 +15,12 @@ internal static class Logging
     /// <summary>Opens the log; dispose of it at the end.</summary>
     /// <param name="file">Text log to append to; null for the console alone.</param>
     /// <param name="verbose">Debug messages, too.</param>
-    public static Logger Open(string? file = null, bool verbose = false)
+    /// <param name="rank">Rank of this process; only rank 0 says more than warnings.</param>
+    public static Logger Open(string? file = null, bool verbose = false, int rank = 0)
     {
         var log = new LoggerConfiguration()
-            .MinimumLevel.Is(verbose ? LogEventLevel.Debug : LogEventLevel.Information)
-            .WriteTo.Sink(new TerminalSink());
+            .MinimumLevel.Is(rank > 0 ? LogEventLevel.Warning : verbose ? LogEventLevel.Debug : LogEventLevel.Information)
+            .WriteTo.Sink(new TerminalSink(rank));
         if (file is not null)
         {
             log = log.WriteTo.File(
@@ -30,12 +31,13 @@ internal static class Logging
         return log.CreateLogger();
     }
 
-    private sealed class TerminalSink : ILogEventSink
+    private sealed class TerminalSink(int rank) : ILogEventSink
     {
         public void Emit(LogEvent logEvent)
         {
             var text = logEvent.RenderMessage(CultureInfo.InvariantCulture);
-            Terminal.Standard.Message(logEvent.Level switch
+            var from = rank > 0 ? $"rank {rank}: " : "";
+            Terminal.Standard.Message(from + logEvent.Level switch
             {
                 LogEventLevel.Information => text,
                 LogEventLevel.Warning => $"warning: {text}",

@@ -1,18 +1,28 @@
 using System.CommandLine;
-using Pfmvg;
+using System.CommandLine.Parsing;
 using Pfmvg.Cli;
 
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
+NativeSetup.KeepFreedMemory();
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
-root.Add(RunsCommand.Create());
+root.Add(DemoCommand.Create());
+root.Add(TrainCommand.Create());
 root.Add(DataCommand.Create());
-
 root.Add(EvalCommand.Create());
+root.Add(CompareCommand.Create());
+root.Add(RunsCommand.Create());
+root.Add(DoctorCommand.Create());
+root.Add(WeightsCommand.Create());
+root.Add(PretrainCommand.Create());
 
 var parsed = root.Parse(args);
-if (parsed.Errors.Count > 0)
+var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash) // a misspelt option must not pass for a folder's name
+    .Where(token => token.Type == TokenType.Argument && token.Value.StartsWith("--", StringComparison.Ordinal))
+    .Select(token => $"There is no option {token.Value} here.");
+var errors = parsed.Errors.Select(error => error.Message).Concat(strangers).ToArray();
+if (errors.Length > 0)
 {
-    foreach (var error in parsed.Errors) Console.Error.WriteLine($"error: {error.Message}");
+    foreach (var error in errors) Console.Error.WriteLine($"error: {error}");
     Console.Error.WriteLine("Run with --help to see what is possible.");
     return ExitCode.WrongInput;
 }
@@ -21,20 +31,9 @@ try
 {
     return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (InputException wrong)
+catch (Exception exception)
 {
-    Console.Error.WriteLine($"error: {wrong.Message}");
-    return ExitCode.WrongInput;
-}
-catch (OperationCanceledException)
-{
-    Console.Error.WriteLine("interrupted");
-    return ExitCode.Interrupted;
-}
-catch (Exception failure)
-{
-    Console.Error.WriteLine($"error: {failure.Message}");
-    if (Environment.GetEnvironmentVariable("PFMVG_TRACE") == "1") Console.Error.WriteLine(failure);
-    else Console.Error.WriteLine("This is a failure, not wrong input. Set PFMVG_TRACE=1 to see where it happened.");
-    return ExitCode.Failure;
+    var failure = Failure.Of(exception);
+    Console.Error.WriteLine(failure.Text);
+    return failure.Code;
 }

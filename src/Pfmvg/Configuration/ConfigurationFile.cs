@@ -45,6 +45,9 @@ public static class ConfigurationFile
     /// <summary>The configuration as YAML, every key written out; reading it gives the same configuration.</summary>
     public static string ToYaml(PfmvgConfiguration configuration) => YamlText.Write(configuration);
 
+    /// <summary>Every setting by its dotted path, its value as it is written in YAML.</summary>
+    public static IReadOnlyDictionary<string, string> Settings(PfmvgConfiguration configuration) => YamlText.Settings(configuration);
+
     /// <summary>The settings in which two configurations differ, as lines like `stage1.epochs: 3 -> 5`.</summary>
     public static IReadOnlyList<string> Differences(PfmvgConfiguration before, PfmvgConfiguration after)
     {

@@ -21,7 +21,7 @@ public sealed record PfmvgConfiguration
     /// <summary>Type of the frozen base weights; trainables and the loss stay float32.</summary>
     public Precision Precision { get; init; } = Precision.Bf16;
 
-    /// <summary>CPU threads of one process; 0 is all cores.</summary>
+    /// <summary>CPU threads of one process; 0 is all cores, shared with the other processes on the machine.</summary>
     [Range(0, 4096)] public int Threads { get; init; }
 
     /// <summary>Folder that the relative paths of this configuration start from; itself relative to the current folder.</summary>
@@ -41,6 +41,9 @@ public sealed record PfmvgConfiguration
 
     /// <summary>When given, a phantom study and random base weights are made where the data or the weights are absent.</summary>
     public PhantomSettings? Phantom { get; init; }
+
+    /// <summary>When given, `pfmvg pretrain` can make a base of this size from generic scenes.</summary>
+    public PretrainSettings? Pretrain { get; init; }
 
     /// <summary>First fine-tuning: captions.</summary>
     public StageSettings Stage1 { get; init; } = new()

@@ -29,12 +29,11 @@ internal sealed class DecodingState : IDisposable
         _model = model;
         _length = prompts.Max(p => p.Count);
         _padding = [.. prompts.Select(p => _length - p.Count)];
-        var ids = zeros(prompts.Count, _length, ScalarType.Int64);
-        var data = ids.data<long>();
+        var ids = new long[prompts.Count * _length];
         for (var row = 0; row < prompts.Count; row++)
             for (var i = 0; i < prompts[row].Count; i++)
-                data[row * _length + _padding[row] + i] = prompts[row][i];
-        var embeddings = model.Embed(ids.to(model.Device), visual);
+                ids[row * _length + _padding[row] + i] = prompts[row][i];
+        var embeddings = model.Embed(tensor(ids, [prompts.Count, _length], device: model.Device), visual);
         for (var row = 0; row < prompts.Count; row++)
             if (_padding[row] > 0) embeddings[row].narrow(0, 0, _padding[row]).zero_();
         _embeddings = embeddings.DetachFromDisposeScope();

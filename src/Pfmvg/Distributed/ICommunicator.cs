@@ -22,6 +22,9 @@ public interface ICommunicator : IDisposable
     /// <summary>Number of this process among those on its machine, from 0: it picks the GPU.</summary>
     int LocalRank { get; }
 
+    /// <summary>Processes on this machine: they share its cores.</summary>
+    int LocalSize { get; }
+
     /// <summary>Replaces every value by its sum over the ranks; all ranks get the same bits.</summary>
     void AllReduceSum(Span<float> values);
 

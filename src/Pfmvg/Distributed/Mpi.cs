@@ -23,11 +23,12 @@ public sealed unsafe class Mpi : ICommunicator
         (Rank, Size) = (rank, size);
 
         nint machine;
-        int localRank;
+        int localRank, localSize;
         mpi.CommSplitType(mpi.World, OpenMpi.SharedMemory, rank, mpi.Info, &machine);
         mpi.CommRank(machine, &localRank);
+        mpi.CommSize(machine, &localSize);
         mpi.CommFree(&machine);
-        LocalRank = localRank;
+        (LocalRank, LocalSize) = (localRank, localSize);
     }
 
     /// <inheritdoc/>
@@ -38,6 +39,9 @@ public sealed unsafe class Mpi : ICommunicator
 
     /// <inheritdoc/>
     public int LocalRank { get; }
+
+    /// <inheritdoc/>
+    public int LocalSize { get; }
 
     /// <summary>Name and version of the MPI library; null where none is installed.</summary>
     /// <exception cref="InputException">There is an MPI library, but another one than Open MPI.</exception>

@@ -15,6 +15,9 @@ public sealed class SingleProcess : ICommunicator
     public int LocalRank => 0;
 
     /// <inheritdoc/>
+    public int LocalSize => 1;
+
+    /// <inheritdoc/>
     public void AllReduceSum(Span<float> values) { }
 
     /// <inheritdoc/>

@@ -91,10 +91,11 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
             _layers = new ModuleList<LlamaLayer>(
                 [.. Enumerable.Range(0, config.Layers).Select(i => new LlamaLayer(config, i, projection, type, device))]);
             _norm = new RmsNorm(config.HiddenSize, config.RmsNormEps, type, device);
+            Layers = [.. _layers];
             RegisterComponents();
         }
 
-        public IReadOnlyList<LlamaLayer> Layers => (IReadOnlyList<LlamaLayer>)_layers;
+        public IReadOnlyList<LlamaLayer> Layers { get; }
 
         public Tensor EmbedTokens(Tensor ids) => _embedding.call(ids);
 

@@ -3,7 +3,11 @@ namespace Pfmvg.Text;
 /// <summary>The text on both sides of the picture. Each side is tokenized on its own, without special tokens.</summary>
 /// <param name="BeforeImage">What precedes the visual tokens.</param>
 /// <param name="AfterImage">What follows them, up to the answer.</param>
-public sealed record PromptSegments(string BeforeImage, string AfterImage);
+public sealed record PromptSegments(string BeforeImage, string AfterImage)
+{
+    /// <summary>The prompt in one piece, the picture's place marked.</summary>
+    public string Whole => BeforeImage + SequenceBuilder.ImageMarker + AfterImage;
+}
 
 /// <summary>MiniGPT-v2's prompt: <c>[INST] &lt;Img&gt;</c> picture <c>&lt;/Img&gt; [task] instruction [/INST]</c>.</summary>
 public static class PromptTemplate

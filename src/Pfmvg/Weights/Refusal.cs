@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Pfmvg.Weights;
@@ -10,17 +11,15 @@ internal static class Refusal
         new($"{path}: {problem}; {advice}.");
 
     /// <summary>A name from a file, safe to print on a terminal and of bounded length.</summary>
-    public static string Show(string name)
+    public static string Show(string name, int limit = 120)
     {
-        const int limit = 120;
         var shown = new StringBuilder(Math.Min(name.Length, limit));
         foreach (var character in name)
         {
             if (shown.Length >= limit) return shown.Append("...").ToString();
             // Formatting characters (Cf) can reverse or hide the rest of a line, as control characters can.
             var unsafeToPrint = char.IsControl(character) || char.IsSurrogate(character)
-                || char.GetUnicodeCategory(character) is System.Globalization.UnicodeCategory.Format
-                    or System.Globalization.UnicodeCategory.LineSeparator or System.Globalization.UnicodeCategory.ParagraphSeparator;
+                || char.GetUnicodeCategory(character) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
             if (unsafeToPrint) shown.Append($"\\u{(int)character:x4}");
             else shown.Append(character);
         }

@@ -12,7 +12,7 @@ public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOn
 /// <summary>Continues prompts with the most likely tokens, in batches with a key-value cache.</summary>
 /// <param name="model">The grounding model.</param>
 /// <param name="endToken">Id that ends an answer, `&lt;/s&gt;`.</param>
-public sealed class Generator(GroundingModel model, int endToken)
+public sealed class AnswerGenerator(GroundingModel model, int endToken)
 {
     /// <summary>Greedy decoding, as published: the most likely token at each step.</summary>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>

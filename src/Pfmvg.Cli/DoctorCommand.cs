@@ -1,0 +1,109 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Pfmvg.Configuration;
+using Pfmvg.Distributed;
+using Pfmvg.Training;
+using Spectre.Console;
+using TorchSharp;
+
+namespace Pfmvg.Cli;
+
+/// <summary>`pfmvg doctor`: does everything load and compute here, also when `mpirun` or `srun` starts several of us?</summary>
+internal static class DoctorCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("doctor", "Check libraries, devices, threads and, under mpirun or srun, the exchange between processes.");
+        var configuration = new ConfigurationOptions().AddTo(command);
+        command.SetAction(parsed => Job.Run(world => Examine(configuration.Read(parsed), world)));
+        return command;
+    }
+
+    private static int Examine(PfmvgConfiguration configuration, ICommunicator world)
+    {
+        var findings = new List<(string What, string Found, bool Good)>();
+        Check("computing", Compute);
+        if (findings[0].Good)
+        {
+            NativeSetup.SetThreads(configuration, world);
+            foreach (var (name, value) in RunInfo.DescribeEnvironment()) findings.Add((name.Replace('_', ' '), value, true));
+            Check("device", () => configuration.Device != DeviceChoice.Cuda || torch.cuda.is_available()
+                ? YamlName(configuration.Device)
+                : throw new InputException("cuda is asked for, but there is no CUDA device, or this is the CPU build (-p:TorchBackend=cuda)"));
+        }
+
+        Check("MPI library", () => Mpi.Library() ?? "none (needed for several processes only)");
+        Check("exchange", () => Exchange(world));
+
+        var ranks = world.Gather(string.Create(CultureInfo.InvariantCulture,
+            $"rank {world.Rank}: process {Environment.ProcessId} on {Environment.MachineName}, local rank {world.LocalRank} of {world.LocalSize}, "
+            + $"{findings.Find(finding => finding.What == "threads").Found ?? "no"} threads on {Environment.ProcessorCount} cores{string.Concat(Failed().Select(failure => $"; {failure}"))}"));
+        if (world.Rank == 0)
+        {
+            var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
+            foreach (var (what, found, good) in findings) grid.AddRow(Markup.Escape(what), (good ? "" : "[red]FAILED[/] ") + Markup.Escape(found));
+            foreach (var rank in ranks) grid.AddRow("", Markup.Escape(rank));
+            Terminal.Standard.Print(grid);
+        }
+
+        return Failed().Any() ? ExitCode.Failure : ExitCode.Success;
+
+        IEnumerable<string> Failed() => findings.Where(finding => !finding.Good).Select(finding => $"{finding.What}: {finding.Found}");
+
+        void Check(string what, Func<string> examine)
+        {
+            try
+            {
+                findings.Add((what, examine(), true));
+            }
+            catch (Exception failure)
+            {
+                var cause = failure is TypeInitializationException { InnerException: { } inner } ? inner : failure;
+                findings.Add((what, cause.Message.Split('\n')[0].Trim(), false));
+            }
+        }
+    }
+
+    private static string YamlName(DeviceChoice device) => device.ToString().ToLowerInvariant();
+
+    private static string Compute()
+    {
+        using var scope = torch.NewDisposeScope();
+        var (rows, columns) = (torch.arange(64, torch.float32).unsqueeze(1), torch.arange(64, torch.float32).unsqueeze(0));
+        return string.Join(", ", new[] { torch.ScalarType.Float32, torch.ScalarType.BFloat16 }.Select(type =>
+        {
+            var sum = rows.to(type).matmul(columns.to(type)).to(torch.float32).sum().item<float>();
+            return Math.Abs(sum - 2016f * 2016f) <= 2016f * 2016f * 1e-2 ? $"{type} computes" : throw new InvalidOperationException($"{type}: a product is {sum}");
+        }));
+    }
+
+    // Every kind of exchange that a run uses, with sums that are exact, over more than one piece of a large buffer.
+    private static string Exchange(ICommunicator world)
+    {
+        if (world.Size == 1) return "one process";
+        var values = new float[20_000_003];
+        for (var i = 0; i < values.Length; i++) values[i] = (world.Rank + 1) * (i % 7);
+        world.Barrier();
+        var clock = Stopwatch.StartNew();
+        world.AllReduceSum(values.AsSpan());
+        var seconds = clock.Elapsed.TotalSeconds;
+        var ranks = world.Size * (world.Size + 1) / 2;
+        for (var i = 0; i < values.Length; i++)
+            if (values[i] != ranks * (i % 7)) throw new InvalidOperationException($"the sum over the ranks is {values[i]} at {i}, not {ranks * (i % 7)}");
+
+        var parts = new double[] { world.Rank, 1 };
+        world.AllReduceSum(parts);
+        if (parts[0] != ranks - world.Size || parts[1] != world.Size) throw new InvalidOperationException("the sum of doubles over the ranks is wrong");
+
+        var bytes = BitConverter.GetBytes(world.Rank);
+        world.Broadcast(bytes, world.Size - 1);
+        if (BitConverter.ToInt32(bytes) != world.Size - 1) throw new InvalidOperationException("a broadcast brought something else");
+
+        var gathered = world.Gather(new string('x', 1 + world.Rank * 1000));
+        if (world.Rank == 0 && !gathered.Select(text => text.Length).SequenceEqual(Enumerable.Range(0, world.Size).Select(rank => 1 + rank * 1000)))
+            throw new InvalidOperationException("gathering brought something else");
+        world.RequireSame("the sum over the ranks", Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()))));
+        return string.Create(CultureInfo.InvariantCulture, $"{world.Size} processes; {Units.Bytes(4L * values.Length)} summed in {seconds:f2} s");
+    }
+}

@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+
+namespace Pfmvg.Cli;
+
+/// <summary>
+/// Turns the first SIGINT, SIGTERM (Slurm's pre-emption) or SIGUSR1 (its early warning) into a cancelled token, so that the
+/// work can end in order; a second SIGINT ends the process at once.
+/// </summary>
+internal sealed partial class Interrupt : IDisposable
+{
+    private const PosixSignal UserSignal1 = (PosixSignal)10; // by number: .NET has no name for it
+
+    private readonly CancellationTokenSource _source = new();
+    private readonly PosixSignalRegistration[] _registrations;
+
+    /// <summary>Starts to listen.</summary>
+    /// <param name="advice">Printed at the first signal: what happens now.</param>
+    public Interrupt(string advice) => _registrations =
+        [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1 }.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true; // do not end the process
+            if (_source.IsCancellationRequested)
+            {
+                if (context.Signal == PosixSignal.SIGINT) EndAtOnce(ExitCode.Interrupted);
+                return;
+            }
+
+            Terminal.Standard.Message($"interrupted: {advice} Interrupt again (Ctrl-C) to leave at once.");
+            _source.Cancel();
+        }))];
+
+    /// <summary>Cancelled by the first signal.</summary>
+    public CancellationToken Token => _source.Token;
+
+    /// <summary>Stops listening: signals end the process again.</summary>
+    public void Dispose()
+    {
+        foreach (var registration in _registrations) registration.Dispose();
+        _source.Dispose();
+    }
+
+    // Not Environment.Exit, which waits for other threads that may be deep in native code.
+    [LibraryImport("libc", EntryPoint = "_exit")] private static partial void EndAtOnce(int code);
+}

@@ -1,0 +1,33 @@
+using System.CommandLine;
+using System.Text.Json;
+using Pfmvg.Weights;
+
+namespace Pfmvg.Cli;
+
+/// <summary>`pfmvg weights inspect FILE`: what is in a weight file or folder.</summary>
+internal static class WeightsCommand
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    public static Command Create()
+    {
+        var command = new Command("weights", "Look into weight files.");
+        command.Add(InspectCommand());
+        return command;
+    }
+
+    private static Command InspectCommand()
+    {
+        var command = new Command("inspect", "List the tensors of a file or folder: types, shapes, bytes, names. Nothing in it is executed.");
+        var file = new Argument<string>("FILE") { Description = "A safetensors file, a file of torch.save (.pth, .bin, .pt), or a Hugging Face folder." };
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
+        command.Add(file);
+        command.Add(json);
+        command.SetAction(parsed =>
+        {
+            using var weights = WeightFile.Open(parsed.GetRequiredValue(file));
+            Console.Out.WriteLine(parsed.GetValue(json) ? WeightListing.ToJson(weights).ToJsonString(Indented) : WeightListing.ToText(weights));
+        });
+        return command;
+    }
+}

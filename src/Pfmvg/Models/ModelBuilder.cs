@@ -1,0 +1,134 @@
+using Pfmvg.Weights;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Models;
+
+/// <summary>Where the base weights are.</summary>
+/// <param name="Vision">EVA ViT-G checkpoint (`eva_vit_g.pth`).</param>
+/// <param name="Language">Hugging Face folder of LLaMA-2.</param>
+/// <param name="Start">MiniGPT-v2 checkpoint to start from; null for a fresh projector and fresh adapters.</param>
+public sealed record WeightPaths(string Vision, string Language, string? Start);
+
+/// <summary>What was read from one file or folder.</summary>
+/// <param name="Path">The file or folder.</param>
+/// <param name="Report">What fitted and what did not.</param>
+public sealed record LoadedFile(string Path, LoadReport Report);
+
+/// <summary>Makes usable grounding models: from the weights that users have, or with random weights.</summary>
+public static class ModelBuilder
+{
+    /// <summary>Builds the model and fills it from its files, tensor by tensor, converting types.</summary>
+    /// <param name="config">All sizes.</param>
+    /// <param name="paths">The files.</param>
+    /// <param name="type">Type of the frozen weights.</param>
+    /// <param name="device">Where the model is to live.</param>
+    /// <param name="seed">Of the fresh projector and adapters.</param>
+    /// <returns>The model and what was read.</returns>
+    /// <exception cref="InputException">A file is missing or broken, a needed tensor is missing, has another shape, or is not finite.</exception>
+    public static (GroundingModel Model, IReadOnlyList<LoadedFile> Files) Load(
+        GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed)
+    {
+        var model = new GroundingModel(config, type, device);
+        try
+        {
+            DrawTrainables(model, seed);
+            var files = new List<LoadedFile>
+            {
+                Fill(paths.Vision, Frozen("visual_encoder."), key => "visual_encoder." + key,
+                    LoadRules.All with { Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null }),
+                Fill(paths.Language, Frozen("llama_model."), LanguageName, LoadRules.All),
+            };
+            if (paths.Start is { } start) files.Add(LoadStart(model, start));
+            return (model, files);
+
+            IEnumerable<(string, Parameter)> Frozen(string prefix) =>
+                model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !IsTrainable(p.name));
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+
+        // The rotary tables that some exports hold are computed here.
+        static string? LanguageName(string key) => key.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : "llama_model." + key;
+    }
+
+    /// <summary>
+    /// Fills projector, adapters and, where it is there, `ln_vision` from a checkpoint of the original code (MiniGPT-v2's,
+    /// or one that its training saved): such files hold only trained tensors, so any of them may be missing.
+    /// </summary>
+    /// <exception cref="InputException">The file is broken, of another model, or holds nothing that this model trains.</exception>
+    public static LoadedFile LoadStart(GroundingModel model, string path)
+    {
+        var targets = model.named_parameters().Where(p => IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal));
+        var report = Fill(path, targets, PeftNames.ToModel, LoadRules.WhatIsThere);
+        return report.Report.Loaded.Any(IsTrainable)
+            ? report
+            : throw new InputException($"{path}: holds neither a projector (llama_proj) nor adapters (lora); give a MiniGPT-v2 checkpoint or one of PFMVG.");
+    }
+
+    /// <summary>Replaces the trainables by those of one of our checkpoints; all must be there.</summary>
+    /// <exception cref="InputException">The file is broken or of another model.</exception>
+    public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename) =>
+        Fill(path, model.Trainables(), rename, LoadRules.All);
+
+    private static LoadedFile Fill(string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
+    {
+        using var file = WeightFile.Open(path);
+        var report = WeightLoader.Load(targets.ToDictionary(t => t.Name, t => (Tensor)t.Parameter), file, rename, rules);
+        report.ThrowIfUnusable(path);
+        return new LoadedFile(path, report);
+    }
+
+    /// <summary>Builds a model with random weights of the scale that real ones have; a function of the seed.</summary>
+    public static GroundingModel Random(GroundingConfig config, ScalarType type, Device device, long seed)
+    {
+        var model = new GroundingModel(config, type, device);
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        foreach (var (name, parameter) in model.named_parameters().OrderBy(p => p.name, StringComparer.Ordinal))
+        {
+            if (IsTrainable(name)) continue;
+            using var generator = new Generator(new CounterRandom(seed, "random weights " + name).NextBits(), CPU);
+            var isNorm = name.Contains("norm", StringComparison.Ordinal) || name.StartsWith("ln_vision", StringComparison.Ordinal);
+            if (isNorm && name.EndsWith(".weight", StringComparison.Ordinal)) parameter.fill_(1);
+            else if (parameter.dim() < 2) parameter.zero_();
+            else parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, Deviation(name, parameter), generator));
+        }
+
+        DrawTrainables(model, seed);
+        return model;
+
+        static double Deviation(string name, Tensor weight) =>
+            name.Contains("embed", StringComparison.Ordinal) ? 0.02 : 1 / Math.Sqrt(weight.numel() / weight.shape[0]);
+    }
+
+    /// <summary>True for the tensors that training changes.</summary>
+    internal static bool IsTrainable(string name) => name.StartsWith("llama_proj.", StringComparison.Ordinal) || name.Contains(".lora_", StringComparison.Ordinal);
+
+    /// <summary>Fresh trainables: A and the projector uniform as torch draws a linear layer, B zero; and the neutral `ln_vision`.</summary>
+    private static void DrawTrainables(GroundingModel model, long seed)
+    {
+        using var quiet = no_grad();
+        foreach (var (name, parameter) in model.named_parameters())
+        {
+            if (name == "ln_vision.weight") parameter.fill_(1);
+            if (name == "ln_vision.bias") parameter.zero_();
+            if (!IsTrainable(name) || name.Contains(".lora_B.", StringComparison.Ordinal)) continue;
+            using var scope = NewDisposeScope();
+            using var generator = new Generator(new CounterRandom(seed, "fresh " + name).NextBits(), CPU);
+            var inputs = name.StartsWith("llama_proj.", StringComparison.Ordinal) ? model.Config.FeatureWidth : parameter.shape[1];
+            var bound = 1 / Math.Sqrt(inputs);
+            parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).uniform_(-bound, bound, generator));
+        }
+    }
+
+    private static Tensor? ResizePositions(Tensor stored, EvaConfig vision) =>
+        stored.dim() == 3 && stored.shape[0] == 1 && stored.shape[2] == vision.Width && IsSquare(stored.shape[1] - 1)
+            ? EvaVisionTower.ResizePositionEmbedding(stored, vision.Grid)
+            : null;
+
+    private static bool IsSquare(long number) => number > 0 && (long)Math.Pow(Math.Round(Math.Sqrt(number)), 2) == number;
+}

@@ -1,0 +1,118 @@
+namespace Pfmvg.Phantoms;
+
+/// <summary>Chooses the findings of a picture so that each has a place of its own.</summary>
+internal static class FindingSampler
+{
+    // The phrase counts of MS-CXR (the paper's order of classes) to the power 0.75: the order stays, the rare classes gain.
+    private static readonly double[] Weights = new double[] { 182, 245, 117, 61, 46, 333, 82, 96 }.Select(n => Math.Pow(n, 0.75)).ToArray();
+
+    private static readonly double[] CountWeights = [0, 0.06, 0.20, 0.32, 0.25, 0.13, 0.04];
+
+    /// <summary>Parts of a lung that a finding takes.</summary>
+    [Flags]
+    private enum Room
+    {
+        None = 0,
+        Upper = 1,
+        Mid = 2,
+        Lower = 4,
+        All = 7,
+    }
+
+    /// <summary>About 3.3 findings.</summary>
+    /// <param name="random">The picture's stream.</param>
+    /// <param name="wanted">A class that must be there; null: none.</param>
+    /// <param name="earlier">Findings of the patient's last study, half of which persist.</param>
+    public static List<Finding> Sample(CounterRandom random, FindingClass? wanted, IReadOnlyList<Finding> earlier)
+    {
+        var chest = new Chest();
+        var count = random.Weighted(CountWeights);
+        if (wanted is { } first) chest.Place(first, random);
+        foreach (var finding in earlier)
+        {
+            if (chest.Findings.Count < count && random.Chance(0.5)) chest.PlaceAgain(finding, random);
+        }
+
+        for (var tries = 0; chest.Findings.Count < count && tries < 20; tries++) chest.Place((FindingClass)random.Weighted(Weights), random);
+        return chest.Findings;
+    }
+
+    private sealed class Chest
+    {
+        private Room _right, _left;
+
+        public List<Finding> Findings { get; } = [];
+
+        /// <summary>Places a finding of a class where there is room, if there is.</summary>
+        public void Place(FindingClass finding, CounterRandom random)
+        {
+            for (var tries = 0; tries < 6; tries++)
+            {
+                var side = finding == FindingClass.Cardiomegaly ? FindingSide.None
+                    : random.Chance(BothSides(finding)) ? FindingSide.Both
+                    : random.Pick(FindingSide.Right, FindingSide.Left);
+                var size = random.Weighted([0.28, 0.42, 0.30]) switch { 0 => FindingSize.Small, 1 => FindingSize.Moderate, _ => FindingSize.Large };
+                if (side == FindingSide.Both && size == FindingSize.Large) size = FindingSize.Moderate;
+                if (TryAdd(new(finding, side, Zone(finding, size, random), size, (long)random.NextBits()))) return;
+            }
+        }
+
+        /// <summary>Places a finding of the last study again, a little changed.</summary>
+        public void PlaceAgain(Finding earlier, CounterRandom random)
+        {
+            var size = random.Chance(0.5) || earlier.Side == FindingSide.Both ? earlier.Size : random.Pick(FindingSize.Small, FindingSize.Moderate);
+            TryAdd(earlier with { Size = size, Key = (long)random.NextBits() });
+        }
+
+        private bool TryAdd(Finding finding)
+        {
+            var alike = Findings.Where(other => other.Class == finding.Class).ToList();
+            var room = Needs(finding);
+            var (right, left) = (finding.Side is FindingSide.Right or FindingSide.Both ? room : Room.None,
+                finding.Side is FindingSide.Left or FindingSide.Both ? room : Room.None);
+            if ((_right & right) != 0 || (_left & left) != 0) return false;
+            if (alike.Any(other => finding.Side is FindingSide.None or FindingSide.Both || other.Side == FindingSide.Both)) return false;
+            if (alike.Any(other => other.Side == finding.Side && (other.Zone == finding.Zone || finding.Zone == FindingZone.None))) return false;
+            (_right, _left) = (_right | right, _left | left);
+            Findings.Add(finding);
+            return true;
+        }
+    }
+
+    private static double BothSides(FindingClass finding) => finding switch
+    {
+        FindingClass.Edema => 0.7,
+        FindingClass.PleuralEffusion => 0.4,
+        FindingClass.Atelectasis => 0.4,
+        FindingClass.Pneumonia => 0.2,
+        FindingClass.Consolidation => 0.15,
+        _ => 0,
+    };
+
+    private static FindingZone Zone(FindingClass finding, FindingSize size, CounterRandom random) => finding switch
+    {
+        FindingClass.Cardiomegaly or FindingClass.Edema or FindingClass.PleuralEffusion => FindingZone.None,
+        FindingClass.Pneumothorax when size == FindingSize.Large => FindingZone.None,
+        FindingClass.Pneumothorax => random.Chance(0.75) ? FindingZone.Apical : FindingZone.Basal,
+        FindingClass.Atelectasis => random.Pick(FindingZone.Upper, FindingZone.Mid, FindingZone.Lower, FindingZone.Lower, FindingZone.Basal),
+        _ => random.Pick(FindingZone.Apical, FindingZone.Upper, FindingZone.Upper, FindingZone.Mid, FindingZone.Mid,
+            FindingZone.Lower, FindingZone.Lower, FindingZone.Basal),
+    };
+
+    private static Room Needs(Finding finding) => finding switch
+    {
+        { Class: FindingClass.Cardiomegaly } => Room.None,
+        { Class: FindingClass.Edema } => Room.Mid,
+        { Class: FindingClass.PleuralEffusion, Size: FindingSize.Large } => Room.Lower | Room.Mid,
+        { Class: FindingClass.PleuralEffusion } => Room.Lower,
+        { Class: FindingClass.Pneumothorax, Size: FindingSize.Large } => Room.All,
+        { Class: FindingClass.Pneumothorax, Size: FindingSize.Moderate, Zone: FindingZone.Basal } => Room.Lower | Room.Mid,
+        { Class: FindingClass.Pneumothorax, Size: FindingSize.Moderate } => Room.Upper | Room.Mid,
+        { Zone: FindingZone.Apical or FindingZone.Upper, Size: FindingSize.Large } => Room.Upper | Room.Mid,
+        { Zone: FindingZone.Mid, Size: FindingSize.Large } => Room.All,
+        { Size: FindingSize.Large } => Room.Lower | Room.Mid,
+        { Zone: FindingZone.Apical or FindingZone.Upper } => Room.Upper,
+        { Zone: FindingZone.Mid } => Room.Mid,
+        _ => Room.Lower,
+    };
+}

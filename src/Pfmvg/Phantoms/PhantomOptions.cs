@@ -1,0 +1,80 @@
+namespace Pfmvg.Phantoms;
+
+/// <summary>The data sets a phantom study can imitate, each in a folder of its own.</summary>
+[Flags]
+public enum PhantomSets
+{
+    /// <summary>None.</summary>
+    None = 0,
+
+    /// <summary>`ms-cxr`: phrases and boxes, JSON and CSV; its pictures lie in `mimic-cxr-jpg`.</summary>
+    MsCxr = 1,
+
+    /// <summary>`mimic-cxr-jpg`: pictures, tables and reports.</summary>
+    MimicCxr = 2,
+
+    /// <summary>`roco`: captions.</summary>
+    Roco = 4,
+
+    /// <summary>`imageclef-2022`: captions, some pictures shared with ROCO.</summary>
+    ImageClef = 8,
+
+    /// <summary>All four.</summary>
+    All = MsCxr | MimicCxr | Roco | ImageClef,
+}
+
+/// <summary>What <see cref="PhantomStudy.Write"/> writes.</summary>
+public sealed record PhantomOptions
+{
+    /// <summary>The same seed and options give the same bytes.</summary>
+    public long Seed { get; init; } = 1;
+
+    /// <summary>Patients of MS-CXR, each with one to three studies. MIMIC-CXR has half as many again.</summary>
+    public int Patients { get; init; } = 60;
+
+    /// <summary>Typical width of a picture in pixels; single pictures differ, some are landscape.</summary>
+    public int ImageWidth { get; init; } = 320;
+
+    /// <summary>Typical height of a picture in pixels. MIMIC-CXR's own are about 2544 x 3056.</summary>
+    public int ImageHeight { get; init; } = 384;
+
+    /// <summary>The data sets to write.</summary>
+    public PhantomSets Sets { get; init; } = PhantomSets.All;
+
+    /// <summary>Radiology pictures of ROCO; null: two per patient.</summary>
+    public int? RocoPictures { get; init; }
+
+    /// <summary>Pictures of ImageCLEF, a fifth of them ROCO's; null: one per patient.</summary>
+    public int? ImageClefPictures { get; init; }
+
+    /// <summary>Plant one of each known defect and list them in `planted-defects.json`.</summary>
+    public bool Defects { get; init; }
+
+    /// <summary>Threads that draw; 0: one per core. The result does not depend on it.</summary>
+    public int Workers { get; init; }
+}
+
+/// <summary>Pictures drawn so far.</summary>
+public readonly record struct PhantomProgress(int Done, int Total);
+
+/// <summary>What was written.</summary>
+public sealed record PhantomSummary
+{
+    /// <summary>Patients of MS-CXR.</summary>
+    public required int Patients { get; init; }
+
+    /// <summary>Pictures drawn, over all data sets.</summary>
+    public required int Pictures { get; init; }
+
+    /// <summary>Annotated pictures of MS-CXR.</summary>
+    public required int AnnotatedPictures { get; init; }
+
+    /// <summary>Phrases of MS-CXR by finding class.</summary>
+    public required IReadOnlyDictionary<string, int> Phrases { get; init; }
+
+    /// <summary>Boxes of MS-CXR: a phrase has one or two.</summary>
+    public required int Boxes { get; init; }
+
+    /// <summary>Defects planted.</summary>
+    public required int Defects { get; init; }
+}

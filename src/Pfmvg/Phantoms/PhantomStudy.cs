@@ -1,0 +1,176 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using SkiaSharp;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Phantoms;
+
+/// <summary>
+/// Writes synthetic chest radiographs with findings, phrases, captions and reports in the official layouts of MS-CXR,
+/// MIMIC-CXR-JPG, ROCO and ImageCLEFmedical 2022. They show that the method works; no score on them is a clinical score.
+/// </summary>
+public static class PhantomStudy
+{
+    private const int JpegQuality = 90;
+
+    /// <summary>
+    /// Writes a study into a folder that must be new or empty. It appears whole or not at all; the same options give the same
+    /// bytes whatever the number of workers.
+    /// </summary>
+    /// <exception cref="InputException">The folder is not empty, or an option is out of range.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; nothing is left behind.</exception>
+    public static PhantomSummary Write(
+        string folder, PhantomOptions options, IProgress<PhantomProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Check(options);
+        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        if (File.Exists(folder) || Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+            throw new InputException($"{folder}: is not an empty folder; name a new folder for the phantom study, or remove this one first.");
+        var temporary = $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            Directory.CreateDirectory(temporary);
+            var summary = WriteSets(temporary, options, progress, cancellationToken);
+            if (Directory.Exists(folder)) Directory.Delete(folder);
+            Directory.Move(temporary, folder);
+            return summary;
+        }
+        catch
+        {
+            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+            throw;
+        }
+    }
+
+    private static PhantomSummary WriteSets(
+        string root, PhantomOptions options, IProgress<PhantomProgress>? progress, CancellationToken cancellationToken)
+    {
+        var (sets, jobs) = (options.Sets, new List<Job>());
+        var (mimic, roco, clef) = (Path.Combine(root, "mimic-cxr-jpg"), Path.Combine(root, "roco"), Path.Combine(root, "imageclef-2022"));
+
+        var patients = (sets & (PhantomSets.MsCxr | PhantomSets.MimicCxr)) != 0 ? StudyPlan.Patients(options) : [];
+        foreach (var image in patients.SelectMany(p => p.Studies).SelectMany(s => s.Images)) Plan(mimic, image);
+        var figures = sets.HasFlag(PhantomSets.Roco) ? Captioned(StudyPlan.Roco(options), roco) : [];
+        var shared = sets.HasFlag(PhantomSets.ImageClef) ? Captioned(StudyPlan.ImageClef(options), clef) : [];
+        var charts = sets.HasFlag(PhantomSets.Roco) ? Charts(options, figures.Count) : [];
+        foreach (var (chart, draw) in charts) jobs.Add(new(Path.Combine(roco, chart.Image.Path), chart.Image.Id, draw));
+
+        var boxes = Draw(jobs, options, progress, cancellationToken);
+
+        var annotations = sets.HasFlag(PhantomSets.MsCxr) ? Annotate(patients, boxes) : [];
+        if (sets.HasFlag(PhantomSets.MsCxr)) MsCxrFiles.Write(Path.Combine(root, "ms-cxr"), annotations);
+        if (sets.HasFlag(PhantomSets.MimicCxr)) MimicFiles.Write(mimic, patients);
+        CaptionFiles.WriteRoco(roco, [.. figures, .. charts.Select(c => c.Chart)]);
+        CaptionFiles.WriteImageClef(clef, shared);
+        AtomicFile.WriteText(Path.Combine(root, "README.txt"), Notice(options));
+        return new()
+        {
+            Patients = patients.Count(p => p.MsCxrSplit is not null),
+            Pictures = jobs.Count,
+            AnnotatedPictures = annotations.Select(a => a.Image.Id).Distinct().Count(),
+            Phrases = annotations.DistinctBy(a => (a.Image.Id, a.Class, a.Text)).CountBy(a => Finding.NameOf(a.Class)).ToDictionary(),
+            Boxes = annotations.Count,
+            Defects = 0,
+        };
+
+        void Plan(string home, PlannedImage image) =>
+            jobs.Add(new(Path.Combine(home, image.Path), image.Id, renderer => renderer.Render(image.Picture)));
+
+        List<CaptionedImage> Captioned(List<(string Split, PlannedImage Image)> planned, string home)
+        {
+            foreach (var (_, image) in planned) Plan(home, image);
+            return planned.ConvertAll(p => new CaptionedImage(p.Split, p.Image, ReportWriter.Caption(p.Image.Picture)));
+        }
+    }
+
+    /// <summary>Draws all pictures and returns the boxes of each by its identifier.</summary>
+    private static ConcurrentDictionary<string, IReadOnlyList<IReadOnlyList<Box>>> Draw(
+        List<Job> jobs, PhantomOptions options, IProgress<PhantomProgress>? progress, CancellationToken cancellationToken)
+    {
+        foreach (var home in jobs.Select(job => Path.GetDirectoryName(job.Path)!).Distinct()) Directory.CreateDirectory(home);
+        var boxes = new ConcurrentDictionary<string, IReadOnlyList<IReadOnlyList<Box>>>();
+        var done = 0;
+        var parallel = new ParallelOptions
+        {
+            CancellationToken = cancellationToken,
+            MaxDegreeOfParallelism = options.Workers > 0 ? options.Workers : Environment.ProcessorCount,
+        };
+        Parallel.For(0, jobs.Count, parallel, () => new Renderer(), (index, _, renderer) =>
+        {
+            var image = jobs[index].Draw(renderer);
+            Save(jobs[index].Path, image);
+            boxes[jobs[index].Id] = image.Boxes;
+            progress?.Report(new(Interlocked.Increment(ref done), jobs.Count));
+            return renderer;
+        }, _ => { });
+        return boxes;
+    }
+
+    /// <summary>A phrase for every finding that shows, a row for each of its boxes.</summary>
+    private static List<BoxAnnotation> Annotate(
+        List<PlannedPatient> patients, ConcurrentDictionary<string, IReadOnlyList<IReadOnlyList<Box>>> boxes)
+    {
+        var annotations = new List<BoxAnnotation>();
+        foreach (var patient in patients.Where(p => p.MsCxrSplit is not null))
+        {
+            foreach (var image in patient.Studies.Select(study => study.Frontal))
+            {
+                var phrases = PhraseWriter.Phrases(image.Picture);
+                foreach (var (index, finding) in image.Picture.Findings.Index())
+                    annotations.AddRange(boxes[image.Id][index].Select(box => new BoxAnnotation(finding.Class, phrases[index], image, box, patient.MsCxrSplit!)));
+            }
+        }
+
+        return annotations;
+    }
+
+    /// <summary>ROCO's other half: pictures that are no radiographs, one for every twenty that are, at least one per split.</summary>
+    private static List<(CaptionedImage Chart, Func<Renderer, PhantomImage> Draw)> Charts(PhantomOptions options, int figures)
+    {
+        string[] splits = ["train", "validation", "test"];
+        return Enumerable.Range(0, Math.Max(3, figures / 20)).Select(number =>
+        {
+            var split = splits[number % 3];
+            var id = string.Create(CultureInfo.InvariantCulture, $"ROCO_{figures + 2 + number:00000}");
+            var image = new PlannedImage(id, $"data/{split}/non-radiology/images/{id}.jpg", null!);
+            Func<Renderer, PhantomImage> draw = _ => BarChart.Draw(new(options.Seed, "chart", number), options.ImageWidth, options.ImageWidth);
+            return (new CaptionedImage(split, image, "Bar chart of the number of patients in each group."), draw);
+        }).ToList();
+    }
+
+    private static void Save(string path, PhantomImage image)
+    {
+        using var bitmap = new SKBitmap(new SKImageInfo(image.Width, image.Height, SKColorType.Gray8, SKAlphaType.Opaque));
+        for (var y = 0; y < image.Height; y++)
+            image.Gray.AsSpan(y * image.Width, image.Width).CopyTo(bitmap.GetPixelSpan()[(y * bitmap.RowBytes)..]);
+        using var jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, JpegQuality);
+        using var file = File.Create(path);
+        jpeg.SaveTo(file);
+    }
+
+    private static void Check(PhantomOptions options)
+    {
+        InRange("patients", options.Patients, 1, 1_000_000);
+        InRange("image width", options.ImageWidth, 64, 8192);
+        InRange("image height", options.ImageHeight, 64, 8192);
+        InRange("number of ROCO pictures", options.RocoPictures ?? 0, 0, 90_000);
+        InRange("number of ImageCLEF pictures", options.ImageClefPictures ?? 0, 0, 900_000);
+        InRange("number of workers", options.Workers, 0, 1024);
+        if ((options.Sets & PhantomSets.All) == 0) throw new InputException("No data set is chosen for the phantom study; choose at least one.");
+
+        static void InRange(string name, int value, int low, int high)
+        {
+            if (value < low || value > high) throw new InputException($"The phantom study's {name} is {value}; it must be between {low} and {high}.");
+        }
+    }
+
+    private static string Notice(PhantomOptions options) => string.Create(CultureInfo.InvariantCulture, $"""
+        Phantom study, seed {options.Seed}: drawn by a program. The pictures, patients, phrases and reports are invented;
+        they follow the layouts of MS-CXR, MIMIC-CXR-JPG, ROCO and ImageCLEFmedical 2022 and contain nothing of them.
+        Scores on them are not clinical scores.
+
+        """);
+
+    private sealed record Job(string Path, string Id, Func<Renderer, PhantomImage> Draw);
+}

@@ -1,0 +1,138 @@
+using System.Text;
+
+namespace Pfmvg.Phantoms;
+
+/// <summary>Captions in the manner of figures and reports in the manner of MIMIC-CXR, about a picture's findings.</summary>
+internal static class ReportWriter
+{
+    private const int LineLength = 76;
+
+    /// <summary>One or two sentences, as below a figure.</summary>
+    public static string Caption(PhantomPicture picture)
+    {
+        var random = picture.Random("caption");
+        var opening = random.Pick("Chest radiograph", "Chest X-ray", "Frontal chest radiograph", "Plain chest radiograph",
+            picture.View == PhantomView.AnteroPosterior ? "Portable chest X-ray" : "Posteroanterior chest X-ray");
+        if (picture.Findings.Count == 0) return random.Pick($"Normal {Lower(opening)}.", $"{opening} without abnormality.", $"{opening} showing clear lungs.");
+        var phrases = picture.Findings
+            .Select(finding => PhraseWriter.WithArticle(finding, PhraseWriter.Phrase(finding, picture.Findings, random, clause: false))).ToList();
+        var text = $"{opening} {random.Pick("showing", "showing", "demonstrating", "revealing", "with")} {Join(phrases)}{random.Pick("", "", " (arrows)")}.";
+        return random.Chance(0.3) ? $"{text} {Absent(picture, random)}" : text;
+
+        static string Lower(string text) => char.ToLowerInvariant(text[0]) + text[1..];
+    }
+
+    /// <summary>
+    /// A report with its header lines: mostly FINDINGS and IMPRESSION, some with one of them, without any, or with an
+    /// addendum. Lines are wrapped and begin with a space; `___` stands where a name or a date was removed.
+    /// </summary>
+    public static string Report(PhantomPicture picture)
+    {
+        var random = picture.Random("report");
+        var portable = picture.View == PhantomView.AnteroPosterior;
+        var report = new StringBuilder("                                 FINAL REPORT\n");
+        var kind = random.Weighted([0.58, 0.10, 0.12, 0.12, 0.08]);
+        var why = random.Pick("shortness of breath", "cough and fever", "chest pain", "line placement", "fall from ladder");
+        if (kind == 3)
+        {
+            // Old style: no section is called findings or impression.
+            Paragraph(random.Pick("CHEST RADIOGRAPH", portable ? "AP CHEST, 5:04 A.M., ON ___" : "PA AND LATERAL CHEST, ___") + ".");
+            Paragraph($"HISTORY:  ___-year-old {random.Pick("man", "woman")} with {why}.");
+            Paragraph(Findings());
+            Paragraph("Findings were discussed with Dr. ___ by telephone at 10:20 on ___.");
+            return report.ToString();
+        }
+
+        Paragraph($"EXAMINATION:  {(portable ? "CHEST (PORTABLE AP)" : "CHEST (PA AND LAT)")}");
+        Paragraph($"INDICATION:  ___ year old {random.Pick("man", "woman")} with {why}  // {random.Pick("acute process?", "interval change", "please evaluate")}");
+        Paragraph($"TECHNIQUE:  {(portable ? "Portable AP view of the chest" : "PA and lateral views of the chest")}.");
+        Paragraph($"COMPARISON:  {random.Pick("None.", "Chest radiograph ___.", "___ at 04:30.")}");
+        if (kind != 2) Section("FINDINGS", Findings());
+        if (kind != 1) Section("IMPRESSION", Impression());
+        if (kind == 4)
+        {
+            report.Append("                                 FINAL ADDENDUM\n");
+            Section("ADDENDUM", $"The time of the study was ___. {Findings()}");
+        }
+
+        return report.ToString();
+
+        void Section(string name, string text)
+        {
+            if (random.Chance(0.5)) Paragraph($"{name}:  {text}");
+            else
+            {
+                Paragraph($"{name}: ");
+                Paragraph(text);
+            }
+        }
+
+        void Paragraph(string text)
+        {
+            var line = new StringBuilder();
+            foreach (var word in text.Split(' '))
+            {
+                if (line.Length > 0 && line.Length + word.Length > LineLength) Flush();
+                line.Append(' ').Append(word);
+            }
+
+            Flush();
+            report.Append(" \n");
+
+            void Flush()
+            {
+                report.Append(line).Append('\n');
+                line.Clear();
+            }
+        }
+
+        string Findings()
+        {
+            var sentences = new List<string>();
+            foreach (var finding in picture.Findings)
+            {
+                var phrase = PhraseWriter.Phrase(finding, picture.Findings, random, clause: false);
+                var counted = PhraseWriter.WithArticle(finding, phrase);
+                var verb = PhraseWriter.IsPlural(finding) ? "are" : "is";
+                sentences.Add(random.Next(3) switch
+                {
+                    0 => $"There {verb} {counted}.",
+                    1 => $"{PhraseWriter.Capitalize(counted)} {verb} {random.Pick("present", "seen", "noted")}.",
+                    _ => $"{random.Pick("Again seen", "Also seen", "Noted")} {verb} {counted}.",
+                });
+            }
+
+            if (picture.Findings.Count == 0) sentences.Add("The lungs are clear.");
+            if (picture.Findings.All(finding => finding.Class != FindingClass.Cardiomegaly)) sentences.Add("The heart size is normal.");
+            sentences.Add(Absent(picture, random));
+            return string.Join(' ', sentences);
+        }
+
+        string Impression()
+        {
+            if (picture.Findings.Count == 0) return "No acute cardiopulmonary process.";
+            var phrases = picture.Findings
+                .Select(finding => PhraseWriter.Capitalize(PhraseWriter.Phrase(finding, picture.Findings, random, clause: false))).ToList();
+            return phrases.Count == 1 || random.Chance(0.5)
+                ? string.Join(". ", phrases) + "."
+                : string.Join(" ", phrases.Select((phrase, index) => $"{index + 1}. {phrase}."));
+        }
+    }
+
+    private static string Absent(PhantomPicture picture, CounterRandom random)
+    {
+        var absent = Enum.GetValues<FindingClass>().Where(c => c != FindingClass.Cardiomegaly && picture.Findings.All(f => f.Class != c)).ToList();
+        if (absent.Count == 0) return "The bones are intact.";
+        var first = absent[random.Next(absent.Count)];
+        var second = absent[random.Next(absent.Count)];
+        return first == second
+            ? $"There is no {PhraseWriter.PlainName(first)}."
+            : $"No {PhraseWriter.PlainName(first)} or {PhraseWriter.PlainName(second)}.";
+    }
+
+    private static string Join(List<string> phrases) => phrases.Count switch
+    {
+        1 => phrases[0],
+        _ => string.Join(", ", phrases[..^1]) + " and " + phrases[^1],
+    };
+}

@@ -1,0 +1,125 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using Pfmvg.Models;
+using Pfmvg.Weights;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Training;
+
+/// <summary>
+/// A point that training can go on from: trainables, optimizer state and position, in one safetensors file that is written
+/// whole or not at all and carries the SHA-256 of its tensors. Base weights are not in it.
+/// </summary>
+/// <param name="Path">The file.</param>
+/// <param name="Step">Steps taken since the start of the stage; part of the file's name.</param>
+public sealed record Checkpoint(string Path, long Step)
+{
+    /// <summary>Marks a file as a checkpoint of ours.</summary>
+    internal const string Format = "pfmvg-checkpoint-1";
+
+    private const string Trainable = "model.", Moment = "optimizer.";
+
+    /// <summary>Writes a checkpoint into a folder.</summary>
+    /// <param name="folder">Folder of the checkpoints.</param>
+    /// <param name="model">Its trainables are saved.</param>
+    /// <param name="optimizer">Its moments and step count are saved.</param>
+    /// <param name="position">Where to go on.</param>
+    /// <param name="step">Steps taken since the start of the stage.</param>
+    public static Checkpoint Save(string folder, GroundingModel model, AdamW optimizer, Position position, long step)
+    {
+        using var scope = NewDisposeScope();
+        var tensors = Tensors(model, optimizer).Select(t => KeyValuePair.Create(t.Name, t.Value.detach().cpu().contiguous()))
+            .OrderBy(t => t.Key, StringComparer.Ordinal).ToList();
+        var path = System.IO.Path.Combine(folder, $"step-{step:d8}.safetensors");
+        SafeTensors.Write(path, tensors, new Dictionary<string, string>
+        {
+            ["format"] = Format,
+            ["epoch"] = position.Epoch.ToString(CultureInfo.InvariantCulture),
+            ["step"] = position.Step.ToString(CultureInfo.InvariantCulture),
+            ["optimizer_steps"] = optimizer.Steps.ToString(CultureInfo.InvariantCulture),
+            ["sha256"] = Hash(tensors),
+        });
+        return new Checkpoint(path, step);
+    }
+
+    /// <summary>Puts a checkpoint's values into the model and the optimizer.</summary>
+    /// <returns>Where to go on.</returns>
+    /// <exception cref="InputException">The file is damaged or is of another model.</exception>
+    public Position Restore(GroundingModel model, AdamW optimizer)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var file = WeightFile.Open(Path);
+        var tensors = Read(file);
+        foreach (var (name, target) in Tensors(model, optimizer))
+        {
+            if (!tensors.TryGetValue(name, out var value)) throw new InputException($"{Path}: '{name}' is missing; it is a checkpoint of another model.");
+            if (!value.shape.SequenceEqual(target.shape))
+                throw new InputException($"{Path}: '{name}' has shape {string.Join('x', value.shape)}, the model wants {string.Join('x', target.shape)}.");
+            target.copy_(value);
+        }
+
+        optimizer.Restore(Number("optimizer_steps"));
+        return new Position((int)Number("epoch"), (int)Number("step"));
+
+        long Number(string key) => file.Metadata.TryGetValue(key, out var text) && long.TryParse(text as string, out var number)
+            ? number
+            : throw new InputException($"{Path}: has no '{key}'; it is not a checkpoint of a PFMVG run.");
+    }
+
+    /// <summary>Whether the file is whole: its tensors have the hash that it was written with.</summary>
+    public bool IsWhole()
+    {
+        try
+        {
+            using var scope = NewDisposeScope();
+            using var file = WeightFile.Open(Path);
+            Read(file);
+            return true;
+        }
+        catch (InputException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The checkpoints of a folder, the newest first.</summary>
+    public static IReadOnlyList<Checkpoint> List(string folder) => !Directory.Exists(folder)
+        ? []
+        : [.. Directory.GetFiles(folder, "step-*.safetensors")
+            .Select(path => (path, name: System.IO.Path.GetFileNameWithoutExtension(path)["step-".Length..]))
+            .Where(file => long.TryParse(file.name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            .Select(file => new Checkpoint(file.path, long.Parse(file.name, CultureInfo.InvariantCulture)))
+            .OrderByDescending(checkpoint => checkpoint.Step)];
+
+    /// <summary>Key of a trainable within a checkpoint to the model's name; null for the optimizer's state.</summary>
+    internal static string? ToModel(string key) => key.StartsWith(Trainable, StringComparison.Ordinal) ? key[Trainable.Length..] : null;
+
+    private Dictionary<string, Tensor> Read(ITensorFile file)
+    {
+        var tensors = file.Tensors.Keys.Order(StringComparer.Ordinal).ToDictionary(name => name, file.Read);
+        if (!file.Metadata.TryGetValue("sha256", out var hash) || hash as string != Hash([.. tensors]))
+            throw new InputException($"{Path}: is damaged, its content does not have the checksum it was written with; use an older checkpoint.");
+        return tensors;
+    }
+
+    private static IEnumerable<(string Name, Tensor Value)> Tensors(GroundingModel model, AdamW optimizer) =>
+        model.Trainables().Select(t => (Trainable + t.Name, (Tensor)t.Parameter)).Concat(optimizer.State().Select(s => (Moment + s.Name, s.Value)));
+
+    private static string Hash(IReadOnlyList<KeyValuePair<string, Tensor>> tensors)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (name, value) in tensors)
+        {
+            hash.AppendData(System.Text.Encoding.UTF8.GetBytes(name));
+            hash.AppendData(value.bytes);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}
+
+/// <summary>The place of a run: the next step to take.</summary>
+/// <param name="Epoch">From 0.</param>
+/// <param name="Step">Within the epoch, from 0.</param>
+public sealed record Position(int Epoch, int Step);

@@ -1,0 +1,121 @@
+using static TorchSharp.torch;
+
+namespace Pfmvg.Weights;
+
+/// <summary>How weights are matched with a model.</summary>
+public sealed record LoadRules
+{
+    /// <summary>The file must have every tensor of the model.</summary>
+    public static LoadRules All { get; } = new();
+
+    /// <summary>The file may have any part of the model, as a checkpoint of trained tensors does; the rest keeps its values.</summary>
+    public static LoadRules WhatIsThere { get; } = new() { MayBeMissing = _ => true };
+
+    /// <summary>Says of a name of the model whether the file may lack it.</summary>
+    public Func<string, bool> MayBeMissing { get; init; } = _ => false;
+
+    /// <summary>
+    /// Makes a stored tensor fit: given the model's name and the stored tensor (on the CPU, in its own type), gives one
+    /// of the model's shape, or null where it does not apply. Called only when the shapes differ.
+    /// </summary>
+    public Func<string, Tensor, Tensor?> Resize { get; init; } = (_, _) => null;
+}
+
+/// <summary>Copies weights from a file into a model, tensor by tensor, and says what became of each.</summary>
+public static class WeightLoader
+{
+    /// <summary>
+    /// Matches names and shapes first, then reads straight into the targets' memory, converting types. Shapes must be
+    /// equal: libtorch's own copy would broadcast without a word. When a required tensor is missing or a shape is
+    /// wrong, nothing is copied. Beside the model, only resized tensors and one other at most are in memory.
+    /// </summary>
+    /// <param name="targets">The model's tensors by name; any type and device.</param>
+    /// <param name="source">The weights.</param>
+    /// <param name="rename">From the file's name to the model's, or to null to ignore a tensor of the file.</param>
+    /// <param name="rules">What may be missing, and what can be resized.</param>
+    /// <returns>The report; <see cref="LoadReport.ThrowIfUnusable"/> insists.</returns>
+    /// <exception cref="InputException">Two tensors of the file have the same name in the model, or the file cannot be read.</exception>
+    public static LoadReport Load(
+        IReadOnlyDictionary<string, Tensor> targets, ITensorFile source, Func<string, string?> rename, LoadRules rules)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var (stored, unexpected) = Match(targets, source, rename);
+        var absent = targets.Keys.Where(name => !stored.ContainsKey(name)).ToLookup(rules.MayBeMissing);
+        List<ShapeMismatch> resized = [], wrongShape = [];
+        List<NotFiniteValue> notFinite = [];
+        var fitting = new Dictionary<string, Tensor>();
+        foreach (var (name, info) in stored)
+        {
+            if (targets[name].shape.AsSpan().SequenceEqual(info.Shape)) continue;
+            var mismatch = new ShapeMismatch(name, info.Shape, targets[name].shape);
+            if (Resize(name, info) is not { } result)
+            {
+                wrongShape.Add(mismatch);
+                continue;
+            }
+
+            fitting.Add(name, result);
+            resized.Add(mismatch);
+        }
+
+        List<string> loaded = [];
+        if (wrongShape.Count == 0 && !absent[false].Any())
+        {
+            foreach (var (name, info) in stored)
+            {
+                if (fitting.TryGetValue(name, out var result)) targets[name].detach().copy_(result);
+                else NoteNotFinite(name, info, source.ReadInto(info.Name, targets[name]));
+                loaded.Add(name);
+            }
+        }
+
+        return new LoadReport
+        {
+            Loaded = loaded, Missing = [.. absent[false]], Kept = [.. absent[true]], Unexpected = unexpected,
+            Resized = resized, WrongShape = wrongShape, NotFinite = notFinite,
+        };
+
+        Tensor? Resize(string name, TensorInfo info)
+        {
+            using var inner = NewDisposeScope();
+            var original = empty(info.Shape, info.Type);
+            var index = source.ReadInto(info.Name, original);
+            if (rules.Resize(name, original) is not { } result) return null;
+            if (!result.shape.AsSpan().SequenceEqual(targets[name].shape)) return null;
+            NoteNotFinite(name, info, index);
+            return result.MoveToOuterDisposeScope();
+        }
+
+        void NoteNotFinite(string name, TensorInfo info, long? index)
+        {
+            if (index is { } first) notFinite.Add(new NotFiniteValue(name, Unravel(first, info.Shape)));
+        }
+    }
+
+    // In the file's order, which is the fastest to read.
+    private static (Dictionary<string, TensorInfo> Stored, List<string> Unexpected) Match(
+        IReadOnlyDictionary<string, Tensor> targets, ITensorFile source, Func<string, string?> rename)
+    {
+        var stored = new Dictionary<string, TensorInfo>();
+        var unexpected = new List<string>();
+        foreach (var info in source.Tensors.Values)
+        {
+            if (rename(info.Name) is not { } name) continue;
+            if (!targets.ContainsKey(name)) unexpected.Add(info.Name);
+            else if (!stored.TryAdd(name, info))
+                throw Refusal.Of(
+                    source.Path, $"has two tensors for {name}: '{Refusal.Show(stored[name].Name)}' and '{Refusal.Show(info.Name)}'", "remove one of them");
+        }
+
+        return (stored, unexpected);
+    }
+
+    private static long[] Unravel(long index, long[] shape)
+    {
+        var place = new long[shape.Length];
+        for (var dimension = shape.Length - 1; dimension >= 0; dimension--)
+            (index, place[dimension]) = Math.DivRem(index, shape[dimension]);
+        return place;
+    }
+}

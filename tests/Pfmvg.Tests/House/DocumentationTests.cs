@@ -1,0 +1,21 @@
+using Pfmvg.Configuration;
+using Pfmvg.Tests.Support;
+
+namespace Pfmvg.Tests.House;
+
+public class DocumentationTests
+{
+    [Fact]
+    public void Every_setting_is_documented_with_its_default()
+    {
+        var page = File.ReadAllText(Path.Combine(Fixtures.Repository, "docs", "configuration.md"));
+        var settings = ConfigurationFile.Settings(new PfmvgConfiguration { Phantom = new PhantomSettings() });
+        var missing = settings.Where(setting => !page.Contains(Row(setting.Key, setting.Value), StringComparison.Ordinal));
+        Assert.Empty(missing.Select(setting => Row(setting.Key, setting.Value)));
+
+        // The stages share their keys; the page has one table for both.
+        string Row(string path, string value) => path.Split('.') is ["stage1" or "stage2", var key]
+            ? settings[$"stage1.{key}"] == settings[$"stage2.{key}"] ? $"| `{key}` | `{value}` |" : $"| `{key}` | `{settings[$"stage1.{key}"]}`, `{settings[$"stage2.{key}"]}` |"
+            : $"| `{path}` | `{value}` |";
+    }
+}
