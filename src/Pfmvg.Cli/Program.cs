@@ -7,6 +7,7 @@ NativeSetup.KeepFreedMemory();
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
 root.Add(DemoCommand.Create());
 root.Add(TrainCommand.Create());
+root.Add(DataCommand.Create());
 root.Add(EvalCommand.Create());
 root.Add(CompareCommand.Create());
 root.Add(RunsCommand.Create());
