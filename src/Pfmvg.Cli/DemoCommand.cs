@@ -22,7 +22,7 @@ internal static class DemoCommand
             if (settings.Phantom is null) throw new InputException("The demo needs a configuration with a phantom section; use `pfmvg train` and `pfmvg eval` for real data.");
             foreach (var stage in (int[])[1, 2])
                 TrainCommand.Train(settings, new TrainingOptions { Stage = stage, Existing = ExistingRun.Overwrite, Command = ["pfmvg", "demo"] }, world, interrupt.Token);
-            EvalCommand.Evaluate(settings, Split.Test, null, fromBase: false, world, interrupt.Token);
+            EvalCommand.Evaluate(settings, Split.Test, world, interrupt.Token);
             if (world.Rank == 0) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");
             return ExitCode.Success;
         }));
