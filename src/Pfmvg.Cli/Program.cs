@@ -5,10 +5,14 @@ using Pfmvg.Cli;
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
 NativeSetup.KeepFreedMemory();
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
+root.Add(DemoCommand.Create());
+root.Add(TrainCommand.Create());
 root.Add(EvalCommand.Create());
+root.Add(CompareCommand.Create());
 root.Add(RunsCommand.Create());
 root.Add(DoctorCommand.Create());
 root.Add(WeightsCommand.Create());
+root.Add(PretrainCommand.Create());
 
 var parsed = root.Parse(args);
 var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash) // a misspelt option must not pass for a folder's name

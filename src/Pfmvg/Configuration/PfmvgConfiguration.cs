@@ -42,6 +42,9 @@ public sealed record PfmvgConfiguration
     /// <summary>When given, a phantom study and random base weights are made where the data or the weights are absent.</summary>
     public PhantomSettings? Phantom { get; init; }
 
+    /// <summary>When given, `pfmvg pretrain` can make a base of this size from generic scenes.</summary>
+    public PretrainSettings? Pretrain { get; init; }
+
     /// <summary>First fine-tuning: captions.</summary>
     public StageSettings Stage1 { get; init; } = new()
     {

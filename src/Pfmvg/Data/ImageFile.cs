@@ -49,16 +49,60 @@ public static class ImageFile
 
     /// <summary>Reads only the size and kind.</summary>
     /// <exception cref="InputException">The file is missing, empty, no picture, or its header is damaged.</exception>
-    public static ImageHeader ReadHeader(string path)
+    public static ImageHeader ReadHeader(string path) => Probe(path, out _);
+
+    /// <summary>
+    /// Reads the size and kind, and makes sure that the file is whole: by its end mark, or by decoding it when there is none.
+    /// </summary>
+    /// <exception cref="InputException">The file is missing, empty, truncated, no picture, or its header is damaged.</exception>
+    public static ImageHeader Check(string path, DecodeBuffer buffer)
     {
+        var header = Probe(path, out var whole);
+        if (!whole) Decode(path, buffer);
+        return header;
+    }
+
+    /// <summary>As <see cref="Check(string, DecodeBuffer)"/> for a file that is in memory.</summary>
+    internal static ImageHeader Check(ReadOnlySpan<byte> file, string path)
+    {
+        var header = Header(file, new PictureName(path)) ?? throw new PictureName(path).Damaged("it ends before its size");
+        if (!EndsWhole(file)) Decode(file, path);
+        return header;
+    }
+
+    private static ImageHeader Probe(string path, out bool whole)
+    {
+        const int usual = 4096, most = 4 << 20; // colour profiles can come first
         var picture = new PictureName(path);
         using var handle = Open(path, picture);
-        Span<byte> start = stackalloc byte[1024];
-        start = start[..RandomAccess.Read(handle, start, 0)];
-        return Png.Is(start) ? Png.Header(start, picture)
-            : Jpeg.Is(start) ? Jpeg.Header(handle, picture)
-            : throw NotAPicture(picture, start);
+        try
+        {
+            Span<byte> start = stackalloc byte[usual], end = stackalloc byte[16];
+            start = start[..RandomAccess.Read(handle, start, 0)];
+            var length = RandomAccess.GetLength(handle);
+            if (Header(start, picture) is not { } header)
+            {
+                var more = new byte[Math.Min(most, length)];
+                header = Header(more.AsSpan(0, RandomAccess.Read(handle, more, 0)), picture) ?? throw picture.Damaged("it ends before its size");
+            }
+
+            whole = EndsWhole(start, end[..RandomAccess.Read(handle, end, Math.Max(0, length - end.Length))]);
+            return header;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            throw picture.Bad("the file cannot be read", "check the disk and the permissions", e);
+        }
     }
+
+    private static ImageHeader? Header(ReadOnlySpan<byte> start, PictureName picture) =>
+        Png.Is(start) ? Png.Header(start, picture)
+        : Jpeg.Is(start) ? Jpeg.Header(start, picture)
+        : throw NotAPicture(picture, start);
+
+    private static bool EndsWhole(ReadOnlySpan<byte> file) => EndsWhole(file, file);
+
+    private static bool EndsWhole(ReadOnlySpan<byte> start, ReadOnlySpan<byte> end) => Png.Is(start) ? Png.EndsWhole(end) : Jpeg.EndsWhole(end);
 
     /// <summary>The whole file in the buffer's memory.</summary>
     /// <exception cref="InputException">The file is missing, cannot be read or is larger than any picture.</exception>

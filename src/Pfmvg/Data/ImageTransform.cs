@@ -3,17 +3,6 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Data;
 
-/// <summary>A rectangle of whole pixels of a picture.</summary>
-/// <param name="Left">First column.</param>
-/// <param name="Top">First row.</param>
-/// <param name="Width">Columns.</param>
-/// <param name="Height">Rows.</param>
-public readonly record struct Crop(int Left, int Top, int Width, int Height)
-{
-    /// <summary>The whole picture.</summary>
-    public static Crop Whole(int width, int height) => new(0, 0, width, height);
-}
-
 /// <summary>
 /// From decoded pixels to what the vision tower sees: bicubic resize to a square without keeping the aspect ratio, then
 /// CLIP's normalisation. Gray pictures stay one channel as long as possible: the same pixels for a third of the work.

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Microsoft.Win32.SafeHandles;
 using SkiaSharp;
 
 namespace Pfmvg.Data;
@@ -12,29 +11,35 @@ internal static class Jpeg
 
     public static bool Is(ReadOnlySpan<byte> file) => file.StartsWith((ReadOnlySpan<byte>)[0xff, 0xd8, 0xff]);
 
-    public static ImageHeader Header(SafeFileHandle file, PictureName picture)
+    /// <summary>Whether the file ends with the end mark; without it, or with something behind it, only decoding tells.</summary>
+    public static bool EndsWhole(ReadOnlySpan<byte> end) => end.EndsWith((ReadOnlySpan<byte>)[0xff, 0xd9]);
+
+    /// <summary>Reads the size from the beginning of a file; null when that beginning is too short.</summary>
+    public static ImageHeader? Header(ReadOnlySpan<byte> start, PictureName picture)
     {
-        Span<byte> segment = stackalloc byte[16];
-        for (long position = 2; ;)
+        for (var position = 2; position + 9 <= start.Length;) // 9: up to the size in its segment
         {
-            var read = RandomAccess.Read(file, segment, position);
-            if (read < 9) throw picture.Damaged("it ends before its size"); // as long as the shortest segment with a size
+            var segment = start[position..];
             if (segment[0] != 0xff) throw picture.Damaged("its header is broken");
             var marker = segment[1];
-            if (marker == 0xff) { position++; continue; } // fill byte
-            if (marker is 0x01 or (>= 0xd0 and <= 0xd8)) { position += 2; continue; } // markers without content
-            if (marker is 0xd9 or 0xda) throw picture.Damaged("it has no size");
-            if (marker is >= 0xc0 and <= 0xcf and not (0xc4 or 0xc8 or 0xcc))
+            if (marker == 0xff) position++; // fill byte
+            else if (marker is 0x01 or (>= 0xd0 and <= 0xd8)) position += 2; // markers without content
+            else if (marker is 0xd9 or 0xda) throw picture.Damaged("it has no size");
+            else if (marker is >= 0xc0 and <= 0xcf and not (0xc4 or 0xc8 or 0xcc))
             {
                 int height = BinaryPrimitives.ReadUInt16BigEndian(segment[5..]), width = BinaryPrimitives.ReadUInt16BigEndian(segment[7..]);
                 picture.CheckSize(width, height);
                 return new ImageHeader("JPEG", width, height);
             }
-
-            var length = BinaryPrimitives.ReadUInt16BigEndian(segment[2..]);
-            if (length < 2) throw picture.Damaged("its header is broken");
-            position += 2 + length;
+            else
+            {
+                var length = BinaryPrimitives.ReadUInt16BigEndian(segment[2..]);
+                if (length < 2) throw picture.Damaged("its header is broken");
+                position += 2 + length;
+            }
         }
+
+        return null;
     }
 
     public static unsafe DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer)

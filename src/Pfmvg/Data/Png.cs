@@ -23,6 +23,9 @@ internal static class Png
 
     public static bool Is(ReadOnlySpan<byte> file) => file.StartsWith(Signature);
 
+    /// <summary>Whether the file ends with its last part; otherwise only decoding tells.</summary>
+    public static bool EndsWhole(ReadOnlySpan<byte> end) => end.EndsWith((ReadOnlySpan<byte>)[0, 0, 0, 0, (byte)'I', (byte)'E', (byte)'N', (byte)'D', 0xae, 0x42, 0x60, 0x82]);
+
     public static ImageHeader Header(ReadOnlySpan<byte> start, PictureName picture)
     {
         var format = ReadFormat(start, picture);

@@ -11,14 +11,14 @@ internal static class Bootstrap
     public delegate void Evaluate(ReadOnlySpan<int> drawn, Span<double> figures);
 
     /// <summary>The figures of each resample, as [figure][resample]; NaN where a resample lacks what a figure needs.</summary>
-    public static double[][] Run(int clusters, int resamples, ulong seed, int figures, Evaluate evaluate)
+    public static double[][] Run(int clusters, int resamples, long seed, int figures, Evaluate evaluate)
     {
         var values = new double[figures][];
         for (var f = 0; f < figures; f++) values[f] = new double[resamples];
         Parallel.For(0, resamples, () => (Drawn: new int[clusters], Row: new double[figures]), (r, _, local) =>
         {
             Array.Clear(local.Drawn);
-            var random = new CounterRandom(seed, (ulong)r);
+            var random = new CounterRandom(seed, "bootstrap", r);
             for (var i = 0; i < clusters; i++) local.Drawn[random.Next(clusters)]++;
             evaluate(local.Drawn, local.Row);
             for (var f = 0; f < figures; f++) values[f][r] = local.Row[f];
@@ -44,24 +44,5 @@ internal static class Bootstrap
         var below = (int)at;
         var above = Math.Min(below + 1, ascending.Length - 1);
         return ascending[below] + (at - below) * (ascending[above] - ascending[below]);
-    }
-}
-
-/// <summary>Random numbers as a function of (seed, stream): SplitMix64.</summary>
-internal struct CounterRandom(ulong seed, ulong stream)
-{
-    private ulong _state = Mix(seed + 0x9E3779B97F4A7C15) ^ Mix(stream * 0xD1342543DE82EF95 + 1);
-
-    /// <summary>Uniform in 0..bound-1.</summary>
-    public int Next(int bound) => (int)Math.BigMul(Bits(), (ulong)bound, out _);
-
-    /// <summary>64 random bits.</summary>
-    public ulong Bits() => Mix(_state += 0x9E3779B97F4A7C15);
-
-    private static ulong Mix(ulong z)
-    {
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
     }
 }

@@ -34,6 +34,10 @@ internal sealed class Figures
         }
     }
 
+    /// <summary>An IoU counts as accurate.</summary>
+    public static bool IsBeyond(double iou, double threshold, ScoringOptions options) =>
+        options.InclusiveAccuracy ? iou > threshold - Rounding : iou > threshold + Rounding;
+
     private int Rows => _classes.Length + 3;
 
     /// <summary>Values with intervals for each class, then mean, weighted, and weighted over the classes with a valid answer.</summary>
@@ -91,7 +95,7 @@ internal sealed class Figures
         };
 
         double[] Of(Func<ScoredSample, double> value) => [.. samples.Select(value)];
-        double Beyond(double iou, double threshold) => (options.InclusiveAccuracy ? iou > threshold - Rounding : iou > threshold + Rounding) ? 1 : 0;
+        double Beyond(double iou, double threshold) => IsBeyond(iou, threshold, options) ? 1 : 0;
     }
 }
 

@@ -12,7 +12,7 @@ internal readonly struct JsonInput(JsonElement element, string place)
 
     public JsonElement Element => element;
 
-    /// <summary>"file.jsonl, line 12", for messages.</summary>
+    /// <summary>"file.jsonl:12", for messages.</summary>
     public string Place => place;
 
     /// <summary>Every line that is not blank as one JSON object, read one at a time.</summary>
@@ -34,7 +34,7 @@ internal readonly struct JsonInput(JsonElement element, string place)
 
             line.Write(buffer, start, read - start);
             if (line.Length > LongestLine)
-                throw new InputException($"{path}, line {number}: longer than {LongestLine >> 20} MiB; JSON Lines wants one object per line.");
+                throw new InputException($"{path}:{number}: longer than {LongestLine >> 20} MiB; JSON Lines wants one object per line.");
         }
 
         if (Parse() is { } last) yield return last;
@@ -43,7 +43,7 @@ internal readonly struct JsonInput(JsonElement element, string place)
         {
             ReadOnlyMemory<byte> bytes = line.GetBuffer().AsMemory(0, (int)line.Length);
             if (number == 1 && bytes.Span.StartsWith("\uFEFF"u8)) bytes = bytes[3..];
-            return bytes.Span.Trim(" \t\r"u8).IsEmpty ? null : Parsed(bytes, $"{path}, line {number}");
+            return bytes.Span.Trim(" \t\r"u8).IsEmpty ? null : Parsed(bytes, $"{path}:{number}");
         }
     }
 

@@ -41,4 +41,7 @@ public sealed record Prediction
 
     /// <summary>Whose picture it is, for the intervals; an opaque name unless patient identifiers were asked for. Null when unknown.</summary>
     public string? Patient { get; init; }
+
+    /// <summary>The picture is a phantom, so its score is not a clinical one.</summary>
+    public bool Synthetic { get; init; }
 }

@@ -8,7 +8,7 @@ namespace Pfmvg.Evaluation;
 public sealed record ReadOptions
 {
     /// <summary>The questions with their truth; null when every line of the file carries its own.</summary>
-    public IReadOnlyList<Prediction>? Truth { get; init; }
+    public TruthSet? Truth { get; init; }
 
     /// <summary>What the numbers of the boxes mean; null when the file says so itself or answers in text.</summary>
     public Coordinates? Coordinates { get; init; }
@@ -18,6 +18,12 @@ public sealed record ReadOptions
 
     /// <summary>Boxes with less confidence are dropped before anything else; the rest is scored.</summary>
     public double MinimumConfidence { get; init; } = double.NegativeInfinity;
+
+    /// <summary>Accepts boxes that look as if they were in other coordinates than declared.</summary>
+    public bool TrustCoordinates { get; init; }
+
+    /// <summary>Is told what the reader left out or shared among samples.</summary>
+    public Action<string> Note { get; init; } = _ => { };
 }
 
 /// <summary>predictions.jsonl: one JSON object per line, in UTF-8; docs/evaluation.md describes every field.</summary>
@@ -68,6 +74,7 @@ public static class PredictionFile
                     json.WriteString("patient", keepPatients ? patient : name);
                 }
 
+                if (prediction.Synthetic) json.WriteBoolean("synthetic", true);
                 json.WriteEndObject();
             }
 
@@ -84,55 +91,62 @@ public static class PredictionFile
     {
         options ??= new ReadOptions();
         var coordinates = options.Coordinates;
-        List<(JsonInput Line, Prediction Prediction)> read = [];
-        var questions = options.Truth is { } truth ? new QuestionIndex(truth) : null;
+        var questions = options.Truth is { } truth ? new QuestionIndex(truth.Questions) : null;
+        var check = new CoordinateCheck(path);
+        List<Prediction> predictions = [];
+        Dictionary<string, string> places = [];
         foreach (var line in JsonInput.Lines(path))
         {
-            var declared = line.Text("coordinates") is { } named ? Declared(line, named) : coordinates;
+            var declared = line.Text("coordinates") is { } named ? Declared(line, named) : null;
             if (IsHeader(line))
             {
                 coordinates = Agreeing(line, options.Coordinates, declared);
                 continue;
             }
 
-            var question = questions is null ? OwnQuestion(line) : questions.Find(line);
-            read.Add((line, WithAnswer(question, line, Agreeing(line, coordinates, declared), options)));
+            var question = questions is null ? TruthFile.ReadLine(line, "truth") : questions.Find(line);
+            var prediction = WithAnswer(question, line, Agreeing(line, coordinates, declared), options, check);
+            if (!places.TryAdd(prediction.Id, line.Place))
+                throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");
+            predictions.Add(prediction);
         }
 
-        if (read.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
-        Dictionary<string, JsonInput> places = [];
-        foreach (var (line, prediction) in read)
-            if (!places.TryAdd(prediction.Id, line))
-                throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id].Place}; keep one line per sample");
-
-        var predictions = read.ConvertAll(item => item.Prediction);
+        if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
+        if (!options.TrustCoordinates) check.Judge();
         return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
     }
 
     /// <summary>A line's answer added to its question.</summary>
-    internal static Prediction WithAnswer(Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options)
+    private static Prediction WithAnswer(Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options, CoordinateCheck check)
     {
         var (answer, numbers, map) = (line.Text("answer", "output"), line.Quadruples("boxes", "box", "bbox"), line.Text("heatmap"));
-        if ((answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1) is var given && given > 1)
-            throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
+        var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
+        if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
         if (given == 0 && !options.AllowMissing)
-            throw line.Wrong("has none of 'answer', 'boxes' and 'heatmap'; an empty answer is written \"\" or []");
+            throw line.Wrong("has none of 'answer', 'boxes' and 'heatmap'; an empty answer is written \"\" or [], and --allow-missing counts it as a failure");
 
         var confidence = line.Numbers("confidence", "score", "scores");
-        if (confidence?.FirstOrDefault(value => !(value is >= 0 and <= 1)) is { } wrong && confidence.Any(value => !(value is >= 0 and <= 1)))
-            throw line.Wrong(FormattableString.Invariant($"the confidence {wrong} is not in 0..1"));
+        foreach (var value in confidence ?? [])
+            if (!(value is >= 0 and <= 1)) throw line.Wrong(FormattableString.Invariant($"the confidence {value} is not in 0..1"));
         if (numbers is not null && confidence is not null && numbers.Count != confidence.Count)
             throw line.Wrong($"has {numbers.Count} boxes and {confidence.Count} confidences; give one for each box");
         if (numbers is { Count: > 0 } && coordinates is null)
             throw line.Wrong($"has boxes, but nothing says what their numbers mean; declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
 
-        var boxes = numbers?.Select(n => coordinates!.ToPixels(n, question.Width, question.Height)).ToList();
-        if (boxes is not null && confidence is not null) (boxes, confidence) = BestFirst(boxes, confidence, options.MinimumConfidence);
+        if (map is not null && !Path.IsPathRooted(map)) map = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(check.Path))!, map);
+        List<Box>? boxes = null;
+        if (numbers is not null)
+        {
+            boxes = [.. numbers.Select(n => coordinates!.ToPixels(n, question.Width, question.Height))];
+            if (numbers.Count > 0) check.Add(question, numbers[0], coordinates!);
+            if (confidence is not null) (boxes, confidence) = BestFirst(boxes, confidence, options.MinimumConfidence);
+        }
+
         return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence };
     }
 
     /// <summary>Boxes by falling confidence (equal ones in their order), without those below the minimum.</summary>
-    internal static (List<Box> Boxes, IReadOnlyList<double> Confidence) BestFirst(
+    internal static (List<Box> Boxes, List<double> Confidence) BestFirst(
         IReadOnlyList<Box> boxes, IReadOnlyList<double> confidence, double minimum)
     {
         var order = Enumerable.Range(0, boxes.Count).Where(i => confidence[i] >= minimum).OrderByDescending(i => confidence[i]).ToList();
@@ -157,45 +171,6 @@ public static class PredictionFile
     private static Coordinates? Agreeing(JsonInput line, Coordinates? one, Coordinates? other) =>
         one is null || other is null || one == other ? other ?? one
             : throw line.Wrong($"says its boxes are {other}, but {one} was declared before; they must agree");
-
-    private static Prediction OwnQuestion(JsonInput line)
-    {
-        if (line.Find("truth") is null)
-            throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
-        int Number(string name) => line.Integer(name) ?? throw line.Wrong($"'{name}' is missing");
-        string Text(params ReadOnlySpan<string> names) => line.Text(names) ?? throw line.Wrong($"'{names[0]}' is missing");
-
-        var (width, height) = (Number("width"), Number("height"));
-        if (width <= 0 || height <= 0) throw line.Wrong($"a picture of {width} x {height} pixels does not exist");
-        return new Prediction
-        {
-            Id = Text("id", "ann_id", "annotation_id"),
-            Image = line.Text("image") ?? "",
-            Class = Text("class", "category_name"),
-            Phrase = Text("phrase", "label_text"),
-            Width = width,
-            Height = height,
-            Truth = TrueBoxes(line, line.Quadruples("truth")!.Select(n => new Box(n[0], n[1], n[2], n[3])), width, height),
-            Patient = line.Text("patient"),
-        };
-    }
-
-    /// <summary>True boxes, checked: at least one, each with an area and inside its picture (to within half a pixel).</summary>
-    internal static IReadOnlyList<Box> TrueBoxes(JsonInput place, IEnumerable<Box> boxes, int width, int height)
-    {
-        var list = boxes.ToList();
-        if (list.Count == 0) throw place.Wrong("has no true box; a question needs at least one");
-        foreach (var box in list)
-        {
-            if (box.IsEmpty || !double.IsFinite(box.Area)) throw place.Wrong($"the true box {Show(box)} covers nothing; left < right and top < bottom are needed");
-            if (box.Left < -0.5 || box.Top < -0.5 || box.Right > width + 0.5 || box.Bottom > height + 0.5)
-                throw place.Wrong($"the true box {Show(box)} lies outside its picture of {width} x {height} pixels");
-        }
-
-        return list;
-    }
-
-    private static string Show(Box box) => FormattableString.Invariant($"[{box.Left}, {box.Top}, {box.Right}, {box.Bottom}]");
 
     private static void WriteBoxes(Utf8JsonWriter json, string name, IReadOnlyList<Box> boxes)
     {

@@ -101,7 +101,7 @@ public sealed record ScoringOptions
     public int Resamples { get; init; } = 10_000;
 
     /// <summary>Seed of the resamples.</summary>
-    public ulong Seed { get; init; }
+    public long Seed { get; init; }
 
     /// <summary>The pictures are phantoms: every table and report says that its scores are not clinical ones.</summary>
     public bool Synthetic { get; init; }

@@ -8,12 +8,22 @@ internal static class ReportImage
     private const long MostPixels = 100_000_000;
 
     /// <summary>The decoded picture, orientation tags ignored as the boxes' coordinates ignore them; null when it cannot be read.</summary>
-    public static SKBitmap? Decode(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="side">At least this many pixels are wanted along the longer side; a JPEG is decoded no larger than it must be.</param>
+    public static SKBitmap? Decode(string path, int side = int.MaxValue)
     {
         if (!File.Exists(path)) return null;
         using var codec = SKCodec.Create(path);
         if (codec is null || (long)codec.Info.Width * codec.Info.Height > MostPixels) return null;
-        var bitmap = new SKBitmap(new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        var size = codec.Info.Size;
+        for (var eighths = 1; eighths < 8; eighths++)
+            if (codec.GetScaledDimensions(eighths / 8f) is var scaled && Math.Max(scaled.Width, scaled.Height) >= side)
+            {
+                size = scaled;
+                break;
+            }
+
+        var bitmap = new SKBitmap(new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
         if (codec.GetPixels(bitmap.Info, bitmap.GetPixels()) is SKCodecResult.Success or SKCodecResult.IncompleteInput) return bitmap;
         bitmap.Dispose();
         return null;
@@ -22,7 +32,7 @@ internal static class ReportImage
     /// <summary>A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it cannot be read.</summary>
     public static byte[]? Thumbnail(string path, int side, int budget)
     {
-        using var picture = Decode(path);
+        using var picture = Decode(path, side);
         if (picture is null) return null;
         for (var quality = 82; ; quality -= 14)
         {

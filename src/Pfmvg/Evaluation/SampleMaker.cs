@@ -12,11 +12,14 @@ internal static class SampleMaker
     {
         if (options.Protocol != Protocol.MaskThresholds && predictions.FirstOrDefault(p => p.HeatMap is not null) is { } map)
             throw new InputException($"The sample '{map.Id}' is answered by a heat map, which only the protocol mask-thresholds can score.");
+        if (options.Protocol == Protocol.MaskThresholds && options.Rule == AnswerRule.Original | options.PlusOne)
+            throw new InputException("The protocol mask-thresholds measures areas and has no variant with an added pixel.");
         return options.Protocol switch
         {
             Protocol.PfmvgBox => [.. predictions.SelectMany(prediction => EachBox(prediction, options))],
             Protocol.SingleBox => [.. Phrases(predictions).Where(phrase => phrase.Question.Truth.Count == 1)
                 .Select(phrase => Sample(phrase.Question, phrase.Question.Id, phrase.Question.Truth, AnswerReader.Read(phrase.Question, options.Rule, single: true), options))],
+            Protocol.MaskThresholds => [.. Phrases(predictions).ToList().AsParallel().AsOrdered().Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
             _ => [.. Phrases(predictions).Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
         };
     }
@@ -33,6 +36,7 @@ internal static class SampleMaker
 
     private static ScoredSample WholePhrase(Prediction question, IReadOnlyList<Prediction> answers, ScoringOptions options)
     {
+        if (question.HeatMap is not null) return OfHeatMap(question, options);
         if (answers.Count == 1) return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options.Rule, single: false), options);
 
         // The file asks once per true box with the same words, so all answers belong to the phrase.
@@ -50,9 +54,18 @@ internal static class SampleMaker
     private static IEnumerable<(Prediction Question, IReadOnlyList<Prediction> Answers)> Phrases(IReadOnlyList<Prediction> predictions) =>
         predictions.GroupBy(PhraseKey).Select(same => same.ToList()).Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
 
+    private static ScoredSample OfHeatMap(Prediction question, ScoringOptions options)
+    {
+        var map = HeatMap.Read(question.HeatMap!);
+        var spoiled = map.HasHoles && !options.HeatMapMayHaveHoles;
+        var (iou, dice, valid) = spoiled ? (0, 0, false) : map.Score(question.Truth, question.Width, question.Height);
+        var flaw = spoiled ? Flaw.NotFinite : valid ? Flaw.None : Flaw.Empty;
+        return Sample(question, question.Id, question.Truth, new ReadAnswer([], null, flaw), options) with { Iou = iou, Dice = dice, Valid = valid };
+    }
+
     private static ScoredSample Sample(Prediction prediction, string id, IReadOnlyList<Box> truth, ReadAnswer answer, ScoringOptions options)
     {
-        var (iou, dice) = prediction.HeatMap is null ? Overlap(truth, answer.Boxes, options) : (0, 0);
+        var (iou, dice) = Overlap(truth, answer.Boxes, options);
         return new ScoredSample
         {
             Prediction = prediction,

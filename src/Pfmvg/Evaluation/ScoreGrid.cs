@@ -43,11 +43,10 @@ public static class ScoreGrid
         foreach (var row in table.Rows)
         {
             if (row == table.WeightedOverValid && table.Classes.All(c => c.Valid > 0)) continue; // the same as weighted
-            rows.Add([row.Name, Number(row.Count), .. shown.Select(metric => Cell(row, metric)), Number(row.Flaws.Values.Sum()), Number(row.Count - row.Valid)]);
+            rows.Add([row.Name, Number(row.Count), .. shown.Select(metric => Cell(row, metric)), Number(row.Flaws.Values.Sum()), Number(row.Samples - row.Valid)]);
         }
 
-        var lines = table.Options.Protocol == Protocol.Map50 ? "phrases without a box" : "scored 0";
-        return new TextGrid($"Scores, protocol {table.Protocol.Name}", ["class", "n", .. shown.Select(Label), "flawed", lines], rows, Notes(table));
+        return new TextGrid($"Scores, protocol {table.Protocol.Name}", ["class", "n", .. shown.Select(Label), "flawed", "no region"], rows, Notes(table));
     }
 
     /// <summary>The rules and numbers that every table is printed with.</summary>
@@ -56,10 +55,7 @@ public static class ScoreGrid
         var flaws = table.Mean.Flaws;
         List<string> notes =
         [
-            $"Protocol {table.Protocol.Name}: a sample is {table.Protocol.Sample}; n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures.",
-            $"Several boxes: {table.Protocol.MultiBox}.",
-            $"Failures: {table.Protocol.Failure}. A class without any valid answer is '-' and counts 0 in the mean.",
-            $"Areas: {table.Protocol.Area}." + (table.Options.Protocol == Protocol.Map50 ? "" : $" Accuracy counts IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold."),
+            .. Rules(table),
             flaws.Count == 0 ? "Every answer is well formed."
                 : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", flaws.OrderByDescending(f => f.Value).Select(f => $"{Label(f.Key)} {f.Value}"))}).",
         ];
@@ -67,6 +63,15 @@ public static class ScoreGrid
             notes.Add($"Intervals: 95 %, {table.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture)} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, seed {table.Options.Seed}.");
         return [.. notes, .. table.Notes];
     }
+
+    /// <summary>The protocol's name and rules, with the number of samples.</summary>
+    public static IReadOnlyList<string> Rules(ScoreTable table) =>
+    [
+        $"Protocol {table.Protocol.Name}: a sample is {table.Protocol.Sample}; n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures.",
+        $"Several boxes: {table.Protocol.MultiBox}.",
+        $"Failures: {table.Protocol.Failure}. A class without any valid answer is '-' and counts 0 in the mean.",
+        $"Areas: {table.Protocol.Area}." + (table.Options.Protocol == Protocol.Map50 ? "" : $" Accuracy counts IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold."),
+    ];
 
     /// <summary>"0.377 [0.351, 0.402]", or "-" for a class without a valid answer.</summary>
     public static string Cell(ScoreRow row, Metric metric)

@@ -86,8 +86,11 @@ public sealed record ScoreRow
     /// <summary>The class, "mean" or "weighted".</summary>
     public required string Name { get; init; }
 
-    /// <summary>Samples (see <see cref="ProtocolDescription.Sample"/>; true boxes for average precision).</summary>
+    /// <summary>What the row's weight is: samples (see <see cref="ProtocolDescription.Sample"/>), or true boxes for average precision.</summary>
     public required int Count { get; init; }
+
+    /// <summary>Answers behind it: samples, or phrases for average precision.</summary>
+    public required int Samples { get; init; }
 
     /// <summary>Samples whose answer gave a region. With 0 the class is printed "-" and counts 0.</summary>
     public required int Valid { get; init; }

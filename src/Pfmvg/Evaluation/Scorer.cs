@@ -3,9 +3,10 @@ namespace Pfmvg.Evaluation;
 /// <summary>From predictions to a score table: samples by the protocol's rule, figures per class, intervals.</summary>
 public static class Scorer
 {
+    private static readonly string[] Order = ["Pneumonia", "Pneumothorax", "Consolidation", "Atelectasis", "Edema", "Cardiomegaly", "Lung Opacity", "Pleural Effusion"];
+
     /// <summary>MS-CXR's classes in the paper's order.</summary>
-    public static IReadOnlyList<string> ClassOrder { get; } =
-        ["Pneumonia", "Pneumothorax", "Consolidation", "Atelectasis", "Edema", "Cardiomegaly", "Lung Opacity", "Pleural Effusion"];
+    public static IReadOnlyList<string> ClassOrder => Order;
 
     private static readonly Metric[] Overlap =
         [Metric.Iou, Metric.Dice, Metric.MedianIou, Metric.MedianDice, Metric.Accuracy30, Metric.Accuracy50];
@@ -17,6 +18,7 @@ public static class Scorer
     public static ScoreTable Score(IReadOnlyList<Prediction> predictions, ScoringOptions? options = null)
     {
         options ??= new ScoringOptions();
+        if (predictions.Any(prediction => prediction.Synthetic)) options = options with { Synthetic = true };
         var samples = SampleMaker.Make(predictions, options);
         if (samples.Count == 0)
             throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
@@ -24,7 +26,7 @@ public static class Scorer
 
         var clusters = samples.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index)).ToDictionary(c => c.name, c => c.index);
         var names = samples.Select(sample => sample.Prediction.Class).Distinct()
-            .OrderBy(name => ClassOrder.IndexOf(name) is >= 0 and var at ? at : int.MaxValue).ThenBy(name => name, StringComparer.Ordinal).ToList();
+            .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue).ThenBy(name => name, StringComparer.Ordinal).ToList();
         var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
         Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
         var figures = new Figures(metrics, classes, clusters, options);
@@ -52,6 +54,7 @@ public static class Scorer
         {
             Name = name,
             Count = options.Protocol == Protocol.Map50 ? members.Sum(sample => sample.Truth.Count) : members.Count,
+            Samples = members.Count,
             Valid = members.Count(sample => sample.Valid),
             Flaws = members.Where(sample => sample.Flaw != Flaw.None).CountBy(sample => sample.Flaw).ToDictionary(),
             Figures = values,
@@ -65,12 +68,5 @@ public static class Scorer
             yield return "Some answers have no confidence: their boxes count as certain (1.0), equal ones in the file's order.";
         if (predictions.Any(prediction => prediction.Patient is null))
             yield return "Not every sample names a patient: the intervals treat pictures as independent and may be too narrow.";
-    }
-
-    private static int IndexOf(this IReadOnlyList<string> list, string name)
-    {
-        for (var i = 0; i < list.Count; i++)
-            if (list[i] == name) return i;
-        return -1;
     }
 }

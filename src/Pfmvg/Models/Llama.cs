@@ -41,7 +41,7 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
     public ScalarType Type { get; }
 
     /// <summary>The decoder layers, for a backward pass layer by layer.</summary>
-    public IList<LlamaLayer> Layers => _decoder.Layers;
+    public IReadOnlyList<LlamaLayer> Layers => _decoder.Layers;
 
     /// <summary>Token ids (B, T) to embeddings (B, T, C).</summary>
     public Tensor EmbedTokens(Tensor ids) => _decoder.EmbedTokens(ids);
@@ -91,10 +91,11 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
             _layers = new ModuleList<LlamaLayer>(
                 [.. Enumerable.Range(0, config.Layers).Select(i => new LlamaLayer(config, i, projection, type, device))]);
             _norm = new RmsNorm(config.HiddenSize, config.RmsNormEps, type, device);
+            Layers = [.. _layers];
             RegisterComponents();
         }
 
-        public IList<LlamaLayer> Layers => _layers;
+        public IReadOnlyList<LlamaLayer> Layers { get; }
 
         public Tensor EmbedTokens(Tensor ids) => _embedding.call(ids);
 

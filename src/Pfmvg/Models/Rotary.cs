@@ -24,8 +24,8 @@ public sealed class Rotary
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var device = positions.device;
-        using Scalar two = 2, size = headSize, logTheta = -Math.Log(theta);
-        var exponent = arange(0, headSize / 2, ScalarType.Float32, device).mul(two).div(size);
+        using Scalar two = 2, size = headSize, logTheta = -Math.Log(theta), first = 0, end = headSize / 2, step = 1;
+        var exponent = arange(first, end, step, ScalarType.Float32, device).mul(two).div(size);
         var inverseFrequency = exponent.to(ScalarType.Float64).mul(logTheta).exp().to(ScalarType.Float32);   // (D / 2)
         var rows = positions.dim() == 1 ? positions.unsqueeze(0) : positions;
         var angle = rows.to(ScalarType.Float32).unsqueeze(-1).mul(inverseFrequency).unsqueeze(1);             // (B, 1, T, D / 2)

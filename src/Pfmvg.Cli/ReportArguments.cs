@@ -1,0 +1,46 @@
+using System.CommandLine;
+using Pfmvg.Evaluation;
+
+namespace Pfmvg.Cli;
+
+/// <summary>The options of every command that writes a report.</summary>
+internal sealed class ReportArguments
+{
+    private readonly Option<string?> _output = new("--out") { Description = "Write scores.json, report.html and overlay.png into this folder." };
+    private readonly Option<string?> _images = new("--images") { Description = "The folder that the samples' picture paths start from." };
+    private readonly Option<string?> _title = new("--title") { Description = "Headline of the report." };
+    private readonly Option<bool> _noImages = new("--no-images") { Description = "Leave pictures, phrases and answers out, so that the report can be shared." };
+    private readonly Option<bool> _phrases = new("--with-phrases") { Description = "Keep phrases and answers in a report without pictures." };
+    private readonly Option<bool> _identifiers = new("--with-identifiers") { Description = "Put sample identifiers into the report; MS-CXR's name patients." };
+    private readonly Option<string?> _colors = new("--colors") { Description = "Colours of the true and the predicted boxes, such as green,red or #00ff00,#ff0000 (default: white,gray as in the paper)." };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_output, _images, _title, _noImages, _phrases, _identifiers, _colors]) command.Options.Add(option);
+    }
+
+    /// <summary>Writes the report where the user wants one and says where it is.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="table">The scores.</param>
+    /// <param name="title">Headline when the user gives none.</param>
+    /// <param name="settings">What to list under the rules.</param>
+    /// <param name="folder">Where to write when the user does not say; null for nowhere.</param>
+    /// <param name="imagePath">Where pictures are when the user does not say.</param>
+    public void Write(ParseResult parsed, ScoreTable table, string title, IEnumerable<(string Name, string Value)> settings,
+        string? folder = null, Func<Prediction, string?>? imagePath = null)
+    {
+        if ((parsed.GetValue(_output) ?? folder) is not { } output) return;
+        var options = new ReportOptions
+        {
+            Title = parsed.GetValue(_title) ?? $"Evaluation of {title}",
+            ImagePath = parsed.GetValue(_images) is { } root ? prediction => Path.Combine(root, prediction.Image) : imagePath ?? (_ => null),
+            IncludeImages = !parsed.GetValue(_noImages),
+            IncludePhrases = parsed.GetValue(_phrases) ? true : null,
+            IncludeIdentifiers = parsed.GetValue(_identifiers),
+            Colors = parsed.GetValue(_colors) is { } colors ? OverlayColors.Parse(colors) : new OverlayColors(),
+            Settings = [.. settings],
+        };
+        ScoreReport.WriteAll(output, table, options);
+        Console.Error.WriteLine($"Report: {Path.Combine(output, "report.html")}" + (options.IncludeImages ? $", overlay: {Path.Combine(output, "overlay.png")}" : ""));
+    }
+}

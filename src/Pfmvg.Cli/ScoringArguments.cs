@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.Globalization;
+using Pfmvg.Evaluation;
+
+namespace Pfmvg.Cli;
+
+/// <summary>The options of every command that scores: how answers are read, scored and printed.</summary>
+internal sealed class ScoringArguments
+{
+    private readonly Option<string> _protocol = new("--protocol")
+    {
+        Description = $"How to score: {string.Join(", ", ProtocolDescription.Names)}. Their figures are not comparable with each other.",
+        DefaultValueFactory = _ => ProtocolDescription.Names[0],
+    };
+
+    private readonly Option<AnswerRule> _rule = new("--answers")
+    {
+        Description = "Flawed answers: raw (the numbers count as they stand), repair (sort and clamp corners), strict (any flaw scores 0), original (the authors' evaluator).",
+        DefaultValueFactory = _ => AnswerRule.Raw,
+    };
+
+    private readonly Option<bool> _plusOne = new("--plus-one") { Description = "Add one pixel to every side, as the authors' helper does." };
+    private readonly Option<bool> _inclusive = new("--inclusive") { Description = "Accuracy counts IoU >= threshold instead of IoU > threshold." };
+    private readonly Option<bool> _holes = new("--nan-outside") { Description = "NaN in a heat map is outside the map instead of spoiling it." };
+    private readonly Option<int> _resamples = new("--resamples") { Description = "Bootstrap resamples for the 95 % intervals; 0 for none.", DefaultValueFactory = _ => 10_000 };
+    private readonly Option<long> _seed = new("--bootstrap-seed") { Description = "Seed of the resamples.", DefaultValueFactory = _ => 0 };
+    private readonly Option<bool> _synthetic = new("--synthetic") { Description = "The pictures are phantoms: say in every table that the scores are not clinical." };
+
+    private readonly Option<FileInfo?> _truth = new("--truth") { Description = "True boxes for answers that hold none: COCO or MS-CXR .json, MS-CXR .csv, or .jsonl." };
+    private readonly Option<string?> _truthSplit = new("--truth-split") { Description = "Keep only this split of the truth, where it names splits (train, val, test)." };
+    private readonly Option<string?> _coordinates = new("--coordinates") { Description = $"What the numbers of boxes mean: {string.Join(", ", Coordinates.All)}." };
+    private readonly Option<bool> _trust = new("--trust-coordinates") { Description = "Accept boxes that look as if they were in other coordinates." };
+    private readonly Option<bool> _missing = new("--allow-missing") { Description = "Count samples without an answer as failures that score 0 instead of refusing the file." };
+    private readonly Option<double> _confidence = new("--min-confidence") { Description = "Drop boxes with less confidence.", DefaultValueFactory = _ => 0 };
+
+    private readonly Option<string> _format = new("--format") { Description = "Print tables as text, markdown, csv, json or latex.", DefaultValueFactory = _ => "text" };
+
+    /// <summary>Adds the options to a command that reads answers from files.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _holes, _resamples, _seed, _synthetic,
+                     _truth, _truthSplit, _coordinates, _trust, _missing, _confidence, _format])
+            command.Options.Add(option);
+    }
+
+    /// <summary>How to score.</summary>
+    public ScoringOptions Options(ParseResult parsed) => new()
+    {
+        Protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!),
+        Rule = parsed.GetValue(_rule),
+        PlusOne = parsed.GetValue(_plusOne),
+        InclusiveAccuracy = parsed.GetValue(_inclusive),
+        HeatMapMayHaveHoles = parsed.GetValue(_holes),
+        Resamples = parsed.GetValue(_resamples) is >= 0 and <= 1_000_000 and var resamples ? resamples
+            : throw new InputException($"--resamples {parsed.GetValue(_resamples)}: give a number from 0 to 1,000,000."),
+        Seed = parsed.GetValue(_seed),
+        Synthetic = parsed.GetValue(_synthetic),
+    };
+
+    /// <summary>Reads answers; what the reader left out is said on the error stream.</summary>
+    public IReadOnlyList<Prediction> Read(ParseResult parsed, FileSystemInfo predictions) => ExternalPredictions.Read(predictions.FullName, new ReadOptions
+    {
+        Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
+        Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
+        TrustCoordinates = parsed.GetValue(_trust),
+        AllowMissing = parsed.GetValue(_missing),
+        MinimumConfidence = parsed.GetValue(_confidence),
+        Note = note => Console.Error.WriteLine($"note: {note}"),
+    });
+
+    /// <summary>The form in which tables are printed.</summary>
+    public TableFormat Format(ParseResult parsed) => TextGrid.ParseFormat(parsed.GetValue(_format)!);
+
+    /// <summary>The files behind a report, with their hashes.</summary>
+    public IEnumerable<(string Name, string Value)> Files(ParseResult parsed, FileSystemInfo predictions)
+    {
+        foreach (var (name, file) in ((string, FileSystemInfo?)[])[("predictions", predictions), ("truth", parsed.GetValue(_truth))])
+            if (file is FileInfo { Exists: true } found)
+            {
+                using var stream = found.OpenRead();
+                var hash = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(stream));
+                yield return (name, string.Create(CultureInfo.InvariantCulture, $"{found.Name}, {found.Length:N0} bytes, SHA-256 {hash}"));
+            }
+    }
+}

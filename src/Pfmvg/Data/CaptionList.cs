@@ -1,0 +1,53 @@
+using System.Text.Json;
+
+namespace Pfmvg.Data;
+
+/// <summary>The authors' layout of caption data: a JSON list of {"image": path, "caption": text}, one file per split.</summary>
+internal static class CaptionList
+{
+    /// <summary>The JSON files of a folder with the split that their names tell.</summary>
+    public static List<(string File, Split? Split)> Find(string folder) => !Directory.Exists(folder) ? [] :
+    [
+        .. Directory.EnumerateFiles(folder, "*.json").Where(IsList).Order(StringComparer.Ordinal)
+            .Select(file => (file, SplitOfName(file))).OrderBy(file => file.Item2),
+    ];
+
+    /// <summary>The split in a file's name, as in `roco_valid.json`; training when it has none.</summary>
+    public static Split? SplitOfName(string file) =>
+        Path.GetFileNameWithoutExtension(file).Split('_', '-', '.').Select(ListedSample.SplitOf).FirstOrDefault(split => split is not null) ?? Split.Train;
+
+    /// <summary>The entries of one file.</summary>
+    public static IEnumerable<ListedSample> Read(string file, Split? split)
+    {
+        var seen = new Dictionary<string, int>();
+        foreach (var item in JsonItems.Read(file))
+        {
+            var image = item.Text("image", "image_path", "file_name") ?? "";
+            if (image.StartsWith("./", StringComparison.Ordinal)) image = image[2..];
+            var caption = item.Text("caption");
+            var number = seen[image] = seen.GetValueOrDefault(image) + 1;
+            yield return new ListedSample
+            {
+                Id = Path.ChangeExtension(image, null) + (number > 1 ? $"#{number}" : ""),
+                Image = image,
+                Text = caption?.Trim() ?? "",
+                Place = item.Place,
+                Split = ListedSample.SplitOf(item.Text("split")) ?? split,
+                Problem = caption is null ? "the entry has no \"caption\"" : null,
+            };
+        }
+    }
+
+    private static bool IsList(string file)
+    {
+        try
+        {
+            return JsonItems.Read(file).FirstOrDefault() is { Value.ValueKind: JsonValueKind.Object } first
+                && first.Key is null && first.Text("image", "image_path", "file_name") is not null;
+        }
+        catch (Exception e) when (e is InputException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+namespace Pfmvg.Data;
+
+/// <summary>
+/// The folder that a data set's pictures lie in. Paths of data sets are untrusted: nothing outside the folder is reached,
+/// neither by `..` nor through a link, whatever a table says.
+/// </summary>
+public sealed class ImageRoot
+{
+    private readonly string _real;
+    private FolderCheck _last = new("", null);
+
+    /// <summary>Names a folder, which must exist; it may itself be a link.</summary>
+    /// <exception cref="InputException">There is no such folder.</exception>
+    public ImageRoot(string folder)
+    {
+        Folder = Path.GetFullPath(folder);
+        if (!Directory.Exists(Folder)) throw new InputException($"{Folder}: there is no such image folder; check the path.");
+        _real = RealPath(Folder);
+    }
+
+    /// <summary>The folder's full path.</summary>
+    public string Folder { get; }
+
+    /// <summary>The full path of a picture.</summary>
+    /// <param name="relative">With '/' between folders, as a data set lists it.</param>
+    /// <param name="problem">Why the path is refused; null when it is not. The file need not exist.</param>
+    public string Resolve(string relative, out string? problem)
+    {
+        problem = WrongName(relative);
+        if (problem is not null) return "";
+        var full = Path.Join(Folder, relative);
+        problem = FolderProblem(Path.GetDirectoryName(full)!) ?? LinkProblem(full);
+        return full;
+    }
+
+    /// <summary>Why a relative path cannot be one of a picture inside a folder; null when it can.</summary>
+    public static string? WrongName(string relative) =>
+        string.IsNullOrWhiteSpace(relative) ? "the path is empty"
+        : relative.Contains('\0', StringComparison.Ordinal) ? "the path has a zero character"
+        : relative.StartsWith('/') || relative.Contains('\\', StringComparison.Ordinal) || Path.IsPathRooted(relative)
+            ? "the path must be relative, with '/' between folders"
+        : relative.Split('/').Any(part => part is ".." or "." or "") ? "the path leaves the image folder"
+        : null;
+
+    private string? FolderProblem(string folder)
+    {
+        var last = _last; // pictures come folder by folder; a race only costs a second look
+        if (last.Folder == folder) return last.Problem;
+        string? problem = null;
+        for (var part = folder; part.Length > Folder.Length && problem is null; part = Path.GetDirectoryName(part)!) problem = LinkProblem(part);
+        _last = new FolderCheck(folder, problem);
+        return problem;
+    }
+
+    private string? LinkProblem(string path)
+    {
+        try
+        {
+            var entry = new FileInfo(path);
+            if (entry.LinkTarget is null) return null;
+            var real = RealPath(path);
+            return real.StartsWith(_real + "/", StringComparison.Ordinal) ? null : "a link leads out of the image folder";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "a link cannot be followed";
+        }
+    }
+
+    /// <summary>The path with every link on the way replaced by what it leads to.</summary>
+    private static string RealPath(string path, int depth = 0)
+    {
+        if (depth > 40) throw new IOException("Too many levels of links.");
+        var real = "/";
+        foreach (var part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var next = Path.Join(real, part);
+            real = new FileInfo(next).ResolveLinkTarget(returnFinalTarget: true) is { } target ? RealPath(target.FullName, depth + 1) : next;
+        }
+
+        return real;
+    }
+
+    private sealed record FolderCheck(string Folder, string? Problem);
+}

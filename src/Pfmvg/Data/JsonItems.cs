@@ -1,0 +1,134 @@
+using System.Text.Json;
+
+namespace Pfmvg.Data;
+
+/// <summary>One element of a JSON file's outermost array, or one member of its outermost object.</summary>
+/// <param name="Key">The member's name; null in an array.</param>
+/// <param name="Value">Good until the next item is read.</param>
+/// <param name="Place">File and item number, for errors.</param>
+internal readonly record struct JsonItem(string? Key, JsonElement Value, string Place)
+{
+    /// <summary>A text member of this object; null when there is none.</summary>
+    public string? Text(params ReadOnlySpan<string> names) => TextOf(Value, names);
+
+    /// <summary>The first of some members that an object has as text or number.</summary>
+    public static string? TextOf(JsonElement value, params ReadOnlySpan<string> names)
+    {
+        if (value.ValueKind != JsonValueKind.Object) return null;
+        foreach (var name in names)
+        {
+            if (!value.TryGetProperty(name, out var member)) continue;
+            if (member.ValueKind == JsonValueKind.String) return member.GetString();
+            if (member.ValueKind == JsonValueKind.Number) return member.GetRawText();
+        }
+
+        return null;
+    }
+}
+
+/// <summary>Reads large JSON files item by item, so that memory is bounded by one item.</summary>
+internal static class JsonItems
+{
+    /// <summary>The largest single item in bytes: the annotation list of a data set like MS-CXR is one item.</summary>
+    private const int MaxItem = 64 << 20;
+
+    /// <summary>The items of the file's outermost array or object.</summary>
+    /// <exception cref="InputException">The file cannot be read, is not JSON, or one item is larger than allowed.</exception>
+    public static IEnumerable<JsonItem> Read(string path)
+    {
+        var file = Privacy.Mask(path);
+        using var stream = DataFile.Open(path);
+        var window = new Window(stream, path);
+        using (var start = window.Next(JsonPart.Start)) { }
+        var number = 0;
+        while (window.Next(JsonPart.Item) is { } item)
+        {
+            using (item) yield return new JsonItem(window.Key, item.RootElement, $"{file}, item {++number}");
+        }
+    }
+
+    private enum JsonPart { Start, Item }
+
+    /// <summary>A sliding piece of the file that holds the item at hand whole.</summary>
+    private sealed class Window(Stream stream, string path)
+    {
+        private byte[] _buffer = new byte[1 << 16];
+        private int _start, _end;
+        private bool _last, _begun;
+        private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+
+        public string? Key { get; private set; }
+
+        /// <summary>Reads the outermost bracket (null), or the next item (null after the last).</summary>
+        public JsonDocument? Next(JsonPart part)
+        {
+            while (true)
+            {
+                try
+                {
+                    if (TryNext(part, out var item)) return item;
+                }
+                catch (JsonException e)
+                {
+                    throw new InputException($"{Privacy.Mask(path)}: not valid JSON near line {e.LineNumber + 1} of what follows the last good item; fetch the file again, or put it right.", e);
+                }
+
+                if (_last) throw new InputException($"{Privacy.Mask(path)}: the JSON ends early; fetch the file again.");
+                Fill();
+            }
+        }
+
+        private bool TryNext(JsonPart part, out JsonDocument? item)
+        {
+            item = null;
+            var reader = new Utf8JsonReader(_buffer.AsSpan(_start, _end - _start), _last, _state);
+            if (!reader.Read()) return false;
+            if (part == JsonPart.Start)
+            {
+                if (reader.TokenType is not (JsonTokenType.StartArray or JsonTokenType.StartObject))
+                    throw new InputException($"{Privacy.Mask(path)}: the JSON must be a list or an object; check that this is the right file.");
+            }
+            else if (reader.TokenType is not (JsonTokenType.EndArray or JsonTokenType.EndObject) || reader.CurrentDepth > 0)
+            {
+                Key = null;
+                if (reader.TokenType == JsonTokenType.PropertyName)
+                {
+                    Key = reader.GetString();
+                    if (!reader.Read()) return false;
+                }
+
+                if (!JsonDocument.TryParseValue(ref reader, out item)) return false;
+            }
+
+            _state = reader.CurrentState;
+            _start += (int)reader.BytesConsumed;
+            return true;
+        }
+
+        private void Fill()
+        {
+            if (!_begun && (_begun = true)) SkipByteOrderMark();
+            if (_start > 0)
+            {
+                Buffer.BlockCopy(_buffer, _start, _buffer, 0, _end - _start);
+                (_start, _end) = (0, _end - _start);
+            }
+
+            if (_end == _buffer.Length)
+            {
+                if (_buffer.Length >= MaxItem) throw new InputException($"{Privacy.Mask(path)}: one item is larger than {MaxItem:N0} bytes; check that this is the right file.");
+                Array.Resize(ref _buffer, 2 * _buffer.Length);
+            }
+
+            var read = DataFile.Read(path, () => stream.Read(_buffer, _end, _buffer.Length - _end));
+            _end += read;
+            _last = read == 0;
+        }
+
+        private void SkipByteOrderMark()
+        {
+            _end = DataFile.Read(path, () => stream.ReadAtLeast(_buffer.AsSpan(0, 3), 3, throwOnEndOfStream: false));
+            if (_buffer.AsSpan(0, _end) is [0xef, 0xbb, 0xbf]) _end = 0;
+        }
+    }
+}

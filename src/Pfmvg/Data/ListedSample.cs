@@ -1,0 +1,95 @@
+using System.Text.RegularExpressions;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Data;
+
+/// <summary>The part of a data set that a sample is used for.</summary>
+public enum Split
+{
+    /// <summary>To learn from.</summary>
+    Train,
+
+    /// <summary>To choose by.</summary>
+    Validate,
+
+    /// <summary>To report on.</summary>
+    Test,
+}
+
+/// <summary>A picture and its text as a data set lists them: nothing looked up on the disk, nothing judged.</summary>
+public sealed partial record ListedSample
+{
+    /// <summary>Unique within the data set; the same in every file layout of it.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Path of the picture relative to the data set's image root.</summary>
+    public required string Image { get; init; }
+
+    /// <summary>Phrase or caption.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>File and line (or item) it is listed in.</summary>
+    public required string Place { get; init; }
+
+    /// <summary>Width of the picture as listed; null when it is not.</summary>
+    public int? Width { get; init; }
+
+    /// <summary>Height of the picture as listed; null when it is not.</summary>
+    public int? Height { get; init; }
+
+    /// <summary>Boxes as listed, in pixels of the original picture; not a number where the data set has none.</summary>
+    public IReadOnlyList<Box> Boxes { get; init; } = [];
+
+    /// <summary>Finding class.</summary>
+    public string? Class { get; init; }
+
+    /// <summary>Patient.</summary>
+    public string? Patient { get; init; }
+
+    /// <summary>Study.</summary>
+    public string? Study { get; init; }
+
+    /// <summary>The data set's own split; null when it has none.</summary>
+    public Split? Split { get; init; }
+
+    /// <summary>Why the entry itself cannot be used, for example a line without a caption; null when it can.</summary>
+    public string? Problem { get; init; }
+
+    /// <summary>Patient and study of a path like `files/p10/p10000032/s50414267/picture.jpg`.</summary>
+    internal static (string? Patient, string? Study) Owner(string image)
+    {
+        var match = OwnerFolders().Match(image);
+        return match.Success ? (match.Groups[1].Value, match.Groups[2].Value) : (null, null);
+    }
+
+    /// <summary>A split's name as the data sets write it: train, val, valid, validate, validation, test; null for anything else.</summary>
+    internal static Split? SplitOf(string? name) => name?.Trim().ToLowerInvariant() switch
+    {
+        "train" => Data.Split.Train,
+        "val" or "valid" or "validate" or "validation" => Data.Split.Validate,
+        "test" => Data.Split.Test,
+        _ => null,
+    };
+
+    [GeneratedRegex(@"(?:^|/)(p\d+)/(s\d+)/[^/]+$")] private static partial Regex OwnerFolders();
+}
+
+/// <summary>Reads one data set in one of its file layouts.</summary>
+public interface IDataSetReader
+{
+    /// <summary>Name of the data set: "ms-cxr", "mimic-cxr", "roco" or "imageclef-2022".</summary>
+    string Source { get; }
+
+    /// <summary>What its samples teach.</summary>
+    SampleTask Task { get; }
+
+    /// <summary>The folder that the pictures' paths start from.</summary>
+    string ImageFolder { get; }
+
+    /// <summary>The files that the samples are read from.</summary>
+    IReadOnlyList<string> Files { get; }
+
+    /// <summary>Streams what the data set lists, in its order.</summary>
+    /// <exception cref="InputException">A file is missing, unreadable or not of this layout.</exception>
+    IEnumerable<ListedSample> Read();
+}

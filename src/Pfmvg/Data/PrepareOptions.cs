@@ -1,0 +1,117 @@
+using Pfmvg.Configuration;
+
+namespace Pfmvg.Data;
+
+/// <summary>The folders of the data sets as they were downloaded; null for those that are not there.</summary>
+public sealed record DataSources
+{
+    /// <summary>MS-CXR: the folder of its annotation files, or one of them.</summary>
+    public string? MsCxr { get; init; }
+
+    /// <summary>ROCO: its folder, or a JSON list.</summary>
+    public string? Roco { get; init; }
+
+    /// <summary>Image folder of a data set by its name, where it is not beside the annotations.</summary>
+    public IReadOnlyDictionary<string, string> ImageFolders { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Also ROCO's pictures that are no radiology.</summary>
+    public bool NonRadiology { get; init; }
+
+    /// <summary>The readers of the data sets that are there: MS-CXR first, then the caption sets in the order in which duplicates are kept.</summary>
+    /// <exception cref="InputException">A folder does not have the layout of its data set, or no data set is named.</exception>
+    public IReadOnlyList<IDataSetReader> Readers()
+    {
+        var readers = new List<IDataSetReader>();
+        if (MsCxr is not null) readers.Add(new MsCxrReader(MsCxr, ImageFolders.GetValueOrDefault("ms-cxr")));
+        if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
+        return readers.Count > 0 ? readers : throw new InputException("No data set is named: give at least one of the folders.");
+    }
+}
+
+/// <summary>Where the split of MS-CXR comes from.</summary>
+public enum SplitRule
+{
+    /// <summary>7:1:2 of the patients at random, as published.</summary>
+    Ratio,
+
+    /// <summary>The split of MS-CXR 1.1.0.</summary>
+    Official,
+
+    /// <summary>The user's own list.</summary>
+    List,
+}
+
+/// <summary>What to do with a sample that is there but wrong: a box outside its picture, a broken picture, another size.</summary>
+public enum BadSamples
+{
+    /// <summary>Stop with an error that names the first one.</summary>
+    Fail,
+
+    /// <summary>Leave it out, count it and list it.</summary>
+    Skip,
+}
+
+/// <summary>What <see cref="DataPreparation"/> does.</summary>
+public sealed record PrepareOptions
+{
+    /// <summary>The folder that the manifests are written to.</summary>
+    public required string Output { get; init; }
+
+    /// <summary>The data sets.</summary>
+    public required DataSources Sources { get; init; }
+
+    /// <summary>Seed of the random split.</summary>
+    public long Seed { get; init; } = 42;
+
+    /// <summary>Where the split of MS-CXR comes from.</summary>
+    public SplitRule Split { get; init; } = SplitRule.Ratio;
+
+    /// <summary>The user's list, for <see cref="SplitRule.List"/>.</summary>
+    public string? SplitFile { get; init; }
+
+    /// <summary>One sample per box, as published, or one per phrase with all its boxes.</summary>
+    public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
+
+    /// <summary>What to do with wrong samples.</summary>
+    public BadSamples Bad { get; init; } = BadSamples.Fail;
+
+    /// <summary>Hash every picture's file. Needed to find duplicates between caption sets; costs reading every file once.</summary>
+    public bool Hash { get; init; } = true;
+}
+
+/// <summary>How far a preparation is.</summary>
+/// <param name="Source">The data set at hand.</param>
+/// <param name="Done">Samples seen of it.</param>
+public sealed record PrepareProgress(string Source, long Done);
+
+/// <summary>What became of one data set's samples.</summary>
+public sealed record SourceCounts
+{
+    /// <summary>Listed by the data set.</summary>
+    public long Listed { get; set; }
+
+    /// <summary>Written to manifests.</summary>
+    public long Kept { get; set; }
+
+    /// <summary>Left out: the picture is not on the disk.</summary>
+    public long Missing { get; set; }
+
+    /// <summary>Left out: wrong, see <see cref="BadSamples"/>.</summary>
+    public long Bad { get; set; }
+
+    /// <summary>Left out: there is no text.</summary>
+    public long WithoutText { get; set; }
+
+    /// <summary>Left out: the user's list gives it no split.</summary>
+    public long Unassigned { get; set; }
+
+    /// <summary>Some of what was left out, with the reason; patient numbers are hidden.</summary>
+    public List<string> Examples { get; init; } = [];
+}
+
+/// <summary>What a preparation wrote.</summary>
+/// <param name="Samples">Samples by manifest file name.</param>
+/// <param name="Sources">What became of each data set's samples.</param>
+/// <param name="Notes">What a user should know about the result.</param>
+public sealed record PrepareReport(
+    IReadOnlyDictionary<string, long> Samples, IReadOnlyDictionary<string, SourceCounts> Sources, IReadOnlyList<string> Notes);

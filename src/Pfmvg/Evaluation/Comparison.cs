@@ -1,0 +1,141 @@
+using System.Globalization;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>The difference B - A of one figure over the same samples.</summary>
+/// <param name="A">The figure of A.</param>
+/// <param name="B">The figure of B.</param>
+/// <param name="Difference">B - A with its 95 % interval, patients drawn together.</param>
+/// <param name="P">Two-sided p value: how often a difference at least as large arises when each patient's answers of A and B change places at random.</param>
+/// <param name="Adjusted">The p value with Holm's correction over the classes; equal to <paramref name="P"/> in a summary row.</param>
+public sealed record PairedDifference(double A, double B, Estimate Difference, double P, double Adjusted);
+
+/// <summary>One line of a comparison.</summary>
+/// <param name="Name">Class, "mean" or "weighted".</param>
+/// <param name="Count">Samples.</param>
+/// <param name="Figures">The difference of each figure.</param>
+public sealed record ComparisonRow(string Name, int Count, IReadOnlyDictionary<Metric, PairedDifference> Figures);
+
+/// <summary>A sample in both sets.</summary>
+public sealed record Change(ScoredSample A, ScoredSample B)
+{
+    /// <summary>IoU of B minus IoU of A.</summary>
+    public double Iou => B.Iou - A.Iou;
+}
+
+/// <summary>A paired comparison of two sets of answers to the same questions.</summary>
+public sealed record Comparison
+{
+    private static readonly Metric[] Metrics = [Metric.Iou, Metric.Dice, Metric.Accuracy50];
+
+    /// <summary>The scores of A and of B.</summary>
+    public required (ScoreTable A, ScoreTable B) Tables { get; init; }
+
+    /// <summary>The classes, then "mean" and "weighted".</summary>
+    public required IReadOnlyList<ComparisonRow> Rows { get; init; }
+
+    /// <summary>Every sample in both, the largest change of IoU first.</summary>
+    public required IReadOnlyList<Change> Changes { get; init; }
+
+    /// <summary>Compares two tables of the same protocol over the same samples.</summary>
+    /// <param name="a">Scores of the first set.</param>
+    /// <param name="b">Scores of the second set; resamples and seed are taken from its options.</param>
+    /// <exception cref="InputException">The tables have other rules or other samples, or compare average precision.</exception>
+    public static Comparison Of(ScoreTable a, ScoreTable b)
+    {
+        if (a.Protocol != b.Protocol) throw new InputException($"A was scored by {a.Protocol.Name} and B by {b.Protocol.Name}, or by other rules; only equal rules compare.");
+        if (a.Options.Protocol == Protocol.Map50) throw new InputException("Average precision belongs to no single sample, so there are no pairs; compare with another --protocol.");
+        var pairs = Pair(a, b);
+        var options = b.Options;
+        var clusters = pairs.Select(pair => pair.B.Cluster).Distinct().Select((name, index) => (name, index)).ToDictionary(c => c.name, c => c.index);
+        var classes = b.Classes.Select(row => pairs.FindAll(pair => pair.B.Prediction.Class == row.Name)).ToList();
+        var names = b.Classes.Select(row => row.Name).Append("mean").Append("weighted").ToList();
+        var rows = names.Select(_ => new Dictionary<Metric, PairedDifference>()).ToList();
+        foreach (var metric in Metrics)
+        {
+            var paired = new PairedFigure(classes.ConvertAll(members => members.ConvertAll(pair => (Value(pair.B) - Value(pair.A), clusters[pair.B.Cluster]))), clusters.Count);
+            var (differences, ps) = paired.Estimate(options.Resamples, options.Seed);
+            var adjusted = Holm(ps.AsSpan(0, classes.Count));
+            for (var row = 0; row < rows.Count; row++)
+            {
+                var (of, with) = row < classes.Count ? (a.Classes[row], b.Classes[row]) : row == classes.Count ? (a.Mean, b.Mean) : (a.Weighted, b.Weighted);
+                rows[row][metric] = new PairedDifference(of[metric].Value, with[metric].Value, differences[row], ps[row], row < classes.Count ? adjusted[row] : ps[row]);
+            }
+
+            double Value(ScoredSample sample) => metric switch
+            {
+                Metric.Iou => sample.Iou,
+                Metric.Dice => sample.Dice,
+                _ => Figures.IsBeyond(sample.Iou, 0.5, options) ? 1 : 0,
+            };
+        }
+
+        return new Comparison
+        {
+            Tables = (a, b),
+            Rows = [.. names.Select((name, row) => new ComparisonRow(name, row < classes.Count ? classes[row].Count : pairs.Count, rows[row]))],
+            Changes = [.. pairs.OrderByDescending(change => Math.Abs(change.Iou))],
+        };
+    }
+
+    /// <summary>The comparison as a table of one figure.</summary>
+    public TextGrid Grid(Metric metric = Metric.Iou)
+    {
+        var label = ScoreGrid.Label(metric);
+        var (table, resamples) = (Tables.B, Tables.B.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture));
+        return new TextGrid($"{label}, B - A", ["class", "n", "A", "B", "B - A", "p", "p (Holm)"],
+            [.. Rows.Select((row, r) => (IReadOnlyList<string>)[row.Name, row.Count.ToString(CultureInfo.InvariantCulture), .. Cells(row.Figures[metric], r < Rows.Count - 2)])],
+            [
+                $"Protocol {table.Protocol.Name}; n = {table.Phrases} phrases, {table.Boxes} boxes. Several boxes: {table.Protocol.MultiBox}. Failures: {table.Protocol.Failure}.",
+                $"Intervals: 95 %, {resamples} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, both sets drawn together, seed {table.Options.Seed}.",
+                $"p: two-sided, {resamples} random exchanges of A and B within {table.ClusterKind}s; Holm's correction is over the {Rows.Count - 2} classes.",
+                .. table.Notes,
+            ]);
+
+        static IEnumerable<string> Cells(PairedDifference d, bool isClass) =>
+        [
+            ScoreGrid.Figure(d.A), ScoreGrid.Figure(d.B),
+            d.Difference.HasInterval ? $"{Signed(d.Difference.Value)} [{Signed(d.Difference.Low)}, {Signed(d.Difference.High)}]" : Signed(d.Difference.Value),
+            Probability(d.P), isClass ? Probability(d.Adjusted) : "",
+        ];
+        static string Signed(double value) => value.ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
+        static string Probability(double p) => double.IsNaN(p) ? "-" : p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The samples whose IoU changed most.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="withPhrases">Shows identifiers and phrases, which are patient data in MS-CXR.</param>
+    public TextGrid ChangesGrid(int count = 10, bool withPhrases = true) => new(
+        $"The {Math.Min(count, Changes.Count)} samples that changed most", withPhrases ? ["sample", "class", "IoU A", "IoU B", "B - A", "phrase"] : ["sample", "class", "IoU A", "IoU B", "B - A"],
+        [.. Changes.Take(count).Select((change, i) => (IReadOnlyList<string>)
+        [
+            withPhrases ? change.B.Id : $"#{i + 1}", change.B.Prediction.Class, ScoreGrid.Figure(change.A.Iou), ScoreGrid.Figure(change.B.Iou),
+            change.Iou.ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture), .. withPhrases ? [change.B.Prediction.Phrase] : Array.Empty<string>(),
+        ])], []);
+
+    private static List<Change> Pair(ScoreTable a, ScoreTable b)
+    {
+        var inA = a.Samples.ToDictionary(sample => sample.Id);
+        List<Change> pairs = [];
+        foreach (var sample in b.Samples)
+        {
+            if (!inA.Remove(sample.Id, out var other)) throw new InputException($"The sample '{sample.Id}' is in B, but not in A; compare answers to the same questions.");
+            if (other.Prediction.Class != sample.Prediction.Class || !other.Truth.SequenceEqual(sample.Truth))
+                throw new InputException($"The sample '{sample.Id}' has another class or another truth in A than in B; compare answers to the same questions.");
+            pairs.Add(new Change(other, sample));
+        }
+
+        return inA.Count == 0 ? pairs : throw new InputException($"The sample '{inA.Keys.First()}' is in A, but not in B; compare answers to the same questions.");
+    }
+
+    /// <summary>Holm's step-down correction.</summary>
+    private static double[] Holm(ReadOnlySpan<double> p)
+    {
+        var values = p.ToArray();
+        var order = Enumerable.Range(0, values.Length).OrderBy(i => values[i]).ToArray();
+        var (adjusted, largest) = (new double[values.Length], 0.0);
+        for (var rank = 0; rank < order.Length; rank++)
+            adjusted[order[rank]] = largest = Math.Max(largest, Math.Min(1, values[order[rank]] * (order.Length - rank)));
+        return adjusted;
+    }
+}

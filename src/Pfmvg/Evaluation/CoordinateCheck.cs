@@ -1,0 +1,63 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>
+/// Refuses boxes that cannot be in the coordinates that were declared: most of them beyond the picture or with swapped
+/// corners, all of them crowded into its first corner, or far from the truth while other coordinates fit it.
+/// </summary>
+/// <remarks>Nothing is ever converted on a guess: the message names the likely coordinates and the user declares them.</remarks>
+internal sealed class CoordinateCheck(string path)
+{
+    private const int MostSamples = 2000;
+
+    private readonly List<(Prediction Question, IReadOnlyList<double> Numbers, Coordinates Declared)> _boxes = [];
+
+    public string Path => path;
+
+    /// <summary>Adds the first box of an answer.</summary>
+    public void Add(Prediction question, IReadOnlyList<double> numbers, Coordinates declared)
+    {
+        if (_boxes.Count < MostSamples && numbers.All(double.IsFinite)) _boxes.Add((question, numbers, declared));
+    }
+
+    /// <exception cref="InputException">The boxes do not fit what was declared.</exception>
+    public void Judge()
+    {
+        if (_boxes.Count == 0) return;
+        var declared = _boxes[0].Declared;
+        var fit = Fit(null);
+        var problem =
+            Share(b => Pixels(b) is var box && (box.Width < 0 || box.Height < 0)) > 0.5 ? "most boxes have swapped corners"
+            : Share(b => Beyond(Pixels(b), b.Question)) > 0.5 ? "most boxes reach beyond their picture"
+            : Share(b => Crowded(Pixels(b), b.Question)) == 1 && Share(b => b.Question.Truth.All(box => Crowded(box, b.Question))) == 0
+                ? "every box is tiny, in the picture's top left corner"
+            : null;
+        var (likely, likelyFit) = Coordinates.All.Where(other => other != declared).Select(other => (Other: other, Fit: Fit(other))).MaxBy(pair => pair.Fit);
+        var better = problem is null ? fit < 0.05 && likelyFit > Math.Max(0.1, 3 * fit) : likelyFit > fit;
+        if (problem is null && !better) return;
+        throw new InputException(
+            $"{path}: the boxes do not look like {declared}: {problem ?? "they hardly meet the true ones"}" +
+            (better ? $". They fit {likely}: declare that with --coordinates" : ". Check what the numbers mean and declare it with --coordinates") +
+            ", or insist with --trust-coordinates.");
+    }
+
+    private double Share(Func<(Prediction Question, IReadOnlyList<double> Numbers, Coordinates Declared), bool> holds) =>
+        (double)_boxes.Count(holds) / _boxes.Count;
+
+    /// <summary>Mean IoU with the nearest true box, in the given or the declared coordinates.</summary>
+    private double Fit(Coordinates? coordinates) => _boxes.Average(b =>
+    {
+        var box = (coordinates ?? b.Declared).ToPixels(b.Numbers, b.Question.Width, b.Question.Height);
+        return b.Question.Truth.Max(truth => Region.Iou(new Region(truth), new Region(box)));
+    });
+
+    private static Box Pixels((Prediction Question, IReadOnlyList<double> Numbers, Coordinates Declared) b) =>
+        b.Declared.ToPixels(b.Numbers, b.Question.Width, b.Question.Height);
+
+    private static bool Beyond(Box box, Prediction question) =>
+        box.Left < -0.02 * question.Width || box.Top < -0.02 * question.Height || box.Right > 1.02 * question.Width || box.Bottom > 1.02 * question.Height;
+
+    /// <summary>Numbers of a range ten times smaller than declared end here, or smaller ones.</summary>
+    private static bool Crowded(Box box, Prediction question) => box.Right <= question.Width / 8.0 && box.Bottom <= question.Height / 8.0;
+}

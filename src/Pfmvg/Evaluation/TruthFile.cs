@@ -1,0 +1,149 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Pfmvg.Data;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>The questions that another program answered, with their truth.</summary>
+/// <param name="Questions">One per true box, as MS-CXR lists them; none has an answer.</param>
+/// <param name="Images">Path of the picture of each COCO image identifier; empty for other files.</param>
+/// <param name="Categories">Class of each COCO category identifier; empty for other files.</param>
+public sealed record TruthSet(
+    IReadOnlyList<Prediction> Questions, IReadOnlyDictionary<string, string> Images, IReadOnlyDictionary<string, string> Categories);
+
+/// <summary>Reads true boxes: MS-CXR (JSON or CSV), COCO, a prepared manifest, or a predictions file (its answers are ignored).</summary>
+public static partial class TruthFile
+{
+    private static readonly Dictionary<string, string> None = [];
+
+    /// <summary>Reads the file by its extension: .json is COCO or MS-CXR, .csv is MS-CXR, .jsonl one sample per line.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="split">Keeps only samples of this split, where the file names splits (MS-CXR from 1.1.0 does).</param>
+    /// <exception cref="InputException">The file is not one of these, a box is impossible, or nothing is left.</exception>
+    public static TruthSet Read(string path, string? split = null)
+    {
+        var truth = Path.GetExtension(path).ToLowerInvariant() switch
+        {
+            ".json" => ReadCoco(JsonInput.File(path), split),
+            ".csv" => new TruthSet(ReadCsv(path, split), None, None),
+            ".jsonl" => new TruthSet([.. JsonInput.Lines(path).Select(line => ReadLine(line, "truth", "boxes"))], None, None),
+            var other => throw new InputException($"{path}: true boxes are read from .json (COCO, MS-CXR), .csv (MS-CXR) or .jsonl, not from '{other}'."),
+        };
+        return truth.Questions.Count > 0 ? truth
+            : throw new InputException($"{path}: holds no true box{(split is null ? "" : $" in the split '{split}'")}.");
+    }
+
+    /// <summary>The patient in a path of the MIMIC-CXR tree, "p10000032"; null elsewhere.</summary>
+    public static string? PatientOf(string image) => MimicPatient().Match(image) is { Success: true } match ? match.Groups[1].Value : null;
+
+    /// <summary>One sample of a manifest or predictions file.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="truthNames">What the true boxes may be called; in a predictions file "boxes" are the predicted ones.</param>
+    internal static Prediction ReadLine(JsonInput line, params ReadOnlySpan<string> truthNames)
+    {
+        int Number(string name) => line.Integer(name) ?? throw line.Wrong($"'{name}' is missing");
+        string Text(params ReadOnlySpan<string> names) => line.Text(names) ?? throw line.Wrong($"'{names[0]}' is missing");
+
+        var boxes = line.Quadruples(truthNames) ?? throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
+        var (width, height) = Size(line, Number("width"), Number("height"));
+        var image = line.Text("image") ?? "";
+        return new Prediction
+        {
+            Id = Text("id", "ann_id", "annotation_id"),
+            Image = image,
+            Class = Text("class", "category_name"),
+            Phrase = Text("phrase", "label_text", "text"),
+            Width = width,
+            Height = height,
+            Truth = TrueBoxes(line, boxes.Select(n => new Box(n[0], n[1], n[2], n[3])), width, height),
+            Patient = line.Text("patient") ?? PatientOf(image),
+            Synthetic = line.Find("synthetic") is { ValueKind: JsonValueKind.True },
+        };
+    }
+
+    private static TruthSet ReadCoco(JsonInput file, string? split)
+    {
+        if (file.Element.ValueKind != JsonValueKind.Object || file.Find("annotations") is null)
+            throw file.Wrong("has no 'annotations'; true boxes are read from COCO's or MS-CXR's form {images, annotations, categories}");
+        var categories = file.List("categories").ToDictionary(Key, category => category.Text("name") ?? throw category.Wrong("'name' is missing"));
+        var images = file.List("images").ToDictionary(Key, image => image);
+        List<Prediction> questions = [];
+        foreach (var annotation in file.List("annotations"))
+        {
+            var image = Referred(images, "image_id");
+            if (split is not null && (annotation.Text("split") ?? image.Text("split")) is { } part && part != split) continue;
+            var (width, height) = Size(image, image.Integer("width") ?? 0, image.Integer("height") ?? 0);
+            var box = annotation.Numbers("bbox") is { Count: 4 } n ? Box.FromXywh(n[0], n[1], n[2], n[3]) : throw annotation.Wrong("'bbox' must have 4 numbers: x, y, width, height");
+            var path = ImagePath(image);
+            var name = Referred(categories, "category_id");
+            questions.Add(new Prediction
+            {
+                Id = Key(annotation),
+                Image = path,
+                Class = name,
+                Phrase = annotation.Text("label_text", "phrase", "caption") ?? name,
+                Width = width,
+                Height = height,
+                Truth = TrueBoxes(annotation, [box], width, height),
+                Patient = PatientOf(path),
+            });
+
+            T Referred<T>(Dictionary<string, T> known, string reference) =>
+                known.TryGetValue(annotation.Text(reference) ?? "", out var found) ? found
+                    : throw annotation.Wrong($"'{reference}' {annotation.Text(reference) ?? "(missing)"} is not among the file's {(reference == "image_id" ? "images" : "categories")}");
+        }
+
+        return new TruthSet(questions, images.ToDictionary(image => image.Key, image => ImagePath(image.Value)), categories);
+
+        static string ImagePath(JsonInput image) => image.Text("path", "file_name") ?? throw image.Wrong("has neither 'path' nor 'file_name'");
+        static string Key(JsonInput item) => item.Text("id") ?? throw item.Wrong("'id' is missing");
+    }
+
+    private static List<Prediction> ReadCsv(string path, string? split)
+    {
+        List<Prediction> questions = [];
+        foreach (var row in CsvTable.Read(path, ',', "category_name", "label_text", "path", "x", "y", "w", "h", "image_width", "image_height"))
+        {
+            if (split is not null && row.Find("split") is { } part && part != split) continue;
+            var place = new JsonInput(default, row.Place);
+            var (width, height) = Size(place, row.Pixels("image_width") ?? 0, row.Pixels("image_height") ?? 0);
+            questions.Add(new Prediction
+            {
+                Id = (questions.Count + 1).ToString(CultureInfo.InvariantCulture),
+                Image = row["path"],
+                Class = row["category_name"],
+                Phrase = row["label_text"],
+                Width = width,
+                Height = height,
+                Truth = TrueBoxes(place, [Box.FromXywh(row.Number("x"), row.Number("y"), row.Number("w"), row.Number("h"))], width, height),
+                Patient = PatientOf(row["path"]),
+            });
+        }
+
+        return questions;
+    }
+
+    private static (int, int) Size(JsonInput place, int width, int height) =>
+        width > 0 && height > 0 ? (width, height) : throw place.Wrong($"the picture's size of {width} x {height} pixels is missing or impossible");
+
+    /// <summary>True boxes, checked: at least one, each with an area and inside its picture (to within half a pixel).</summary>
+    private static List<Box> TrueBoxes(JsonInput place, IEnumerable<Box> boxes, int width, int height)
+    {
+        var list = boxes.ToList();
+        if (list.Count == 0) throw place.Wrong("has no true box; a question needs at least one");
+        foreach (var box in list)
+        {
+            if (box.IsEmpty || !double.IsFinite(box.Area)) throw place.Wrong($"the true box {Show(box)} covers nothing; left < right and top < bottom are needed");
+            if (box.Left < -0.5 || box.Top < -0.5 || box.Right > width + 0.5 || box.Bottom > height + 0.5)
+                throw place.Wrong($"the true box {Show(box)} lies outside its picture of {width} x {height} pixels");
+        }
+
+        return list;
+
+        static string Show(Box box) => FormattableString.Invariant($"[{box.Left}, {box.Top}, {box.Right}, {box.Bottom}]");
+    }
+
+    [GeneratedRegex(@"(?:^|/)(p[0-9]{8})/")] private static partial Regex MimicPatient();
+}

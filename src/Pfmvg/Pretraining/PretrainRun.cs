@@ -1,0 +1,147 @@
+using System.Globalization;
+using System.Text.Json;
+using Pfmvg.Configuration;
+using Pfmvg.Models;
+using Pfmvg.Text;
+using Pfmvg.Training;
+using Pfmvg.Weights;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Pretraining;
+
+/// <summary>
+/// A pre-training with its folder: the tokenizer, the log, the state that an interrupted run continues from and, at the
+/// end, the base in the file formats of the full-size weights.
+/// </summary>
+public sealed class PretrainRun : IDisposable
+{
+    /// <summary>The vision tower as a torch pickle with LAVIS' names.</summary>
+    public const string VisionFile = "eva_vit_tiny.pth";
+
+    /// <summary>The language model and the tokenizer as Hugging Face lays them out.</summary>
+    public const string LanguageFolder = "llama-tiny";
+
+    /// <summary>Projector and `ln_vision` as a MiniGPT-v2 checkpoint; adapters are not in it: they start from their own seed.</summary>
+    public const string StartFile = "minigptv2_checkpoint.pth";
+
+    private const string StateFile = "pretrain-state.safetensors", LogFile = "pretrain.jsonl", ConfigurationFileName = "pretrain.yaml";
+
+    private readonly string _folder, _configuration;
+
+    private PretrainRun(string folder, string configuration, Pretrainer pretrainer) =>
+        (_folder, _configuration, Pretrainer) = (folder, configuration, pretrainer);
+
+    /// <summary>The training.</summary>
+    public Pretrainer Pretrainer { get; }
+
+    /// <summary>Begins a run, or continues the one that the folder holds the state of.</summary>
+    /// <exception cref="InputException">The folder's state belongs to another configuration, or the vocabulary has another size.</exception>
+    public static PretrainRun Open(string folder, PfmvgConfiguration configuration, PretrainSettings settings)
+    {
+        var tokenizerFile = Path.Combine(folder, LanguageFolder, "tokenizer.model");
+        TinyTokenizer.Write(tokenizerFile);
+        var tokenizer = LlamaTokenizer.Load(tokenizerFile);
+        var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
+        if (sizes.Language.VocabularySize != tokenizer.VocabularySize)
+            throw new InputException($"model.language.vocabulary is {sizes.Language.VocabularySize}, but the tiny tokenizer has {tokenizer.VocabularySize} pieces; set it to 0.");
+        var run = new PretrainRun(folder, ConfigurationFile.ToYaml(configuration), new Pretrainer(sizes, tokenizer, settings, configuration.Seed));
+        try
+        {
+            run.Restore();
+        }
+        catch
+        {
+            run.Dispose();
+            throw;
+        }
+
+        return run;
+    }
+
+    /// <summary>Trains to the end and writes the base.</summary>
+    /// <param name="watch">Sees a line now and then.</param>
+    /// <param name="cancel">Saves the state and stops.</param>
+    public void Train(Action<PretrainProgress> watch, CancellationToken cancel)
+    {
+        AtomicFile.WriteText(Path.Combine(_folder, ConfigurationFileName), _configuration);
+        Pretrainer.Run(
+            progress =>
+            {
+                File.AppendAllText(Path.Combine(_folder, LogFile), JsonSerializer.Serialize(progress, Json) + "\n");
+                watch(progress);
+            },
+            Save, cancel);
+        WriteBase(Pretrainer.Model, _folder);
+        File.Delete(Path.Combine(_folder, StateFile));
+    }
+
+    /// <summary>Writes a base in the formats of the full-size weights, in float16.</summary>
+    public static void WriteBase(GroundingModel model, string folder)
+    {
+        const string Vision = "visual_encoder.", Language = "llama_model.";
+        var tensors = model.named_parameters().ToDictionary(p => p.name, p => (Tensor)p.parameter);
+        TorchPickle.Write(Path.Combine(folder, VisionFile), Plan(Vision), info => tensors[Vision + info.Name].to(ScalarType.Float16));
+        ShardedCheckpoint.Write(
+            Path.Combine(folder, LanguageFolder), Plan(Language), info => tensors[Language + info.Name].to(ScalarType.Float16),
+            ShardFormat.SafeTensors, long.MaxValue, model.Config.Language.ToHuggingFace());
+        var trained = tensors.Where(t => t.Key.StartsWith("llama_proj.", StringComparison.Ordinal) || t.Key.StartsWith("ln_vision.", StringComparison.Ordinal));
+        TorchPickle.Write(Path.Combine(folder, StartFile), new Dictionary<string, object> { ["model"] = trained.ToDictionary(), ["epoch"] = 0 });
+
+        List<TensorInfo> Plan(string prefix) =>
+        [
+            .. tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
+                .Select(t => TensorInfo.Of(t.Key[prefix.Length..], ScalarType.Float16, t.Value.shape)),
+        ];
+    }
+
+    /// <summary>Frees the model.</summary>
+    public void Dispose() => Pretrainer.Dispose();
+
+    private void Save() => SafeTensors.Write(
+        Path.Combine(_folder, StateFile), Pretrainer.State(),
+        new Dictionary<string, string> { ["step"] = Pretrainer.Step.ToString(CultureInfo.InvariantCulture), ["configuration"] = _configuration });
+
+    private void Restore()
+    {
+        var (state, log) = (Path.Combine(_folder, StateFile), Path.Combine(_folder, LogFile));
+        if (!File.Exists(state))
+        {
+            File.Delete(log);
+            return;
+        }
+
+        using var file = SafeTensors.Open(state);
+        if (file.Metadata.GetValueOrDefault("configuration") as string != _configuration)
+            throw new InputException($"{state}: belongs to another configuration; continue with {Path.Combine(_folder, ConfigurationFileName)}, or give another folder.");
+        if (!int.TryParse(file.Metadata.GetValueOrDefault("step") as string, CultureInfo.InvariantCulture, out var step))
+            throw new InputException($"{state}: does not say at which step it was saved; delete it to begin anew.");
+        using (no_grad())
+        {
+            foreach (var (name, target) in Pretrainer.State())
+            {
+                if (!file.Tensors.TryGetValue(name, out var info) || !info.Shape.SequenceEqual(target.shape))
+                    throw new InputException($"{state}: the tensor {name} is missing or has another shape; delete the file to begin anew.");
+                file.ReadInto(name, target);
+            }
+        }
+
+        Pretrainer.Restore(step);
+        // Lines behind the saved step will be written again.
+        if (File.Exists(log))
+            AtomicFile.WriteText(log, string.Concat(File.ReadLines(log).Where(line => StepOf(line) is { } at && at <= step).Select(line => line + "\n")));
+    }
+
+    private static int? StepOf(string line)
+    {
+        try
+        {
+            return JsonDocument.Parse(line).RootElement.GetProperty("step").GetInt32();
+        }
+        catch (Exception damaged) when (damaged is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return null; // the last line of a killed run may be half
+        }
+    }
+
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+}

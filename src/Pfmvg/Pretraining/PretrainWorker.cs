@@ -1,0 +1,111 @@
+using Pfmvg.Configuration;
+using Pfmvg.Models;
+using Pfmvg.Text;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Pretraining;
+
+/// <summary>One thread's copy of the model with its gradients.</summary>
+internal sealed class PretrainWorker : IDisposable
+{
+    private readonly GroundingModel _model;
+    private readonly PretrainingHeads _heads;
+    private readonly SceneQuestions _questions;
+    private readonly PretrainSettings _settings;
+    private readonly Scalar _auxiliary, _share, _zero = 0, _hidden = -1e9f;
+
+    public PretrainWorker(GroundingConfig config, LlamaTokenizer tokenizer, PretrainSettings settings, long seed)
+    {
+        _settings = settings;
+        (_auxiliary, _share) = (settings.Auxiliary, 1.0 / settings.Workers);
+        _model = new GroundingModel(config with { Lora = config.Lora with { Targets = [] } }, ScalarType.Float32, CPU);
+        _heads = new PretrainingHeads(config.Vision.Width, config.Language.HiddenSize, config.Vision.Patches);
+        _questions = new SceneQuestions(tokenizer, config.VisualTokens);
+        Parameters = [.. _model.named_parameters().Select(p => (p.name, p.parameter)), .. _heads.named_parameters().Select(p => ("auxiliary." + p.name, p.parameter))];
+        foreach (var (name, parameter) in Parameters)
+        {
+            Initialise(name, parameter, config, seed);
+            parameter.requires_grad = true;
+        }
+    }
+
+    /// <summary>All weights by name, those of the heads under `auxiliary.`.</summary>
+    public IReadOnlyList<(string Name, Parameter Value)> Parameters { get; }
+
+    /// <summary>The model without the heads.</summary>
+    public GroundingModel Model => _model;
+
+    /// <summary>Adds this worker's share of the step's gradient.</summary>
+    /// <param name="seed">Seed of the run.</param>
+    /// <param name="first">Number of the first scene.</param>
+    /// <param name="most">Largest number of objects in a scene.</param>
+    /// <returns>Mean loss of an answer token, and the auxiliary loss.</returns>
+    public (double Answer, double Auxiliary) Accumulate(long seed, long first, int most)
+    {
+        using var scope = NewDisposeScope();
+        var batch = SceneBatch.Draw(_questions, _model.Config, _settings, seed, first, most);
+        var tokens = _model.NormalizeTokens(_model.VisionTower.call(batch.Images));                        // (B, P + 1, V)
+        var patches = tokens.narrow(1, 1, tokens.shape[1] - 1);
+        var visual = _model.Project(TokenConcat.Join(patches, _model.Config.Concat));                      // (B, N, C)
+        var pass = new DecoderPass(_model.Language.RotaryAt(batch.Positions), Mask(batch.Segments));
+        var hidden = _model.Language.call(_model.Embed(batch.Ids, visual), pass);                          // (B, T, C)
+        var (sum, count) = _model.AnswerLoss(hidden, batch.Targets);
+        using Scalar perToken = 1.0 / count;
+        var answer = sum.mul(perToken);
+        if (_settings.Auxiliary == 0)
+        {
+            answer.mul(_share).backward();
+            return (answer.item<float>(), 0);
+        }
+
+        var auxiliary = _heads.Loss(patches, hidden, batch);
+        answer.add(auxiliary.mul(_auxiliary)).mul(_share).backward();
+        return (answer.item<float>(), auxiliary.item<float>());
+    }
+
+    /// <summary>Frees the model.</summary>
+    public void Dispose()
+    {
+        _model.Dispose();
+        _heads.Dispose();
+    }
+
+    /// <summary>(B, 1, T, T): a position sees earlier ones (and itself) of the picture and of its own question.</summary>
+    private Tensor Mask(Tensor segments)
+    {
+        using var scope = NewDisposeScope();
+        var (query, key) = (segments.unsqueeze(2), segments.unsqueeze(1));
+        var length = segments.shape[1];
+        var seen = key.eq(_zero).logical_or(key.eq(query)).logical_and(ones(length, length, ScalarType.Bool).tril());
+        return zeros(seen.shape).masked_fill(seen.logical_not(), _hidden).unsqueeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Start values as a function of (seed, name): norms 1, biases 0, matrices by their width, outputs of blocks smaller.</summary>
+    private static void Initialise(string name, Parameter parameter, GroundingConfig config, long seed)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        if (parameter.dim() < 2)
+        {
+            if (name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal) || name == "ln_vision.weight") parameter.fill_(1);
+            else parameter.zero_();
+            return;
+        }
+
+        var fanIn = parameter.shape[1..].Aggregate(1L, (product, size) => product * size);
+        var deviation = name switch
+        {
+            _ when name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) => 0.5,
+            "visual_encoder.cls_token" => 0.02,
+            "visual_encoder.pos_embed" => 0.2,
+            "llama_model.lm_head.weight" => 0.02,
+            _ when name.Contains("down_proj", StringComparison.Ordinal) || name.Contains("o_proj", StringComparison.Ordinal) => 0.5 / Math.Sqrt(fanIn * config.Language.Layers),
+            _ when name.Contains("fc2", StringComparison.Ordinal) || name.Contains("attn.proj", StringComparison.Ordinal) => 0.5 / Math.Sqrt(fanIn * config.Vision.Depth),
+            _ => 0.8 / Math.Sqrt(fanIn),
+        };
+        using var generator = new Generator(new CounterRandom(seed, "pre-training weights " + name).NextBits(), CPU);
+        parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, deviation, generator));
+    }
+}

@@ -1,0 +1,160 @@
+using Pfmvg.Configuration;
+using Pfmvg.Models;
+using Pfmvg.Text;
+using Pfmvg.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Pretraining;
+
+/// <summary>Where the pre-training stands.</summary>
+/// <param name="Step">Steps taken.</param>
+/// <param name="Steps">Steps in all.</param>
+/// <param name="AnswerLoss">Mean loss of an answer token since the last line.</param>
+/// <param name="AuxiliaryLoss">Mean auxiliary loss since the last line.</param>
+/// <param name="LearningRate">Rate of the last step.</param>
+/// <param name="PicturesPerSecond">Speed since the last line.</param>
+/// <param name="Remaining">Expected time to the end.</param>
+/// <param name="Score">Held-out score, when it was taken here.</param>
+public sealed record PretrainProgress(
+    int Step, int Steps, double AnswerLoss, double AuxiliaryLoss, double LearningRate, double PicturesPerSecond, TimeSpan Remaining, HeldOutScore? Score);
+
+/// <summary>
+/// Trains every weight of a small model on generic scenes: vision tower, norm, projector and language model, in float32,
+/// without adapters. Workers of one thread each draw their own scenes; gradients are averaged in the order of the workers,
+/// so the result is a function of the settings and the seed.
+/// </summary>
+public sealed class Pretrainer : IDisposable
+{
+    private readonly PretrainSettings _settings;
+    private readonly long _seed;
+    private readonly PretrainWorker[] _workers;
+    private readonly AdamW _optimizer;
+    private readonly HeldOutScenes _heldOut;
+
+    /// <summary>Draws the start values.</summary>
+    public Pretrainer(GroundingConfig config, LlamaTokenizer tokenizer, PretrainSettings settings, long seed)
+    {
+        (_settings, _seed) = (settings, seed);
+        _workers = [.. Enumerable.Range(0, settings.Workers).Select(_ => new PretrainWorker(config, tokenizer, settings, seed))];
+        _optimizer = new AdamW(_workers[0].Parameters.Select(p => (p.Name, p.Value)), 0.9, 0.99, settings.WeightDecay);
+        _heldOut = new HeldOutScenes(config, tokenizer, seed, settings.HeldOut, settings.Objects, settings.Phrases);
+    }
+
+    /// <summary>The model as far as it is trained.</summary>
+    public GroundingModel Model => _workers[0].Model;
+
+    /// <summary>Steps taken so far.</summary>
+    public int Step => (int)_optimizer.Steps;
+
+    /// <summary>Weights, heads and optimizer moments by name.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> State() =>
+        _workers[0].Parameters.Select(p => KeyValuePair.Create(p.Name, (Tensor)p.Value))
+            .Concat(_optimizer.State().Select(s => KeyValuePair.Create("optimizer." + s.Name, s.Value)));
+
+    /// <summary>Continues after a saved state was copied into <see cref="State"/>.</summary>
+    public void Restore(int step)
+    {
+        _optimizer.Restore(step);
+        ShareWeights();
+    }
+
+    /// <summary>The learning rate of a step: linear warm-up, then a cosine.</summary>
+    public double LearningRateAt(int step) => step < _settings.WarmupSteps
+        ? _settings.Lr * (step + 1) / _settings.WarmupSteps
+        : _settings.MinLr + (_settings.Lr - _settings.MinLr) * 0.5 *
+          (1 + Math.Cos(Math.PI * (step - _settings.WarmupSteps) / Math.Max(1, _settings.Steps - _settings.WarmupSteps)));
+
+    /// <summary>Trains to the end.</summary>
+    /// <param name="report">Sees a line now and then.</param>
+    /// <param name="save">Called when a state is due.</param>
+    /// <param name="cancel">Stops after the step under way.</param>
+    public void Run(Action<PretrainProgress> report, Action save, CancellationToken cancel)
+    {
+        var threads = get_num_threads();
+        set_num_threads(1); // a thread per worker beats two threads per operation
+        try
+        {
+            var watch = System.Diagnostics.Stopwatch.StartNew();
+            var (answer, auxiliary, since) = (0.0, 0.0, Step);
+            while (Step < _settings.Steps)
+            {
+                if (cancel.IsCancellationRequested)
+                {
+                    save();
+                    cancel.ThrowIfCancellationRequested();
+                }
+
+                var rate = LearningRateAt(Step);
+                var losses = TakeStep(rate);
+                (answer, auxiliary) = (answer + losses.Answer, auxiliary + losses.Auxiliary);
+                var last = Step == _settings.Steps;
+                var scored = last || Step % _settings.EvaluateEvery == 0;
+                if (Step % _settings.SaveEvery == 0 && !last) save();
+                if (!scored && Step % _settings.LogEvery != 0) continue;
+                var (steps, seconds) = (Step - since, watch.Elapsed.TotalSeconds);
+                report(new PretrainProgress(Step, _settings.Steps, answer / steps, auxiliary / steps, rate, steps * _settings.Workers * _settings.Pictures / seconds,
+                    TimeSpan.FromSeconds(seconds / steps * (_settings.Steps - Step)), scored ? _heldOut.Score(Model) : null));
+                (answer, auxiliary, since) = (0, 0, Step);
+                watch.Restart();
+            }
+        }
+        finally
+        {
+            set_num_threads(threads);
+        }
+    }
+
+    /// <summary>Frees models and moments.</summary>
+    public void Dispose()
+    {
+        foreach (var worker in _workers) worker.Dispose();
+        _optimizer.Dispose();
+    }
+
+    private (double Answer, double Auxiliary) TakeStep(double rate)
+    {
+        var most = Step < _settings.EasyShare * _settings.Steps ? Math.Min(2, _settings.Objects) : _settings.Objects;
+        var first = (long)Step * _settings.Workers * _settings.Pictures;
+        var running = _workers.Skip(1).Select((worker, index) => Task.Run(() => worker.Accumulate(_seed, first + (index + 1L) * _settings.Pictures, most))).ToArray();
+        var losses = new List<(double Answer, double Auxiliary)> { _workers[0].Accumulate(_seed, first, most) };
+        foreach (var task in running) losses.Add(task.GetAwaiter().GetResult());
+        SumGradients();
+        _optimizer.Step(rate);
+        ShareWeights();
+        return (losses.Average(l => l.Answer), losses.Average(l => l.Auxiliary));
+    }
+
+    /// <summary>Adds the gradients of the other workers to the first one's and clips their common norm.</summary>
+    private void SumGradients()
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var squares = new List<Tensor>();
+        for (var i = 0; i < _workers[0].Parameters.Count; i++)
+        {
+            if (_workers[0].Parameters[i].Value.grad is not { } gradient) continue;
+            foreach (var worker in _workers.Skip(1))
+            {
+                if (worker.Parameters[i].Value.grad is not { } other) continue;
+                gradient.add_(other);
+                other.zero_();
+            }
+
+            squares.Add(gradient.mul(gradient).sum());
+        }
+
+        var norm = Math.Sqrt(stack(squares).sum().item<float>());
+        if (norm <= _settings.ClipNorm) return;
+        using Scalar factor = _settings.ClipNorm / norm;
+        foreach (var (_, parameter) in _workers[0].Parameters) parameter.grad?.mul_(factor);
+    }
+
+    private void ShareWeights()
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var worker in _workers.Skip(1))
+            for (var i = 0; i < worker.Parameters.Count; i++) worker.Parameters[i].Value.copy_(_workers[0].Parameters[i].Value);
+    }
+}

@@ -1,0 +1,204 @@
+using System.Diagnostics;
+using Pfmvg.Configuration;
+using Pfmvg.Distributed;
+using Pfmvg.Models;
+using Pfmvg.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Training;
+
+/// <summary>
+/// One loop for both stages (paper, sections 2.2 and 3.1): only projector and adapters are trained, with AdamW and a
+/// cosine schedule; what differs between the stages is their settings and their data. Several processes each take their
+/// share of every global batch and sum their gradients.
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    private readonly GroundingModel _model;
+    private readonly StageSettings _settings;
+    private readonly TrainingSamples _samples;
+    private readonly ICommunicator _world;
+    private readonly AdamW _optimizer;
+    private readonly (string Name, TorchSharp.Modules.Parameter Parameter)[] _trainables;
+    private readonly LearningRate _schedule;
+    private readonly float[] _exchange; // all gradients, then: summed loss, answer tokens, positions, interrupt votes
+    private readonly Stopwatch _clock = new();
+    private int _skipped;
+
+    /// <summary>Sets up a stage at its first step.</summary>
+    public Trainer(GroundingModel model, StageSettings settings, TrainingSamples samples, ICommunicator world)
+    {
+        (_model, _settings, _samples, _world) = (model, settings, samples, world);
+        _trainables = [.. model.Trainables()];
+        _optimizer = new AdamW(_trainables, settings.Beta1, settings.Beta2, settings.WeightDecay);
+        _exchange = new float[_trainables.Sum(t => t.Parameter.numel()) + 4];
+        GlobalBatch = settings.BatchSize * settings.Accumulate * world.Size;
+        StepsPerEpoch = (samples.Count + GlobalBatch - 1) / GlobalBatch;
+        _schedule = LearningRate.Of(settings, StepsPerEpoch);
+    }
+
+    /// <summary>Samples of one step over all ranks.</summary>
+    public int GlobalBatch { get; }
+
+    /// <summary>Steps of an epoch; the last one may be smaller.</summary>
+    public int StepsPerEpoch { get; }
+
+    /// <summary>The optimizer, for checkpoints.</summary>
+    public AdamW Optimizer => _optimizer;
+
+    /// <summary>Runs steps from a position to the end of the stage.</summary>
+    /// <param name="start">Where to begin.</param>
+    /// <param name="stepped">Called on every rank after each step.</param>
+    /// <param name="save">Called on every rank where a checkpoint is due, with the position to continue from.</param>
+    /// <param name="epochEnded">Called on every rank after the last step of an epoch, before its checkpoint.</param>
+    /// <param name="interrupt">Any rank's interrupt ends the run on all ranks after the same step, with a checkpoint.</param>
+    /// <exception cref="OperationCanceledException">The run was interrupted; its checkpoint is written.</exception>
+    /// <exception cref="TrainingException">The numbers went wrong.</exception>
+    public void Run(Position start, Action<StepEntry> stepped, Action<Position> save, Action<int> epochEnded, CancellationToken interrupt)
+    {
+        var (epoch, step) = (start.Epoch, start.Step);
+        _clock.Restart();
+        for (; epoch < _settings.Epochs; epoch++, step = 0)
+        {
+            var order = _samples.Order(epoch);
+            for (; step < StepsPerEpoch; step++)
+            {
+                var entry = Step(order, epoch, step, interrupt, out var interrupted);
+                stepped(entry);
+                var last = step + 1 == StepsPerEpoch;
+                if (last) epochEnded(epoch);
+                var next = last ? new Position(epoch + 1, 0) : new Position(epoch, step + 1);
+                if (last || interrupted || (_settings.CheckpointEvery > 0 && entry.Step % _settings.CheckpointEvery == 0)) save(next);
+                if (interrupted && next.Epoch < _settings.Epochs) throw new OperationCanceledException("interrupted");
+            }
+        }
+    }
+
+    /// <summary>The summed loss and the number of answer tokens of some samples, as they are in the evaluation: no crop, first wording.</summary>
+    public (double Sum, double Tokens) ValidationLoss(TrainingSamples samples, IReadOnlyList<int> indices)
+    {
+        double sum = 0, tokens = 0;
+        foreach (var micro in samples.Load(indices, epoch: 0, augment: false).Chunk(_settings.BatchSize))
+        {
+            using var scope = NewDisposeScope();
+            var (loss, count) = Backpropagation.Evaluate(_model, ToBatch(samples, micro));
+            (sum, tokens) = (sum + loss, tokens + count);
+        }
+
+        return (sum, tokens);
+    }
+
+    /// <summary>Frees the optimizer's state.</summary>
+    public void Dispose() => _optimizer.Dispose();
+
+    private StepEntry Step(int[] order, int epoch, int step, CancellationToken interrupt, out bool interrupted)
+    {
+        using var scope = NewDisposeScope();
+        var batch = order.AsSpan(step * GlobalBatch, Math.Min(GlobalBatch, order.Length - step * GlobalBatch)).ToArray();
+        var share = batch.Where((_, i) => (long)i * _world.Size / GlobalBatch == _world.Rank).ToArray();
+        var sums = new StepSums();
+        foreach (var micro in _samples.Load(share, epoch, augment: true).Chunk(_settings.BatchSize))
+        {
+            using var microScope = NewDisposeScope();
+            var data = ToBatch(_samples, micro);
+            _model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
+            sums.Loss += Backpropagation.Accumulate(_model, data, 1, _settings.Recompute);
+            _model.Dropout.End();
+            sums.AnswerTokens += micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget));
+            sums.Positions += micro.Sum(e => e.Sequence.Ids.Count);
+        }
+
+        sums.Interrupts = interrupt.IsCancellationRequested ? 1 : 0;
+        if (_world.Size > 1) SumOverRanks(ref sums);
+        interrupted = sums.Interrupts > 0;
+        var rate = _schedule.At(epoch, step);
+        var norm = ScaleGradients(sums.AnswerTokens);
+        var loss = sums.Loss / sums.AnswerTokens;
+        if (double.IsFinite(loss) && double.IsFinite(norm))
+        {
+            _skipped = 0;
+            _optimizer.Step(rate);
+        }
+        else
+        {
+            SkipOrStop(epoch, step, loss, batch);
+        }
+
+        var seconds = _clock.Elapsed.TotalSeconds;
+        _clock.Restart();
+        return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds, norm);
+    }
+
+    private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)
+    {
+        var (ids, targets, images) = samples.Collate(micro);
+        return new MicroBatch(ids.to(_model.Device), targets.to(_model.Device), _model.EncodeImages(images));
+    }
+
+    /// <summary>Sums gradients, loss, token counts and interrupt votes over the ranks as one float32 buffer.</summary>
+    private void SumOverRanks(ref StepSums sums)
+    {
+        using var scope = NewDisposeScope();
+        var at = 0;
+        foreach (var (_, parameter) in _trainables)
+        {
+            var length = (int)parameter.numel();
+            if (parameter.grad is { } gradient) gradient.cpu().contiguous().data<float>().CopyTo(_exchange, at);
+            else Array.Clear(_exchange, at, length);
+            at += length;
+        }
+
+        var tail = _exchange.AsSpan(at);
+        (tail[0], tail[1], tail[2], tail[3]) = ((float)sums.Loss, sums.AnswerTokens, sums.Positions, sums.Interrupts);
+        _world.AllReduceSum(_exchange);
+        at = 0;
+        foreach (var (_, parameter) in _trainables)
+        {
+            var length = (int)parameter.numel();
+            var reduced = tensor(_exchange.AsSpan(at, length).ToArray(), parameter.shape).to(parameter.device);
+            if (parameter.grad is { } gradient) gradient.copy_(reduced);
+            else parameter.grad = reduced.DetachFromDisposeScope();
+            at += length;
+        }
+
+        sums = new StepSums { Loss = tail[0], AnswerTokens = (long)tail[1], Positions = (long)tail[2], Interrupts = (int)tail[3] };
+    }
+
+    /// <summary>From the gradient of the summed loss to that of the mean over answer tokens, clipped; returns the norm before clipping.</summary>
+    private double ScaleGradients(long tokens)
+    {
+        using var scope = NewDisposeScope();
+        var gradients = _trainables.Select(t => t.Parameter.grad).OfType<Tensor>().ToList();
+        using Scalar mean = 1.0 / tokens;
+        foreach (var gradient in gradients) gradient.mul_(mean);
+        var norm = Math.Sqrt(gradients.Sum(g => Math.Pow(g.norm().item<float>(), 2)));
+        if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm)
+        {
+            using Scalar clip = _settings.ClipNorm / norm;
+            foreach (var gradient in gradients) gradient.mul_(clip);
+        }
+
+        return norm;
+    }
+
+    private void SkipOrStop(int epoch, int step, double loss, int[] batch)
+    {
+        using var scope = NewDisposeScope();
+        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.sum().item<float>())).Select(t => t.Name).ToList();
+        foreach (var (_, parameter) in _trainables) parameter.grad?.zero_();
+        _skipped++;
+        if (_skipped <= _settings.NanTolerance) return;
+        throw new TrainingException(
+            $"Epoch {epoch + 1}, step {step + 1}: the loss is {loss} and the gradient is not finite" +
+            (bad.Count > 0 ? $" in {bad.Count} tensors, first {bad[0]}" : "") +
+            $"; samples {string.Join(", ", batch.Take(8))}{(batch.Length > 8 ? ", ..." : "")} of the split. " +
+            $"{_skipped} steps in a row were skipped. The last checkpoint is intact; a lower init_lr or clip_norm helps, or precision: float32.");
+    }
+}
+
+/// <summary>What the samples of a step add up to.</summary>
+internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts);
+
+/// <summary>Training cannot go on; the message says why and what to do.</summary>
+public sealed class TrainingException(string message) : Exception(message);

@@ -1,0 +1,106 @@
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Models;
+using Pfmvg.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Training;
+
+/// <summary>One sample as the model is taught it in one epoch.</summary>
+/// <param name="Index">Place of the sample in its split.</param>
+/// <param name="Sequence">Prompt and answer as tokens.</param>
+/// <param name="Picture">The transformed picture: S x S, 8 bits.</param>
+/// <param name="DropoutSeed">Seed of the adapters' dropout masks.</param>
+public sealed record TrainingExample(int Index, TokenSequence Sequence, DecodedImage Picture, long DropoutSeed);
+
+/// <summary>
+/// Makes training examples of a split. What an epoch changes (order, instruction, crop, dropout) is a function of (seed,
+/// epoch, sample), so that a resumed run, another number of ranks and another number of workers see the same.
+/// </summary>
+/// <param name="data">The prepared data.</param>
+/// <param name="samples">The split.</param>
+/// <param name="builder">Prompts and answers to tokens.</param>
+/// <param name="settings">The stage.</param>
+/// <param name="imageSize">S.</param>
+/// <param name="seed">The run's seed.</param>
+public sealed class TrainingSamples(
+    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed)
+{
+    /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
+    public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
+        ? [.. samples.SelectMany(s => s.Boxes.Count > 1 ? s.Boxes.Select(box => s with { Boxes = [box] }) : [s])]
+        : samples;
+
+    /// <summary>Number of samples.</summary>
+    public int Count => Samples.Count;
+
+    /// <summary>The order of an epoch.</summary>
+    public int[] Order(int epoch) => new CounterRandom(seed, "order", epoch).Permutation(Samples.Count);
+
+    /// <summary>The examples of the given samples, in this order, decoded ahead by worker threads.</summary>
+    public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment)
+    {
+        var ahead = Math.Max(2, Environment.ProcessorCount * 2);
+        var queue = new Queue<Task<TrainingExample>>();
+        for (var i = 0; i < indices.Count; i++)
+        {
+            while (queue.Count < ahead && i + queue.Count < indices.Count)
+            {
+                var index = indices[i + queue.Count];
+                queue.Enqueue(Task.Run(() => Load(index, epoch, augment)));
+            }
+
+            yield return queue.Dequeue().GetAwaiter().GetResult();
+        }
+    }
+
+    /// <summary>Pads examples on the right and stacks their pictures.</summary>
+    /// <returns>Token ids and targets (B, T), pictures (B, 3, S, S) float32, in the caller's dispose scope.</returns>
+    public (Tensor Ids, Tensor Targets, Tensor Images) Collate(IReadOnlyList<TrainingExample> examples)
+    {
+        var length = examples.Max(e => e.Sequence.Ids.Count);
+        var ids = new long[examples.Count * length];
+        var targets = new long[examples.Count * length];
+        Array.Fill(ids, builder.Tokenizer.PadId);
+        Array.Fill(targets, SequenceBuilder.NoTarget);
+        for (var row = 0; row < examples.Count; row++)
+        {
+            var sequence = examples[row].Sequence;
+            for (var i = 0; i < sequence.Ids.Count; i++)
+                (ids[row * length + i], targets[row * length + i]) = (sequence.Ids[i], sequence.Targets[i]);
+        }
+
+        return (tensor(ids, [examples.Count, length]), tensor(targets, [examples.Count, length]),
+            stack([.. examples.Select(e => ImageTransform.ToTensor(e.Picture))]));
+    }
+
+    private TrainingExample Load(int index, int epoch, bool augment)
+    {
+        var sample = Samples[index];
+        var picture = ImageFile.Decode(data.ImagePath(sample));
+        var boxes = sample.Boxes;
+        var (width, height) = (sample.Width, sample.Height);
+        Crop? crop = null;
+        if (augment && settings.Image == ImageMode.RandomCrop)
+        {
+            var random = Crop.Random(width, height, boxes, settings.CropScaleMin, new CounterRandom(seed, "crop", epoch, index));
+            (crop, boxes, width, height) = (random, random.Apply(boxes), random.Width, random.Height);
+        }
+
+        var pick = augment ? new CounterRandom(seed, "instruction", epoch, index) : null;
+        var (instruction, answer) = settings.Task switch
+        {
+            StageTask.Caption => (Choose(InstructionPool.Caption, pick), Normalize(sample.Text, settings.CaptionWords)),
+            _ => (InstructionPool.Fill(Choose(InstructionPool.Refer, pick), Normalize(sample.Text, settings.CaptionWords)),
+                BoxCodec.Format(boxes, width, height)),
+        };
+        var prompt = PromptTemplate.Build(settings.Task == StageTask.Caption ? PromptTemplate.CaptionTask : PromptTemplate.ReferTask, instruction);
+        return new TrainingExample(index, builder.Training(prompt.Whole, answer), ImageTransform.Resize(picture, imageSize, crop),
+            unchecked((long)new CounterRandom(seed, "dropout", epoch, index).NextBits()));
+
+        static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];
+
+        string Normalize(string text, int words) => settings.NormalizeText ? CaptionNormalizer.Normalize(text, words).Text : text;
+    }
+}
