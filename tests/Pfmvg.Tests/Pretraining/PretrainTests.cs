@@ -3,7 +3,6 @@ using Pfmvg.Models;
 using Pfmvg.Pretraining;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Pretraining;
@@ -93,17 +92,17 @@ public class PretrainTests
     }
 
     [Fact, Trait("Category", "Slow")]
-    public void Workers_survive_constant_collections()
+    public async Task Workers_survive_constant_collections()
     {
         using var folder = new TemporaryFolder();
         using var done = new CancellationTokenSource();
         var collector = Task.Run(() =>
         {
             while (!done.IsCancellationRequested) GC.Collect();
-        });
+        }, TestContext.Current.CancellationToken);
         Train(folder.Path, CancellationToken.None, settings: Small.Pretrain! with { Steps = 150, EvaluateEvery = 150, SaveEvery = 1000 });
-        done.Cancel();
-        collector.Wait();
+        await done.CancelAsync();
+        await collector;
     }
 
     private static void Train(string folder, CancellationToken cancel, Action<PretrainProgress>? watch = null, PretrainSettings? settings = null)
