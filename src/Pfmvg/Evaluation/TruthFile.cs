@@ -44,7 +44,7 @@ public static class TruthFile
 
         var boxes = line.Quadruples(truthNames) ?? throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
         var (width, height) = Size(line, Number("width"), Number("height"));
-        var image = line.Text("image") ?? "";
+        var image = Text("image");
         return new Prediction
         {
             Id = Text("id", "ann_id", "annotation_id"),
