@@ -1,37 +1,119 @@
 using System.CommandLine;
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Distributed;
 using Pfmvg.Evaluation;
+using Pfmvg.Runs;
+using Pfmvg.Training;
 
 namespace Pfmvg.Cli;
 
-/// <summary>`pfmvg eval`: scores answers, prints the tables and writes the report.</summary>
+/// <summary>`pfmvg eval`: answers a split with the model, or takes answers from a file; scores them, prints the tables and writes the report.</summary>
 internal static class EvalCommand
 {
     public static Command Create()
     {
         var scoring = new ScoringArguments();
         var report = new ReportArguments();
+        var split = new Option<string?>("--split") { Description = "Answer this split with the model: train, validate or test. Writes predictions.jsonl and scores it.", HelpName = "SPLIT" };
+        var from = new Option<string?>("--from") { Description = "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.", HelpName = "PATH" };
         var predictions = new Option<string?>("--predictions") { Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, or a folder of heat maps .npy." };
         var baselines = new Option<string?>("--baselines") { Description = "'paper' sets the published rows beside ours, in the paper's form." };
-        var command = new Command("eval", "Scores answers, prints the table per class and writes the report.") { predictions, baselines };
+        var command = new Command("eval", "Scores the model's answers, or answers from a file; prints the table per class and writes the report.") { split, from, predictions, baselines };
+        var configuration = new ConfigurationOptions().AddTo(command);
         scoring.AddTo(command);
         report.AddTo(command);
         command.SetAction(parsed =>
         {
-            var path = parsed.GetValue(predictions) ?? throw new InputException("Nothing to score: name a file or folder with --predictions.");
+            CheckBaselines(parsed.GetValue(baselines));
+            var (path, name) = (parsed.GetValue(predictions), parsed.GetValue(split));
+            if ((path is null) == (name is null))
+                throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for answers from a file" + (path is null ? "." : ", not both."));
+            if (path is null) return Job.Run(world => FromModel(world, name!));
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
             var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
             report.Write(parsed, table, file.Name, scoring.Files(parsed, file));
+            return ExitCode.Success;
+
+            int FromModel(ICommunicator world, string splitName)
+            {
+                var (settings, options) = (configuration.Read(parsed), scoring.Options(parsed));
+                var chosen = ParseSplit(splitName);
+                using var interrupt = new Interrupt("nothing is written.");
+                var isBase = parsed.GetValue(from) == "base";
+                if (Answer(settings, chosen, isBase ? null : parsed.GetValue(from), isBase, world, interrupt.Token) is not var (folder, answers, data)) return ExitCode.Success;
+                var scores = Scorer.Score(answers, options with { Synthetic = options.Synthetic || settings.Phantom is not null });
+                Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
+                report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path, ImagePath(data));
+                Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
+                return ExitCode.Success;
+            }
         });
         return command;
+    }
+
+    /// <summary>Answers and scores a split with default settings, prints the table and writes the report; used by the demo.</summary>
+    public static void Evaluate(PfmvgConfiguration configuration, Split split, ICommunicator world, CancellationToken interrupt)
+    {
+        if (Answer(configuration, split, null, false, world, interrupt) is not var (folder, answers, data)) return;
+        var table = Scorer.Score(answers, new ScoringOptions { Synthetic = configuration.Phantom is not null });
+        Print(table, TableFormat.Text, null);
+        ScoreReport.WriteAll(folder.Path, table, new ReportOptions
+        {
+            Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
+            ImagePath = ImagePath(data),
+            Settings = [.. Settings(configuration, folder)],
+        });
+        Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\nreport:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
     }
 
     /// <summary>The table per class, and beside the published rows when they are asked for.</summary>
     public static void Print(ScoreTable table, TableFormat format, string? baselines)
     {
-        if (baselines is not (null or "paper")) throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
         if (baselines is null || format == TableFormat.Text) GridPrinter.Print(ScoreGrid.PerClass(table, allMetrics: format is not TableFormat.Text), format);
         if (baselines is null) return;
         foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice]) GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
+    }
+
+    private static (RunFolder Folder, IReadOnlyList<Prediction> Answers, PreparedData Data)? Answer(
+        PfmvgConfiguration configuration, Split split, string? from, bool fromBase, ICommunicator world, CancellationToken interrupt)
+    {
+        NativeSetup.SetThreads(configuration, world);
+        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
+        world.Barrier();
+        var result = EvaluationRun.Execute(configuration, split, from, fromBase, null, world, Terminal.Standard.Message,
+            (done, all) => Terminal.Standard.Live($"answering  {done}/{all} phrases"), interrupt);
+        Terminal.Standard.Live("");
+        return world.Rank == 0 ? result : null;
+    }
+
+    private static Func<Prediction, string?> ImagePath(PreparedData data)
+    {
+        return prediction => data.Roots.TryGetValue("ms-cxr", out var root) ? Path.Combine(root, prediction.Image) : null;
+    }
+
+    private static IEnumerable<(string Name, string Value)> Settings(PfmvgConfiguration configuration, RunFolder folder)
+    {
+        var info = RunInfo.Read(folder.InfoPath);
+        yield return ("configuration", configuration.Name);
+        yield return ("decoding", configuration.Eval.Beams > 1 ? $"beam search, {configuration.Eval.Beams} beams" : "greedy");
+        yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
+        foreach (var file in info.Weights) yield return ($"trained tensors {Path.GetFileName(file.Path)}", $"SHA-256 {file.Sha256}");
+        foreach (var key in (string[])["pfmvg", "libtorch", "processor"])
+            if (info.Environment.TryGetValue(key, out var value)) yield return (key, value);
+    }
+
+    private static Split ParseSplit(string name) => name.ToLowerInvariant() switch
+    {
+        "train" => Split.Train,
+        "validate" or "val" or "validation" => Split.Validate,
+        "test" => Split.Test,
+        _ => throw new InputException($"--split {name}: there is no such split; use train, validate or test."),
+    };
+
+    private static void CheckBaselines(string? baselines)
+    {
+        if (baselines is not (null or "paper")) throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
     }
 }

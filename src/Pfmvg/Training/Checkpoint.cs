@@ -14,6 +14,9 @@ namespace Pfmvg.Training;
 /// <param name="Step">Steps taken since the start of the stage; part of the file's name.</param>
 public sealed record Checkpoint(string Path, long Step)
 {
+    /// <summary>Marks a file as a checkpoint of ours.</summary>
+    internal const string Format = "pfmvg-checkpoint-1";
+
     private const string Trainable = "model.", Moment = "optimizer.";
 
     /// <summary>Writes a checkpoint into a folder.</summary>
@@ -30,7 +33,7 @@ public sealed record Checkpoint(string Path, long Step)
         var path = System.IO.Path.Combine(folder, $"step-{step:d8}.safetensors");
         SafeTensors.Write(path, tensors, new Dictionary<string, string>
         {
-            ["format"] = "pfmvg-checkpoint-1",
+            ["format"] = Format,
             ["epoch"] = position.Epoch.ToString(CultureInfo.InvariantCulture),
             ["step"] = position.Step.ToString(CultureInfo.InvariantCulture),
             ["optimizer_steps"] = optimizer.Steps.ToString(CultureInfo.InvariantCulture),

@@ -75,6 +75,20 @@ public sealed class Trainer : IDisposable
         }
     }
 
+    /// <summary>The summed loss and the number of answer tokens of some samples, as they are in the evaluation: no crop, first wording.</summary>
+    public (double Sum, double Tokens) ValidationLoss(TrainingSamples samples, IReadOnlyList<int> indices)
+    {
+        double sum = 0, tokens = 0;
+        foreach (var micro in samples.Load(indices, epoch: 0, augment: false).Chunk(_settings.BatchSize))
+        {
+            using var scope = NewDisposeScope();
+            var (loss, count) = Backpropagation.Evaluate(_model, ToBatch(samples, micro));
+            (sum, tokens) = (sum + loss, tokens + count);
+        }
+
+        return (sum, tokens);
+    }
+
     /// <summary>Frees the optimizer's state.</summary>
     public void Dispose() => _optimizer.Dispose();
 
@@ -87,8 +101,7 @@ public sealed class Trainer : IDisposable
         foreach (var micro in _samples.Load(share, epoch, augment: true).Chunk(_settings.BatchSize))
         {
             using var microScope = NewDisposeScope();
-            var (ids, targets, images) = _samples.Collate(micro);
-            var data = new MicroBatch(ids.to(_model.Device), targets.to(_model.Device), _model.EncodeImages(images));
+            var data = ToBatch(_samples, micro);
             _model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
             sums.Loss += Backpropagation.Accumulate(_model, data, 1, _settings.Recompute);
             _model.Dropout.End();
@@ -115,6 +128,12 @@ public sealed class Trainer : IDisposable
         var seconds = _clock.Elapsed.TotalSeconds;
         _clock.Restart();
         return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds, norm);
+    }
+
+    private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)
+    {
+        var (ids, targets, images) = samples.Collate(micro);
+        return new MicroBatch(ids.to(_model.Device), targets.to(_model.Device), _model.EncodeImages(images));
     }
 
     /// <summary>Sums gradients, loss, token counts and interrupt votes over the ranks as one float32 buffer.</summary>

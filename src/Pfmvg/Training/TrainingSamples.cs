@@ -1,8 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Models;
 using Pfmvg.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Training;
@@ -27,11 +25,16 @@ public sealed record TrainingExample(int Index, TokenSequence Sequence, DecodedI
 public sealed class TrainingSamples(
     PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed)
 {
+    /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
+    public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
+        ? [.. samples.SelectMany(s => s.Boxes.Count > 1 ? s.Boxes.Select(box => s with { Boxes = [box] }) : [s])]
+        : samples;
+
     /// <summary>Number of samples.</summary>
-    public int Count => samples.Count;
+    public int Count => Samples.Count;
 
     /// <summary>The order of an epoch.</summary>
-    public int[] Order(int epoch) => new CounterRandom(seed, "order", epoch).Permutation(samples.Count);
+    public int[] Order(int epoch) => new CounterRandom(seed, "order", epoch).Permutation(Samples.Count);
 
     /// <summary>The examples of the given samples, in this order, decoded ahead by worker threads.</summary>
     public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment)
@@ -72,7 +75,7 @@ public sealed class TrainingSamples(
 
     private TrainingExample Load(int index, int epoch, bool augment)
     {
-        var sample = samples[index];
+        var sample = Samples[index];
         var picture = ImageFile.Decode(data.ImagePath(sample));
         var boxes = sample.Boxes;
         var (width, height) = (sample.Width, sample.Height);

@@ -1,0 +1,31 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Pfmvg.Data;
+using Pfmvg.Runs;
+using Pfmvg.Training;
+
+namespace Pfmvg.Cli;
+
+/// <summary>`pfmvg demo`: the whole method in miniature, through the same code as a real run.</summary>
+internal static class DemoCommand
+{
+    public static Command Create()
+    {
+        var output = new Option<string>("--out") { Description = "Folder for data, weights and runs; made anew.", DefaultValueFactory = _ => "pfmvg-demo", HelpName = "FOLDER" };
+        var command = new Command("demo", "Phantom study, stage 1, stage 2 and the scored test split, in minutes on two cores.") { output };
+        var configuration = new ConfigurationOptions().AddTo(command);
+        command.SetAction(parsed => Job.Run(world =>
+        {
+            var clock = Stopwatch.StartNew();
+            using var interrupt = new Interrupt("the demo stops after this step; run it again to start anew.");
+            var settings = configuration.Read(parsed) with { Workspace = Path.GetFullPath(parsed.GetValue(output)!) };
+            if (settings.Phantom is null) throw new InputException("The demo needs a configuration with a phantom section; use `pfmvg train` and `pfmvg eval` for real data.");
+            foreach (var stage in (int[])[1, 2])
+                TrainCommand.Train(settings, new TrainingOptions { Stage = stage, Existing = ExistingRun.Overwrite, Command = ["pfmvg", "demo"] }, world, interrupt.Token);
+            EvalCommand.Evaluate(settings, Split.Test, world, interrupt.Token);
+            if (world.Rank == 0) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");
+            return ExitCode.Success;
+        }));
+        return command;
+    }
+}

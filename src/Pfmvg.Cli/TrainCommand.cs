@@ -1,0 +1,59 @@
+using System.CommandLine;
+using Pfmvg.Configuration;
+using Pfmvg.Distributed;
+using Pfmvg.Runs;
+using Pfmvg.Training;
+
+namespace Pfmvg.Cli;
+
+/// <summary>`pfmvg train`: one stage of the fine-tuning.</summary>
+internal static class TrainCommand
+{
+    public static Command Create()
+    {
+        var stage = new Option<int>("--stage") { Description = "1 (captions) or 2 (boxes).", Required = true, HelpName = "1|2" };
+        var from = new Option<string?>("--from") { Description = "Start from this run folder or checkpoint, or from 'base' for the base weights alone. Stage 2 starts from stage 1's result by itself.", HelpName = "PATH" };
+        var resume = new Option<bool>("--resume") { Description = "Go on with an interrupted run from its last good checkpoint." };
+        var overwrite = new Option<bool>("--overwrite") { Description = "Remove an earlier run of the same name and start again." };
+        var allowChanges = new Option<bool>("--allow-changes") { Description = "With --resume: go on although weights or data have changed." };
+        var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.") { stage, from, resume, overwrite, allowChanges };
+        var configuration = new ConfigurationOptions().AddTo(command);
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(resume) && parsed.GetValue(overwrite)) throw new InputException("--resume and --overwrite contradict each other: give one of them.");
+            var read = configuration.Read(parsed);
+            _ = read.Stage(parsed.GetValue(stage));
+            var isBase = parsed.GetValue(from) == "base";
+            return Run(read, new TrainingOptions
+            {
+                Stage = parsed.GetValue(stage),
+                From = isBase ? null : parsed.GetValue(from),
+                FromBase = isBase,
+                Existing = parsed.GetValue(resume) ? ExistingRun.Resume : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
+                AllowChanges = parsed.GetValue(allowChanges),
+                Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
+            });
+        });
+        return command;
+    }
+
+    /// <summary>Trains a stage on all processes that were started together.</summary>
+    public static int Run(PfmvgConfiguration configuration, TrainingOptions options) => Job.Run(world =>
+    {
+        using var interrupt = new Interrupt("a checkpoint is written after this step.");
+        Train(configuration, options, world, interrupt.Token);
+        return ExitCode.Success;
+    });
+
+    /// <summary>Trains a stage and says where its result is.</summary>
+    public static RunFolder Train(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, CancellationToken interrupt)
+    {
+        NativeSetup.SetThreads(configuration, world);
+        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
+        world.Barrier();
+        using var progress = world.Rank == 0 ? new Progress($"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
+        var folder = TrainingRun.Execute(configuration, options, world, progress, Terminal.Standard.Message, interrupt);
+        if (world.Rank == 0) Terminal.Standard.Print($"stage {options.Stage} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
+        return folder;
+    }
+}

@@ -1,0 +1,95 @@
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Models;
+using Pfmvg.Text;
+using Pfmvg.Training;
+using Pfmvg.Weights;
+
+namespace Pfmvg.Runs;
+
+/// <summary>What training and evaluation have in common: the configured data, tokenizer and model.</summary>
+public sealed class GroundingSetup : IDisposable
+{
+    private GroundingSetup(PfmvgConfiguration configuration, PreparedData data, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files) =>
+        (Configuration, Data, Builder, Model, Files) = (configuration, data, builder, model, files);
+
+    /// <summary>The configuration.</summary>
+    public PfmvgConfiguration Configuration { get; }
+
+    /// <summary>The prepared data.</summary>
+    public PreparedData Data { get; }
+
+    /// <summary>Prompts and answers to tokens.</summary>
+    public SequenceBuilder Builder { get; }
+
+    /// <summary>The model.</summary>
+    public GroundingModel Model { get; }
+
+    /// <summary>The weight files that were read, and how they fitted.</summary>
+    public IReadOnlyList<LoadedFile> Files { get; }
+
+    /// <summary>The base weights of a configuration as absolute paths.</summary>
+    public static WeightPaths Paths(PfmvgConfiguration configuration) => new(
+        configuration.Resolve(configuration.Weights.Vision),
+        configuration.Resolve(configuration.Weights.Language),
+        configuration.Weights.Start is { } start ? configuration.Resolve(start) : null);
+
+    /// <summary>The prepared data of a configuration.</summary>
+    /// <exception cref="InputException">They were not prepared, or an image folder is gone.</exception>
+    public static PreparedData OpenData(PfmvgConfiguration configuration) => PreparedData.Open(
+        configuration.Resolve(configuration.Data.Folder), configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
+
+    /// <summary>Opens the data, then loads tokenizer and model.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="localRank">Picks the CUDA device of this process.</param>
+    /// <param name="maxAnswerTokens">Longest answer in training.</param>
+    /// <param name="from">
+    /// Trained tensors to put on top of the base weights: the folder of a finished training, one of our checkpoints, or a
+    /// checkpoint of the original code; null for the base weights alone.
+    /// </param>
+    /// <exception cref="InputException">Data, weights or tokenizer are absent, broken or do not fit the configuration.</exception>
+    public static GroundingSetup Load(PfmvgConfiguration configuration, int localRank, int maxAnswerTokens, string? from)
+    {
+        var device = ConfiguredModel.Device(configuration.Device, localRank);
+        var data = OpenData(configuration);
+        var trained = from is null ? null : Trained(from);
+        var paths = Paths(configuration);
+        var tokenizer = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model"));
+        var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
+        if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
+            throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
+        var (model, files) = ModelBuilder.Load(sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed);
+        try
+        {
+            if (trained is not null)
+                files = [.. files, IsOurs(trained) ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained)];
+            return new GroundingSetup(configuration, data, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file with the trained tensors that a path stands for.</summary>
+    /// <exception cref="InputException">There is no such file, or the training there did not end.</exception>
+    public static string Trained(string path)
+    {
+        if (File.Exists(path)) return path;
+        if (!Directory.Exists(path)) throw new InputException($"{path}: is neither a checkpoint nor the folder of a training.");
+        var folder = RunFolder.Open(path);
+        return RunInfo.Read(folder.InfoPath).Result is { } result && File.Exists(folder.In(result))
+            ? folder.In(result)
+            : throw new InputException($"{path}: the training there has no result; name one of its checkpoints in {folder.Checkpoints}.");
+    }
+
+    /// <summary>Frees the model.</summary>
+    public void Dispose() => Model.Dispose();
+
+    private static bool IsOurs(string path)
+    {
+        using var file = WeightFile.Open(path);
+        return file.Metadata.TryGetValue("format", out var format) && format as string == Checkpoint.Format;
+    }
+}

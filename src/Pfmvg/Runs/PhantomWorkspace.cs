@@ -1,0 +1,53 @@
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Models;
+using Pfmvg.Phantoms;
+using Pfmvg.Pretraining;
+using Pfmvg.Text;
+using Pfmvg.Training;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Runs;
+
+/// <summary>
+/// Makes what a configuration with a `phantom` section needs where it is absent: a phantom study in the official layouts,
+/// its preparation, and base weights in the real file formats. Everything after that is the same as with real data.
+/// </summary>
+public static class PhantomWorkspace
+{
+    /// <summary>Makes the absent parts; does nothing without a `phantom` section.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="tell">Told in a line each what was made.</param>
+    /// <param name="cancel">Stops; what is half made is made again next time.</param>
+    public static void Prepare(PfmvgConfiguration configuration, Action<string> tell, CancellationToken cancel)
+    {
+        if (configuration.Phantom is not { } phantom) return;
+        var prepared = configuration.Resolve(configuration.Data.Folder);
+        if (!File.Exists(Path.Combine(prepared, "prepared.json")))
+        {
+            var study = configuration.Resolve(Path.Combine("data", "phantom"));
+            if (!Directory.Exists(study))
+            {
+                var summary = PhantomStudy.Write(study, new PhantomOptions { Seed = phantom.Seed, Patients = phantom.Patients }, null, cancel);
+                tell($"phantoms  {summary.Pictures} pictures of {summary.Patients} patients, {summary.Phrases.Values.Sum()} phrases, {summary.Boxes} boxes in {study}");
+            }
+
+            var report = DataPreparation.Run(new PrepareOptions
+            {
+                Output = prepared,
+                Seed = configuration.Seed,
+                Sources = new DataSources { MsCxr = Path.Combine(study, "ms-cxr"), Roco = Path.Combine(study, "roco"), ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") } },
+            }, null, cancel);
+            tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");
+        }
+
+        var paths = GroundingSetup.Paths(configuration);
+        if (File.Exists(paths.Vision) && Directory.Exists(paths.Language)) return;
+        var tokenizer = Path.Combine(paths.Language, "tokenizer.model");
+        TinyTokenizer.Write(tokenizer);
+        var sizes = ConfiguredModel.Sizes(configuration.Model, LlamaTokenizer.Load(tokenizer).VocabularySize);
+        using var model = ModelBuilder.Random(sizes, ScalarType.Float32, CPU, phantom.Seed);
+        BaseWeights.Write(model, paths, ScalarType.Float16);
+        tell($"base weights  random, {model.named_parameters().Sum(p => p.parameter.numel()):n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
+    }
+}
