@@ -92,17 +92,24 @@ public class PretrainTests
     }
 
     [Fact, Trait("Category", "Slow")]
-    public async Task Workers_survive_constant_collections()
+    public void Workers_survive_constant_collections()
     {
         using var folder = new TemporaryFolder();
-        using var done = new CancellationTokenSource();
-        var collector = Task.Run(() =>
+        var done = false;
+        var collector = new Thread(() =>
         {
-            while (!done.IsCancellationRequested) GC.Collect();
-        }, TestContext.Current.CancellationToken);
-        Train(folder.Path, CancellationToken.None, settings: Small.Pretrain! with { Steps = 150, EvaluateEvery = 150, SaveEvery = 1000 });
-        await done.CancelAsync();
-        await collector;
+            while (!Volatile.Read(ref done)) GC.Collect();
+        });
+        collector.Start();
+        try
+        {
+            Train(folder.Path, CancellationToken.None, settings: Small.Pretrain! with { Steps = 150, EvaluateEvery = 150, SaveEvery = 1000 });
+        }
+        finally
+        {
+            Volatile.Write(ref done, true);
+            collector.Join();
+        }
     }
 
     private static void Train(string folder, CancellationToken cancel, Action<PretrainProgress>? watch = null, PretrainSettings? settings = null)
