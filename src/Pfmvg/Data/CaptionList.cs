@@ -1,10 +1,10 @@
-using System.Text.Json;
-
 namespace Pfmvg.Data;
 
 /// <summary>The authors' layout of caption data: a JSON list of {"image": path, "caption": text}, one file per split.</summary>
 internal static class CaptionList
 {
+    private static readonly string[] ImageKeys = ["image", "image_path", "file_name"];
+
     /// <summary>The JSON files of a folder with the split that their names tell.</summary>
     public static List<(string File, Split? Split)> Find(string folder) => !Directory.Exists(folder) ? [] :
     [
@@ -22,7 +22,7 @@ internal static class CaptionList
         var seen = new Dictionary<string, int>();
         foreach (var item in JsonItems.Read(file))
         {
-            var image = item.Text("image", "image_path", "file_name") ?? "";
+            var image = item.Text(ImageKeys) ?? "";
             if (image.StartsWith("./", StringComparison.Ordinal)) image = image[2..];
             var caption = item.Text("caption");
             var number = seen[image] = seen.GetValueOrDefault(image) + 1;
@@ -42,10 +42,10 @@ internal static class CaptionList
     {
         try
         {
-            return JsonItems.Read(file).FirstOrDefault() is { Value.ValueKind: JsonValueKind.Object } first
-                && first.Key is null && first.Text("image", "image_path", "file_name") is not null;
+            foreach (var first in JsonItems.Read(file)) return first.Key is null && first.Text(ImageKeys) is not null;
+            return false;
         }
-        catch (Exception e) when (e is InputException or ObjectDisposedException)
+        catch (InputException)
         {
             return false;
         }

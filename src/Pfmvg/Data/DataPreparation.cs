@@ -16,6 +16,8 @@ public sealed class DataPreparation
     private readonly CancellationToken _cancel;
     private readonly Dictionary<string, SourceCounts> _counts = [];
     private readonly List<string> _notes = [];
+    private readonly HashSet<string> _heldOut = []; // patients of MS-CXR's validation and test
+    private readonly Dictionary<string, string> _pictures = []; // first picture of each hash
 
     private DataPreparation(PrepareOptions options, IProgress<PrepareProgress>? progress, CancellationToken cancel) =>
         (_options, _progress, _cancel) = (options, progress, cancel);
@@ -39,13 +41,14 @@ public sealed class DataPreparation
         {
             var counts = _counts[reader.Source] = new SourceCounts();
             var found = Usable(reader, roots[reader.Source], catalog, counts);
-            foreach (var (sample, split) in reader.Task == SampleTask.Refer ? Phrases(found, counts) : Captions(found, counts))
+            foreach (var (sample, split) in reader.Task == SampleTask.Refer ? Phrases(reader, found, counts) : Captions(reader, found, counts))
             {
                 manifests.Add(sample, split);
                 counts.Kept++;
             }
 
             if (counts.Kept == 0) throw NothingLeft(reader, roots[reader.Source], counts);
+            Explain(reader, counts);
         }
 
         manifests.Commit();
@@ -58,8 +61,11 @@ public sealed class DataPreparation
     {
         foreach (var (listed, facts) in catalog.Look(reader, root, _cancel))
         {
+            _cancel.ThrowIfCancellationRequested();
             if (counts.Listed++ % 1000 == 0) _progress?.Report(new PrepareProgress(reader.Source, counts.Listed));
-            if (facts.Missing)
+            if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
+            else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && listed.Patient is not null && _heldOut.Contains(listed.Patient)) counts.Leak++;
+            else if (facts.Missing)
             {
                 counts.Missing++;
                 Example(counts, $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder");
@@ -90,49 +96,65 @@ public sealed class DataPreparation
             : null)
         ?? listed.Boxes.Select(box => BoxRules.Problem(box, facts.Width, facts.Height)).FirstOrDefault(problem => problem is not null);
 
-    private IEnumerable<(Sample, Split)> Phrases(IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
+    private IEnumerable<(Sample, Split)> Phrases(IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
     {
-        var all = found.ToList(); // 1,448 boxes in MS-CXR; patients must be known before they are divided
-        var splitOf = SplitOf([.. all.Select(entry => entry.Listed)]);
-        var samples = all.Select(entry => (Sample: ToSample("ms-cxr", SampleTask.Refer, entry.Listed, entry.Facts), Split: splitOf(entry.Listed))).ToList();
+        var splitOf = SplitOf(reader);
+        foreach (var listed in reader.Read())
+            if (listed.Patient is not null && splitOf(listed) is Split.Validate or Split.Test) _heldOut.Add(listed.Patient);
+        var samples = found.Select(entry => (Sample: ToSample(reader, entry.Listed, entry.Facts), Split: splitOf(entry.Listed))).ToList();
+        counts.Unassigned = samples.Count(sample => sample.Split is null);
+        if (counts.Unassigned > 0) _notes.Add($"{counts.Unassigned} boxes of {reader.Source} have no split and are left out.");
         foreach (var split in Enum.GetValues<Split>())
         {
             var boxes = samples.Where(sample => sample.Split == split).Select(sample => sample.Sample);
             foreach (var sample in _options.MultiBox == MultiBox.PerPhrase ? PhraseGroups.PerPhrase(boxes) : boxes) yield return (sample, split);
         }
-
-        counts.Unassigned = samples.Count(sample => sample.Split is null);
-        if (counts.Unassigned > 0) _notes.Add($"{counts.Unassigned} boxes of MS-CXR have no split and are left out.");
     }
 
-    private Func<ListedSample, Split?> SplitOf(IReadOnlyList<ListedSample> samples)
+    /// <summary>The split of a phrase; patients are divided as listed, whether their pictures are on the disk or not.</summary>
+    private Func<ListedSample, Split?> SplitOf(IDataSetReader reader)
     {
         switch (_options.Split)
         {
             case SplitRule.Official:
-                if (samples.All(sample => sample.Split is null))
-                    throw new InputException("The MS-CXR file has no split: take the CSV of version 1.1.0, or divide the patients at random with '--split ratio'.");
+                if (reader.Read().All(sample => sample.Split is null))
+                    throw new InputException($"{reader.Files[0]}: there is no split in it; take the CSV of version 1.1.0, or divide the patients at random with '--split ratio'.");
                 return sample => sample.Split;
             case SplitRule.List:
                 return Splits.FromFile(_options.SplitFile ?? throw new InputException("The split is to come from a list, but no list is named."));
             default:
-                var byPatient = Splits.ByPatient(samples.Select(Patient), _options.Seed);
+                var byPatient = Splits.ByPatient(reader.Read().Select(Patient), _options.Seed);
                 return sample => byPatient[Patient(sample)];
         }
 
         static string Patient(ListedSample sample) => sample.Patient ?? sample.Image; // without a patient, pictures are kept together
     }
 
-    private static IEnumerable<(Sample, Split)> Captions(IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
+    private IEnumerable<(Sample, Split)> Captions(IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
     {
         foreach (var (listed, facts) in found)
-            yield return (ToSample("roco", SampleTask.Caption, listed, facts), listed.Split ?? Split.Train);
+        {
+            var picture = $"{reader.Source}/{listed.Image}";
+            if (listed.Split is null) counts.Unassigned++;
+            else if (!_options.KeepDuplicates && reader.Source != "mimic-cxr" && facts.Sha256 is not null
+                && !_pictures.TryAdd(facts.Sha256, picture) && _pictures[facts.Sha256] != picture) counts.Duplicate++;
+            else yield return (ToSample(reader, listed, facts), listed.Split.Value);
+        }
     }
 
-    private static Sample ToSample(string source, SampleTask task, ListedSample listed, PictureFacts facts) => new()
+    /// <summary>Notes what a user should know about a data set's counts.</summary>
+    private void Explain(IDataSetReader reader, SourceCounts counts)
     {
-        Id = $"{source}/{listed.Id}",
-        Task = task,
+        if (reader.Source != "mimic-cxr") return;
+        if (_options.AllowLeak) _notes.Add("Patients of MS-CXR's validation and test may be in the captions of mimic-cxr, as asked for: scores can be too good.");
+        else if (!_counts.ContainsKey("ms-cxr")) _notes.Add("MS-CXR was not given, so patients of its validation and test could not be left out of the captions of mimic-cxr.");
+        else _notes.Add($"{counts.Leak:N0} samples of mimic-cxr are left out because their patients are among the {_heldOut.Count:N0} of MS-CXR's validation and test.");
+    }
+
+    private static Sample ToSample(IDataSetReader reader, ListedSample listed, PictureFacts facts) => new()
+    {
+        Id = $"{reader.Source}/{listed.Id}",
+        Task = reader.Task,
         Image = listed.Image,
         Width = facts.Width,
         Height = facts.Height,
@@ -141,7 +163,7 @@ public sealed class DataPreparation
         Class = listed.Class,
         Patient = listed.Patient,
         Study = listed.Study,
-        Source = source,
+        Source = reader.Source,
         Sha256 = facts.Sha256,
     };
 

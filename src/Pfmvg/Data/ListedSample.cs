@@ -52,6 +52,12 @@ public sealed partial record ListedSample
     /// <summary>The data set's own split; null when it has none.</summary>
     public Split? Split { get; init; }
 
+    /// <summary>Direction of the view as listed, for example "PA"; empty where it was not recorded, null when the data set has none.</summary>
+    public string? View { get; init; }
+
+    /// <summary>Path of the text's own file, which may be absent; null when the text is in the list itself.</summary>
+    public string? TextFile { get; init; }
+
     /// <summary>Why the entry itself cannot be used, for example a line without a caption; null when it can.</summary>
     public string? Problem { get; init; }
 
@@ -86,7 +92,7 @@ public interface IDataSetReader
     /// <summary>The folder that the pictures' paths start from.</summary>
     string ImageFolder { get; }
 
-    /// <summary>The files that the samples are read from.</summary>
+    /// <summary>The lists that the samples are read from.</summary>
     IReadOnlyList<string> Files { get; }
 
     /// <summary>Streams what the data set lists, in its order.</summary>

@@ -2,32 +2,6 @@ using Pfmvg.Configuration;
 
 namespace Pfmvg.Data;
 
-/// <summary>The folders of the data sets as they were downloaded; null for those that are not there.</summary>
-public sealed record DataSources
-{
-    /// <summary>MS-CXR: the folder of its annotation files, or one of them.</summary>
-    public string? MsCxr { get; init; }
-
-    /// <summary>ROCO: its folder, or a JSON list.</summary>
-    public string? Roco { get; init; }
-
-    /// <summary>Image folder of a data set by its name, where it is not beside the annotations.</summary>
-    public IReadOnlyDictionary<string, string> ImageFolders { get; init; } = new Dictionary<string, string>();
-
-    /// <summary>Also ROCO's pictures that are no radiology.</summary>
-    public bool NonRadiology { get; init; }
-
-    /// <summary>The readers of the data sets that are there: MS-CXR first, then the caption sets in the order in which duplicates are kept.</summary>
-    /// <exception cref="InputException">A folder does not have the layout of its data set, or no data set is named.</exception>
-    public IReadOnlyList<IDataSetReader> Readers()
-    {
-        var readers = new List<IDataSetReader>();
-        if (MsCxr is not null) readers.Add(new MsCxrReader(MsCxr, ImageFolders.GetValueOrDefault("ms-cxr")));
-        if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
-        return readers.Count > 0 ? readers : throw new InputException("No data set is named: give at least one of the folders.");
-    }
-}
-
 /// <summary>Where the split of MS-CXR comes from.</summary>
 public enum SplitRule
 {
@@ -69,11 +43,20 @@ public sealed record PrepareOptions
     /// <summary>The user's list, for <see cref="SplitRule.List"/>.</summary>
     public string? SplitFile { get; init; }
 
-    /// <summary>One sample per box, as published, or one per phrase with all its boxes.</summary>
-    public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
+    /// <summary>One sample per phrase with all its boxes (training and scoring take it apart as they are told), or one per box.</summary>
+    public MultiBox MultiBox { get; init; } = MultiBox.PerPhrase;
 
     /// <summary>What to do with wrong samples.</summary>
     public BadSamples Bad { get; init; } = BadSamples.Fail;
+
+    /// <summary>Keep patients of MS-CXR's validation and test in the captions of MIMIC-CXR; by default they are left out.</summary>
+    public bool AllowLeak { get; init; }
+
+    /// <summary>Keep pictures that occur in more than one place of ROCO and ImageCLEF; by default the first one is kept.</summary>
+    public bool KeepDuplicates { get; init; }
+
+    /// <summary>Take MIMIC-CXR's lateral and unnamed views, too, not only the frontal ones (AP and PA).</summary>
+    public bool AllViews { get; init; }
 
     /// <summary>Hash every picture's file. Needed to find duplicates between caption sets; costs reading every file once.</summary>
     public bool Hash { get; init; } = true;
@@ -102,7 +85,16 @@ public sealed record SourceCounts
     /// <summary>Left out: there is no text.</summary>
     public long WithoutText { get; set; }
 
-    /// <summary>Left out: the user's list gives it no split.</summary>
+    /// <summary>Left out: the view is not frontal.</summary>
+    public long OtherView { get; set; }
+
+    /// <summary>Left out: the patient is in MS-CXR's validation or test.</summary>
+    public long Leak { get; set; }
+
+    /// <summary>Left out: the same picture occurs before.</summary>
+    public long Duplicate { get; set; }
+
+    /// <summary>Left out: it has no split.</summary>
     public long Unassigned { get; set; }
 
     /// <summary>Some of what was left out, with the reason; patient numbers are hidden.</summary>

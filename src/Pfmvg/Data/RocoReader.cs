@@ -42,6 +42,10 @@ public sealed class RocoReader : IDataSetReader
         : part.File.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) ? ReadCsv(part.File, part.Split)
         : ReadText(part.File, part.Split));
 
+    /// <summary>Whether a folder has ROCO's own layout (JSON lists are only taken when they are named).</summary>
+    internal static bool IsRoot(string path) => new[] { "", "data", "all_data" }.Any(below => Parts.Any(part =>
+        Directory.Exists(Path.Combine(path, below, part.Folder, "radiology"))));
+
     /// <summary>Where the pictures' paths start and the caption files of a folder; null when it is not ROCO's.</summary>
     internal static (string Root, List<(string File, Split? Split)> Files)? Find(string path, bool nonRadiology)
     {

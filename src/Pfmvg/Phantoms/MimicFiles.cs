@@ -18,7 +18,7 @@ internal static class MimicFiles
     {
         var images = patients.SelectMany(p => p.Studies.SelectMany(s => s.Images.Select(image => (Patient: p, Study: s, Image: image)))).ToList();
         DelimitedText.Write(Path.Combine(folder, "mimic-cxr-2.0.0-split.csv.gz"), ',', ["dicom_id", "study_id", "subject_id", "split"],
-            images.Select(i => new[] { i.Image.Id, Text(i.Study.StudyId), Text(i.Patient.SubjectId), i.Patient.MimicSplit }));
+            images.Select(i => new[] { i.Image.Id, Text(i.Study.StudyId), Text(i.Patient.SubjectId), i.Study.MimicSplit }));
         string[] columns =
         [
             "dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows", "Columns", "StudyDate", "StudyTime",

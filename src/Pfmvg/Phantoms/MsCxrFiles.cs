@@ -63,8 +63,8 @@ internal static class MsCxrFiles
                     ["id"] = boxes.Count + 1,
                     ["image_id"] = index + 1,
                     ["category_id"] = names.IndexOf(Finding.NameOf(a.Class)) + 1,
-                    ["bbox"] = new JsonArray(a.Box.Left, a.Box.Top, a.Box.Width, a.Box.Height),
-                    ["area"] = a.Box.Width * a.Box.Height,
+                    ["bbox"] = new JsonArray(Json(a.Box.Left), Json(a.Box.Top), Json(a.Box.Width), Json(a.Box.Height)),
+                    ["area"] = Json(a.Box.Width * a.Box.Height),
                     ["iscrowd"] = 0,
                     ["label_text"] = a.Text,
                 };
@@ -82,6 +82,8 @@ internal static class MsCxrFiles
             ["annotations"] = boxes,
         };
     }
+
+    private static JsonValue? Json(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 
     private static string Number(double value) => value.ToString(CultureInfo.InvariantCulture);
 }

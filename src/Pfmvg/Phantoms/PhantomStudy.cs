@@ -59,6 +59,15 @@ public static class PhantomStudy
         var boxes = Draw(jobs, options, progress, cancellationToken);
 
         var annotations = sets.HasFlag(PhantomSets.MsCxr) ? Annotate(patients, boxes) : [];
+        var planter = options.Defects ? new DefectPlanter(options, root) : null;
+        if (planter is not null)
+        {
+            if (annotations.Count > 0) annotations = planter.Annotations(annotations);
+            if (sets.HasFlag(PhantomSets.MimicCxr)) patients = planter.Mimic(patients);
+            if (figures.Count > 0) figures = planter.Captions("roco", figures, image => $"data/{image.Split}/radiology/captions.txt");
+            if (shared.Count > 0) shared = planter.Captions("imageclef-2022", shared, image => $"caption_prediction_{image.Split}.csv");
+        }
+
         if (sets.HasFlag(PhantomSets.MsCxr)) MsCxrFiles.Write(Path.Combine(root, "ms-cxr"), annotations);
         if (sets.HasFlag(PhantomSets.MimicCxr)) MimicFiles.Write(mimic, patients);
         CaptionFiles.WriteRoco(roco, [.. figures, .. charts.Select(c => c.Chart)]);
@@ -71,7 +80,7 @@ public static class PhantomStudy
             AnnotatedPictures = annotations.Select(a => a.Image.Id).Distinct().Count(),
             Phrases = annotations.DistinctBy(a => (a.Image.Id, a.Class, a.Text)).CountBy(a => Finding.NameOf(a.Class)).ToDictionary(),
             Boxes = annotations.Count,
-            Defects = 0,
+            Defects = planter?.Finish() ?? 0,
         };
 
         void Plan(string home, PlannedImage image) =>
@@ -158,6 +167,14 @@ public static class PhantomStudy
         InRange("number of ImageCLEF pictures", options.ImageClefPictures ?? 0, 0, 900_000);
         InRange("number of workers", options.Workers, 0, 1024);
         if ((options.Sets & PhantomSets.All) == 0) throw new InputException("No data set is chosen for the phantom study; choose at least one.");
+
+        if (options.Defects)
+        {
+            // Each defect needs a picture of its own.
+            InRange("number of patients with defects", options.Patients, 40, 1_000_000);
+            InRange("number of ROCO pictures with defects", options.RocoPictures ?? 80, 10, 90_000);
+            InRange("number of ImageCLEF pictures with defects", options.ImageClefPictures ?? 40, 10, 900_000);
+        }
 
         static void InRange(string name, int value, int low, int high)
         {

@@ -1,4 +1,5 @@
 using System.Text;
+using Pfmvg.Text;
 
 namespace Pfmvg.Phantoms;
 
@@ -6,6 +7,9 @@ namespace Pfmvg.Phantoms;
 internal static class ReportWriter
 {
     private const int LineLength = 76;
+
+    // What normalisation keeps: longer texts would teach less than they say.
+    private const int MostWords = 50;
 
     /// <summary>One or two sentences, as below a figure.</summary>
     public static string Caption(PhantomPicture picture)
@@ -16,8 +20,12 @@ internal static class ReportWriter
         if (picture.Findings.Count == 0) return random.Pick($"Normal {Lower(opening)}.", $"{opening} without abnormality.", $"{opening} showing clear lungs.");
         var phrases = picture.Findings
             .Select(finding => PhraseWriter.WithArticle(finding, PhraseWriter.Phrase(finding, picture.Findings, random, clause: false))).ToList();
-        var text = $"{opening} {random.Pick("showing", "showing", "demonstrating", "revealing", "with")} {Join(phrases)}{random.Pick("", "", " (arrows)")}.";
-        return random.Chance(0.3) ? $"{text} {Absent(picture, random)}" : text;
+        var (verb, end) = (random.Pick("showing", "showing", "demonstrating", "revealing", "with"), random.Pick(".", ".", " (arrows)."));
+        while (Words(Sentence()) > MostWords) phrases.RemoveAt(phrases.Count - 1);
+        var extended = $"{Sentence()} {Absent(picture, random)}";
+        return random.Chance(0.3) && Words(extended) <= MostWords ? extended : Sentence();
+
+        string Sentence() => $"{opening} {verb} {Join(phrases)}{end}";
 
         static string Lower(string text) => char.ToLowerInvariant(text[0]) + text[1..];
     }
@@ -31,15 +39,19 @@ internal static class ReportWriter
         var random = picture.Random("report");
         var portable = picture.View == PhantomView.AnteroPosterior;
         var report = new StringBuilder("                                 FINAL REPORT\n");
+        var words = MostWords;
         var kind = random.Weighted([0.58, 0.10, 0.12, 0.12, 0.08]);
         var why = random.Pick("shortness of breath", "cough and fever", "chest pain", "line placement", "fall from ladder");
         if (kind == 3)
         {
             // Old style: no section is called findings or impression.
-            Paragraph(random.Pick("CHEST RADIOGRAPH", portable ? "AP CHEST, 5:04 A.M., ON ___" : "PA AND LATERAL CHEST, ___") + ".");
+            var title = random.Pick("CHEST RADIOGRAPH", portable ? "AP CHEST, 5:04 A.M., ON ___" : "PA AND LATERAL CHEST, ___") + ".";
+            const string Discussed = "Findings were discussed with Dr. ___ by telephone at 10:20 on ___.";
+            words -= Words(title) + Words(Discussed);
+            Paragraph(title);
             Paragraph($"HISTORY:  ___-year-old {random.Pick("man", "woman")} with {why}.");
             Paragraph(Findings());
-            Paragraph("Findings were discussed with Dr. ___ by telephone at 10:20 on ___.");
+            Paragraph(Discussed);
             return report.ToString();
         }
 
@@ -48,11 +60,11 @@ internal static class ReportWriter
         Paragraph($"TECHNIQUE:  {(portable ? "Portable AP view of the chest" : "PA and lateral views of the chest")}.");
         Paragraph($"COMPARISON:  {random.Pick("None.", "Chest radiograph ___.", "___ at 04:30.")}");
         if (kind != 2) Section("FINDINGS", Findings());
-        if (kind != 1) Section("IMPRESSION", Impression());
+        if (kind != 1 && Impression() is { Length: > 0 } impression) Section("IMPRESSION", impression);
         if (kind == 4)
         {
             report.Append("                                 FINAL ADDENDUM\n");
-            Section("ADDENDUM", $"The time of the study was ___. {Findings()}");
+            Section("ADDENDUM", "The time of the study was ___. There is no change to the report.");
         }
 
         return report.ToString();
@@ -105,19 +117,36 @@ internal static class ReportWriter
             if (picture.Findings.Count == 0) sentences.Add("The lungs are clear.");
             if (picture.Findings.All(finding => finding.Class != FindingClass.Cardiomegaly)) sentences.Add("The heart size is normal.");
             sentences.Add(Absent(picture, random));
-            return string.Join(' ', sentences);
+            return string.Join(' ', Fitting(sentences));
         }
 
         string Impression()
         {
-            if (picture.Findings.Count == 0) return "No acute cardiopulmonary process.";
-            var phrases = picture.Findings
-                .Select(finding => PhraseWriter.Capitalize(PhraseWriter.Phrase(finding, picture.Findings, random, clause: false))).ToList();
-            return phrases.Count == 1 || random.Chance(0.5)
-                ? string.Join(". ", phrases) + "."
-                : string.Join(" ", phrases.Select((phrase, index) => $"{index + 1}. {phrase}."));
+            if (picture.Findings.Count == 0) return string.Join(' ', Fitting(["No acute cardiopulmonary process."]));
+            var numbered = picture.Findings.Count > 1 && random.Chance(0.5);
+            return string.Join(' ', Fitting(picture.Findings.Select((finding, index) =>
+            {
+                var phrase = PhraseWriter.Capitalize(PhraseWriter.Phrase(finding, picture.Findings, random, clause: false));
+                return numbered ? $"{index + 1}. {phrase}." : $"{phrase}.";
+            })));
+        }
+
+        // The sentences for which there is still room in the report.
+        List<string> Fitting(IEnumerable<string> sentences)
+        {
+            var fitting = new List<string>();
+            foreach (var sentence in sentences)
+            {
+                if (Words(sentence) > words) break;
+                words -= Words(sentence);
+                fitting.Add(sentence);
+            }
+
+            return fitting;
         }
     }
+
+    private static int Words(string text) => CaptionNormalizer.Normalize(text, int.MaxValue).Text.Split(' ').Length;
 
     private static string Absent(PhantomPicture picture, CounterRandom random)
     {

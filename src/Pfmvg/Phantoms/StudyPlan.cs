@@ -9,7 +9,11 @@ namespace Pfmvg.Phantoms;
 internal sealed record PlannedImage(string Id, string Path, PhantomPicture Picture);
 
 /// <summary>One visit: a frontal picture, for some also a lateral one.</summary>
-internal sealed record PlannedStudy(int StudyId, PlannedImage Frontal, PlannedImage? Lateral)
+/// <param name="StudyId">Eight digits.</param>
+/// <param name="MimicSplit">train, validate or test: MIMIC-CXR's own, by patient, which knows nothing of MS-CXR's.</param>
+/// <param name="Frontal">The annotated picture.</param>
+/// <param name="Lateral">The picture from the side; null: none.</param>
+internal sealed record PlannedStudy(int StudyId, string MimicSplit, PlannedImage Frontal, PlannedImage? Lateral)
 {
     public IEnumerable<PlannedImage> Images => Lateral is null ? [Frontal] : [Frontal, Lateral];
 }
@@ -17,9 +21,8 @@ internal sealed record PlannedStudy(int StudyId, PlannedImage Frontal, PlannedIm
 /// <summary>A patient of MIMIC-CXR.</summary>
 /// <param name="SubjectId">Eight digits.</param>
 /// <param name="MsCxrSplit">train, val or test; null when MS-CXR does not have the patient.</param>
-/// <param name="MimicSplit">train, validate or test: MIMIC-CXR's own, which knows nothing of MS-CXR's.</param>
 /// <param name="Studies">In the order of time.</param>
-internal sealed record PlannedPatient(int SubjectId, string? MsCxrSplit, string MimicSplit, IReadOnlyList<PlannedStudy> Studies);
+internal sealed record PlannedPatient(int SubjectId, string? MsCxrSplit, IReadOnlyList<PlannedStudy> Studies);
 
 /// <summary>Decides, before anything is drawn, which patients, studies, pictures and captions there are.</summary>
 internal static class StudyPlan
@@ -49,6 +52,7 @@ internal static class StudyPlan
                 wanted = (FindingClass)rank;
             }
 
+            var mimicSplit = random.Weighted([0.8, 0.08, 0.12]) switch { 0 => "train", 1 => "validate", _ => "test" };
             var planned = new List<PlannedStudy>();
             IReadOnlyList<Finding> earlier = [];
             var count = random.Weighted([0, 0.68, 0.22, 0.10]);
@@ -60,12 +64,11 @@ internal static class StudyPlan
                 earlier = picture.Findings;
                 var folder = string.Create(CultureInfo.InvariantCulture, $"files/p{subject / 1_000_000}/p{subject}/s{id}");
                 var side = options.Sets.HasFlag(PhantomSets.MimicCxr) && picture.View == PhantomView.PosteroAnterior && random.Chance(0.4);
-                planned.Add(new(id, Image(folder, picture, random), side
+                planned.Add(new(id, mimicSplit, Image(folder, picture, random), side
                     ? Image(folder, picture with { View = PhantomView.Lateral, Findings = [] }, random) : null));
             }
 
-            var mimicSplit = random.Weighted([0.8, 0.08, 0.12]) switch { 0 => "train", 1 => "validate", _ => "test" };
-            patients.Add(new(subject, split, mimicSplit, planned));
+            patients.Add(new(subject, split, planned));
         }
 
         return patients;

@@ -41,8 +41,9 @@ internal sealed class PretrainWorker : IDisposable
     /// <param name="seed">Seed of the run.</param>
     /// <param name="first">Number of the first scene.</param>
     /// <param name="most">Largest number of objects in a scene.</param>
+    /// <param name="backward">False only measures.</param>
     /// <returns>Mean loss of an answer token, and the auxiliary loss.</returns>
-    public (double Answer, double Auxiliary) Accumulate(long seed, long first, int most)
+    public (double Answer, double Auxiliary) Accumulate(long seed, long first, int most, bool backward = true)
     {
         using var scope = NewDisposeScope();
         var batch = SceneBatch.Draw(_questions, _model.Config, _settings, seed, first, most);
@@ -54,15 +55,9 @@ internal sealed class PretrainWorker : IDisposable
         var (sum, count) = _model.AnswerLoss(hidden, batch.Targets);
         using Scalar perToken = 1.0 / count;
         var answer = sum.mul(perToken);
-        if (_settings.Auxiliary == 0)
-        {
-            answer.mul(_share).backward();
-            return (answer.item<float>(), 0);
-        }
-
-        var auxiliary = _heads.Loss(patches, hidden, batch);
-        answer.add(auxiliary.mul(_auxiliary)).mul(_share).backward();
-        return (answer.item<float>(), auxiliary.item<float>());
+        var auxiliary = _settings.Auxiliary == 0 ? null : _heads.Loss(patches, hidden, batch);
+        if (backward) (auxiliary is null ? answer : answer.add(auxiliary.mul(_auxiliary))).mul(_share).backward();
+        return (answer.item<float>(), auxiliary?.item<float>() ?? 0);
     }
 
     /// <summary>Frees the model.</summary>

@@ -90,8 +90,8 @@ internal sealed record SceneBatch(
     }
 
     /// <summary>
-    /// A tensor with memory of its own. `tensor(array)` would pin the array and be told by a native callback when it is
-    /// free; with several threads and frequent collections that ended in a crash.
+    /// A tensor with memory of its own. `tensor(array)` pins the array and is told by a native callback when it is free: one
+    /// more object that a collection on another thread may take away too early (one run with it ended in a segmentation fault).
     /// </summary>
     private static Tensor Copy<T>(T[] values, ScalarType type, params long[] shape) where T : unmanaged
     {

@@ -223,7 +223,11 @@ internal sealed class PickleReader(byte[] data, string path, string place)
     private object? Recall(uint index) =>
         _memo.TryGetValue(index, out var value) ? value : throw Refuse($"nothing is remembered under {index}");
 
-    private void Push(object? value) => _stack.Add(value);
+    private void Push(object? value)
+    {
+        if (_stack.Count >= MaxItems) throw Refuse($"it holds more than {MaxItems} values at once, as no weight file does");
+        _stack.Add(value);
+    }
 
     // Values below the innermost mark are out of reach.
     private object? Peek() =>

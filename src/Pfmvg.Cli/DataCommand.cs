@@ -1,0 +1,13 @@
+using System.CommandLine;
+
+namespace Pfmvg.Cli;
+
+/// <summary>`pfmvg data`: prepare, check and look at data sets.</summary>
+internal static class DataCommand
+{
+    public static Command Create() => new("data", "Prepare, check and look at data sets.")
+    {
+        DataPhantomCommand.Create(),
+        DataPrepareCommand.Create(),
+    };
+}

@@ -1,0 +1,83 @@
+namespace Pfmvg.Data;
+
+/// <summary>The folders of the data sets as they were downloaded; null for those that are not there.</summary>
+public sealed record DataSources
+{
+    /// <summary>MS-CXR: the folder of its annotation files, or one of them.</summary>
+    public string? MsCxr { get; init; }
+
+    /// <summary>MIMIC-CXR-JPG: the folder of its tables, or a JSON object of reports.</summary>
+    public string? Mimic { get; init; }
+
+    /// <summary>The folder whose `files` holds MIMIC-CXR's reports, where it is another one than <see cref="Mimic"/>.</summary>
+    public string? MimicReports { get; init; }
+
+    /// <summary>ROCO: its folder, or a JSON list.</summary>
+    public string? Roco { get; init; }
+
+    /// <summary>ImageCLEFmedical 2022: its folder, one of its files, or a JSON list.</summary>
+    public string? ImageClef { get; init; }
+
+    /// <summary>Image folder of a data set by its name, where it is not beside the annotations.</summary>
+    public IReadOnlyDictionary<string, string> ImageFolders { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Also ROCO's pictures that are no radiology.</summary>
+    public bool NonRadiology { get; init; }
+
+    /// <summary>
+    /// Looks for the data sets' layouts in a folder and below it, as `pfmvg data phantom` or a download leaves them. Folders
+    /// of pictures are not searched.
+    /// </summary>
+    /// <exception cref="InputException">The folder is missing or holds no known layout.</exception>
+    public static DataSources In(string folder)
+    {
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; check the path.");
+        var found = new DataSources();
+        var level = new List<string> { folder };
+        for (var depth = 0; depth <= 4 && level.Count is > 0 and < 1000; depth++)
+        {
+            foreach (var place in level)
+            {
+                if (found.MsCxr is null && Directory.EnumerateFiles(place, "MS_CXR_Local_Alignment*").Any()) found = found with { MsCxr = place };
+                if (found.Mimic is null && MimicCxrReader.IsRoot(place)) found = found with { Mimic = place };
+                if (found.ImageClef is null && ImageClefReader.IsRoot(place)) found = found with { ImageClef = place };
+                if (found.Roco is null && RocoReader.IsRoot(place)) found = found with { Roco = place };
+            }
+
+            level = [.. level.SelectMany(place => Directory.EnumerateDirectories(place)).Where(MayHoldDataSets).Order(StringComparer.Ordinal)];
+        }
+
+        return !found.IsEmpty ? found : throw new InputException($"{folder}: none of the data sets' layouts is here; name the folders one by one.");
+
+        static bool MayHoldDataSets(string path)
+        {
+            var name = Path.GetFileName(path);
+            return !(name is "images" or "radiology" or "non-radiology" || name.StartsWith('.') || (name.Length > 2 && name[0] is 'p' or 's' && name[1..].All(char.IsAsciiDigit)))
+                && new DirectoryInfo(path).LinkTarget is null;
+        }
+    }
+
+    private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null;
+
+    /// <summary>The readers of the data sets that are there: MS-CXR first, then the caption sets in the order in which duplicates are kept.</summary>
+    /// <exception cref="InputException">A folder does not have the layout of its data set, or no data set is named.</exception>
+    public IReadOnlyList<IDataSetReader> Readers()
+    {
+        var readers = new List<IDataSetReader>();
+        if (MsCxr is not null) readers.Add(new MsCxrReader(MsCxr, ImageFolders.GetValueOrDefault("ms-cxr") ?? PicturesOfMsCxr()));
+        if (Mimic is not null) readers.Add(new MimicCxrReader(Mimic, MimicReports, ImageFolders.GetValueOrDefault("mimic-cxr")));
+        if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
+        if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));
+        foreach (var source in ImageFolders.Keys.Where(source => readers.All(reader => reader.Source != source)))
+            throw new InputException($"An image folder is given for '{source}', which is not among the data sets here: {string.Join(", ", readers.Select(reader => reader.Source))}.");
+        return readers.Count > 0 ? readers : throw new InputException("No data set is named: give at least one of the folders.");
+    }
+
+    /// <summary>MS-CXR annotates pictures of MIMIC-CXR-JPG, which may lie elsewhere; null: beside the annotations.</summary>
+    private string? PicturesOfMsCxr()
+    {
+        var folder = Directory.Exists(MsCxr) ? MsCxr : Path.GetDirectoryName(Path.GetFullPath(MsCxr!))!;
+        if (Directory.Exists(Path.Combine(folder, "files"))) return null;
+        return ImageFolders.GetValueOrDefault("mimic-cxr") ?? (Directory.Exists(Mimic) ? Mimic : Path.GetDirectoryName(Mimic));
+    }
+}

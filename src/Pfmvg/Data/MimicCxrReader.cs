@@ -1,0 +1,125 @@
+using System.Text.Json;
+
+namespace Pfmvg.Data;
+
+/// <summary>
+/// MIMIC-CXR-JPG with MIMIC-CXR's reports: `mimic-cxr-2.*-metadata.csv[.gz]` and `-split.csv[.gz]`, pictures
+/// `files/p10/p10000032/s50414267/[dicom].jpg`, reports `files/p10/p10000032/s50414267.txt`; or a JSON object
+/// {picture's path: [report, ...]}.
+/// </summary>
+public sealed class MimicCxrReader : IDataSetReader
+{
+    private readonly string _list;
+    private readonly string? _splitFile;
+    private readonly string _reports;
+
+    /// <summary>Finds the tables.</summary>
+    /// <param name="path">The folder of the tables, or the JSON file.</param>
+    /// <param name="reportFolder">The folder whose `files` holds the reports; null: the tables' folder.</param>
+    /// <param name="imageFolder">The folder whose `files` holds the pictures; null: the tables' folder.</param>
+    /// <exception cref="InputException">There are no such files.</exception>
+    public MimicCxrReader(string path, string? reportFolder = null, string? imageFolder = null)
+    {
+        var folder = File.Exists(path) ? Path.GetDirectoryName(Path.GetFullPath(path))! : path;
+        _list = (File.Exists(path) ? path : Table(path, "metadata") ?? JsonList(path))
+            ?? throw new InputException($"{path}: there is no mimic-cxr-2.*-metadata.csv.gz and no JSON object of reports; name MIMIC-CXR-JPG's folder or the JSON file.");
+        _splitFile = Table(folder, "split");
+        if (_splitFile is null && !IsJson) throw new InputException($"{folder}: there is no mimic-cxr-2.*-split.csv.gz; fetch it from MIMIC-CXR-JPG.");
+        ImageFolder = imageFolder ?? folder;
+        _reports = reportFolder ?? folder;
+    }
+
+    /// <inheritdoc/>
+    public string Source => "mimic-cxr";
+
+    /// <inheritdoc/>
+    public SampleTask Task => SampleTask.Caption;
+
+    /// <inheritdoc/>
+    public string ImageFolder { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Files => _splitFile is null ? [_list] : [_list, _splitFile];
+
+    private bool IsJson => _list.EndsWith(".json", StringComparison.OrdinalIgnoreCase) || _list.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+
+    /// <inheritdoc/>
+    public IEnumerable<ListedSample> Read()
+    {
+        var splits = new Dictionary<string, Split?>();
+        if (_splitFile is not null)
+            foreach (var row in CsvTable.Read(_splitFile, ',', "dicom_id", "split")) splits[row["dicom_id"]] = ListedSample.SplitOf(row["split"]);
+        return IsJson ? ReadJson(splits) : ReadTables(splits);
+    }
+
+    /// <summary>Whether a folder holds the tables.</summary>
+    internal static bool IsRoot(string path) => Table(path, "metadata") is not null;
+
+    private static string? Table(string folder, string kind) => !Directory.Exists(folder) ? null
+        : Directory.EnumerateFiles(folder, $"mimic-cxr-2.*-{kind}.csv*").Order(StringComparer.Ordinal).LastOrDefault();
+
+    private static string? JsonList(string folder) => !Directory.Exists(folder) ? null
+        : Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal).FirstOrDefault();
+
+    private IEnumerable<ListedSample> ReadTables(Dictionary<string, Split?> splits)
+    {
+        var reports = new ImageRoot(_reports);
+        var last = (File: "", Text: "");
+        foreach (var row in CsvTable.Read(_list, ',', "dicom_id", "subject_id", "study_id", "ViewPosition", "Rows", "Columns"))
+        {
+            string dicom = row["dicom_id"], subject = row["subject_id"], study = row["study_id"];
+            var known = subject.Length >= 2 && subject.All(char.IsAsciiDigit) && study.Length > 0 && study.All(char.IsAsciiDigit);
+            var file = known ? $"files/p{subject[..2]}/p{subject}/s{study}.txt" : "";
+            if (known && file != last.File) last = (file, ReadReport(reports, file)); // the pictures of a study follow each other
+            yield return new ListedSample
+            {
+                Id = dicom,
+                Image = known ? $"{file[..^4]}/{dicom}.jpg" : "",
+                Text = known ? last.Text : "",
+                Place = row.Place,
+                Width = row.Pixels("Columns"),
+                Height = row.Pixels("Rows"),
+                Patient = "p" + subject,
+                Study = "s" + study,
+                Split = splits.GetValueOrDefault(dicom),
+                View = row["ViewPosition"],
+                TextFile = known ? Path.Join(_reports, file) : null,
+                Problem = known ? null : "subject_id or study_id is no number",
+            };
+        }
+    }
+
+    private static string ReadReport(ImageRoot reports, string file)
+    {
+        var path = reports.Resolve(file, out var problem);
+        if (problem is not null || !File.Exists(path) || new FileInfo(path).Length is 0 or > DataFile.MaxRecord) return "";
+        return ReportSections.Extract(DataFile.Read(path, () => File.ReadAllText(path)));
+    }
+
+    private IEnumerable<ListedSample> ReadJson(Dictionary<string, Split?> splits)
+    {
+        foreach (var item in JsonItems.Read(_list))
+        {
+            var image = item.Key ?? "";
+            if (image.StartsWith("./", StringComparison.Ordinal)) image = image[2..];
+            var dicom = Path.GetFileNameWithoutExtension(image);
+            var (patient, study) = ListedSample.Owner(image);
+            var reports = item.Value.ValueKind == JsonValueKind.Array ? item.Value.EnumerateArray().ToList() : [item.Value];
+            var number = 0;
+            foreach (var report in reports)
+            {
+                yield return new ListedSample
+                {
+                    Id = dicom + (++number > 1 ? $"#{number}" : ""),
+                    Image = image,
+                    Text = report.ValueKind == JsonValueKind.String ? ReportSections.Extract(report.GetString()!) : "",
+                    Place = item.Place,
+                    Patient = patient,
+                    Study = study,
+                    Split = _splitFile is null ? CaptionList.SplitOfName(_list) : splits.GetValueOrDefault(dicom),
+                    Problem = item.Key is null ? "the file is a list where {picture: [report, ...]} is wanted" : report.ValueKind == JsonValueKind.String ? null : "a report is no text",
+                };
+            }
+        }
+    }
+}
