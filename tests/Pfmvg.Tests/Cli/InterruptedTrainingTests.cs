@@ -35,6 +35,7 @@ public sealed partial class InterruptedTrainingTests : IDisposable
         Assert.Equal(RunStatus.Interrupted, info.Status);
         Assert.True(File.Exists(run.In(info.Result!)));
         Assert.False(run.IsInUse);
+        Assert.Matches(@"(?s)^\d{4}-.* INF weights .* ERR interrupted", File.ReadAllText(run.TextLogPath));
     }
 
     [LibraryImport("libc", EntryPoint = "kill")] private static partial int Kill(int process, int signal);
