@@ -28,6 +28,13 @@ internal static partial class NativeSetup
         }
     }
 
+    /// <summary>
+    /// Lets threads that wait for work sleep instead of spinning, unless the user says otherwise: on a shared machine a spinning
+    /// thread takes the core from the one that it waits for. OpenMP reads it when libtorch is loaded, so call before that; .NET's own
+    /// environment does not reach it.
+    /// </summary>
+    public static void LetIdleThreadsSleep() => _ = SetEnvironment("OMP_WAIT_POLICY", "passive", overwrite: 0);
+
     /// <summary>Sets the CPU threads of this process: those that are asked for, else its fair share of the machine. Loads libtorch.</summary>
     public static void SetThreads(PfmvgConfiguration configuration, ICommunicator world) =>
         torch.set_num_threads(configuration.Threads > 0 ? configuration.Threads : FairShare(world.LocalSize));
@@ -40,6 +47,8 @@ internal static partial class NativeSetup
         const int Online = 84; // _SC_NPROCESSORS_ONLN
         return (int)Math.Max(SystemConfiguration(Online), Environment.ProcessorCount);
     }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)] private static partial int SetEnvironment(string name, string value, int overwrite);
 
     [LibraryImport("libc", EntryPoint = "mallopt")] private static partial int SetMallocOption(int option, int value);
 
