@@ -49,6 +49,7 @@ internal static class TrainCommand
     public static RunFolder Train(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, CancellationToken interrupt)
     {
         NativeSetup.SetThreads(configuration, world);
+        _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
         if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
         world.Barrier();
         using var progress = world.Rank == 0 ? new Progress($"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;

@@ -55,6 +55,18 @@ public sealed class TrainingRun : IDisposable
         _folder = RunFolder.Of(configuration, $"stage{options.Stage}");
     }
 
+    /// <summary>Finds what a run would fail on in a moment, before any work: the device and what to start from.</summary>
+    /// <returns>The trained tensors to start from; null for the base weights alone.</returns>
+    /// <exception cref="InputException">The device is not there, or there is nothing to start from.</exception>
+    public static string? CheckStart(PfmvgConfiguration configuration, TrainingOptions options, int localRank)
+    {
+        _ = configuration.Stage(options.Stage);
+        _ = ConfiguredModel.Device(configuration.Device, localRank);
+        var from = options.From ?? (options.Stage == 2 && !options.FromBase ? RunFolder.FinishedStage1(configuration) : null);
+        if (from is not null) _ = GroundingSetup.Trained(from);
+        return from;
+    }
+
     /// <summary>Runs a stage, from its start or from its last good checkpoint.</summary>
     /// <param name="configuration">The configuration.</param>
     /// <param name="options">Which stage and from where.</param>
@@ -72,16 +84,17 @@ public sealed class TrainingRun : IDisposable
 
     private RunFolder Execute(IProgress<StepReport>? watcher, CancellationToken interrupt)
     {
-        var from = _options.From ?? (_options.Stage == 2 && !_options.FromBase ? RunFolder.FinishedStage1(_configuration) : null);
+        var from = CheckStart(_configuration, _options, _world.LocalRank);
         var data = GroundingSetup.OpenData(_configuration);
         var task = _settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
         var training = data.Read(task, Split.Train);
         if (training.Count == 0)
             throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {_options.Stage} has nothing to learn from; prepare the data sets that it needs.");
 
-        using var hold = _world.Rank == 0 ? _folder.Begin(_configuration, _options.Existing) : null;
-        _world.Barrier();
         var resumed = _options.Existing == ExistingRun.Resume;
+        if (resumed && _world.Rank == 0) RequireSameConfiguration();
+        using var hold = _world.Rank == 0 ? _folder.Begin(_configuration, _options.Existing) : null;
+        if (_world.Size > 1) _world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
         if (_world.Rank == 0) _info = Describe(from, data, interrupt);
         _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
         foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
@@ -142,7 +155,7 @@ public sealed class TrainingRun : IDisposable
             _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: pfmvg train --stage {_options.Stage} --resume");
             throw;
         }
-        catch (Exception failure) when (failure is not InputException)
+        catch (Exception failure)
         {
             Finish(RunStatus.Failed, failure.Message);
             throw;
@@ -252,6 +265,25 @@ public sealed class TrainingRun : IDisposable
         return changes.Count == 0
             ? info
             : throw new InputException($"The run in {_folder.Path} cannot be gone on with as it was: {string.Join("; ", changes)}. Start again with --overwrite, or go on all the same with --allow-changes.");
+    }
+
+    /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
+    private void RequireSameConfiguration()
+    {
+        if (_options.AllowChanges || !File.Exists(_folder.ConfigurationPath)) return;
+        string[] free = ["threads", "device", "workspace", "runs", "data.roots"];
+        // The same global batch may be split over another number of processes.
+        var stage = $"stage{_options.Stage}.";
+        var other = _options.Stage == 1 ? "stage2." : "stage1.";
+        var changes = ConfigurationFile.Differences(ConfigurationFile.Load(_folder.ConfigurationPath, []), _configuration)
+            .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
+                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
+        var before = ConfigurationFile.Load(_folder.ConfigurationPath, []).Stage(_options.Stage);
+        var ranks = RunInfo.Read(_folder.InfoPath).Ranks;
+        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * ranks, _settings.BatchSize * _settings.Accumulate * _world.Size);
+        if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
+        if (changes.Count > 0)
+            throw new InputException($"The run in {_folder.Path} was begun with other settings: {string.Join("; ", changes)}. Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
     }
 
     private TrainingSamples Samples(IReadOnlyList<Sample> samples) =>
