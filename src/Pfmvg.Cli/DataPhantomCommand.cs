@@ -18,63 +18,83 @@ internal static class DataPhantomCommand
     public static Command Create()
     {
         var defaults = new PhantomOptions();
-        var output = new Option<string>("--out") { Description = "New or empty folder to write.", Required = true };
-        var seed = new Option<long>("--seed") { Description = "The same seed gives the same bytes.", DefaultValueFactory = _ => defaults.Seed };
-        var patients = new Option<int>("--patients") { Description = "Patients of MS-CXR.", DefaultValueFactory = _ => defaults.Patients };
-        var width = new Option<int>("--width") { Description = "Typical picture width in pixels.", DefaultValueFactory = _ => defaults.ImageWidth };
-        var height = new Option<int>("--height") { Description = "Typical picture height in pixels.", DefaultValueFactory = _ => defaults.ImageHeight };
-        var sets = new Option<string[]>("--sets") { Description = "Data sets to write; all when not given.", AllowMultipleArgumentsPerToken = true };
+        var output = new Option<string>("--out", "-o")
+        {
+            Description = "New or empty folder to write.",
+            HelpName = "FOLDER",
+            Required = true,
+        };
+        var seed = Number("--seed", "The same seed gives the same bytes.", defaults.Seed);
+        var patients = Number("--patients", "Patients of MS-CXR, each with one to three studies.", defaults.Patients);
+        var width = Number("--width", "Typical picture width in pixels.", defaults.ImageWidth);
+        var height = Number("--height", "Typical picture height in pixels.", defaults.ImageHeight);
+        var sets = new Option<string[]>("--sets")
+        {
+            Description = "Data sets to write; all when not given.",
+            AllowMultipleArgumentsPerToken = true,
+        };
         sets.AcceptOnlyFromAmong([.. SetNames.Keys]);
         var roco = new Option<int?>("--roco-pictures") { Description = "Radiology pictures of ROCO; two per patient when not given." };
         var clef = new Option<int?>("--imageclef-pictures") { Description = "Pictures of ImageCLEF; one per patient when not given." };
-        var defects = new Option<bool>("--defects") { Description = "Plant one of each known defect and list them in planted-defects.json." };
-        var workers = new Option<int>("--workers") { Description = "Drawing threads; 0: one per core." };
-        var command = new Command("phantom", "Write synthetic chest studies in the official layouts of the four data sets.")
+        var defects = new Option<bool>("--defects")
+        {
+            Description = "Plant the defects that 'data check' knows and list them in planted-defects.json.",
+        };
+        var workers = Number("--workers", "Drawing threads, which do not change the result; 0: one per core.", defaults.Workers);
+        var command = new Command("phantom", "Writes synthetic chest studies in the official layouts of the four data sets.")
         {
             output, seed, patients, width, height, sets, roco, clef, defects, workers,
         };
-        command.SetAction((parsed, cancellation) =>
+        command.SetAction(parsed =>
         {
-            var options = new PhantomOptions
+            var chosen = parsed.GetValue(sets)?.Aggregate(PhantomSets.None, (all, name) => all | SetNames[name]) ?? PhantomSets.None;
+            Write(parsed.GetValue(output)!, new()
             {
                 Seed = parsed.GetValue(seed),
                 Patients = parsed.GetValue(patients),
                 ImageWidth = parsed.GetValue(width),
                 ImageHeight = parsed.GetValue(height),
-                Sets = parsed.GetValue(sets) is { Length: > 0 } names ? names.Aggregate(PhantomSets.None, (all, name) => all | SetNames[name]) : PhantomSets.All,
+                Sets = chosen == PhantomSets.None ? PhantomSets.All : chosen,
                 RocoPictures = parsed.GetValue(roco),
                 ImageClefPictures = parsed.GetValue(clef),
                 Defects = parsed.GetValue(defects),
                 Workers = parsed.GetValue(workers),
-            };
-            Print(parsed.GetValue(output)!, options, cancellation);
-            return Task.FromResult(ExitCode.Success);
+            });
+            return ExitCode.Success;
         });
         return command;
     }
 
-    private static void Print(string folder, PhantomOptions options, CancellationToken cancellation)
+    private static Option<T> Number<T>(string name, string description, T value) =>
+        new(name) { Description = description, DefaultValueFactory = _ => value };
+
+    private static void Write(string folder, PhantomOptions options)
     {
         var clock = Stopwatch.StartNew();
-        var summary = PhantomStudy.Write(folder, options, new ConsoleProgress(), cancellation);
+        using var interrupt = new Interrupt("nothing is kept of the phantom study.");
+        var summary = PhantomStudy.Write(folder, options, new DrawingProgress(), interrupt.Token);
         var seconds = clock.Elapsed.TotalSeconds;
-        Console.WriteLine($"{summary.Pictures} pictures in {seconds:f1} s ({summary.Pictures / seconds:f0} per second) in {Path.GetFullPath(folder)}");
+        var terminal = Terminal.Standard;
+        terminal.Live("");
+        terminal.Print($"{summary.Pictures} pictures in {seconds:f1} s ({summary.Pictures / seconds:f0} per second) "
+            + $"in {Path.GetFullPath(folder)}");
         if (summary.Boxes > 0)
         {
-            Console.WriteLine($"ms-cxr: {summary.Patients} patients, {summary.AnnotatedPictures} pictures, "
+            terminal.Print($"ms-cxr: {summary.Patients} patients, {summary.AnnotatedPictures} pictures, "
                 + $"{summary.Phrases.Values.Sum()} phrases, {summary.Boxes} boxes");
-            foreach (var (name, count) in summary.Phrases.OrderByDescending(entry => entry.Value)) Console.WriteLine($"  {name,-17} {count,6}");
+            foreach (var (name, count) in summary.Phrases.OrderByDescending(entry => entry.Value))
+                terminal.Print($"  {name,-17} {count,6}");
         }
 
-        if (summary.Defects > 0) Console.WriteLine($"{summary.Defects} defects planted, listed in planted-defects.json");
-        Console.WriteLine("The pictures are synthetic: scores on them are not clinical scores.");
+        if (summary.Defects > 0) terminal.Print($"{summary.Defects} defects planted, listed in planted-defects.json");
+        terminal.Print("The pictures are synthetic: scores on them are not clinical scores.");
     }
 
-    private sealed class ConsoleProgress : IProgress<PhantomProgress>
+    private sealed class DrawingProgress : IProgress<PhantomProgress>
     {
         public void Report(PhantomProgress value)
         {
-            if (!Console.IsErrorRedirected && value.Done % 100 == 0) Console.Error.Write($"\r{value.Done} / {value.Total} ");
+            if (value.Done % 20 == 0) Terminal.Standard.Live($"drawing {value.Done}/{value.Total}");
         }
     }
 }

@@ -3,14 +3,14 @@ using Spectre.Console;
 
 namespace Pfmvg.Cli;
 
-/// <summary>Prints tables: drawn on a terminal, plain in a pipe or in another format.</summary>
+/// <summary>Prints tables as results: drawn on a terminal, plain in a pipe or in another format.</summary>
 internal static class GridPrinter
 {
     public static void Print(TextGrid grid, TableFormat format = TableFormat.Text)
     {
         if (format != TableFormat.Text || Console.IsOutputRedirected) // a pipe gets whole lines, however long
         {
-            Console.Write(grid.Print(format));
+            Terminal.Standard.Print(grid.Print(format));
             return;
         }
 
@@ -18,7 +18,7 @@ internal static class GridPrinter
         for (var c = 0; c < grid.Columns.Count; c++)
             table.AddColumn(new TableColumn(Markup.Escape(grid.Columns[c])) { Alignment = c == 0 ? Justify.Left : Justify.Right });
         foreach (var row in grid.Rows) table.AddRow(row.Select(Markup.Escape).ToArray());
-        AnsiConsole.Write(table);
-        foreach (var note in grid.Notes) AnsiConsole.MarkupLine($"[grey]{Markup.Escape(note)}[/]");
+        Terminal.Standard.Print(table);
+        Terminal.Standard.Print(new Markup($"[grey]{Markup.Escape(string.Join('\n', grid.Notes))}[/]\n"));
     }
 }

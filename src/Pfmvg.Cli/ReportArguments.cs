@@ -41,6 +41,6 @@ internal sealed class ReportArguments
             Settings = [.. settings],
         };
         ScoreReport.WriteAll(output, table, options);
-        Console.Error.WriteLine($"Report: {Path.Combine(output, "report.html")}" + (options.IncludeImages ? $", overlay: {Path.Combine(output, "overlay.png")}" : ""));
+        Terminal.Standard.Message($"Report: {Path.Combine(output, "report.html")}" + (options.IncludeImages ? $", overlay: {Path.Combine(output, "overlay.png")}" : ""));
     }
 }

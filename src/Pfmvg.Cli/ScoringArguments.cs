@@ -65,7 +65,7 @@ internal sealed class ScoringArguments
         TrustCoordinates = parsed.GetValue(_trust),
         AllowMissing = parsed.GetValue(_missing),
         MinimumConfidence = parsed.GetValue(_confidence),
-        Note = note => Console.Error.WriteLine($"note: {note}"),
+        Note = note => Terminal.Standard.Message($"note: {note}"),
     });
 
     /// <summary>The form in which tables are printed.</summary>

@@ -52,8 +52,17 @@ internal static class TrainCommand
         if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
         world.Barrier();
         using var progress = world.Rank == 0 ? new Progress($"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
-        var folder = TrainingRun.Execute(configuration, options, world, progress, Terminal.Standard.Message, interrupt);
-        if (world.Rank == 0) Terminal.Standard.Print($"stage {options.Stage} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
-        return folder;
+        using var log = new RunLog(RunFolder.Of(configuration, $"stage{options.Stage}").TextLogPath); // rank 0 alone is told anything
+        try
+        {
+            var folder = TrainingRun.Execute(configuration, options, world, progress, log.Tell, interrupt);
+            if (world.Rank == 0) Terminal.Standard.Print($"stage {options.Stage} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
+            return folder;
+        }
+        catch (Exception failure)
+        {
+            log.Note(failure);
+            throw;
+        }
     }
 }

@@ -52,7 +52,8 @@ public static class ConfigurationFile
     public static IReadOnlyList<string> Differences(PfmvgConfiguration before, PfmvgConfiguration after)
     {
         var (old, now) = (YamlText.Settings(before), YamlText.Settings(after));
-        return [.. old.Keys.Union(now.Keys).Where(path => old.GetValueOrDefault(path) != now.GetValueOrDefault(path))
+        // A section that is not given is `null`; where the other one has it, its settings tell.
+        return [.. old.Keys.Union(now.Keys).Where(path => old.GetValueOrDefault(path, "null") != now.GetValueOrDefault(path, "null"))
             .Select(path => $"{path}: {old.GetValueOrDefault(path, "not given")} -> {now.GetValueOrDefault(path, "not given")}")];
     }
 

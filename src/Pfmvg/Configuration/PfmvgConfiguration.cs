@@ -225,9 +225,6 @@ public sealed record EvalSettings
     /// <summary>Two begin-of-sequence tokens, as the original's generation has; training has one.</summary>
     public bool DoubleBos { get; init; } = true;
 
-    /// <summary>One sample per box (as published), or one per phrase with the union of its boxes.</summary>
-    public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
-
     /// <summary>Normalise phrases as BLIP's caption processor does: it must be as it was in training.</summary>
     public bool NormalizeText { get; init; } = true;
 }

@@ -43,8 +43,8 @@ public sealed record PrepareOptions
     /// <summary>The user's list, for <see cref="SplitRule.List"/>.</summary>
     public string? SplitFile { get; init; }
 
-    /// <summary>One sample per box, as published, or one per phrase with all its boxes.</summary>
-    public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
+    /// <summary>One sample per phrase with all its boxes (training and scoring take it apart as they are told), or one per box.</summary>
+    public MultiBox MultiBox { get; init; } = MultiBox.PerPhrase;
 
     /// <summary>What to do with wrong samples.</summary>
     public BadSamples Bad { get; init; } = BadSamples.Fail;

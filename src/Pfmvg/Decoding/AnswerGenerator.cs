@@ -74,7 +74,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
             var logProbabilities = state.Next().log_softmax(1);                                             // (B beams, W)
             var vocabulary = logProbabilities.shape[1];
             var sums = tensor([.. searches.SelectMany(s => s.Scores)], device: model.Device).unsqueeze(1);
-            var totals = logProbabilities.add(sums).view(prompts.Count, beams * vocabulary);
+            var totals = logProbabilities.Plus(sums).view(prompts.Count, beams * vocabulary);
             var (scores, indices) = totals.topk(2 * beams, 1);
             var (score, index) = (scores.cpu().data<float>().ToArray(), indices.cpu().data<long>().ToArray());
             var token = new long[rows.Count];

@@ -47,7 +47,7 @@ internal sealed class DecodingState : IDisposable
     public Tensor AttentionMask()
     {
         using var scope = NewDisposeScope();
-        return arange(_length, device: _model.Device).unsqueeze(0).ge(Column(_padding)).to(ScalarType.Int64).MoveToOuterDisposeScope();
+        return HeldScalars.Range(0, _length, _model.Device).unsqueeze(0).ge(Column(_padding)).to(ScalarType.Int64).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits (B, W) of the next token of every row; valid until the next call.</summary>
@@ -56,10 +56,10 @@ internal sealed class DecodingState : IDisposable
         using var scope = NewDisposeScope();
         var length = _embeddings.shape[1];
         var first = _length - length;
-        using Scalar zero = 0;
-        var positions = arange(first, _length, device: _model.Device).unsqueeze(0).sub(Column(_padding)); // (B, T)
+        using Scalar zero = 0, one = 1;
+        var positions = HeldScalars.Range(first, _length, _model.Device).unsqueeze(0).sub(Column(_padding)); // (B, T)
         // Padding itself is at position 1 in the original (cumsum - 1 filled); its output is never used.
-        positions = positions.masked_fill(positions.lt(zero), 1L);
+        positions = positions.masked_fill(positions.lt(zero), one);
         var pass = new DecoderPass(_model.Language.RotaryAt(positions), Mask(first, length), _cache);
         var hidden = _model.Language.call(_embeddings, pass);
         var logits = _model.Language.Logits(hidden.narrow(1, length - 1, 1)).squeeze(1);
@@ -107,8 +107,8 @@ internal sealed class DecodingState : IDisposable
         var padded = _padding.Any(p => p > 0);
         if (!padded && (first == 0 || length == 1)) return null;
         using var scope = NewDisposeScope();
-        var keys = arange(_length, device: _model.Device).view(1, 1, 1, -1);
-        var queries = arange(first, _length, device: _model.Device).view(1, 1, -1, 1);
+        var keys = HeldScalars.Range(0, _length, _model.Device).view(1, 1, 1, -1);
+        var queries = HeldScalars.Range(first, _length, _model.Device).view(1, 1, -1, 1);
         var hidden = keys.gt(queries).logical_or(keys.lt(Column(_padding).view(-1, 1, 1, 1)));             // (B, 1, T, K)
         // The most negative number, not -inf: a padding row hides every key and must stay finite.
         using Scalar lowest = _model.Language.Type == ScalarType.Float16 ? -65504f : -3.3895314e38f;

@@ -34,7 +34,7 @@ internal sealed class CoordinateCheck(string path)
                 ? "every box is tiny, in the picture's top left corner"
             : null;
         var (likely, likelyFit) = Coordinates.All.Where(other => other != declared).Select(other => (Other: other, Fit: Fit(other))).MaxBy(pair => pair.Fit);
-        var better = problem is null ? fit < 0.05 && likelyFit > Math.Max(0.1, 3 * fit) : likelyFit > fit;
+        var better = problem is null ? likelyFit > Math.Max(0.1, 3 * fit) : likelyFit > fit;
         if (problem is null && !better) return;
         throw new InputException(
             $"{path}: the boxes do not look like {declared}: {problem ?? "they hardly meet the true ones"}" +

@@ -52,9 +52,9 @@ public static class HtmlReport
         var html = new StringBuilder("<div class=\"cards\">");
         if (table.Options.Protocol == Protocol.Map50)
         {
-            Card("mAP@0.5", table.Mean[Metric.AveragePrecision50], "mean over the classes");
-            Card("weighted AP@0.5", table.Weighted[Metric.AveragePrecision50], "by boxes per class");
-            Card("mAP@0.5, all points", table.Mean[Metric.AveragePrecision50AllPoints], "mean over the classes");
+            Card("mAP@0.5", table.Mean[Metric.AveragePrecision50], "over the classes");
+            Card("weighted AP@0.5", table.Weighted[Metric.AveragePrecision50], "by boxes");
+            Card("mAP@0.5, all points", table.Mean[Metric.AveragePrecision50AllPoints], "over the classes");
         }
         else
         {
@@ -66,11 +66,11 @@ public static class HtmlReport
         }
 
         var sound = table.Samples.Count(sample => sample.Flaw == Flaw.None);
-        html.Append(CultureInfo.InvariantCulture, $"<div class=\"figure\"><span>well-formed answers</span><b>{100.0 * sound / table.Samples.Count:0.0} %</b><span>{N(sound)} of {N(table.Samples.Count)}</span></div>");
+        html.Append(CultureInfo.InvariantCulture, $"<div class=\"figure\"><span>well formed</span><b>{100.0 * sound / table.Samples.Count:0.0} %</b><span>{N(sound)} of {N(table.Samples.Count)}<br>answers</span></div>");
         return html.Append("</div>").ToString();
 
         void Card(string name, Estimate estimate, string over) => html.Append(
-            $"<div class=\"figure\"><span>{Text(name)}, {Text(over)}</span><b>{ScoreGrid.Figure(estimate.Value)}</b><span>{(estimate.HasInterval ? $"{ScoreGrid.Figure(estimate.Low)} – {ScoreGrid.Figure(estimate.High)}" : "no interval")}</span></div>");
+            $"<div class=\"figure\"><span>{Text(name)}</span><b>{ScoreGrid.Figure(estimate.Value)}</b><span>{(estimate.HasInterval ? $"{ScoreGrid.Figure(estimate.Low)} – {ScoreGrid.Figure(estimate.High)}<br>" : "")}{Text(over)}</span></div>");
     }
 
     private static string Classes(ScoreTable table)
@@ -113,7 +113,7 @@ public static class HtmlReport
         var flaws = table.Mean.Flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => flaw.Key).ToList();
         var html = new StringBuilder("<section><h2>Flawed answers</h2>");
         if (flaws.Count == 0) return html.Append("<p class=\"note\">Every answer is well formed.</p></section>").ToString();
-        html.Append("<div class=\"scroll\"><table><thead><tr><th>class</th><th>n</th>").AppendJoin("", flaws.Select(flaw => $"<th>{Text(ScoreGrid.Label(flaw))}</th>"));
+        html.Append("<div class=\"scroll\"><table class=\"counts\"><thead><tr><th>class</th><th>n</th>").AppendJoin("", flaws.Select(flaw => $"<th>{Text(ScoreGrid.Label(flaw))}</th>"));
         html.Append("<th>flawed</th><th>share</th><th>no region</th></tr></thead><tbody>");
         foreach (var row in table.Classes.Append(table.Mean with { Name = "all" }))
         {

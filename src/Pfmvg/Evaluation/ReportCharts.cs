@@ -55,13 +55,14 @@ internal static class ReportCharts
     /// <summary>How many samples reach which IoU; answers without a region apart.</summary>
     public static string Histogram(ScoreTable table)
     {
-        const int Left = 44, Width = 400, Height = 200, Bins = 20;
+        const int Left = 44, Width = 420, Height = 200, Bins = 20;
+        const double Gap = 2.5; // slots left of IoU 0: the failures and a space
         var counts = new int[Bins];
         foreach (var sample in table.Samples)
             if (sample.Valid) counts[Math.Min(Bins - 1, (int)(sample.Iou * Bins))]++;
         var failed = table.Samples.Count(sample => !sample.Valid);
         var most = Math.Max(1, Math.Max(failed, counts.Max()));
-        var slot = (double)Width / (Bins + 1.5);
+        var slot = Width / (Bins + Gap);
         var svg = Open(Left + Width + 12, Height + 46, "Histogram of IoU");
         foreach (var tick in Ticks(most))
         {
@@ -69,15 +70,15 @@ internal static class ReportCharts
             svg.Append(F($"<line class=\"grid\" x1=\"{Left}\" x2=\"{Left + Width}\" y1=\"{y:0.##}\" y2=\"{y:0.##}\"/><text class=\"soft\" x=\"{Left - 8}\" y=\"{y + 4:0.##}\" text-anchor=\"end\">{tick}</text>"));
         }
 
-        Bar(0, failed, "failed");
-        for (var b = 0; b < Bins; b++) Bar(b + 1.5, counts[b], "first");
+        Bar(0.25, failed, "failed");
+        for (var b = 0; b < Bins; b++) Bar(b + Gap, counts[b], "first");
         for (var tick = 0; tick <= 10; tick += 2)
-            svg.Append(F($"<text class=\"soft\" x=\"{Left + slot * (1.5 + tick * Bins / 10.0):0.##}\" y=\"{Height + 24}\" text-anchor=\"middle\">{tick / 10.0:0.0}</text>"));
-        svg.Append(F($"<text class=\"soft\" x=\"{Left + slot / 2:0.##}\" y=\"{Height + 24}\" text-anchor=\"middle\">none</text>"));
+            svg.Append(F($"<text class=\"soft\" x=\"{Left + slot * (Gap + tick * Bins / 10.0):0.##}\" y=\"{Height + 24}\" text-anchor=\"middle\">{tick / 10.0:0.0}</text>"));
+        svg.Append(F($"<text class=\"soft\" x=\"{Left + slot * 0.75:0.##}\" y=\"{Height + 24}\" text-anchor=\"middle\">none</text>"));
         svg.Append(F($"<text class=\"soft\" x=\"{Left + Width / 2}\" y=\"{Height + 42}\" text-anchor=\"middle\">IoU</text>"));
         if (table.Weighted[Metric.MedianIou] is { Value: >= 0 } median)
         {
-            var x = Left + slot * (1.5 + Bins * median.Value);
+            var x = Left + slot * (Gap + Bins * median.Value);
             svg.Append(F($"<line class=\"median\" x1=\"{x:0.##}\" x2=\"{x:0.##}\" y1=\"8\" y2=\"{Height + 8}\"/>"));
         }
 

@@ -34,15 +34,14 @@ internal static class ReportImage
     {
         using var picture = Decode(path, side);
         if (picture is null) return null;
-        for (var quality = 82; ; quality -= 14)
+        for (var (quality, scale) = (80, Math.Min(1.0, (double)side / Math.Max(picture.Width, picture.Height))); ; quality = 60)
         {
-            var scale = Math.Min(1.0, (double)side / Math.Max(picture.Width, picture.Height));
             var info = new SKImageInfo(Math.Max(1, (int)(picture.Width * scale)), Math.Max(1, (int)(picture.Height * scale)), SKColorType.Gray8);
             using var small = new SKBitmap(info);
             if (!picture.ScalePixels(small, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear))) return null;
             using var data = small.Encode(SKEncodedImageFormat.Jpeg, quality);
-            if (data.Size <= budget || quality < 40) return data.ToArray();
-            side = side * 7 / 8;
+            if (data.Size <= budget || info.Width < 64 || info.Height < 64) return data.ToArray();
+            if (quality == 60) scale *= Math.Min(0.9, Math.Sqrt((double)budget / data.Size)); // the file grows with the area
         }
     }
 }

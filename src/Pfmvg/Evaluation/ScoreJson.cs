@@ -6,7 +6,7 @@ namespace Pfmvg.Evaluation;
 /// <summary>scores.json: everything a table shows, unrounded, for other programs.</summary>
 internal static class ScoreJson
 {
-    public static void Write(Stream stream, ScoreTable table)
+    public static void Write(Stream stream, ScoreTable table, bool identifiers)
     {
         using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         json.WriteStartObject();
@@ -43,10 +43,12 @@ internal static class ScoreJson
         foreach (var note in table.Notes) json.WriteStringValue(note);
         json.WriteEndArray();
         json.WriteStartArray("per_sample");
-        foreach (var sample in table.Samples)
+        for (var i = 0; i < table.Samples.Count; i++)
         {
+            var sample = table.Samples[i];
             json.WriteStartObject();
-            json.WriteString("id", sample.Id);
+            json.WriteNumber("n", i + 1);
+            if (identifiers) json.WriteString("id", sample.Id);
             json.WriteString("class", sample.Prediction.Class);
             json.WriteNumber("iou", sample.Iou);
             json.WriteNumber("dice", sample.Dice);

@@ -15,7 +15,7 @@ public sealed record ReportOptions
     /// <summary>Puts phrases and answers into the report; null means: with the pictures, and always for phantoms.</summary>
     public bool? IncludePhrases { get; init; }
 
-    /// <summary>Puts sample identifiers and picture paths into the report, which name patients in MS-CXR.</summary>
+    /// <summary>Puts sample identifiers into the report and scores.json; MS-CXR's lead to patients.</summary>
     public bool IncludeIdentifiers { get; init; }
 
     /// <summary>Colours of the boxes.</summary>
@@ -32,7 +32,7 @@ public static class ScoreReport
     public static void WriteAll(string folder, ScoreTable table, ReportOptions? options = null)
     {
         options ??= new ReportOptions();
-        AtomicFile.Write(Path.Combine(folder, "scores.json"), stream => ScoreJson.Write(stream, table));
+        AtomicFile.Write(Path.Combine(folder, "scores.json"), stream => ScoreJson.Write(stream, table, options.IncludeIdentifiers));
         HtmlReport.Write(Path.Combine(folder, "report.html"), table, options);
         if (options.IncludeImages) Overlay.WriteSheet(Path.Combine(folder, "overlay.png"), table, options.ImagePath, colors: options.Colors);
     }

@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Pfmvg.Data;
 using Pfmvg.Geometry;
 
@@ -14,7 +12,7 @@ public sealed record TruthSet(
     IReadOnlyList<Prediction> Questions, IReadOnlyDictionary<string, string> Images, IReadOnlyDictionary<string, string> Categories);
 
 /// <summary>Reads true boxes: MS-CXR (JSON or CSV), COCO, a prepared manifest, or a predictions file (its answers are ignored).</summary>
-public static partial class TruthFile
+public static class TruthFile
 {
     private static readonly Dictionary<string, string> None = [];
 
@@ -24,19 +22,17 @@ public static partial class TruthFile
     /// <exception cref="InputException">The file is not one of these, a box is impossible, or nothing is left.</exception>
     public static TruthSet Read(string path, string? split = null)
     {
+        var part = split is null ? (Split?)null : ListedSample.SplitOf(split) ?? throw new InputException($"There is no split '{split}'; use train, validate or test.");
         var truth = Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".json" => ReadCoco(JsonInput.File(path), split),
-            ".csv" => new TruthSet(ReadCsv(path, split), None, None),
+            ".json" => ReadCoco(JsonInput.File(path), part),
+            ".csv" or ".gz" => new TruthSet(ReadCsv(path, part), None, None),
             ".jsonl" => new TruthSet([.. JsonInput.Lines(path).Select(line => ReadLine(line, "truth", "boxes"))], None, None),
             var other => throw new InputException($"{path}: true boxes are read from .json (COCO, MS-CXR), .csv (MS-CXR) or .jsonl, not from '{other}'."),
         };
         return truth.Questions.Count > 0 ? truth
             : throw new InputException($"{path}: holds no true box{(split is null ? "" : $" in the split '{split}'")}.");
     }
-
-    /// <summary>The patient in a path of the MIMIC-CXR tree, "p10000032"; null elsewhere.</summary>
-    public static string? PatientOf(string image) => MimicPatient().Match(image) is { Success: true } match ? match.Groups[1].Value : null;
 
     /// <summary>One sample of a manifest or predictions file.</summary>
     /// <param name="line">The line.</param>
@@ -48,7 +44,7 @@ public static partial class TruthFile
 
         var boxes = line.Quadruples(truthNames) ?? throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
         var (width, height) = Size(line, Number("width"), Number("height"));
-        var image = line.Text("image") ?? "";
+        var image = Text("image");
         return new Prediction
         {
             Id = Text("id", "ann_id", "annotation_id"),
@@ -58,12 +54,12 @@ public static partial class TruthFile
             Width = width,
             Height = height,
             Truth = TrueBoxes(line, boxes.Select(n => new Box(n[0], n[1], n[2], n[3])), width, height),
-            Patient = line.Text("patient") ?? PatientOf(image),
+            Patient = line.Text("patient") ?? ListedSample.Owner(image).Patient,
             Synthetic = line.Find("synthetic") is { ValueKind: JsonValueKind.True },
         };
     }
 
-    private static TruthSet ReadCoco(JsonInput file, string? split)
+    private static TruthSet ReadCoco(JsonInput file, Split? split)
     {
         if (file.Element.ValueKind != JsonValueKind.Object || file.Find("annotations") is null)
             throw file.Wrong("has no 'annotations'; true boxes are read from COCO's or MS-CXR's form {images, annotations, categories}");
@@ -73,7 +69,7 @@ public static partial class TruthFile
         foreach (var annotation in file.List("annotations"))
         {
             var image = Referred(images, "image_id");
-            if (split is not null && (annotation.Text("split") ?? image.Text("split")) is { } part && part != split) continue;
+            if (split is not null && ListedSample.SplitOf(annotation.Text("split") ?? image.Text("split")) is { } part && part != split) continue;
             var (width, height) = Size(image, image.Integer("width") ?? 0, image.Integer("height") ?? 0);
             var box = annotation.Numbers("bbox") is { Count: 4 } n ? Box.FromXywh(n[0], n[1], n[2], n[3]) : throw annotation.Wrong("'bbox' must have 4 numbers: x, y, width, height");
             var path = ImagePath(image);
@@ -87,7 +83,7 @@ public static partial class TruthFile
                 Width = width,
                 Height = height,
                 Truth = TrueBoxes(annotation, [box], width, height),
-                Patient = PatientOf(path),
+                Patient = ListedSample.Owner(path).Patient,
             });
 
             T Referred<T>(Dictionary<string, T> known, string reference) =>
@@ -101,49 +97,35 @@ public static partial class TruthFile
         static string Key(JsonInput item) => item.Text("id") ?? throw item.Wrong("'id' is missing");
     }
 
-    private static List<Prediction> ReadCsv(string path, string? split)
-    {
-        List<Prediction> questions = [];
-        foreach (var row in CsvTable.Read(path, ',', "category_name", "label_text", "path", "x", "y", "w", "h", "image_width", "image_height"))
+    private static List<Prediction> ReadCsv(string path, Split? split) => [.. new MsCxrReader(path).Read()
+        .Where(listed => split is null || listed.Split is null || listed.Split == split)
+        .Select(listed =>
         {
-            if (split is not null && row.Find("split") is { } part && part != split) continue;
-            var place = new JsonInput(default, row.Place);
-            var (width, height) = Size(place, row.Pixels("image_width") ?? 0, row.Pixels("image_height") ?? 0);
-            questions.Add(new Prediction
+            var place = new JsonInput(default, listed.Place);
+            var (width, height) = Size(place, listed.Width ?? 0, listed.Height ?? 0);
+            return new Prediction
             {
-                Id = (questions.Count + 1).ToString(CultureInfo.InvariantCulture),
-                Image = row["path"],
-                Class = row["category_name"],
-                Phrase = row["label_text"],
+                Id = listed.Id,
+                Image = listed.Image,
+                Class = listed.Class ?? "",
+                Phrase = listed.Text,
                 Width = width,
                 Height = height,
-                Truth = TrueBoxes(place, [Box.FromXywh(row.Number("x"), row.Number("y"), row.Number("w"), row.Number("h"))], width, height),
-                Patient = PatientOf(row["path"]),
-            });
-        }
-
-        return questions;
-    }
+                Truth = TrueBoxes(place, listed.Boxes, width, height),
+                Patient = listed.Patient,
+            };
+        })];
 
     private static (int, int) Size(JsonInput place, int width, int height) =>
         width > 0 && height > 0 ? (width, height) : throw place.Wrong($"the picture's size of {width} x {height} pixels is missing or impossible");
 
-    /// <summary>True boxes, checked: at least one, each with an area and inside its picture (to within half a pixel).</summary>
+    /// <summary>True boxes, checked: at least one, and each as <see cref="BoxRules"/> wants it.</summary>
     private static List<Box> TrueBoxes(JsonInput place, IEnumerable<Box> boxes, int width, int height)
     {
         var list = boxes.ToList();
         if (list.Count == 0) throw place.Wrong("has no true box; a question needs at least one");
         foreach (var box in list)
-        {
-            if (box.IsEmpty || !double.IsFinite(box.Area)) throw place.Wrong($"the true box {Show(box)} covers nothing; left < right and top < bottom are needed");
-            if (box.Left < -0.5 || box.Top < -0.5 || box.Right > width + 0.5 || box.Bottom > height + 0.5)
-                throw place.Wrong($"the true box {Show(box)} lies outside its picture of {width} x {height} pixels");
-        }
-
+            if (BoxRules.Problem(box, width, height) is { } problem) throw place.Wrong(problem);
         return list;
-
-        static string Show(Box box) => FormattableString.Invariant($"[{box.Left}, {box.Top}, {box.Right}, {box.Bottom}]");
     }
-
-    [GeneratedRegex(@"(?:^|/)(p[0-9]{8})/")] private static partial Regex MimicPatient();
 }

@@ -38,7 +38,7 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var patches = _patchEmbedding.call(images);                                          // (B, P, V)
         observe?.Invoke(-1, patches);
-        var x = cat([_classToken.expand(images.shape[0], -1, -1), patches], 1).add_(_positionEmbedding); // (B, P + 1, V)
+        var x = cat([_classToken.expand(images.shape[0], -1, -1), patches], 1).PlusInPlace(_positionEmbedding); // (B, P + 1, V)
         for (var i = 0; i < _blocks.Count; i++)
         {
             var next = _blocks[i].call(x);
@@ -123,8 +123,8 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
         public override Tensor forward(Tensor x)
         {
             using var scope = NewDisposeScope();
-            var attended = _attention.call(_norm1.call(x)).add_(x);
-            return _mlp.call(_norm2.call(attended)).add_(attended).MoveToOuterDisposeScope();
+            var attended = _attention.call(_norm1.call(x)).PlusInPlace(x);
+            return _mlp.call(_norm2.call(attended)).PlusInPlace(attended).MoveToOuterDisposeScope();
         }
     }
 
@@ -152,8 +152,8 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
             var (batch, length, width) = (x.shape[0], x.shape[1], x.shape[2]);
             var parts = _qkv.call(x).view(batch, length, 3, _heads, width / _heads).permute(2, 0, 3, 1, 4); // (3, B, H, P + 1, D)
             var headBias = new long[] { 1, _heads, 1, width / _heads };
-            var q = parts[0].add(_queryBias.view(headBias));
-            var v = parts[2].add(_valueBias.view(headBias));
+            var q = parts[0].Plus(_queryBias.view(headBias));
+            var v = parts[2].Plus(_valueBias.view(headBias));
             var mixed = functional.scaled_dot_product_attention(q, parts[1], v);                            // (B, H, P + 1, D)
             return _output.call(mixed.transpose(1, 2).reshape(batch, length, width)).MoveToOuterDisposeScope();
         }

@@ -141,8 +141,8 @@ public sealed class LlamaLayer : Module<Tensor, DecoderPass, Tensor>
     public override Tensor forward(Tensor hidden, DecoderPass pass)
     {
         using var scope = NewDisposeScope();
-        var attended = hidden.add(_attention.call(_attentionNorm.call(hidden), pass));
-        return attended.add(_mlp.call(_mlpNorm.call(attended))).MoveToOuterDisposeScope();
+        var attended = hidden.Plus(_attention.call(_attentionNorm.call(hidden), pass));
+        return attended.Plus(_mlp.call(_mlpNorm.call(attended))).MoveToOuterDisposeScope();
     }
 }
 
@@ -226,7 +226,7 @@ public sealed class RmsNorm : Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var wide = x.to(ScalarType.Float32);
-        var scale = wide.mul(wide).mean(_lastDimension, keepdim: true).add(_eps).rsqrt();
+        var scale = wide.mul(wide).mean(_lastDimension, keepdim: true).Plus(_eps).rsqrt();
         return wide.mul(scale).to(x.dtype).mul(_weight).MoveToOuterDisposeScope();
     }
 }

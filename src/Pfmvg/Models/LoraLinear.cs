@@ -44,7 +44,7 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
         var frozen = functional.linear(input, _weight);
         var low = _dropout.Apply(input.to(ScalarType.Float32), _index);
         var update = _up.call(_down.call(low)).mul(_scale);
-        return frozen.add(update.to(frozen.dtype)).MoveToOuterDisposeScope();
+        return frozen.Plus(update.to(frozen.dtype)).MoveToOuterDisposeScope();
     }
 }
 

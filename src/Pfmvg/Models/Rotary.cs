@@ -39,6 +39,6 @@ public sealed class Rotary
         using var scope = NewDisposeScope();
         var half = x.shape[3] / 2;
         var (first, second) = (x.narrow(3, 0, half), x.narrow(3, half, half));
-        return cat([first.mul(_cos).sub(second.mul(_sin)), second.mul(_cos).add(first.mul(_sin))], 3).MoveToOuterDisposeScope();
+        return cat([first.mul(_cos).sub(second.mul(_sin)), second.mul(_cos).Plus(first.mul(_sin))], 3).MoveToOuterDisposeScope();
     }
 }

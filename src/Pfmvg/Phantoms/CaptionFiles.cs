@@ -22,7 +22,8 @@ internal static class CaptionFiles
                 split.Select(image => new[] { image.Image.Id, image.Image.Id + ".jpg", image.Caption }));
         }
 
-        static string ParentOfImages(CaptionedImage image) => image.Image.Path[..image.Image.Path.IndexOf("/images/", StringComparison.Ordinal)];
+        static string ParentOfImages(CaptionedImage image) =>
+            image.Image.Path[..image.Image.Path.IndexOf("/images/", StringComparison.Ordinal)];
     }
 
     /// <summary>`caption_prediction_[split].csv`, separated by tabs, beside a folder of pictures per split.</summary>

@@ -41,13 +41,18 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         Plant("patient-crosses-splits", MsCxrTable, crossing.Key, "one picture is in test, the patient's others are in train");
 
         // A picture each; of it a phrase with one box.
-        var victims = new Queue<BoxAnnotation>(Shuffled(annotations.Where(a => Patient(a.Image) != crossing.Key).GroupBy(a => a.Image.Id), "ms-cxr")
-            .Select(picture => picture.GroupBy(a => a.Text).FirstOrDefault(phrase => phrase.Count() == 1)?.First()).OfType<BoxAnnotation>());
+        var pictures = annotations.Where(a => Patient(a.Image) != crossing.Key).GroupBy(a => a.Image.Id);
+        var victims = new Queue<BoxAnnotation>(Shuffled(pictures, "ms-cxr")
+            .Select(picture => picture.GroupBy(a => a.Text).FirstOrDefault(phrase => phrase.Count() == 1)?.First())
+            .OfType<BoxAnnotation>());
 
-        Box("box-outside", "the box is moved halfway over the right edge", (box, width, _) => box.Move(width - (box.Left + box.Right) / 2, 0));
+        Box("box-outside", "the box is moved halfway over the right edge",
+            (box, width, _) => box.Move(width - (box.Left + box.Right) / 2, 0));
         Box("box-empty", "the width is 0", (box, _, _) => box with { Right = box.Left });
-        Box("box-swapped", "the corners are swapped, so width and height are negative", (box, _, _) => new(box.Right, box.Bottom, box.Left, box.Top));
-        Box("box-normalised", "the coordinates are divided by the picture's size", (box, width, height) => box.Scale(1.0 / width, 1.0 / height));
+        Box("box-swapped", "the corners are swapped, so width and height are negative",
+            (box, _, _) => new(box.Right, box.Bottom, box.Left, box.Top));
+        Box("box-normalised", "the coordinates are divided by the picture's size",
+            (box, width, height) => box.Scale(1.0 / width, 1.0 / height));
         Box("box-not-a-number", "x and width are no numbers", (box, _, _) => box with { Left = double.NaN });
 
         var resized = victims.Dequeue().Image;
@@ -89,7 +94,8 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         var own = patients.Where(p => p.MsCxrSplit is null).ToList();
         var crossing = own.Find(p => p.Studies.Count > 1) ?? throw TooFew();
         var other = crossing.Studies[0].MimicSplit == "train" ? "test" : "train";
-        Plant("patient-crosses-splits", "mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz", $"p{crossing.SubjectId}", $"the last study is in {other}");
+        Plant("patient-crosses-splits", "mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz", $"p{crossing.SubjectId}",
+            $"the last study is in {other}, the patient's others are not");
 
         var studies = own.Where(p => p != crossing).SelectMany(p => p.Studies).Take(2).ToList();
         var (absent, empty) = (ReportOf(studies[0]), ReportOf(studies[1]));
@@ -97,7 +103,8 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         Plant("missing-report", absent, $"s{studies[0].StudyId}", "there is no report");
         _files.Add((empty, Encoding.ASCII.GetBytes("                                 FINAL REPORT\n FINDINGS: \n \n IMPRESSION: \n \n")));
         Plant("empty-report", empty, $"s{studies[1].StudyId}", "the sections have no text");
-        return patients.ConvertAll(p => p != crossing ? p : p with { Studies = [.. p.Studies.SkipLast(1), p.Studies[^1] with { MimicSplit = other }] });
+        var moved = crossing with { Studies = [.. crossing.Studies.SkipLast(1), crossing.Studies[^1] with { MimicSplit = other }] };
+        return patients.ConvertAll(p => p == crossing ? moved : p);
 
         static string ReportOf(PlannedStudy study) => $"mimic-cxr-jpg/{Path.GetDirectoryName(study.Frontal.Path)}.txt";
     }
@@ -113,7 +120,10 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         Plant("caption-emptied", $"{home}/{listIn(emptied)}", emptied.Image.Id, "the caption has nothing but punctuation");
         Plant("caption-cut", $"{home}/{listIn(cut)}", cut.Image.Id, "the caption has more than 50 words");
         var tail = string.Join(' ', Enumerable.Repeat("Follow-up after some weeks is advised.", 9));
-        return images.ConvertAll(image => image == emptied ? image with { Caption = "(...)" } : image == cut ? image with { Caption = $"{cut.Caption} {tail}" } : image);
+        return images.ConvertAll(image =>
+            image == emptied ? image with { Caption = "(...)" }
+            : image == cut ? image with { Caption = $"{cut.Caption} {tail}" }
+            : image);
     }
 
     /// <summary>Damages the files that were written whole, lists everything and returns how many defects there are.</summary>
@@ -131,7 +141,8 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
     }
 
     private InputException TooFew() => new(
-        $"With seed {options.Seed} and {options.Patients} patients nobody has the two studies that a defect needs; take more patients or another seed.");
+        $"With seed {options.Seed} and {options.Patients} patients nobody has the two studies that a defect needs; "
+        + "take more patients or another seed.");
 
     private static string Patient(PlannedImage image) => image.Path.Split('/')[2];
 

@@ -10,7 +10,8 @@ internal static class DelimitedText
     {
         AtomicFile.Write(path, stream =>
         {
-            using var packed = path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(stream, CompressionLevel.Optimal, leaveOpen: true) : null;
+            var pack = path.EndsWith(".gz", StringComparison.Ordinal);
+            using var packed = pack ? new GZipStream(stream, CompressionLevel.Optimal, leaveOpen: true) : null;
             using var writer = new StreamWriter(packed ?? stream, new UTF8Encoding(false), leaveOpen: true);
             foreach (var row in rows.Prepend(header)) writer.Write(string.Join(separator, row.Select(Quote)) + "\n");
         });

@@ -33,7 +33,8 @@ internal static class FindingSampler
             if (chest.Findings.Count < count && random.Chance(0.5)) chest.PlaceAgain(finding, random);
         }
 
-        for (var tries = 0; chest.Findings.Count < count && tries < 20; tries++) chest.Place((FindingClass)random.Weighted(Weights), random);
+        for (var tries = 0; chest.Findings.Count < count && tries < 20; tries++)
+            chest.Place((FindingClass)random.Weighted(Weights), random);
         return chest.Findings;
     }
 
@@ -51,7 +52,7 @@ internal static class FindingSampler
                 var side = finding == FindingClass.Cardiomegaly ? FindingSide.None
                     : random.Chance(BothSides(finding)) ? FindingSide.Both
                     : random.Pick(FindingSide.Right, FindingSide.Left);
-                var size = random.Weighted([0.28, 0.42, 0.30]) switch { 0 => FindingSize.Small, 1 => FindingSize.Moderate, _ => FindingSize.Large };
+                var size = (FindingSize)random.Weighted([0.28, 0.42, 0.30]);
                 if (side == FindingSide.Both && size == FindingSize.Large) size = FindingSize.Moderate;
                 if (TryAdd(new(finding, side, Zone(finding, size, random), size, (long)random.NextBits()))) return;
             }
@@ -60,7 +61,8 @@ internal static class FindingSampler
         /// <summary>Places a finding of the last study again, a little changed.</summary>
         public void PlaceAgain(Finding earlier, CounterRandom random)
         {
-            var size = random.Chance(0.5) || earlier.Side == FindingSide.Both ? earlier.Size : random.Pick(FindingSize.Small, FindingSize.Moderate);
+            var same = random.Chance(0.5) || earlier.Side == FindingSide.Both;
+            var size = same ? earlier.Size : random.Pick(FindingSize.Small, FindingSize.Moderate);
             TryAdd(earlier with { Size = size, Key = (long)random.NextBits() });
         }
 
@@ -72,7 +74,8 @@ internal static class FindingSampler
                 finding.Side is FindingSide.Left or FindingSide.Both ? room : Room.None);
             if ((_right & right) != 0 || (_left & left) != 0) return false;
             if (alike.Any(other => finding.Side is FindingSide.None or FindingSide.Both || other.Side == FindingSide.Both)) return false;
-            if (alike.Any(other => other.Side == finding.Side && (other.Zone == finding.Zone || finding.Zone == FindingZone.None))) return false;
+            if (alike.Any(other => other.Side == finding.Side && (finding.Zone == FindingZone.None || other.Zone == finding.Zone)))
+                return false;
             (_right, _left) = (_right | right, _left | left);
             Findings.Add(finding);
             return true;
@@ -94,7 +97,8 @@ internal static class FindingSampler
         FindingClass.Cardiomegaly or FindingClass.Edema or FindingClass.PleuralEffusion => FindingZone.None,
         FindingClass.Pneumothorax when size == FindingSize.Large => FindingZone.None,
         FindingClass.Pneumothorax => random.Chance(0.75) ? FindingZone.Apical : FindingZone.Basal,
-        FindingClass.Atelectasis => random.Pick(FindingZone.Upper, FindingZone.Mid, FindingZone.Lower, FindingZone.Lower, FindingZone.Basal),
+        FindingClass.Atelectasis => random.Pick(
+            FindingZone.Upper, FindingZone.Mid, FindingZone.Lower, FindingZone.Lower, FindingZone.Basal),
         _ => random.Pick(FindingZone.Apical, FindingZone.Upper, FindingZone.Upper, FindingZone.Mid, FindingZone.Mid,
             FindingZone.Lower, FindingZone.Lower, FindingZone.Basal),
     };

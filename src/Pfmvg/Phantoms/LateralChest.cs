@@ -9,7 +9,8 @@ internal static class LateralChest
     {
         var random = picture.Random("lateral");
         var mottle = new ValueNoise(random.NextBits());
-        var (depth, dome, heart, ribs) = (random.Range(0.66f, 0.80f), random.Range(0.50f, 0.62f), random.Range(0.30f, 0.38f), random.Range(0, 1));
+        var (depth, dome) = (random.Range(0.66f, 0.80f), random.Range(0.50f, 0.62f));
+        var (heart, ribs) = (random.Range(0.30f, 0.38f), random.Range(0, 1));
         var at = 0;
         for (var y = 0; y < height; y++)
         {

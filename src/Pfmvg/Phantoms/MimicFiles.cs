@@ -8,31 +8,36 @@ internal static class MimicFiles
     // The labels of CheXpert and NegBio, in their order of columns; null: never set here.
     private static readonly (string Name, FindingClass? Class)[] Labels =
     [
-        ("Atelectasis", FindingClass.Atelectasis), ("Cardiomegaly", FindingClass.Cardiomegaly), ("Consolidation", FindingClass.Consolidation),
-        ("Edema", FindingClass.Edema), ("Enlarged Cardiomediastinum", null), ("Fracture", null), ("Lung Lesion", null),
-        ("Lung Opacity", FindingClass.LungOpacity), ("No Finding", null), ("Pleural Effusion", FindingClass.PleuralEffusion),
-        ("Pleural Other", null), ("Pneumonia", FindingClass.Pneumonia), ("Pneumothorax", FindingClass.Pneumothorax), ("Support Devices", null),
+        ("Atelectasis", FindingClass.Atelectasis), ("Cardiomegaly", FindingClass.Cardiomegaly),
+        ("Consolidation", FindingClass.Consolidation), ("Edema", FindingClass.Edema), ("Enlarged Cardiomediastinum", null),
+        ("Fracture", null), ("Lung Lesion", null), ("Lung Opacity", FindingClass.LungOpacity), ("No Finding", null),
+        ("Pleural Effusion", FindingClass.PleuralEffusion), ("Pleural Other", null), ("Pneumonia", FindingClass.Pneumonia),
+        ("Pneumothorax", FindingClass.Pneumothorax), ("Support Devices", null),
     ];
 
     public static void Write(string folder, IReadOnlyList<PlannedPatient> patients)
     {
-        var images = patients.SelectMany(p => p.Studies.SelectMany(s => s.Images.Select(image => (Patient: p, Study: s, Image: image)))).ToList();
+        var studies = patients.SelectMany(patient => patient.Studies.Select(study => (Patient: patient, Study: study))).ToList();
+        var images = studies.SelectMany(s => s.Study.Images.Select(image => (s.Patient, s.Study, Image: image))).ToList();
         DelimitedText.Write(Path.Combine(folder, "mimic-cxr-2.0.0-split.csv.gz"), ',', ["dicom_id", "study_id", "subject_id", "split"],
             images.Select(i => new[] { i.Image.Id, Text(i.Study.StudyId), Text(i.Patient.SubjectId), i.Study.MimicSplit }));
         string[] columns =
         [
-            "dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows", "Columns", "StudyDate", "StudyTime",
-            "ProcedureCodeSequence_CodeMeaning", "ViewCodeSequence_CodeMeaning", "PatientOrientationCodeSequence_CodeMeaning",
+            "dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows", "Columns",
+            "StudyDate", "StudyTime", "ProcedureCodeSequence_CodeMeaning", "ViewCodeSequence_CodeMeaning",
+            "PatientOrientationCodeSequence_CodeMeaning",
         ];
-        DelimitedText.Write(Path.Combine(folder, "mimic-cxr-2.0.0-metadata.csv.gz"), ',', columns, images.Select(i => Metadata(i.Patient, i.Study, i.Image)));
+        DelimitedText.Write(Path.Combine(folder, "mimic-cxr-2.0.0-metadata.csv.gz"), ',', columns,
+            images.Select(i => Metadata(i.Patient, i.Study, i.Image)));
         foreach (var labeller in (ReadOnlySpan<string>)["chexpert", "negbio"])
         {
-            DelimitedText.Write(Path.Combine(folder, $"mimic-cxr-2.0.0-{labeller}.csv.gz"), ',', ["subject_id", "study_id", .. Labels.Select(l => l.Name)],
-                patients.SelectMany(p => p.Studies.Select(s => LabelRow(p, s, labeller))));
+            DelimitedText.Write(Path.Combine(folder, $"mimic-cxr-2.0.0-{labeller}.csv.gz"), ',',
+                ["subject_id", "study_id", .. Labels.Select(label => label.Name)],
+                studies.Select(s => LabelRow(s.Patient, s.Study, labeller)));
         }
 
         // A report lies beside the folder of its study's pictures.
-        foreach (var study in patients.SelectMany(p => p.Studies))
+        foreach (var (_, study) in studies)
         {
             var path = Path.Combine(folder, Path.GetDirectoryName(study.Frontal.Path)! + ".txt");
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -52,12 +57,12 @@ internal static class MimicFiles
         if (random.Chance(0.03)) (view, meaning) = ("", "");
         var procedure = study.Frontal.Picture.View == PhantomView.AnteroPosterior ? "CHEST (PORTABLE AP)" : "CHEST (PA AND LAT)";
         var visit = study.Frontal.Picture.Random("visit");
+        var time = $"{visit.Next(24):00}{visit.Next(60):00}{visit.Next(60):00}.{visit.Next(1000):000}";
         var date = new DateTime(2110, 1, 1).AddDays(365 * (int)study.Frontal.Picture.Study + visit.Next(30_000));
         return
         [
             image.Id, Text(patient.SubjectId), Text(study.StudyId), procedure, view, Text(image.Picture.Height), Text(image.Picture.Width),
-            date.ToString("yyyyMMdd", CultureInfo.InvariantCulture), $"{visit.Next(24):00}{visit.Next(60):00}{visit.Next(60):00}.{visit.Next(1000):000}",
-            procedure, meaning, position,
+            date.ToString("yyyyMMdd", CultureInfo.InvariantCulture), time, procedure, meaning, position,
         ];
     }
 

@@ -41,7 +41,8 @@ internal static class MsCxrFiles
     private static JsonObject Coco(IReadOnlyList<BoxAnnotation> annotations, string version, bool splits)
     {
         var names = Enum.GetValues<FindingClass>().Select(Finding.NameOf).Order(StringComparer.Ordinal).ToList();
-        var categories = names.Select((name, index) => new JsonObject { ["id"] = index + 1, ["name"] = name, ["supercategory"] = "finding" });
+        var categories = names.Select((name, index) =>
+            new JsonObject { ["id"] = index + 1, ["name"] = name, ["supercategory"] = "finding" });
         var images = new JsonArray();
         var boxes = new JsonArray();
         foreach (var (index, group) in annotations.GroupBy(a => a.Image.Id).Index())
@@ -75,7 +76,11 @@ internal static class MsCxrFiles
 
         return new()
         {
-            ["info"] = new JsonObject { ["description"] = "Phantom study in the layout of MS-CXR; synthetic, no patient data", ["version"] = version },
+            ["info"] = new JsonObject
+            {
+                ["description"] = "Phantom study in the layout of MS-CXR; synthetic, no patient data",
+                ["version"] = version,
+            },
             ["licenses"] = new JsonArray(),
             ["categories"] = new JsonArray([.. categories]),
             ["images"] = images,

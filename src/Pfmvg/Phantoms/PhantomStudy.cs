@@ -26,7 +26,7 @@ public static class PhantomStudy
         Check(options);
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (File.Exists(folder) || Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
-            throw new InputException($"{folder}: is not an empty folder; name a new folder for the phantom study, or remove this one first.");
+            throw new InputException($"{folder}: this is not an empty folder; name a new one for the phantom study, or remove it first.");
         var temporary = $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
         try
         {
@@ -127,7 +127,8 @@ public static class PhantomStudy
             {
                 var phrases = PhraseWriter.Phrases(image.Picture);
                 foreach (var (index, finding) in image.Picture.Findings.Index())
-                    annotations.AddRange(boxes[image.Id][index].Select(box => new BoxAnnotation(finding.Class, phrases[index], image, box, patient.MsCxrSplit!)));
+                    foreach (var box in boxes[image.Id][index])
+                        annotations.Add(new(finding.Class, phrases[index], image, box, patient.MsCxrSplit!));
             }
         }
 
@@ -143,7 +144,8 @@ public static class PhantomStudy
             var split = splits[number % 3];
             var id = string.Create(CultureInfo.InvariantCulture, $"ROCO_{figures + 2 + number:00000}");
             var image = new PlannedImage(id, $"data/{split}/non-radiology/images/{id}.jpg", null!);
-            Func<Renderer, PhantomImage> draw = _ => BarChart.Draw(new(options.Seed, "chart", number), options.ImageWidth, options.ImageWidth);
+            var size = options.ImageWidth;
+            Func<Renderer, PhantomImage> draw = _ => BarChart.Draw(new(options.Seed, "chart", number), size, size);
             return (new CaptionedImage(split, image, "Bar chart of the number of patients in each group."), draw);
         }).ToList();
     }
@@ -166,7 +168,8 @@ public static class PhantomStudy
         InRange("number of ROCO pictures", options.RocoPictures ?? 0, 0, 90_000);
         InRange("number of ImageCLEF pictures", options.ImageClefPictures ?? 0, 0, 900_000);
         InRange("number of workers", options.Workers, 0, 1024);
-        if ((options.Sets & PhantomSets.All) == 0) throw new InputException("No data set is chosen for the phantom study; choose at least one.");
+        if ((options.Sets & PhantomSets.All) == 0)
+            throw new InputException("No data set is chosen for the phantom study; choose at least one.");
 
         if (options.Defects)
         {
@@ -178,7 +181,8 @@ public static class PhantomStudy
 
         static void InRange(string name, int value, int low, int high)
         {
-            if (value < low || value > high) throw new InputException($"The phantom study's {name} is {value}; it must be between {low} and {high}.");
+            if (value < low || value > high)
+                throw new InputException($"The phantom study's {name} is {value}; it must be between {low} and {high}.");
         }
     }
 

@@ -39,7 +39,9 @@ internal sealed class Projection
         var (x1, y1) = ToPixel(right, top);
         var (x2, y2) = ToPixel(left, bottom);
         var (x3, y3) = ToPixel(right, bottom);
-        return (Math.Clamp((int)MathF.Floor(Least(x0, x1, x2, x3)), 0, width), Math.Clamp((int)MathF.Floor(Least(y0, y1, y2, y3)), 0, height),
+        return (
+            Math.Clamp((int)MathF.Floor(Least(x0, x1, x2, x3)), 0, width),
+            Math.Clamp((int)MathF.Floor(Least(y0, y1, y2, y3)), 0, height),
             Math.Clamp((int)MathF.Ceiling(-Least(-x0, -x1, -x2, -x3)) + 1, 0, width),
             Math.Clamp((int)MathF.Ceiling(-Least(-y0, -y1, -y2, -y3)) + 1, 0, height));
 

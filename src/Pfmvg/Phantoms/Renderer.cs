@@ -65,7 +65,8 @@ public sealed class Renderer
             boxes[index] = FindingShape.Of(finding, thorax, heartScale)
                 .Select(shape => Add(shape, projection, slack)).OfType<Box>().Where(box => !box.IsEmpty).ToList();
             if (finding.Class != FindingClass.Cardiomegaly) continue;
-            ForEach(projection, new(-1, -1, 1, 1.2f, null!), (at, u, v) => _heart[at] = Math.Max(_heart[at], thorax.Heart(u, v, heartScale)));
+            foreach (var shape in FindingShape.Of(finding, thorax, heartScale))
+                ForEach(projection, shape, (at, u, v) => _heart[at] = Math.Max(_heart[at], thorax.Heart(u, v, heartScale)));
         }
     }
 
@@ -93,8 +94,10 @@ public sealed class Renderer
         // People draw boxes with a little room around what they mean.
         var (roomX, roomY) = (0.035f * (right - left), 0.035f * (bottom - top));
         return new Box(
-            Math.Max(0, MathF.Floor(left - slack.Range(0, roomX))), Math.Max(0, MathF.Floor(top - slack.Range(0, roomY))),
-            Math.Min(_width, MathF.Ceiling(right + 1 + slack.Range(0, roomX))), Math.Min(_height, MathF.Ceiling(bottom + 1 + slack.Range(0, roomY))));
+            Math.Max(0, MathF.Floor(left - slack.Range(0, roomX))),
+            Math.Max(0, MathF.Floor(top - slack.Range(0, roomY))),
+            Math.Min(_width, MathF.Ceiling(right + 1 + slack.Range(0, roomX))),
+            Math.Min(_height, MathF.Ceiling(bottom + 1 + slack.Range(0, roomY))));
     }
 
     /// <summary>Visits the pixels about a shape's rectangle.</summary>
@@ -153,6 +156,7 @@ public sealed class Renderer
     private void Reserve(int pixels)
     {
         if (_density.Length >= pixels) return;
-        (_density, _lung, _heart, _vessels, _added) = (new float[pixels], new float[pixels], new float[pixels], new float[pixels], new float[pixels]);
+        (_density, _lung, _heart) = (new float[pixels], new float[pixels], new float[pixels]);
+        (_vessels, _added) = (new float[pixels], new float[pixels]);
     }
 }

@@ -17,9 +17,9 @@ internal static class ReportWriter
         var random = picture.Random("caption");
         var opening = random.Pick("Chest radiograph", "Chest X-ray", "Frontal chest radiograph", "Plain chest radiograph",
             picture.View == PhantomView.AnteroPosterior ? "Portable chest X-ray" : "Posteroanterior chest X-ray");
-        if (picture.Findings.Count == 0) return random.Pick($"Normal {Lower(opening)}.", $"{opening} without abnormality.", $"{opening} showing clear lungs.");
-        var phrases = picture.Findings
-            .Select(finding => PhraseWriter.WithArticle(finding, PhraseWriter.Phrase(finding, picture.Findings, random, clause: false))).ToList();
+        if (picture.Findings.Count == 0)
+            return random.Pick($"Normal {Lower(opening)}.", $"{opening} without abnormality.", $"{opening} showing clear lungs.");
+        var phrases = picture.Findings.Select(finding => PhraseWriter.WithArticle(finding, Phrase(picture, finding, random))).ToList();
         var (verb, end) = (random.Pick("showing", "showing", "demonstrating", "revealing", "with"), random.Pick(".", ".", " (arrows)."));
         while (Words(Sentence()) > MostWords) phrases.RemoveAt(phrases.Count - 1);
         var extended = $"{Sentence()} {Absent(picture, random)}";
@@ -41,6 +41,7 @@ internal static class ReportWriter
         var report = new StringBuilder("                                 FINAL REPORT\n");
         var words = MostWords;
         var kind = random.Weighted([0.58, 0.10, 0.12, 0.12, 0.08]);
+        var patient = random.Pick("man", "woman");
         var why = random.Pick("shortness of breath", "cough and fever", "chest pain", "line placement", "fall from ladder");
         if (kind == 3)
         {
@@ -49,14 +50,15 @@ internal static class ReportWriter
             const string Discussed = "Findings were discussed with Dr. ___ by telephone at 10:20 on ___.";
             words -= Words(title) + Words(Discussed);
             Paragraph(title);
-            Paragraph($"HISTORY:  ___-year-old {random.Pick("man", "woman")} with {why}.");
+            Paragraph($"HISTORY:  ___-year-old {patient} with {why}.");
             Paragraph(Findings());
             Paragraph(Discussed);
             return report.ToString();
         }
 
         Paragraph($"EXAMINATION:  {(portable ? "CHEST (PORTABLE AP)" : "CHEST (PA AND LAT)")}");
-        Paragraph($"INDICATION:  ___ year old {random.Pick("man", "woman")} with {why}  // {random.Pick("acute process?", "interval change", "please evaluate")}");
+        var question = random.Pick("acute process?", "interval change", "please evaluate");
+        Paragraph($"INDICATION:  ___ year old {patient} with {why}  // {question}");
         Paragraph($"TECHNIQUE:  {(portable ? "Portable AP view of the chest" : "PA and lateral views of the chest")}.");
         Paragraph($"COMPARISON:  {random.Pick("None.", "Chest radiograph ___.", "___ at 04:30.")}");
         if (kind != 2) Section("FINDINGS", Findings());
@@ -103,8 +105,7 @@ internal static class ReportWriter
             var sentences = new List<string>();
             foreach (var finding in picture.Findings)
             {
-                var phrase = PhraseWriter.Phrase(finding, picture.Findings, random, clause: false);
-                var counted = PhraseWriter.WithArticle(finding, phrase);
+                var counted = PhraseWriter.WithArticle(finding, Phrase(picture, finding, random));
                 var verb = PhraseWriter.IsPlural(finding) ? "are" : "is";
                 sentences.Add(random.Next(3) switch
                 {
@@ -126,7 +127,7 @@ internal static class ReportWriter
             var numbered = picture.Findings.Count > 1 && random.Chance(0.5);
             return string.Join(' ', Fitting(picture.Findings.Select((finding, index) =>
             {
-                var phrase = PhraseWriter.Capitalize(PhraseWriter.Phrase(finding, picture.Findings, random, clause: false));
+                var phrase = PhraseWriter.Capitalize(Phrase(picture, finding, random));
                 return numbered ? $"{index + 1}. {phrase}." : $"{phrase}.";
             })));
         }
@@ -146,11 +147,15 @@ internal static class ReportWriter
         }
     }
 
+    private static string Phrase(PhantomPicture picture, Finding finding, CounterRandom random) =>
+        PhraseWriter.Phrase(finding, picture.Findings, random, clause: false);
+
     private static int Words(string text) => CaptionNormalizer.Normalize(text, int.MaxValue).Text.Split(' ').Length;
 
     private static string Absent(PhantomPicture picture, CounterRandom random)
     {
-        var absent = Enum.GetValues<FindingClass>().Where(c => c != FindingClass.Cardiomegaly && picture.Findings.All(f => f.Class != c)).ToList();
+        var absent = Enum.GetValues<FindingClass>()
+            .Except(picture.Findings.Select(finding => finding.Class)).Except([FindingClass.Cardiomegaly]).ToList();
         if (absent.Count == 0) return "The bones are intact.";
         var first = absent[random.Next(absent.Count)];
         var second = absent[random.Next(absent.Count)];

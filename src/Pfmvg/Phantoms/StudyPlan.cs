@@ -59,7 +59,8 @@ internal static class StudyPlan
             for (var study = 0; study < count; study++)
             {
                 var id = Unused(studies, 50_000_000, random);
-                var picture = PhantomPicture.Sample(options.Seed, number, study, options.ImageWidth, options.ImageHeight, study == 0 ? wanted : null, earlier);
+                var picture = PhantomPicture.Sample(
+                    options.Seed, number, study, options.ImageWidth, options.ImageHeight, study == 0 ? wanted : null, earlier);
                 if (split is null && random.Chance(0.25)) picture = picture with { Findings = [] };
                 earlier = picture.Findings;
                 var folder = string.Create(CultureInfo.InvariantCulture, $"files/p{subject / 1_000_000}/p{subject}/s{id}");

@@ -76,23 +76,8 @@ public sealed class PretrainRun : IDisposable
     }
 
     /// <summary>Writes a base in the formats of the full-size weights, in float16.</summary>
-    public static void WriteBase(GroundingModel model, string folder)
-    {
-        const string Vision = "visual_encoder.", Language = "llama_model.";
-        var tensors = model.named_parameters().ToDictionary(p => p.name, p => (Tensor)p.parameter);
-        TorchPickle.Write(Path.Combine(folder, VisionFile), Plan(Vision), info => tensors[Vision + info.Name].to(ScalarType.Float16));
-        ShardedCheckpoint.Write(
-            Path.Combine(folder, LanguageFolder), Plan(Language), info => tensors[Language + info.Name].to(ScalarType.Float16),
-            ShardFormat.SafeTensors, long.MaxValue, model.Config.Language.ToHuggingFace());
-        var trained = tensors.Where(t => t.Key.StartsWith("llama_proj.", StringComparison.Ordinal) || t.Key.StartsWith("ln_vision.", StringComparison.Ordinal));
-        TorchPickle.Write(Path.Combine(folder, StartFile), new Dictionary<string, object> { ["model"] = trained.ToDictionary(), ["epoch"] = 0 });
-
-        List<TensorInfo> Plan(string prefix) =>
-        [
-            .. tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
-                .Select(t => TensorInfo.Of(t.Key[prefix.Length..], ScalarType.Float16, t.Value.shape)),
-        ];
-    }
+    public static void WriteBase(GroundingModel model, string folder) => BaseWeights.Write(
+        model, new WeightPaths(Path.Combine(folder, VisionFile), Path.Combine(folder, LanguageFolder), Path.Combine(folder, StartFile)), ScalarType.Float16);
 
     /// <summary>Frees the model.</summary>
     public void Dispose() => Pretrainer.Dispose();

@@ -56,7 +56,7 @@ internal sealed class PretrainWorker : IDisposable
         using Scalar perToken = 1.0 / count;
         var answer = sum.mul(perToken);
         var auxiliary = _settings.Auxiliary == 0 ? null : _heads.Loss(patches, hidden, batch);
-        if (backward) (auxiliary is null ? answer : answer.add(auxiliary.mul(_auxiliary))).mul(_share).backward();
+        if (backward) (auxiliary is null ? answer : answer.Plus(auxiliary.mul(_auxiliary))).mul(_share).backward();
         return (answer.item<float>(), auxiliary?.item<float>() ?? 0);
     }
 

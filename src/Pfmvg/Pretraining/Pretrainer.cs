@@ -137,7 +137,7 @@ public sealed class Pretrainer : IDisposable
             foreach (var worker in _workers.Skip(1))
             {
                 if (worker.Parameters[i].Value.grad is not { } other) continue;
-                gradient.add_(other);
+                gradient.PlusInPlace(other);
                 other.zero_();
             }
 

@@ -1,3 +1,4 @@
+using Pfmvg.Models;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -37,14 +38,14 @@ internal sealed class PretrainingHeads : Module
         using var scope = NewDisposeScope();
         var seen = _patch.call(patches.flatten(0, 1));                                                     // (B P, shapes + 3 + 4)
         var loss = functional.cross_entropy(seen.narrow(1, 0, Shapes), batch.PatchShapes);
-        loss = loss.add(functional.cross_entropy(seen.narrow(1, Shapes, 3), batch.PatchTones).mul(_half));
+        loss = loss.Plus(functional.cross_entropy(seen.narrow(1, Shapes, 3), batch.PatchTones).mul(_half));
         var covered = batch.PatchShapes.gt(_zero).to(ScalarType.Float32);                                  // (B P)
         var error = seen.narrow(1, Shapes + 3, 4).sub(batch.PatchBoxes).abs().mean([1L]);
-        loss = loss.add(error.mul(covered).sum().div(covered.sum().add(_one)).mul(_five));
+        loss = loss.Plus(error.mul(covered).sum().div(covered.sum().Plus(_one)).mul(_five));
         if (batch.AskedAt.shape[0] == 0) return loss.MoveToOuterDisposeScope();
         var asked = hidden.flatten(0, 1).index_select(0, batch.AskedAt);                                   // (Q, C)
         var which = _askedPatch.call(asked).log_softmax(1).mul(batch.AskedPatches).sum(1).mean().neg();
         var box = _askedBox.call(asked).sub(batch.AskedBoxes).abs().mean();
-        return loss.add(which.mul(_half)).add(box.mul(_five)).MoveToOuterDisposeScope();
+        return loss.Plus(which.mul(_half)).Plus(box.mul(_five)).MoveToOuterDisposeScope();
     }
 }

@@ -68,7 +68,7 @@ public static class EvaluationRun
             Ended = DateTimeOffset.UtcNow,
             Ranks = world.Size,
             Environment = RunInfo.DescribeEnvironment(),
-            Weights = from is null ? [] : RunFile.Of([GroundingSetup.Trained(from)]),
+            Weights = from is null ? [] : RunFile.Of([GroundingSetup.Trained(from)], cancel: interrupt),
             Counts = new Dictionary<string, long> { ["phrases"] = predictions.Count },
         }.Write(folder.InfoPath);
         return (folder, predictions, data);

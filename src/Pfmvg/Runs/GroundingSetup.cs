@@ -4,7 +4,6 @@ using Pfmvg.Models;
 using Pfmvg.Text;
 using Pfmvg.Training;
 using Pfmvg.Weights;
-using TorchSharp;
 
 namespace Pfmvg.Runs;
 

@@ -36,7 +36,6 @@ public static class PhantomWorkspace
             {
                 Output = prepared,
                 Seed = configuration.Seed,
-                MultiBox = MultiBox.PerPhrase,
                 Sources = new DataSources { MsCxr = Path.Combine(study, "ms-cxr"), Roco = Path.Combine(study, "roco"), ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") } },
             }, null, cancel);
             tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");

@@ -4,7 +4,6 @@ using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation;
 using Pfmvg.Training;
-using TorchSharp;
 
 namespace Pfmvg.Runs;
 
@@ -31,7 +30,7 @@ public sealed record TrainingOptions
 }
 
 /// <summary>One stage from its files to its result: what `pfmvg train` does.</summary>
-public sealed class TrainingRun
+public sealed class TrainingRun : IDisposable
 {
     private const string Best = "best.safetensors";
 
@@ -67,7 +66,7 @@ public sealed class TrainingRun
     public static RunFolder Execute(
         PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, IProgress<StepReport>? watcher, Action<string> tell, CancellationToken interrupt)
     {
-        var run = new TrainingRun(configuration, options, world, world.Rank == 0 ? tell : _ => { });
+        using var run = new TrainingRun(configuration, options, world, world.Rank == 0 ? tell : _ => { });
         return run.Execute(watcher, interrupt);
     }
 
@@ -84,39 +83,44 @@ public sealed class TrainingRun
         _world.Barrier();
         var resumed = _options.Existing == ExistingRun.Resume;
         if (_world.Rank == 0) _info = Describe(from, data, interrupt);
-        using (_setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from))
+        _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
+        foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
+        var samples = Samples(training);
+        _validation = Samples(data.Read(task, Split.Validate));
+        _trainer = new Trainer(_setup.Model, _settings, samples, _world);
+        var start = resumed ? Resume() : new Position(0, 0);
+        var done = (long)start.Epoch * _trainer.StepsPerEpoch + start.Step;
+        var total = (long)_settings.Epochs * _trainer.StepsPerEpoch;
+        _tell($"stage {_options.Stage}  {samples.Count} samples, {_trainer.GlobalBatch} per step, {_trainer.StepsPerEpoch} steps per epoch, {_settings.Epochs} epochs"
+            + (done > 0 ? $"; going on after step {done}" : ""));
+        if (_world.Rank == 0)
         {
-            foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
-            var samples = Samples(training);
-            _validation = Samples(data.Read(task, Split.Validate));
-            using (_trainer = new Trainer(_setup.Model, _settings, samples, _world))
+            _info = _info with
             {
-                var start = resumed ? Resume() : new Position(0, 0);
-                var done = (long)start.Epoch * _trainer.StepsPerEpoch + start.Step;
-                var total = (long)_settings.Epochs * _trainer.StepsPerEpoch;
-                _tell($"stage {_options.Stage}  {samples.Count} samples, {_trainer.GlobalBatch} per step, {_trainer.StepsPerEpoch} steps per epoch, {_settings.Epochs} epochs"
-                    + (done > 0 ? $"; going on after step {done}" : ""));
-                if (_world.Rank == 0)
+                Steps = total,
+                Step = done,
+                Counts = new Dictionary<string, long>
                 {
-                    _info = _info with
-                    {
-                        Steps = total, Step = done,
-                        Counts = new Dictionary<string, long>
-                        {
-                            ["parameters"] = _setup.Model.named_parameters().Sum(p => p.parameter.numel()),
-                            ["trainable_parameters"] = _setup.Model.Trainables().Sum(t => t.Parameter.numel()),
-                            ["training_samples"] = samples.Count,
-                            ["validation_samples"] = _validation.Count,
-                        },
-                    };
-                    _info.Write(_folder.InfoPath);
-                }
-
-                using (_log = _world.Rank == 0 ? new StepLog(_folder, total, done, watcher) : null) Train(start, interrupt);
-            }
+                    ["parameters"] = _setup.Model.named_parameters().Sum(p => p.parameter.numel()),
+                    ["trainable_parameters"] = _setup.Model.Trainables().Sum(t => t.Parameter.numel()),
+                    ["training_samples"] = samples.Count,
+                    ["validation_samples"] = _validation.Count,
+                },
+            };
+            _info.Write(_folder.InfoPath);
+            _log = new StepLog(_folder, total, done, watcher);
         }
 
+        Train(start, interrupt);
         return _folder;
+    }
+
+    /// <summary>Frees model, optimizer state and log.</summary>
+    public void Dispose()
+    {
+        _log?.Dispose();
+        _trainer?.Dispose();
+        _setup?.Dispose();
     }
 
     private void Train(Position start, CancellationToken interrupt)
@@ -147,7 +151,7 @@ public sealed class TrainingRun
         void Finish(RunStatus status, string? message)
         {
             if (_world.Rank != 0) return;
-            var newest = Checkpoint.List(_folder.Checkpoints).FirstOrDefault();
+            var newest = Checkpoint.List(_folder.Checkpoints) is [var first, ..] ? first : null;
             _info = _info with
             {
                 Status = status,

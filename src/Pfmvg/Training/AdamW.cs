@@ -1,3 +1,4 @@
+using Pfmvg.Models;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -57,7 +58,7 @@ public sealed class AdamW : IDisposable
             if (decays) parameter.mul_(keep);
             first.mul_(beta1).add_(gradient, fresh1);
             second.mul_(beta2).addcmul_(gradient, gradient, fresh2);
-            parameter.addcdiv_(first, second.sqrt().mul_(root).add_(eps), rate);
+            parameter.addcdiv_(first, second.sqrt().mul_(root).PlusInPlace(eps), rate);
             gradient.zero_();
         }
     }

@@ -27,7 +27,7 @@ public static class Backpropagation
         using var scope = NewDisposeScope();
         using Scalar scale = weight;
         var language = model.Language;
-        var pass = new DecoderPass(language.RotaryAt(arange(batch.Ids.shape[1], device: model.Device)));
+        var pass = new DecoderPass(language.RotaryAt(HeldScalars.Range(0, batch.Ids.shape[1], model.Device)));
         var embeddings = model.Embed(batch.Ids, batch.Features is { } features ? model.Project(features) : null); // (B, T, C)
         if (!recompute)
         {
@@ -68,7 +68,7 @@ public static class Backpropagation
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var pass = new DecoderPass(model.Language.RotaryAt(arange(batch.Ids.shape[1], device: model.Device)));
+        var pass = new DecoderPass(model.Language.RotaryAt(HeldScalars.Range(0, batch.Ids.shape[1], model.Device)));
         var embeddings = model.Embed(batch.Ids, batch.Features is { } features ? model.Project(features) : null);
         var (sum, tokens) = model.AnswerLoss(model.Language.call(embeddings, pass), batch.Targets);
         return (sum.item<float>(), tokens);

@@ -1,8 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Models;
 using Pfmvg.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Training;

@@ -61,13 +61,19 @@ internal static class FloatBlocks
     // A floating-point value is not finite exactly when all bits of its exponent are set.
     private static int? FirstWithAll<T>(ReadOnlySpan<byte> bytes, T exponent) where T : unmanaged, IBinaryInteger<T>
     {
-        var values = MemoryMarshal.Cast<byte, T>(bytes);
         var mask = new Vector<T>(exponent);
+        var vectors = MemoryMarshal.Cast<byte, Vector<T>>(bytes);
         var at = 0;
-        for (; at <= values.Length - Vector<T>.Count; at += Vector<T>.Count)
-            if (Vector.EqualsAny(new Vector<T>(values[at..]) & mask, mask)) break;
-        for (; at < values.Length; at++)
-            if ((values[at] & exponent) == exponent) return at;
+        for (; at <= vectors.Length - 4; at += 4)
+        {
+            var full = Vector.Equals(vectors[at] & mask, mask) | Vector.Equals(vectors[at + 1] & mask, mask)
+                | Vector.Equals(vectors[at + 2] & mask, mask) | Vector.Equals(vectors[at + 3] & mask, mask);
+            if (full != Vector<T>.Zero) break;
+        }
+
+        var values = MemoryMarshal.Cast<byte, T>(bytes);
+        for (var index = at * Vector<T>.Count; index < values.Length; index++)
+            if ((values[index] & exponent) == exponent) return index;
         return null;
     }
 

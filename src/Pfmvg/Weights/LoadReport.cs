@@ -58,7 +58,8 @@ public sealed record LoadReport
         if (Missing.Count > 0) throw Refusal.Of(path, $"lacks {Some(Missing, 5)}", otherModel);
         if (Loaded.Count == 0 && Kept.Count > 0) throw Refusal.Of(path, "has no tensor that the model knows", otherModel);
         if (NotFinite.Count > 0)
-            throw Refusal.Of(path, $"has NaN or infinity in {Some(NotFinite, 5)}", "use another: the training that wrote it diverged, or it is damaged");
+            throw Refusal.Of(
+                path, $"has NaN or infinity in {Some(NotFinite, 5)}", "use another: the training that wrote it diverged, or it is damaged");
     }
 
     /// <summary>One line: the count of loaded tensors, then count and first names of every other kind there is.</summary>

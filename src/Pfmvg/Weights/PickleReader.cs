@@ -125,7 +125,7 @@ internal sealed class PickleReader(byte[] data, string path, string place)
 
     private InputException RefuseName(string module, string name) => Refusal.Of(
         path, $"{place}, byte {_opcode}: asks for {Refusal.Show($"{module}.{name}")}, which no weight file needs",
-        "nothing was run; do not open this file elsewhere unless you trust its source");
+        "nothing was run; do not open this file elsewhere unless you trust its source, and then save only its state_dict()");
 
     // What the names stand for, as data. Arguments are checked one by one: the file is untrusted.
     private object? Make(object? what, object?[] arguments) => (what, arguments) switch

@@ -19,7 +19,8 @@ internal static class Refusal
             if (shown.Length >= limit) return shown.Append("...").ToString();
             // Formatting characters (Cf) can reverse or hide the rest of a line, as control characters can.
             var unsafeToPrint = char.IsControl(character) || char.IsSurrogate(character)
-                || char.GetUnicodeCategory(character) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+                || char.GetUnicodeCategory(character)
+                    is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
             if (unsafeToPrint) shown.Append($"\\u{(int)character:x4}");
             else shown.Append(character);
         }

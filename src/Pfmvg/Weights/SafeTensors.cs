@@ -189,7 +189,13 @@ public static class SafeTensors
             while (Next() != JsonTokenType.EndObject)
             {
                 var field = _json.GetString();
-                var twice = field switch { "dtype" => typeName is not null, "shape" => shape is not null, "data_offsets" => offsets is not null, _ => false };
+                var twice = field switch
+                {
+                    "dtype" => typeName is not null,
+                    "shape" => shape is not null,
+                    "data_offsets" => offsets is not null,
+                    _ => false,
+                };
                 if (twice) throw Refusal.Of(path, $"the tensor '{shown}' has '{field}' twice");
                 switch (field)
                 {
@@ -211,7 +217,8 @@ public static class SafeTensors
             if (typeName is null || shape is null || offsets is not { Length: 2 })
                 throw Refusal.Of(path, $"the tensor '{shown}' lacks its dtype, its shape or its two data_offsets");
             if (TensorTypes.OfSafeTensors(typeName) is not { } type)
-                throw Refusal.Of(path, $"the tensor '{shown}' has the type '{Refusal.Show(typeName)}'", "convert it to a type such as F32, F16 or BF16");
+                throw Refusal.Of(
+                    path, $"the tensor '{shown}' has the type '{Refusal.Show(typeName)}'", "convert it to a type such as F32, F16 or BF16");
             if (TensorInfo.CountBytes(shape, type) is not { } bytes)
                 throw Refusal.Of(path, $"the tensor '{shown}' has the impossible shape {TensorInfo.Describe(shape)}");
             if (offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] - offsets[0] != bytes)

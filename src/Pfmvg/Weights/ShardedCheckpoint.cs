@@ -38,7 +38,8 @@ public static class ShardedCheckpoint
         foreach (var pattern in new[] { "*.safetensors", "*.bin", "*.pth", "*.pt" })
             if (Only(folder, pattern) is { } single) return WeightFile.Open(single);
         throw Refusal.Of(
-            folder, "the folder has no weights (an index, or one .safetensors, .bin, .pth or .pt file)", "check the path and that the download is complete");
+            folder, "the folder has no weights (an index, or one .safetensors, .bin, .pth or .pt file)",
+            "check the path and that the download is complete");
     }
 
     /// <summary>
@@ -107,9 +108,14 @@ public static class ShardedCheckpoint
             .Where(path => path.EndsWith(pattern[1..], StringComparison.Ordinal) && !Path.GetFileName(path).StartsWith('.'))
             .Order(StringComparer.Ordinal).Take(4).ToList();
         if (found.Count > 1)
+        {
+            var names = string.Join(", ", found.Take(3).Select(Path.GetFileName)) + (found.Count > 3 ? ", ..." : "");
             throw Refusal.Of(
-                folder, $"has several files {pattern} ({string.Join(", ", found.Take(3).Select(Path.GetFileName))}{(found.Count > 3 ? ", ..." : "")}) and nothing that says which one",
+                folder, $"has several files {pattern} ({names}) and nothing that says which one",
                 "name the file, or fetch the index file beside them");
+        }
+
+
         return found.SingleOrDefault();
     }
 
@@ -137,7 +143,9 @@ public static class ShardedCheckpoint
             }
 
             if (map.Keys.FirstOrDefault(name => !tensors.ContainsKey(name)) is { } missing)
-                throw Refusal.Of(indexPath, $"says that '{Refusal.Show(missing)}' is in {map[missing]}, which does not have it", "fetch index and shards from the same place again");
+                throw Refusal.Of(
+                    indexPath, $"says that '{Refusal.Show(missing)}' is in {map[missing]}, which does not have it",
+                    "fetch index and shards from the same place again");
             var format = $"{opened.Count} shards, {((ITensorFile)opened[0]).Format}";
             return new TensorFile(folder, format, tensors.Values, [], new Dictionary<string, object?>(), opened);
         }
@@ -159,7 +167,9 @@ public static class ShardedCheckpoint
             {
                 var shard = entry.Value.GetString() ?? "";
                 if (shard is "" or "." or ".." || shard.AsSpan().ContainsAny("/\\:\0"))
-                    throw Refusal.Of(path, $"names the shard '{Refusal.Show(shard)}', which is not a file of its own folder", "nothing was read; get the folder from a source you trust");
+                    throw Refusal.Of(
+                        path, $"names the shard '{Refusal.Show(shard)}', which is not a file of its own folder",
+                        "nothing was read; get the folder from a source you trust");
                 if (!map.TryAdd(entry.Name, shard)) throw Refusal.Of(path, $"has '{Refusal.Show(entry.Name)}' twice");
             }
         }

@@ -75,10 +75,11 @@ public static class TorchPickle
         var entries = ZipDirectory.Read(file);
         var pickles = entries.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal) && name.Count(c => c == '/') == 1).ToList();
         if (pickles.Count != 1)
-            throw Refusal.Of(file.Path, $"is a zip file with {pickles.Count} entries named 'folder/data.pkl', not one", "name a file written by torch.save");
+            throw Refusal.Of(
+                file.Path, $"is a zip file with {pickles.Count} entries named 'folder/data.pkl', not one", "name a file written by torch.save");
         var root = pickles[0][..^"data.pkl".Length];
-        if (entries.TryGetValue(root + "byteorder", out var order) && Content(order, file.Path, "byteorder", 16) is var text && !text.AsSpan().SequenceEqual("little"u8))
-            throw Refusal.Of(file.Path, $"has the byte order '{Refusal.Show(Encoding.Latin1.GetString(text))}'", "save it on a little-endian machine");
+        if (entries.TryGetValue(root + "byteorder", out var order) && Encoding.Latin1.GetString(Content(order, file.Path, "byteorder", 16)) is not "little" and var other)
+            throw Refusal.Of(file.Path, $"has the byte order '{Refusal.Show(other)}'", "save it on a little-endian machine");
 
         var reader = new PickleReader(Content(entries[pickles[0]], file.Path, "data.pkl", PickleReader.MaxBytes), file.Path, "data.pkl");
         var content = reader.Read();
@@ -100,7 +101,8 @@ public static class TorchPickle
         if (content is not BigInteger magic || magic != StreamMagic)
         {
             if (reader.Position != file.Length) throw Refusal.Of(file.Path, $"{file.Length - reader.Position} bytes follow its pickle");
-            return Bind(file, handle, "bare pickle", content, storage => throw Refusal.Of(file.Path, "is a bare pickle, but refers to storages outside of it"));
+            return Bind(
+                file, handle, "bare pickle", content, storage => throw Refusal.Of(file.Path, "is a bare pickle, but refers to storages outside of it"));
         }
 
         if (reader.Read() is not StreamVersion) throw reader.Refuse($"the version of the stream format is not {StreamVersion}");
@@ -120,7 +122,8 @@ public static class TorchPickle
             at += 8;
             var width = TensorTypes.Size(storage.Type);
             if (count != storage.Elements || count < 0 || count > (file.Length - at) / width)
-                throw Refusal.Of(file.Path, $"its storage '{shown}' of {count} elements of {width} bytes, {storage.Elements} expected, has only {file.Length - at} bytes");
+                throw Refusal.Of(
+                    file.Path, $"its storage '{shown}' has {count} elements of {width} bytes where {storage.Elements} are expected and {file.Length - at} bytes are left");
             storages.Add(name, file.Slice(at, count * width));
             at += count * width;
         }

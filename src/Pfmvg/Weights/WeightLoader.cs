@@ -105,7 +105,8 @@ public static class WeightLoader
             if (!targets.ContainsKey(name)) unexpected.Add(info.Name);
             else if (!stored.TryAdd(name, info))
                 throw Refusal.Of(
-                    source.Path, $"has two tensors for {name}: '{Refusal.Show(stored[name].Name)}' and '{Refusal.Show(info.Name)}'", "remove one of them");
+                    source.Path, $"has two tensors for {Refusal.Show(name)}: '{Refusal.Show(stored[name].Name)}' and '{Refusal.Show(info.Name)}'",
+                    "remove one of them");
         }
 
         return (stored, unexpected);

@@ -70,7 +70,7 @@ public sealed class PreparationTests : IDisposable
             Edema,both lungs,files/p10/p10000000/s50000000/d.jpg,20,2,10,10,40,30,d
             """);
         var options = Options(new DataSources { MsCxr = file });
-        var perBox = All(options);
+        var perBox = All(options with { MultiBox = MultiBox.PerBox });
         var perPhrase = All(options with { MultiBox = MultiBox.PerPhrase });
         Assert.Equal([1, 1, 1], perBox.Select(sample => sample.Boxes.Count));
         Assert.Equal([("both lungs", 2), ("left lung", 1)], perPhrase.Select(sample => (sample.Text, sample.Boxes.Count)));

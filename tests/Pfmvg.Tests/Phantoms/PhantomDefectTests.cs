@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Pfmvg.Data;
 using Pfmvg.Phantoms;
 using Pfmvg.Text;
 using SkiaSharp;
@@ -56,8 +57,10 @@ public class PhantomDefectTests
         Assert.False(File.Exists(Path.Combine(folder, "planted-defects.json")));
         var captions = Directory.EnumerateFiles(folder, "captions.txt", SearchOption.AllDirectories)
             .Concat(Directory.EnumerateFiles(folder, "caption_prediction_*.csv", SearchOption.AllDirectories))
-            .SelectMany(File.ReadLines).Select(line => CaptionNormalizer.Normalize(line.Split('\t')[1])).ToList();
-        Assert.All(captions, caption => Assert.True(!caption.Cut && caption.Text.Length > 0, caption.Text));
+            .SelectMany(File.ReadLines).Select(line => line.Split('\t')[1]);
+        var reports = Directory.EnumerateFiles(Path.Combine(folder, "mimic-cxr-jpg/files"), "s*.txt", SearchOption.AllDirectories)
+            .Select(report => ReportSections.Extract(File.ReadAllText(report)));
+        Assert.All(captions.Concat(reports).Select(text => CaptionNormalizer.Normalize(text)), caption => Assert.True(!caption.Cut && caption.Text.Length > 0, caption.Text));
     }
 
     [Fact]

@@ -3,7 +3,6 @@ using Pfmvg.Models;
 using Pfmvg.Pretraining;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Pretraining;
@@ -96,14 +95,21 @@ public class PretrainTests
     public void Workers_survive_constant_collections()
     {
         using var folder = new TemporaryFolder();
-        using var done = new CancellationTokenSource();
-        var collector = Task.Run(() =>
+        var done = false;
+        var collector = new Thread(() =>
         {
-            while (!done.IsCancellationRequested) GC.Collect();
+            while (!Volatile.Read(ref done)) GC.Collect();
         });
-        Train(folder.Path, CancellationToken.None, settings: Small.Pretrain! with { Steps = 150, EvaluateEvery = 150, SaveEvery = 1000 });
-        done.Cancel();
-        collector.Wait();
+        collector.Start();
+        try
+        {
+            Train(folder.Path, CancellationToken.None, settings: Small.Pretrain! with { Steps = 150, EvaluateEvery = 150, SaveEvery = 1000 });
+        }
+        finally
+        {
+            Volatile.Write(ref done, true);
+            collector.Join();
+        }
     }
 
     private static void Train(string folder, CancellationToken cancel, Action<PretrainProgress>? watch = null, PretrainSettings? settings = null)

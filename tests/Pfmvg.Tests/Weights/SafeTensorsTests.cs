@@ -51,6 +51,14 @@ public sealed class SafeTensorsTests : IDisposable
     }
 
     [Fact]
+    public void A_file_that_shrinks_while_it_is_open_is_refused()
+    {
+        using var file = Open("""{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"""u8.ToArray(), 2);
+        using (var stream = new FileStream(file.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) stream.SetLength(stream.Length - 1);
+        Assert.Contains("ended", Assert.Throws<InputException>(() => file.Read("a")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Names_and_metadata_of_any_characters_survive()
     {
         using var scope = NewDisposeScope();

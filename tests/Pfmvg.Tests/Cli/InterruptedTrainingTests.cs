@@ -1,0 +1,42 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Pfmvg.Tests.Support;
+using Pfmvg.Training;
+
+namespace Pfmvg.Tests.Cli;
+
+[Trait("Category", "Slow")]
+public sealed partial class InterruptedTrainingTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(2)]  // SIGINT, as Ctrl-C
+    [InlineData(15)] // SIGTERM, as Slurm's pre-emption
+    public void An_interrupted_training_writes_a_checkpoint_says_how_to_go_on_and_exits_with_130(int signal)
+    {
+        string[] settings = ["--set", $"workspace={_folder.Path}", "--set", "phantom.patients=10", "--set", "stage1.epochs=100000", "--set", "stage1.log_every=1", "--set", "stage1.validate=false"];
+        var start = new ProcessStartInfo("dotnet", [Shell.Pfmvg, "train", "--stage", "1", .. settings]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        using var process = Process.Start(start)!;
+        var heard = new List<string>();
+        while (process.StandardError.ReadLine() is { } line)
+        {
+            heard.Add(line);
+            if (line.StartsWith("stage 1  step 2/", StringComparison.Ordinal)) Assert.Equal(0, Kill(process.Id, signal));
+        }
+
+        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
+        Assert.True(process.ExitCode == 130, string.Join('\n', heard));
+        Assert.Contains(heard, line => line.Contains("train --stage 1 --resume", StringComparison.Ordinal));
+        var run = RunFolder.Open(_folder.In("runs", "tiny", "stage1"));
+        var info = RunInfo.Read(run.InfoPath);
+        Assert.Equal(RunStatus.Interrupted, info.Status);
+        Assert.True(File.Exists(run.In(info.Result!)));
+        Assert.False(run.IsInUse);
+        Assert.Matches(@"(?s)^\d{4}-.* INF weights .* ERR interrupted", File.ReadAllText(run.TextLogPath));
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")] private static partial int Kill(int process, int signal);
+}

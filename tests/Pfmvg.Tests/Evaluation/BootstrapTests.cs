@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using Pfmvg.Evaluation;
+
+namespace Pfmvg.Tests.Evaluation;
+
+public sealed class BootstrapTests
+{
+    [Fact]
+    public void The_same_seed_gives_the_same_intervals_and_another_seed_others()
+    {
+        var predictions = Answers.Varied(150);
+        Estimate Interval(long seed) => Scorer.Score(predictions, new ScoringOptions { Resamples = 500, Seed = seed }).Mean[Metric.Iou];
+        Assert.Equal(Interval(1), Interval(1));
+        Assert.NotEqual(Interval(1).Low, Interval(2).Low);
+    }
+
+    [Fact]
+    public void A_second_bootstrap_written_plainly_gives_the_same_intervals()
+    {
+        var table = Scorer.Score(Answers.Varied(300), new ScoringOptions { Resamples = 20_000 });
+        var byPatient = table.Samples.GroupBy(sample => sample.Cluster).Select(group => group.ToList()).ToList();
+        var random = new Random(11);
+        Dictionary<string, List<double>> resampled = [];
+        for (var r = 0; r < 20_000; r++)
+        {
+            List<ScoredSample> drawn = [];
+            foreach (var _ in byPatient) drawn.AddRange(byPatient[random.Next(byPatient.Count)]);
+            Add("weighted", drawn.Average(s => s.Iou));
+            Add("mean", drawn.GroupBy(s => s.Prediction.Class).Average(c => c.Average(s => s.Iou)));
+            Add("median", Median([.. drawn.Select(s => s.Iou).Order()]));
+            Add("accuracy", drawn.Average(s => s.Iou > 0.5 ? 1.0 : 0));
+            Add("Cardiomegaly", drawn.Where(s => s.Prediction.Class == "Cardiomegaly").DefaultIfEmpty().Average(s => s?.Iou ?? double.NaN));
+        }
+
+        AssertNear(table.Weighted[Metric.Iou], "weighted");
+        AssertNear(table.Mean[Metric.Iou], "mean");
+        AssertNear(table.Weighted[Metric.MedianIou], "median", 0.012);
+        AssertNear(table.Weighted[Metric.Accuracy50], "accuracy");
+        AssertNear(table.Classes.Single(row => row.Name == "Cardiomegaly")[Metric.Iou], "Cardiomegaly");
+
+        void Add(string name, double value)
+        {
+            if (!resampled.TryGetValue(name, out var list)) resampled.Add(name, list = []);
+            if (!double.IsNaN(value)) list.Add(value);
+        }
+
+        void AssertNear(Estimate estimate, string name, double tolerance = 0.003) // a few standard errors of 20,000 resamples
+        {
+            var sorted = resampled[name].Order().ToArray();
+            Assert.Equal(sorted[(int)(0.025 * sorted.Length)], estimate.Low, tolerance);
+            Assert.Equal(sorted[(int)(0.975 * sorted.Length)], estimate.High, tolerance);
+        }
+
+        static double Median(double[] ascending) => (ascending[(ascending.Length - 1) / 2] + ascending[ascending.Length / 2]) / 2;
+    }
+
+    /// <summary>
+    /// Patients whose phrases resemble each other, true mean IoU 0.5 in each class. The share of intervals that hold it
+    /// must be 95 %; 600 simulations estimate the share to 0.9 % (one standard error).
+    /// </summary>
+    [Fact]
+    public void Intervals_cover_the_truth_at_their_nominal_rate_and_only_when_patients_are_drawn_together()
+    {
+        const int Simulations = 600, Patients = 120;
+        var (overall, inClass, mean, alone) = (0, 0, 0, 0);
+        for (var s = 0; s < Simulations; s++)
+        {
+            var random = new CounterRandom(s, "simulation");
+            List<Prediction> predictions = [];
+            for (var patient = 0; patient < Patients; patient++)
+            {
+                var level = 0.3 * (random.NextDouble() - 0.5);
+                for (var phrase = random.Next(4); phrase >= 0; phrase--)
+                    predictions.Add(Answers.WithIou($"{patient}-{phrase}", 0.5 + level + 0.3 * (random.NextDouble() - 0.5), random.Next(2) == 0 ? "Edema" : "Pneumonia", $"p{patient}"));
+            }
+
+            var table = Scorer.Score(predictions, new ScoringOptions { Resamples = 1000, Seed = s });
+            overall += Covers(table.Weighted);
+            mean += Covers(table.Mean);
+            inClass += Covers(table.Classes[0]);
+            alone += Covers(Scorer.Score(predictions.ConvertAll(p => p with { Patient = null }), table.Options).Weighted);
+        }
+
+        Assert.InRange(overall / (double)Simulations, 0.92, 0.975);
+        Assert.InRange(mean / (double)Simulations, 0.92, 0.975);
+        Assert.InRange(inClass / (double)Simulations, 0.92, 0.975);
+        Assert.InRange(alone / (double)Simulations, 0.5, 0.91); // phrases taken as independent: too narrow
+
+        static int Covers(ScoreRow row) => row[Metric.Iou] is { Low: <= 0.5, High: >= 0.5 } ? 1 : 0;
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public void Ten_thousand_resamples_of_1200_phrases_take_less_than_two_seconds()
+    {
+        var predictions = Answers.Varied(1200);
+        var fastest = Enumerable.Range(0, 3).Min(_ =>
+        {
+            var watch = Stopwatch.StartNew();
+            Scorer.Score(predictions, new ScoringOptions { Protocol = Protocol.PhraseUnion });
+            return watch.Elapsed;
+        });
+        Assert.True(fastest < TimeSpan.FromSeconds(2), $"the fastest of three took {fastest.TotalSeconds:0.00} s");
+    }
+
+    [Fact]
+    public void A_weighted_median_is_the_median_of_the_repeated_values()
+    {
+        var random = new CounterRandom(4, "median");
+        for (var trial = 0; trial < 300; trial++)
+        {
+            var values = Enumerable.Range(0, 1 + random.Next(9)).Select(_ => (double)random.Next(6)).ToArray();
+            var drawn = values.Select(_ => random.Next(4)).ToArray();
+            var repeated = values.SelectMany((value, i) => Enumerable.Repeat(value, drawn[i])).Order().ToArray();
+            var expected = repeated.Length == 0 ? double.NaN : (repeated[(repeated.Length - 1) / 2] + repeated[repeated.Length / 2]) / 2;
+            Assert.Equal(expected, new MedianColumn(values, [.. Enumerable.Range(0, values.Length)]).Evaluate(drawn).Value);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+using System.Text.Json.Nodes;
+using Pfmvg.Evaluation;
+
+namespace Pfmvg.Tests.Evaluation;
+
+public sealed class GridTests
+{
+    private static readonly TextGrid Small = new("T_1 & x", ["name", "IoU"], [["a|b", "0.5"], ["c,\"d\"", "0.25 [0.1, 0.3]"]], ["n = 5 %"]);
+    private static readonly ScoreTable Table = Scorer.Score(Answers.Varied(200), new ScoringOptions { Resamples = 200 });
+
+    [Fact]
+    public void Text_is_aligned() => Assert.Equal(
+        """
+        T_1 & x
+
+        name               IoU
+        -----  ---------------
+        a|b                0.5
+        c,"d"  0.25 [0.1, 0.3]
+
+        n = 5 %
+
+        """, Small.Print(TableFormat.Text));
+
+    [Fact]
+    public void Markdown_escapes_what_would_break_it() =>
+        Assert.Equal("**T\\_1 & x**\n\n| name | IoU |\n| --- | ---: |\n| a\\|b | 0.5 |\n| c,\"d\" | 0.25 [0.1, 0.3] |\n\n- n = 5 %\n", Small.Print(TableFormat.Markdown));
+
+    [Fact]
+    public void Csv_quotes_as_rfc_4180() =>
+        Assert.Equal("name,IoU\r\na|b,0.5\r\n\"c,\"\"d\"\"\",\"0.25 [0.1, 0.3]\"\r\n", Small.Print(TableFormat.Csv));
+
+    [Fact]
+    public void Json_holds_everything()
+    {
+        var json = JsonNode.Parse(Small.Print(TableFormat.Json))!;
+        Assert.Equal("c,\"d\"", json["rows"]![1]![0]!.ToString());
+        Assert.Equal("n = 5 %", json["notes"]![0]!.ToString());
+    }
+
+    [Fact]
+    public void Latex_escapes_its_special_characters()
+    {
+        var latex = Small.Print(TableFormat.Latex);
+        Assert.Contains(@"\caption{T\_1 \& x. n = 5 \%}", latex, StringComparison.Ordinal);
+        Assert.Contains(@"\begin{tabular}{lr}", latex, StringComparison.Ordinal);
+        Assert.Contains(@"a|b & 0.5 \\", latex, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_table_names_its_protocol_numbers_and_rules()
+    {
+        foreach (var protocol in Enum.GetValues<Protocol>())
+        {
+            var table = Scorer.Score(Answers.Varied(60), new ScoringOptions { Protocol = protocol, Resamples = 10 });
+            foreach (var grid in (TextGrid[])[ScoreGrid.PerClass(table), PaperGrid.Methods(Metric.Iou, [("ours", table)], withPublished: true)])
+            {
+                var text = grid.Print(TableFormat.Text);
+                Assert.Contains(ProtocolDescription.Names[(int)protocol], text, StringComparison.Ordinal);
+                Assert.Contains($"n = {table.Phrases} phrases, {table.Boxes} boxes", text, StringComparison.Ordinal);
+                Assert.Contains(table.Protocol.MultiBox, text, StringComparison.Ordinal);
+                Assert.Contains(table.Protocol.Failure, text, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Fact]
+    public void The_paper_s_tables_come_out_in_the_paper_s_form()
+    {
+        var grid = PaperGrid.Methods(Metric.Dice, [("this run", Table)], withPublished: true);
+        Assert.Equal(["method", .. Scorer.ClassOrder, "mean", "wDice"], grid.Columns);
+        Assert.Equal(["MSLL (published)", "0.576", "0.163", "0.538", "0.538", "0.433", "0.485", "0.468", "0.525", "0.466", "0.440"], grid.Rows[0]);
+        Assert.Equal("this run", grid.Rows[^2][0]);
+        Assert.Equal(ScoreGrid.Figure(Table.Weighted[Metric.Dice].Value), grid.Rows[^2][^1]);
+        Assert.Equal(["n", .. Scorer.ClassOrder.Select(name => $"{Table.Classes.Single(row => row.Name == name).Count}"), $"{Table.Samples.Count}", $"{Table.Samples.Count}"], grid.Rows[^1]);
+        var gpt = PaperGrid.Methods(Metric.Iou, [("this run", Table)], withPublished: true).Rows.Single(row => row[0].StartsWith("GPT-4V", StringComparison.Ordinal));
+        Assert.Equal(["-", "0.083", "-"], [gpt[1], gpt[^2], gpt[^1]]);
+    }
+
+    [Fact]
+    public void The_ablation_sets_the_four_published_rows_above_ours()
+    {
+        var grid = PaperGrid.Ablation(Metric.Iou, [(true, true, Table), (false, false, Table), (true, false, Table)], withPublished: true);
+        Assert.Equal(["×", "×", "published", "0.118"], grid.Rows[0].Take(4));
+        Assert.Equal(["✓", "×", "published", "0.049", "-"], grid.Rows[2].Take(5));
+        Assert.Equal(["× ×", "✓ ×", "✓ ✓"], grid.Rows.Where(row => row[2] == "ours").Select(row => $"{row[0]} {row[1]}"));
+        Assert.Equal(["stage 1", "stage 2", ""], grid.Columns.Take(3));
+    }
+}
