@@ -27,7 +27,6 @@ public static class LoadAhead
         using var ready = new BlockingCollection<Task<TResult>>(); // in order; room bounds it
         var gate = new Lock();
         var threads = Enumerable.Range(0, workers).Select(i => new Thread(Work) { IsBackground = true, Name = $"load ahead {i}" }).ToList();
-        var active = workers;
         foreach (var thread in threads) thread.Start();
         try
         {
@@ -60,44 +59,50 @@ public static class LoadAhead
             var buffer = new DecodeBuffer();
             try
             {
-                while (true)
+                while (Next() is { } next)
                 {
-                    room.Wait(stop.Token);
-                    TItem item;
-                    var result = new TaskCompletionSource<TResult>();
-                    lock (gate)
-                    {
-                        try
-                        {
-                            if (stop.IsCancellationRequested || !source.MoveNext()) break;
-                            item = source.Current;
-                        }
-                        catch (Exception e)
-                        {
-                            result.SetException(e);
-                            ready.Add(result.Task);
-                            break;
-                        }
-
-                        ready.Add(result.Task);
-                    }
-
                     try
                     {
-                        result.SetResult(work(item, buffer));
+                        next.Result.SetResult(work(next.Item, buffer));
                     }
                     catch (Exception e)
                     {
-                        result.SetException(e);
+                        next.Result.SetException(e);
                     }
                 }
             }
             catch (OperationCanceledException)
             {
-                // The consumer has gone.
+                // The items are at their end, or the consumer has gone.
             }
+        }
 
-            if (Interlocked.Decrement(ref active) == 0) ready.CompleteAdding();
+        // The next item and where its result goes; the results stand in the order in which the items were taken.
+        (TItem Item, TaskCompletionSource<TResult> Result)? Next()
+        {
+            room.Wait(stop.Token);
+            lock (gate)
+            {
+                if (stop.IsCancellationRequested) return null;
+                var result = new TaskCompletionSource<TResult>();
+                try
+                {
+                    if (source.MoveNext())
+                    {
+                        ready.Add(result.Task, CancellationToken.None);
+                        return (source.Current, result);
+                    }
+                }
+                catch (Exception e)
+                {
+                    result.SetException(e);
+                    ready.Add(result.Task, CancellationToken.None);
+                }
+
+                ready.CompleteAdding();
+                stop.Cancel(); // for those that wait for room
+                return null;
+            }
         }
     }
 }

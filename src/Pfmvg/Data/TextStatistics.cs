@@ -42,7 +42,7 @@ internal sealed partial class TextStatistics(LlamaTokenizer? tokenizer)
     {
         if (lengths.Count == 0) return new Lengths(0, 0, 0, 0);
         lengths.Sort();
-        return new Lengths(lengths.Average(), lengths[lengths.Count / 2], lengths[(int)(0.95 * (lengths.Count - 1))], lengths[^1]);
+        return new Lengths(lengths.Average(), lengths[lengths.Count / 2], lengths[(int)Math.Ceiling(0.95 * lengths.Count) - 1], lengths[^1]);
     }
 
     [GeneratedRegex(@"\bleft\b", RegexOptions.IgnoreCase)] private static partial Regex Left();
