@@ -8,6 +8,8 @@ internal static class DataCommand
     public static Command Create() => new("data", "Prepare, check and look at data sets.")
     {
         DataPhantomCommand.Create(),
+        DataCheckCommand.Create(),
         DataPrepareCommand.Create(),
+        DataShowCommand.Create(),
     };
 }

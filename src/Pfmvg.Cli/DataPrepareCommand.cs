@@ -49,7 +49,7 @@ internal static class DataPrepareCommand
                 AllViews = parsed.GetValue(views) == "all",
                 Hash = !parsed.GetValue(noHash),
             };
-            var report = DataPreparation.Run(options, new LiveProgress(), cancel);
+            var report = DataPreparation.Run(options, new DataProgress(), cancel);
             Terminal.Standard.Live("");
             Print(report, options.Output);
             return Task.FromResult(ExitCode.Success);
@@ -73,11 +73,5 @@ internal static class DataPrepareCommand
         foreach (var example in report.Sources.Values.SelectMany(counts => counts.Examples.Take(3))) Terminal.Standard.Message($"left out: {example}");
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
         foreach (var (file, count) in report.Samples) Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture, $"{Path.Combine(folder, file)}  {count:N0} samples"));
-    }
-
-    /// <summary>Reports from whichever thread asks, at once and in order.</summary>
-    private sealed class LiveProgress : IProgress<PrepareProgress>
-    {
-        public void Report(PrepareProgress value) => Terminal.Standard.Live(string.Create(CultureInfo.InvariantCulture, $"{value.Source}: {value.Done:N0} samples"));
     }
 }

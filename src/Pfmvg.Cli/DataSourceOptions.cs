@@ -32,13 +32,6 @@ internal sealed class DataSourceOptions
     public DataSources Read(ParseResult parsed)
     {
         var found = parsed.GetValue(_from) is { } folder ? DataSources.In(folder) : new DataSources();
-        var images = new Dictionary<string, string>();
-        foreach (var text in parsed.GetValue(_images)!)
-        {
-            if (text.Split('=', 2) is not [{ Length: > 0 } name, { Length: > 0 } path]) throw new InputException($"--images {text}: write NAME=FOLDER, for example ms-cxr=/data/mimic-cxr-jpg.");
-            if (!images.TryAdd(name, path)) throw new InputException($"--images {text}: '{name}' already has an image folder.");
-        }
-
         return found with
         {
             MsCxr = parsed.GetValue(_msCxr) ?? found.MsCxr,
@@ -46,8 +39,22 @@ internal sealed class DataSourceOptions
             MimicReports = parsed.GetValue(_reports) ?? found.MimicReports,
             Roco = parsed.GetValue(_roco) ?? found.Roco,
             ImageClef = parsed.GetValue(_clef) ?? found.ImageClef,
-            ImageFolders = images,
+            ImageFolders = ImageFolders(parsed.GetValue(_images)!),
             NonRadiology = parsed.GetValue(_nonRadiology),
         };
+    }
+
+    /// <summary>Image folders by data set, from texts like NAME=FOLDER.</summary>
+    /// <exception cref="InputException">A text is written otherwise, or a name occurs twice.</exception>
+    public static IReadOnlyDictionary<string, string> ImageFolders(IEnumerable<string> texts)
+    {
+        var images = new Dictionary<string, string>();
+        foreach (var text in texts)
+        {
+            if (text.Split('=', 2) is not [{ Length: > 0 } name, { Length: > 0 } path]) throw new InputException($"--images {text}: write NAME=FOLDER, for example ms-cxr=/data/mimic-cxr-jpg.");
+            if (!images.TryAdd(name, path)) throw new InputException($"--images {text}: '{name}' already has an image folder.");
+        }
+
+        return images;
     }
 }

@@ -8,6 +8,7 @@ var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radio
 root.Add(DemoCommand.Create());
 root.Add(TrainCommand.Create());
 root.Add(DataCommand.Create());
+root.Add(BenchCommand.Create());
 root.Add(EvalCommand.Create());
 root.Add(CompareCommand.Create());
 root.Add(RunsCommand.Create());

@@ -39,6 +39,17 @@ public static class BoxRules
         : box.Left < -Tolerance || box.Top < -Tolerance || box.Right > width + Tolerance || box.Bottom > height + Tolerance ? Kind.Outside
         : Kind.None;
 
+    /// <summary>A stable name of a problem, for example "box-outside".</summary>
+    public static string Name(Kind kind) => kind switch
+    {
+        Kind.NotANumber => "box-not-a-number",
+        Kind.Swapped => "box-swapped",
+        Kind.Empty => "box-empty",
+        Kind.Normalised => "box-normalised",
+        Kind.Outside => "box-outside",
+        _ => throw new ArgumentOutOfRangeException(nameof(kind)),
+    };
+
     /// <summary>The problem as a clause; null when there is none.</summary>
     public static string? Problem(Box box, int width, int height) => Judge(box, width, height) switch
     {

@@ -65,18 +65,18 @@ public sealed class DataPreparation
             if (counts.Listed++ % 1000 == 0) _progress?.Report(new PrepareProgress(reader.Source, counts.Listed));
             if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
             else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && listed.Patient is not null && _heldOut.Contains(listed.Patient)) counts.Leak++;
-            else if (facts.Missing)
+            else if (facts.State == PictureState.Missing)
             {
                 counts.Missing++;
                 Example(counts, $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder");
             }
             else if (Problem(listed, facts) is { } problem)
             {
-                var sentence = facts.Problem ?? $"{listed.Place}: {problem}; put it right";
+                var sentence = facts.Problem is null ? $"{listed.Place}: {problem}; put it right" : $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem}";
                 if (_options.Bad == BadSamples.Fail)
-                    throw new InputException($"{sentence.TrimEnd('.')}, or leave such samples out with '--bad skip'. 'pfmvg data check' lists all of them.");
+                    throw new InputException($"{sentence}, or leave such samples out with '--bad skip'. 'pfmvg data check' lists all of them.");
                 counts.Bad++;
-                Example(counts, sentence.TrimEnd('.'));
+                Example(counts, sentence);
             }
             else if (listed.Text.Length == 0)
             {

@@ -3,11 +3,11 @@ using SkiaSharp;
 
 namespace Pfmvg.Data;
 
-/// <summary>Decodes JPEG through libjpeg-turbo; gray pictures go straight to one channel.</summary>
+/// <summary>Decodes JPEG: the usual gray radiograph by <see cref="GrayJpeg"/>, all others through libjpeg-turbo.</summary>
 internal static class Jpeg
 {
     /// <summary>Every 8x8 block needs a bit at least, so a byte can stand for 512 pixels and no more.</summary>
-    private const long MostPixelsPerByte = 512;
+    internal const long MostPixelsPerByte = 512;
 
     public static bool Is(ReadOnlySpan<byte> file) => file.StartsWith((ReadOnlySpan<byte>)[0xff, 0xd8, 0xff]);
 
@@ -44,6 +44,7 @@ internal static class Jpeg
 
     public static unsafe DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer)
     {
+        if (GrayJpeg.TryDecode(file, buffer, picture, out var image)) return image;
         fixed (byte* bytes = file)
         {
             using var data = SKData.Create((nint)bytes, file.Length);

@@ -1,0 +1,69 @@
+using Pfmvg.Text;
+
+namespace Pfmvg.Data;
+
+/// <summary>What <see cref="DataCheck"/> looks at.</summary>
+public sealed record CheckOptions
+{
+    /// <summary>The data sets.</summary>
+    public required DataSources Sources { get; init; }
+
+    /// <summary>Decode every picture of every data set; by default only of those with at most <see cref="DataCheck.EveryPixelUpTo"/> pictures.</summary>
+    public bool EveryPixel { get; init; }
+
+    /// <summary>LLaMA's tokenizer.model, to give text lengths in tokens.</summary>
+    public string? Tokenizer { get; init; }
+}
+
+/// <summary>Finds out what is wrong with data sets before time is spent on them. Changes nothing.</summary>
+public static class DataCheck
+{
+    /// <summary>Cases of a finding that are kept.</summary>
+    public const int MostCases = 1000;
+
+    /// <summary>Data sets with at most so many listed samples have every picture decoded unasked.</summary>
+    public const int EveryPixelUpTo = 2000;
+
+    /// <summary>Checks the data sets one by one and against each other.</summary>
+    /// <exception cref="InputException">A folder or a list is not there or not of its layout.</exception>
+    public static CheckReport Run(CheckOptions options, IProgress<PrepareProgress>? progress = null, CancellationToken cancel = default)
+    {
+        var tokenizer = options.Tokenizer is null ? null : LlamaTokenizer.Load(options.Tokenizer);
+        var findings = new FindingList();
+        var sets = new List<SetCheck>();
+        foreach (var reader in options.Sources.Readers())
+        {
+            var set = new SetCheck(reader, findings, new TextStatistics(tokenizer));
+            set.Run(options.EveryPixel || reader.Read().Take(EveryPixelUpTo + 1).Count() <= EveryPixelUpTo, progress, cancel);
+            sets.Add(set);
+        }
+
+        ComparePatients(sets, findings);
+        ComparePictures(sets, findings);
+        return new CheckReport([.. sets.Select(set => set.ToReport())], findings.ToList());
+    }
+
+    /// <summary>Patients of MS-CXR in MIMIC-CXR: they are there by design, and prepare leaves the held-out ones out.</summary>
+    private static void ComparePatients(List<SetCheck> sets, FindingList findings)
+    {
+        if (sets.Find(set => set.Source == "ms-cxr") is not { } phrases || sets.Find(set => set.Source == "mimic-cxr") is not { } captions) return;
+        var shared = phrases.Patients.Where(patient => captions.Patients.ContainsKey(patient.Key)).ToList();
+        var heldOut = shared.Count(patient => patient.Value.Overlaps([Split.Validate, Split.Test]) && captions.Patients[patient.Key].Contains(Split.Train));
+        if (shared.Count == 0) return;
+        findings.Add(FindingLevel.Note, "ms-cxr", "patient-in-two-sets", "", "mimic-cxr",
+            $"{shared.Count:N0} of {phrases.Patients.Count:N0} patients are also in mimic-cxr, {heldOut:N0} of them in validation or test here and in training there; 'data prepare' leaves the held-out ones out of the captions");
+    }
+
+    private static void ComparePictures(List<SetCheck> sets, FindingList findings)
+    {
+        var first = new Dictionary<string, (string Source, string Image)>();
+        foreach (var set in sets.Where(set => set.Source is "roco" or "imageclef-2022"))
+        {
+            foreach (var (hash, image) in set.Hashes)
+            {
+                if (!first.TryAdd(hash, (set.Source, image)))
+                    findings.Add(FindingLevel.Note, set.Source, "shared-picture", Path.GetFileNameWithoutExtension(image), image, $"the same file as {first[hash].Image} of {first[hash].Source}; 'data prepare' keeps the first");
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.Security.Cryptography;
+
+namespace Pfmvg.Data;
+
+/// <summary>What there is of a listed picture.</summary>
+internal enum PictureState
+{
+    /// <summary>A picture that can be used, as far as was looked.</summary>
+    Good,
+
+    /// <summary>There is no such file.</summary>
+    Missing,
+
+    /// <summary>The path leaves the image folder.</summary>
+    Refused,
+
+    /// <summary>The file is no picture, or damaged.</summary>
+    Broken,
+}
+
+/// <summary>How closely a picture is looked at.</summary>
+internal enum PictureDepth
+{
+    /// <summary>Its header and its end.</summary>
+    Header,
+
+    /// <summary>Also the hash of its file.</summary>
+    Hash,
+
+    /// <summary>Also every pixel.</summary>
+    Pixels,
+}
+
+/// <summary>What was found on the disk for a listed picture.</summary>
+/// <param name="State">Whether it can be used.</param>
+/// <param name="Width">Pixels per row; 0 when it cannot be used.</param>
+/// <param name="Height">Rows; 0 when it cannot be used.</param>
+/// <param name="Sha256">Hash of the file in lower-case hex; null when it was not asked for or the picture cannot be used.</param>
+/// <param name="Problem">Why the picture cannot be used, and what to do; null when it can or is missing.</param>
+/// <param name="Note">What decoding changed; null when nothing, or when the pixels were not looked at.</param>
+internal sealed record PictureFacts(PictureState State, int Width = 0, int Height = 0, string? Sha256 = null, string? Problem = null, string? Note = null);
+
+/// <summary>Looks at pictures on the disk, many at a time.</summary>
+internal static class PictureProbe
+{
+    private const int Batch = 1024;
+
+    /// <summary>Looks at one picture. Never throws for what the file or its path is.</summary>
+    public static PictureFacts Look(ImageRoot root, string image, PictureDepth depth, DecodeBuffer buffer)
+    {
+        var path = root.Resolve(image, out var problem);
+        if (problem is not null) return new PictureFacts(PictureState.Refused, Problem: $"{problem}; put the path right");
+        if (!File.Exists(path)) return new PictureFacts(PictureState.Missing);
+        try
+        {
+            if (depth == PictureDepth.Header)
+            {
+                var header = ImageFile.Check(path, buffer);
+                return new PictureFacts(PictureState.Good, header.Width, header.Height);
+            }
+
+            var content = ImageFile.ReadFile(path, buffer);
+            var hash = Convert.ToHexStringLower(SHA256.HashData(content));
+            if (depth == PictureDepth.Hash)
+            {
+                var header = ImageFile.Check(content, path);
+                return new PictureFacts(PictureState.Good, header.Width, header.Height, hash);
+            }
+
+            var picture = ImageFile.Decode(content, path, buffer);
+            return new PictureFacts(PictureState.Good, picture.Width, picture.Height, hash, Note: picture.Note);
+        }
+        catch (InputException e)
+        {
+            return new PictureFacts(PictureState.Broken, Problem: e.Message[(Privacy.Mask(path).Length + 2)..].TrimEnd('.'));
+        }
+    }
+
+    /// <summary>Works on samples with all cores, batch by batch, each with its results in the samples' order.</summary>
+    public static IEnumerable<(ListedSample Sample, T Result)[]> InOrder<T>(IEnumerable<ListedSample> samples, Func<ListedSample, DecodeBuffer, T> work, CancellationToken cancel)
+    {
+        using var buffers = new ThreadLocal<DecodeBuffer>(() => new DecodeBuffer());
+        var how = new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Environment.ProcessorCount };
+        foreach (var batch in samples.Chunk(Batch))
+        {
+            var results = new (ListedSample, T)[batch.Length];
+            Parallel.For(0, batch.Length, how, i => results[i] = (batch[i], work(batch[i], buffers.Value!)));
+            yield return results;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using System.Security.Cryptography;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Data;
+
+/// <summary>How <see cref="SampleLoader"/> loads.</summary>
+public sealed record LoaderOptions
+{
+    /// <summary>Side of the square picture in pixels.</summary>
+    public required int Size { get; init; }
+
+    /// <summary>Threads that decode; 0: one per core.</summary>
+    public int Workers { get; init; }
+
+    /// <summary>Pictures that may wait for the model; 0: four per worker.</summary>
+    public int Ahead { get; init; }
+
+    /// <summary>Smallest area of a random crop as a share of the picture; null: the whole picture, always.</summary>
+    public double? LeastCropArea { get; init; }
+
+    /// <summary>The run's seed, which the crops depend on.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>A picture that cannot be read, or has another size than its sample: fail, or leave the sample out and list it.</summary>
+    public BadSamples Broken { get; init; } = BadSamples.Fail;
+
+    /// <summary>Folder for ready pictures; null: none. Random crops are never kept.</summary>
+    public string? Cache { get; init; }
+}
+
+/// <summary>A sample as the model sees it.</summary>
+/// <param name="Index">Its place in the list of samples.</param>
+/// <param name="Sample">The sample as prepared.</param>
+/// <param name="Crop">The part of the picture that is seen, in original pixels.</param>
+/// <param name="Boxes">The sample's boxes in pixels of the crop.</param>
+/// <param name="Picture">The crop at S x S.</param>
+public sealed record LoadedSample(int Index, Sample Sample, Crop Crop, IReadOnlyList<Box> Boxes, DecodedImage Picture);
+
+/// <summary>A sample that was left out.</summary>
+/// <param name="Index">Its place in the list of samples.</param>
+/// <param name="Reason">What is wrong; patient numbers are hidden.</param>
+public sealed record BrokenSample(int Index, string Reason);
+
+/// <summary>
+/// Reads pictures ahead of the model. What comes out depends on the samples, the epoch and the seed only: not on the number
+/// of workers, nor on timing, nor on the cache.
+/// </summary>
+/// <param name="data">Where the pictures are.</param>
+/// <param name="options">How to load.</param>
+public sealed class SampleLoader(PreparedData data, LoaderOptions options)
+{
+    private readonly PictureCache? _cache = options.Cache is null ? null : new PictureCache(options.Cache, options.Size);
+    private readonly Lock _gate = new();
+    private readonly SortedDictionary<int, string> _broken = [];
+
+    /// <summary>The samples left out so far, each once.</summary>
+    public IReadOnlyList<BrokenSample> Broken
+    {
+        get
+        {
+            lock (_gate) return [.. _broken.Select(broken => new BrokenSample(broken.Key, broken.Value))];
+        }
+    }
+
+    /// <summary>Loads samples in the given order.</summary>
+    /// <param name="samples">All samples of a split.</param>
+    /// <param name="order">Places in <paramref name="samples"/>.</param>
+    /// <param name="epoch">Another epoch has other random crops.</param>
+    /// <param name="augment">Random crops, if the options have them.</param>
+    /// <param name="cancel">Stops the loading.</param>
+    /// <exception cref="InputException">A picture is broken and the options say to fail.</exception>
+    public IEnumerable<LoadedSample> Load(IReadOnlyList<Sample> samples, IEnumerable<int> order, int epoch = 0, bool augment = false, CancellationToken cancel = default)
+    {
+        var workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
+        return LoadAhead.InOrder(order, (index, buffer) => TryLoad(samples[index], index, epoch, augment, buffer), workers, options.Ahead > 0 ? options.Ahead : 4 * workers, cancel)
+            .OfType<LoadedSample>();
+    }
+
+    /// <summary>Loads one sample on the caller's thread.</summary>
+    /// <exception cref="InputException">The picture cannot be read or has another size than the sample.</exception>
+    public LoadedSample Load(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer)
+    {
+        var crop = augment && options.LeastCropArea is { } least
+            ? Crop.Random(sample.Width, sample.Height, sample.Boxes, least, new CounterRandom(options.Seed, "crop", epoch, index))
+            : Crop.Whole(sample.Width, sample.Height);
+        return new LoadedSample(index, sample, crop, crop.Apply(sample.Boxes), Picture(sample, crop, buffer));
+    }
+
+    private LoadedSample? TryLoad(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer)
+    {
+        try
+        {
+            return Load(sample, index, epoch, augment, buffer);
+        }
+        catch (InputException e) when (options.Broken == BadSamples.Skip)
+        {
+            lock (_gate) _broken[index] = e.Message;
+            return null;
+        }
+    }
+
+    private DecodedImage Picture(Sample sample, Crop crop, DecodeBuffer buffer)
+    {
+        var whole = crop == Crop.Whole(sample.Width, sample.Height);
+        if (whole && sample.Sha256 is not null && _cache?.Find(sample.Sha256, buffer) is { } ready) return ready;
+
+        var path = data.ImagePath(sample);
+        var file = ImageFile.ReadFile(path, buffer);
+        var hash = whole && _cache is not null ? Convert.ToHexStringLower(SHA256.HashData(file)) : null;
+        if (hash is not null && sample.Sha256 is null && _cache?.Find(hash, new DecodeBuffer()) is { } unnamed) return unnamed;
+
+        var image = ImageFile.Decode(file, path, buffer);
+        if (image.Width != sample.Width || image.Height != sample.Height)
+            throw new InputException($"{Privacy.Mask(path)}: the picture has {image.Width} x {image.Height} pixels, but {sample.Width} x {sample.Height} when the data were prepared; prepare them again.");
+        var picture = ImageTransform.Resize(image, options.Size, crop);
+        if (hash is not null) _cache!.Keep(hash, picture);
+        return picture;
+    }
+}

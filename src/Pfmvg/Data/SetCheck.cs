@@ -1,0 +1,169 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Data;
+
+/// <summary>Checks one data set.</summary>
+internal sealed class SetCheck(IDataSetReader reader, FindingList findings, TextStatistics texts)
+{
+    private readonly ImageRoot _root = new(reader.ImageFolder);
+    private readonly DataSetManifest _manifest = DataSetManifest.Of(reader.Source);
+    private readonly HashSet<string> _pictures = [], _studies = [], _ids = [], _silent = [];
+    private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
+    private readonly Dictionary<string, long> _splits = [], _views = [];
+    private long _listed, _present, _boxes, _rightSide, _wrongSide;
+    private bool _everyPixel;
+
+    public string Source => reader.Source;
+
+    /// <summary>The splits that each patient is in.</summary>
+    public Dictionary<string, HashSet<Split>> Patients { get; } = [];
+
+    /// <summary>Hash and path of the pictures, where they were read whole.</summary>
+    public List<(string Hash, string Image)> Hashes { get; } = [];
+
+    public void Run(bool everyPixel, IProgress<PrepareProgress>? progress, CancellationToken cancel)
+    {
+        _everyPixel = everyPixel;
+        var depth = everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
+        foreach (var batch in PictureProbe.InOrder(reader.Read(), (sample, buffer) => (PictureProbe.Look(_root, sample.Image, depth, buffer), texts.Look(sample.Text)), cancel))
+        {
+            foreach (var (sample, (picture, text)) in batch) Look(sample, picture, text);
+            progress?.Report(new PrepareProgress(Source, _listed));
+        }
+
+        foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
+            Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1], $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}");
+        JudgeSides();
+        if (_pictures.Count > 0 && _present == 0)
+            Add(FindingLevel.Error, "no-picture", "", _root.Folder, $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
+        var several = _phrases.Values.Sum(phrase => phrase.Boxes.GroupBy(box => box.Class).Count(boxes => boxes.Count() > 1));
+        if (several > 0) Add(FindingLevel.Note, "several-boxes", "", reader.Files[0], $"{several:N0} phrases have several boxes: contradicting targets when used per box, as published; 'data prepare --boxes per-phrase' keeps them together");
+    }
+
+    public SetReport ToReport()
+    {
+        var phrases = _phrases.SelectMany(phrase => phrase.Value.Classes.Select(name => (Class: name, Count: 1))).ToList();
+        var classes = phrases.GroupBy(phrase => phrase.Class).ToDictionary(group => group.Key, group => (long)group.Count());
+        (string What, long Count)[] counts =
+        [
+            ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present), ("patients", Patients.Count), ("studies", _studies.Count),
+            ("reports", _manifest.Counts.ContainsKey("reports") ? _studies.Count - _silent.Count : 0), ("phrases", phrases.Count), ("boxes", _boxes),
+            .. _splits.OrderBy(split => split.Key, StringComparer.Ordinal).Select(split => (split.Key, split.Value)),
+            .. _views.OrderByDescending(view => view.Value).ThenBy(view => view.Key, StringComparer.Ordinal).Take(12).Select(view => ($"view {(view.Key.Length == 0 ? "(blank)" : view.Key)}", view.Value)),
+        ];
+        return new SetReport
+        {
+            Source = Source,
+            Files = reader.Files,
+            ImageFolder = _root.Folder,
+            EveryPixel = _everyPixel,
+            Counts = [.. counts.Where(count => count.Count > 0 || _manifest.Counts.ContainsKey(count.What)).Select(count => new ExpectedCount(count.What, count.Count, Expected(_manifest.Counts, count.What)))],
+            Classes = [.. _manifest.Classes.Keys.Union(classes.Keys.Order(StringComparer.Ordinal)).Select(name => new ExpectedCount(name, classes.GetValueOrDefault(name), Expected(_manifest.Classes, name)))],
+            Text = texts.ToReport(),
+        };
+
+        static long? Expected(IDictionary<string, long> known, string what) => known.TryGetValue(what, out var count) ? count : null;
+    }
+
+    private void Look(ListedSample sample, PictureFacts picture, TextFacts text)
+    {
+        _listed++;
+        var id = Path.GetFileNameWithoutExtension(sample.Image);
+        if (sample.Problem is not null)
+        {
+            Add(FindingLevel.Error, "malformed-entry", sample.Id, sample.Place, sample.Problem);
+            return;
+        }
+
+        if (!_ids.Add(sample.Id)) Add(FindingLevel.Warning, "duplicate-entry", sample.Id, sample.Place, "the entry occurs before");
+        if (_pictures.Add(sample.Image)) LookAtPicture(sample, picture, id);
+        if (sample.Split is { } split) _splits[split.ToString().ToLowerInvariant()] = _splits.GetValueOrDefault(split.ToString().ToLowerInvariant()) + 1;
+        if (sample.View is { } view) _views[view] = _views.GetValueOrDefault(view) + 1;
+        if (sample.Patient is { } patient)
+        {
+            if (!Patients.TryGetValue(patient, out var splits)) Patients[patient] = splits = [];
+            if (sample.Split is not null) splits.Add(sample.Split.Value);
+        }
+
+        if (sample.Study is null || _studies.Add(sample.Study) || reader.Task == SampleTask.Refer) LookAtText(sample, text, id);
+        foreach (var box in sample.Boxes) LookAtBox(sample, picture, text, box, id);
+    }
+
+    private void LookAtPicture(ListedSample sample, PictureFacts picture, string id)
+    {
+        switch (picture.State)
+        {
+            case PictureState.Missing:
+                Add(FindingLevel.Warning, "missing-picture", id, sample.Image, "there is no such file in the image folder");
+                return;
+            case PictureState.Refused:
+                Add(FindingLevel.Error, "path-refused", id, sample.Place, picture.Problem!);
+                return;
+            case PictureState.Broken:
+                _present++;
+                Add(FindingLevel.Error, "unreadable-picture", id, sample.Image, picture.Problem!);
+                return;
+        }
+
+        _present++;
+        if (picture.Sha256 is not null) Hashes.Add((picture.Sha256, sample.Image));
+        if (picture.Note is not null) Add(FindingLevel.Note, "scaled-picture", id, sample.Image, picture.Note);
+        if (SizeDiffers(sample, picture))
+            Add(FindingLevel.Error, "size-mismatch", id, sample.Place, $"the picture has {picture.Width} x {picture.Height} pixels, the list says {sample.Width} x {sample.Height}");
+    }
+
+    private void LookAtText(ListedSample sample, TextFacts text, string id)
+    {
+        if (sample.TextFile is not null && sample.Text.Length == 0)
+        {
+            _silent.Add(sample.Study!);
+            if (File.Exists(sample.TextFile)) Add(FindingLevel.Warning, "empty-report", sample.Study!, sample.TextFile, "no section of the report has text");
+            else Add(FindingLevel.Warning, "missing-report", sample.Study!, sample.TextFile, "there is no report");
+            return;
+        }
+
+        texts.Add(text);
+        if (text.Emptied) Add(FindingLevel.Warning, "caption-emptied", id, sample.Place, "normalisation leaves nothing of the text");
+        if (text.Cut) Add(FindingLevel.Warning, "caption-cut", id, sample.Place, $"normalisation keeps 50 of {text.Words} words");
+    }
+
+    private void LookAtBox(ListedSample sample, PictureFacts picture, TextFacts text, Box box, string id)
+    {
+        _boxes++;
+        if (sample.Class is null || (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class)))
+            Add(FindingLevel.Warning, "unknown-class", id, sample.Place, "the finding class is none of the known ones");
+        var phrase = _phrases.GetValueOrDefault((sample.Image, sample.Text)) ?? (_phrases[(sample.Image, sample.Text)] = new PhraseSeen([], []));
+        if (phrase.Classes.Add(sample.Class ?? "") && phrase.Classes.Count == 2)
+            Add(FindingLevel.Warning, "contradicting-target", id, sample.Place, "the same words about the same picture belong to two classes");
+        if (!phrase.Boxes.Add((sample.Class ?? "", box))) Add(FindingLevel.Warning, "duplicate-phrase", id, sample.Place, "the same box for the same words occurs before");
+
+        // Boxes belong to the size that their annotation claims; a wrong claim is a finding of its own.
+        var measured = picture.State == PictureState.Good && !SizeDiffers(sample, picture);
+        if ((measured ? picture.Width : sample.Width) is not { } width || (measured ? picture.Height : sample.Height) is not { } height)
+        {
+            Add(FindingLevel.Error, "size-missing", id, sample.Place, "the picture's size is missing or no positive number");
+            return;
+        }
+
+        var kind = BoxRules.Judge(box, width, height);
+        if (kind != BoxRules.Kind.None) Add(FindingLevel.Error, BoxRules.Name(kind), id, sample.Place, BoxRules.Problem(box, width, height)!);
+        else if (text.Left != text.Right && !text.Both && (box.Left + box.Right < width) == text.Right) _rightSide++;
+        else if (text.Left != text.Right && !text.Both) _wrongSide++;
+    }
+
+    /// <summary>The patient's left is the picture's right; a set where it is the other way round was mirrored.</summary>
+    private void JudgeSides()
+    {
+        if (_rightSide + _wrongSide == 0) return;
+        var mirrored = _wrongSide > _rightSide;
+        Add(mirrored ? FindingLevel.Warning : FindingLevel.Note, "laterality", "", reader.Files[0],
+            $"{_rightSide:N0} of {_rightSide + _wrongSide:N0} boxes of phrases with 'left' or 'right' lie on that side of the patient{(mirrored ? ": the pictures or the boxes seem to be mirrored" : "")}");
+    }
+
+    private static bool SizeDiffers(ListedSample sample, PictureFacts picture) =>
+        sample.Width is not null && sample.Height is not null && (sample.Width != picture.Width || sample.Height != picture.Height);
+
+    private void Add(FindingLevel level, string kind, string id, string place, string detail) => findings.Add(level, Source, kind, id, place, detail);
+
+    private sealed record PhraseSeen(HashSet<string> Classes, HashSet<(string Class, Box Box)> Boxes);
+}

@@ -1,0 +1,53 @@
+using System.Text.RegularExpressions;
+using Pfmvg.Text;
+
+namespace Pfmvg.Data;
+
+/// <summary>What one text is like.</summary>
+internal readonly record struct TextFacts(int Words, int Tokens, bool Cut, bool Emptied, bool Left, bool Right, bool Both);
+
+/// <summary>Gathers what the texts of a data set are like.</summary>
+/// <param name="tokenizer">Counts tokens; null: they are not counted. Used by many threads at a time.</param>
+internal sealed partial class TextStatistics(LlamaTokenizer? tokenizer)
+{
+    private readonly List<int> _words = [], _tokens = [];
+    private long _cut, _emptied, _left, _right, _both;
+
+    /// <summary>Looks at one text; may be called by many threads.</summary>
+    public TextFacts Look(string text)
+    {
+        var (normal, cut) = CaptionNormalizer.Normalize(text);
+        var words = 0;
+        foreach (var range in text.AsSpan().SplitAny(' ', '\n', '\t', '\r'))
+            if (!range.Start.Equals(range.End)) words++;
+        return new TextFacts(words, tokenizer?.Encode(normal).Length ?? 0, cut, normal.Length == 0,
+            Left().IsMatch(text), Right().IsMatch(text), Both().IsMatch(text));
+    }
+
+    /// <summary>Counts one text.</summary>
+    public void Add(TextFacts text)
+    {
+        _words.Add(text.Words);
+        if (tokenizer is not null) _tokens.Add(text.Tokens);
+        _cut += text.Cut ? 1 : 0;
+        _emptied += text.Emptied ? 1 : 0;
+        _left += text.Left ? 1 : 0;
+        _right += text.Right ? 1 : 0;
+        _both += text.Both ? 1 : 0;
+    }
+
+    public TextReport ToReport() => new(_words.Count, LengthsOf(_words), tokenizer is null ? null : LengthsOf(_tokens), _cut, _emptied, _left, _right, _both);
+
+    private static Lengths LengthsOf(List<int> lengths)
+    {
+        if (lengths.Count == 0) return new Lengths(0, 0, 0, 0);
+        lengths.Sort();
+        return new Lengths(lengths.Average(), lengths[lengths.Count / 2], lengths[(int)Math.Ceiling(0.95 * lengths.Count) - 1], lengths[^1]);
+    }
+
+    [GeneratedRegex(@"\bleft\b", RegexOptions.IgnoreCase)] private static partial Regex Left();
+
+    [GeneratedRegex(@"\bright\b", RegexOptions.IgnoreCase)] private static partial Regex Right();
+
+    [GeneratedRegex(@"\b(?:bilateral(?:ly)?|both)\b", RegexOptions.IgnoreCase)] private static partial Regex Both();
+}
