@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
@@ -157,8 +158,18 @@ public sealed class TrainingRun : IDisposable
         }
         catch (Exception failure)
         {
-            Finish(RunStatus.Failed, failure.Message);
-            throw;
+            try
+            {
+                Finish(RunStatus.Failed, failure.Message);
+            }
+            catch (Exception second) when (second is IOException or UnauthorizedAccessException)
+            {
+                // The disk that failed cannot take the note either; the first failure is the one to tell.
+            }
+
+            if (failure is not (IOException or UnauthorizedAccessException)) throw;
+            throw new TrainingException($"After step {_info.Step}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
+                + $"are as they were: put it right and go on with `pfmvg train --stage {_options.Stage} --resume`.", failure);
         }
 
         void Finish(RunStatus status, string? message)
@@ -184,18 +195,10 @@ public sealed class TrainingRun : IDisposable
         if (_world.Size > 1) _world.RequireSame("the trained tensors", TrainablesHash());
         if (_world.Rank != 0) return;
         var step = (long)next.Epoch * _trainer!.StepsPerEpoch + next.Step;
-        var saved = Checkpoint.Save(_folder.Checkpoints, _setup!.Model, _trainer.Optimizer, next, step);
-        if (_improved)
-        {
-            var best = Path.Combine(_folder.Checkpoints, Best);
-            AtomicFile.Write(best, target =>
-            {
-                using var source = File.OpenRead(saved.Path);
-                source.CopyTo(target);
-            });
-            _improved = false;
-        }
-
+        // The best first: a kill between the two repeats the step, and with it the best.
+        if (_improved) Checkpoint.Save(Path.Combine(_folder.Checkpoints, Best), _setup!.Model, _trainer.Optimizer, next);
+        Checkpoint.Save(Checkpoint.PathOf(_folder.Checkpoints, step), _setup!.Model, _trainer.Optimizer, next);
+        _improved = false;
         foreach (var old in Checkpoint.List(_folder.Checkpoints).Skip(_settings.KeepLast)) File.Delete(old.Path);
     }
 
@@ -217,7 +220,7 @@ public sealed class TrainingRun : IDisposable
         _world.AllReduceSum(sums);
         var figures = new Dictionary<string, double> { ["loss"] = sums[0] / sums[1] };
         if (sums[3] > 0) figures["wiou"] = sums[2] / sums[3];
-        var score = sums[3] > 0 ? figures["wiou"] : -figures["loss"];
+        var score = Score(sums[3] > 0 ? figures["wiou"] : null, figures["loss"]);
         (_improved, _best) = (score > _best, Math.Max(score, _best));
         if (_world.Rank != 0) return;
         _log!.Add("validation", (epoch + 1L) * _trainer.StepsPerEpoch, epoch + 1, figures);
@@ -225,19 +228,33 @@ public sealed class TrainingRun : IDisposable
         _tell(FormattableString.Invariant($"epoch {epoch + 1}  validation loss {figures["loss"]:f4}") + (sums[3] > 0 ? FormattableString.Invariant($"  wIoU {figures["wiou"]:f3}") : ""));
     }
 
+    /// <summary>What the best checkpoint has most of: the weighted IoU where there is one, else as little loss as possible.</summary>
+    private static double Score(double? wiou, double? loss) => wiou ?? (loss is { } l && double.IsFinite(l) ? -l : double.NegativeInfinity);
+
+    private static double? Figure(JsonObject line, string name) => line[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
+
     private Position Resume()
     {
         var checkpoints = Checkpoint.List(_folder.Checkpoints);
+        if (_world.Rank == 0 && Directory.Exists(_folder.Checkpoints))
+            foreach (var half in Directory.GetFiles(_folder.Checkpoints, ".*.tmp")) File.Delete(half); // left by a killed process
         var good = checkpoints.FirstOrDefault(c => c.IsWhole());
+        foreach (var damaged in checkpoints.TakeWhile(c => c != good))
+        {
+            _tell($"{damaged.Path} is damaged and not used.");
+            // Out of the rotation, where it would push out good ones.
+            if (_world.Rank == 0) File.Move(damaged.Path, damaged.Path + ".damaged", overwrite: true);
+        }
+
         if (good is null)
         {
             _tell(checkpoints.Count == 0 ? "There is no checkpoint yet: starting from the beginning." : "No checkpoint is whole: starting from the beginning.");
             return new Position(0, 0);
         }
 
-        foreach (var damaged in checkpoints.TakeWhile(c => c != good)) _tell($"{damaged.Path} is damaged and not used.");
-        _best = _info.Figures.TryGetValue("best_validation_wiou", out var wiou) ? wiou
-            : _info.Figures.TryGetValue("best_validation_loss", out var loss) ? -loss : double.NegativeInfinity;
+        // From the log, which a killed process has written, too; run.json is only written at a run's start and end.
+        _best = StepLog.Read(_folder.LogPath).Where(line => (string?)line["kind"] == "validation" && (long?)line["step"] <= good.Step)
+            .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
         return good.Restore(_setup!.Model, _trainer!.Optimizer);
     }
 
