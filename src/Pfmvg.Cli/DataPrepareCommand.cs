@@ -18,7 +18,7 @@ internal static class DataPrepareCommand
             DefaultValueFactory = _ => "ratio",
         };
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
-        var boxes = new Option<string>("--boxes") { Description = "A phrase with several boxes: 'per-box' (one sample each, as published) or 'per-phrase' (one sample with all).", DefaultValueFactory = _ => "per-box" };
+        var boxes = new Option<string>("--boxes") { Description = "A phrase with several boxes: 'per-box' (one sample each, as published) or 'per-phrase' (one sample with all).", DefaultValueFactory = _ => "per-phrase" };
         boxes.AcceptOnlyFromAmong("per-box", "per-phrase");
         var bad = new Option<string>("--bad") { Description = "A box outside its picture or a broken picture: 'fail', or 'skip' it and go on.", DefaultValueFactory = _ => "fail" };
         bad.AcceptOnlyFromAmong("fail", "skip");

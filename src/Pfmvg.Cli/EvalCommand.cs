@@ -80,6 +80,7 @@ internal static class EvalCommand
         PfmvgConfiguration configuration, Split split, string? from, bool fromBase, ICommunicator world, CancellationToken interrupt)
     {
         NativeSetup.SetThreads(configuration, world);
+        _ = EvaluationRun.CheckModel(configuration, from, fromBase, world.LocalRank);
         if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
         world.Barrier();
         var result = EvaluationRun.Execute(configuration, split, from, fromBase, null, world, Terminal.Standard.Message,

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
@@ -16,7 +17,8 @@ internal static class TrainCommand
         var resume = new Option<bool>("--resume") { Description = "Go on with an interrupted run from its last good checkpoint." };
         var overwrite = new Option<bool>("--overwrite") { Description = "Remove an earlier run of the same name and start again." };
         var allowChanges = new Option<bool>("--allow-changes") { Description = "With --resume: go on although weights or data have changed." };
-        var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.") { stage, from, resume, overwrite, allowChanges };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Build everything, take two steps and one validation batch, say memory and time; write no run." };
+        var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.") { stage, from, resume, overwrite, allowChanges, dryRun };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed =>
         {
@@ -24,7 +26,7 @@ internal static class TrainCommand
             var read = configuration.Read(parsed);
             _ = read.Stage(parsed.GetValue(stage));
             var isBase = parsed.GetValue(from) == "base";
-            return Run(read, new TrainingOptions
+            var options = new TrainingOptions
             {
                 Stage = parsed.GetValue(stage),
                 From = isBase ? null : parsed.GetValue(from),
@@ -32,10 +34,28 @@ internal static class TrainCommand
                 Existing = parsed.GetValue(resume) ? ExistingRun.Resume : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
                 AllowChanges = parsed.GetValue(allowChanges),
                 Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
-            });
+            };
+            return parsed.GetValue(dryRun) ? Rehearse(read, options) : Run(read, options);
         });
         return command;
     }
+
+    private static int Rehearse(PfmvgConfiguration configuration, TrainingOptions options) => Job.Run(world =>
+    {
+        using var interrupt = new Interrupt("stopping after this step.");
+        NativeSetup.SetThreads(configuration, world);
+        _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
+        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt.Token);
+        world.Barrier();
+        var found = TrainingRehearsal.Execute(configuration, options, world, interrupt.Token);
+        if (world.Rank != 0) return ExitCode.Success;
+        Terminal.Standard.Print(FormattableString.Invariant($"losses        {string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)))}; validation batch {found.ValidationLoss:f4}"));
+        Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is shown by nvidia-smi)");
+        Terminal.Standard.Print(FormattableString.Invariant($"one step      {found.StepSeconds:f3} s"));
+        Terminal.Standard.Print($"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");
+        Terminal.Standard.Print($"the stage     {Units.Duration(found.Stage)}; judged by one step, so a rough number");
+        return ExitCode.Success;
+    });
 
     /// <summary>Trains a stage on all processes that were started together.</summary>
     public static int Run(PfmvgConfiguration configuration, TrainingOptions options) => Job.Run(world =>
@@ -49,6 +69,7 @@ internal static class TrainCommand
     public static RunFolder Train(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, CancellationToken interrupt)
     {
         NativeSetup.SetThreads(configuration, world);
+        _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
         if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
         world.Barrier();
         using var progress = world.Rank == 0 ? new Progress($"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;

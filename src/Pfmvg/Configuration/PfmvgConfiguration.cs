@@ -198,6 +198,15 @@ public sealed record DataSettings
 
     /// <summary>Image folder of a data set by its name, where it is no longer where it was when it was prepared.</summary>
     public IReadOnlyDictionary<string, string> Roots { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Threads that decode pictures ahead of the model; 0 is one per core.</summary>
+    [Range(0, 4096)] public int Workers { get; init; }
+
+    /// <summary>Leave a sample with a broken picture out of training, count and list it, instead of stopping.</summary>
+    public bool SkipBroken { get; init; }
+
+    /// <summary>Folder for resized pictures, so that later epochs need not decode again; null for none. Random crops are never kept.</summary>
+    public string? Cache { get; init; }
 }
 
 /// <summary>A synthetic study; its scores are not clinical scores.</summary>

@@ -38,7 +38,7 @@ public static class ScoreGrid
     /// <summary>One row per class, then mean and the weighted ones; the figures with their intervals.</summary>
     public static TextGrid PerClass(ScoreTable table, bool allMetrics = false)
     {
-        Metric[] shown = allMetrics || table.Options.Protocol == Protocol.Map50 ? [.. table.Metrics] : [Metric.Iou, Metric.Dice, Metric.Accuracy50];
+        Metric[] shown = allMetrics || table.Options.Protocol == Protocol.Map50 ? [.. table.Metrics] : [Metric.Iou, Metric.Dice, Metric.MedianIou, Metric.Accuracy50];
         List<IReadOnlyList<string>> rows = [];
         foreach (var row in table.Rows)
         {
@@ -56,6 +56,8 @@ public static class ScoreGrid
         List<string> notes =
         [
             .. Rules(table),
+            "Weighted: by samples per class, failures 0." +
+                (table.Classes.All(row => row.Valid > 0) ? " Every class has a valid answer, so leaving out classes without one changes nothing." : ""),
             flaws.Count == 0 ? "Every answer is well formed."
                 : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", flaws.OrderByDescending(f => f.Value).Select(f => $"{Label(f.Key)} {f.Value}"))}).",
         ];

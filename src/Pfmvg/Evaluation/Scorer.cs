@@ -3,6 +3,8 @@ namespace Pfmvg.Evaluation;
 /// <summary>From predictions to a score table: samples by the protocol's rule, figures per class, intervals.</summary>
 public static class Scorer
 {
+    private const int FewPatients = 20;
+
     private static readonly string[] Order = ["Pneumonia", "Pneumothorax", "Consolidation", "Atelectasis", "Edema", "Cardiomegaly", "Lung Opacity", "Pleural Effusion"];
 
     /// <summary>MS-CXR's classes in the paper's order.</summary>
@@ -47,7 +49,7 @@ public static class Scorer
             Weighted = Row("weighted", samples, rows[^2]),
             WeightedOverValid = Row("weighted, classes with a valid answer", [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
             Samples = samples,
-            Notes = [.. Notes(predictions, samples, options)],
+            Notes = [.. Notes(predictions, classes, options)],
         };
 
         ScoreRow Row(string name, IReadOnlyList<ScoredSample> members, IReadOnlyDictionary<Metric, Estimate> values) => new()
@@ -61,12 +63,15 @@ public static class Scorer
         };
     }
 
-    private static IEnumerable<string> Notes(IReadOnlyList<Prediction> predictions, List<ScoredSample> samples, ScoringOptions options)
+    private static IEnumerable<string> Notes(IReadOnlyList<Prediction> predictions, List<List<ScoredSample>> classes, ScoringOptions options)
     {
         if (options.Synthetic) yield return "The pictures are synthetic phantoms: these scores say nothing about clinical pictures.";
-        if (options.Protocol == Protocol.Map50 && samples.Any(sample => sample.Predicted.Count > 0 && sample.Confidence is null))
+        if (options.Protocol == Protocol.Map50 && classes.SelectMany(c => c).Any(sample => sample.Predicted.Count > 0 && sample.Confidence is null))
             yield return "Some answers have no confidence: their boxes count as certain (1.0), equal ones in the file's order.";
         if (predictions.Any(prediction => prediction.Patient is null))
             yield return "Not every sample names a patient: the intervals treat pictures as independent and may be too narrow.";
+        var small = classes.Where(samples => samples.DistinctBy(sample => sample.Cluster).Count() < FewPatients).Select(samples => samples[0].Prediction.Class).ToList();
+        if (options.Resamples > 0 && small.Count > 0)
+            yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. Intervals of so few are somewhat too narrow (they cover about 92 % at 15 patients).";
     }
 }

@@ -25,13 +25,13 @@ public static class EvaluationRun
         PfmvgConfiguration configuration, Split split, string? from, bool fromBase, string? part, ICommunicator world, Action<string> tell,
         Action<int, int> answered, CancellationToken interrupt)
     {
-        if (!fromBase) from ??= FinishedStage2(configuration);
+        from = CheckModel(configuration, from, fromBase, world.LocalRank);
         var data = GroundingSetup.OpenData(configuration);
         var samples = data.Read(SampleTask.Refer, split);
         if (samples.Count == 0) throw new InputException($"{data.Folder}: has no {Manifest.FileName(SampleTask.Refer, split)}, so there is nothing to evaluate; prepare MS-CXR.");
         var folder = RunFolder.Of(configuration, part ?? $"eval-{split.ToString().ToLowerInvariant()}");
         using var hold = world.Rank == 0 ? folder.Begin(configuration, ExistingRun.Overwrite) : null;
-        using var setup = GroundingSetup.Load(configuration, world.LocalRank, configuration.Stage2.MaxAnswerTokens, fromBase ? null : from);
+        using var setup = GroundingSetup.Load(configuration, world.LocalRank, configuration.Stage2.MaxAnswerTokens, from);
         if (world.Rank == 0)
             foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
 
@@ -72,6 +72,18 @@ public static class EvaluationRun
             Counts = new Dictionary<string, long> { ["phrases"] = predictions.Count },
         }.Write(folder.InfoPath);
         return (folder, predictions, data);
+    }
+
+    /// <summary>Finds what an evaluation would fail on in a moment, before any work: the device and the model.</summary>
+    /// <returns>The trained tensors; null for the base weights alone.</returns>
+    /// <exception cref="InputException">The device or the trained model is not there.</exception>
+    public static string? CheckModel(PfmvgConfiguration configuration, string? from, bool fromBase, int localRank)
+    {
+        _ = ConfiguredModel.Device(configuration.Device, localRank);
+        if (fromBase) return null;
+        from ??= FinishedStage2(configuration);
+        _ = GroundingSetup.Trained(from);
+        return from;
     }
 
     private static string FinishedStage2(PfmvgConfiguration configuration)

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
@@ -55,6 +56,18 @@ public sealed class TrainingRun : IDisposable
         _folder = RunFolder.Of(configuration, $"stage{options.Stage}");
     }
 
+    /// <summary>Finds what a run would fail on in a moment, before any work: the device and what to start from.</summary>
+    /// <returns>The trained tensors to start from; null for the base weights alone.</returns>
+    /// <exception cref="InputException">The device is not there, or there is nothing to start from.</exception>
+    public static string? CheckStart(PfmvgConfiguration configuration, TrainingOptions options, int localRank)
+    {
+        _ = configuration.Stage(options.Stage);
+        _ = ConfiguredModel.Device(configuration.Device, localRank);
+        var from = options.From ?? (options.Stage == 2 && !options.FromBase ? RunFolder.FinishedStage1(configuration) : null);
+        if (from is not null) _ = GroundingSetup.Trained(from);
+        return from;
+    }
+
     /// <summary>Runs a stage, from its start or from its last good checkpoint.</summary>
     /// <param name="configuration">The configuration.</param>
     /// <param name="options">Which stage and from where.</param>
@@ -72,16 +85,17 @@ public sealed class TrainingRun : IDisposable
 
     private RunFolder Execute(IProgress<StepReport>? watcher, CancellationToken interrupt)
     {
-        var from = _options.From ?? (_options.Stage == 2 && !_options.FromBase ? RunFolder.FinishedStage1(_configuration) : null);
+        var from = CheckStart(_configuration, _options, _world.LocalRank);
         var data = GroundingSetup.OpenData(_configuration);
         var task = _settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
         var training = data.Read(task, Split.Train);
         if (training.Count == 0)
             throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {_options.Stage} has nothing to learn from; prepare the data sets that it needs.");
 
-        using var hold = _world.Rank == 0 ? _folder.Begin(_configuration, _options.Existing) : null;
-        _world.Barrier();
         var resumed = _options.Existing == ExistingRun.Resume;
+        if (resumed && _world.Rank == 0) RequireSameConfiguration();
+        using var hold = _world.Rank == 0 ? _folder.Begin(_configuration, _options.Existing) : null;
+        if (_world.Size > 1) _world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
         if (_world.Rank == 0) _info = Describe(from, data, interrupt);
         _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
         foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
@@ -142,10 +156,20 @@ public sealed class TrainingRun : IDisposable
             _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: pfmvg train --stage {_options.Stage} --resume");
             throw;
         }
-        catch (Exception failure) when (failure is not InputException)
+        catch (Exception failure)
         {
-            Finish(RunStatus.Failed, failure.Message);
-            throw;
+            try
+            {
+                Finish(RunStatus.Failed, failure.Message);
+            }
+            catch (Exception second) when (second is IOException or UnauthorizedAccessException)
+            {
+                // The disk that failed cannot take the note either; the first failure is the one to tell.
+            }
+
+            if (failure is not (IOException or UnauthorizedAccessException)) throw;
+            throw new TrainingException($"After step {_info.Step}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
+                + $"are as they were: put it right and go on with `pfmvg train --stage {_options.Stage} --resume`.", failure);
         }
 
         void Finish(RunStatus status, string? message)
@@ -171,18 +195,10 @@ public sealed class TrainingRun : IDisposable
         if (_world.Size > 1) _world.RequireSame("the trained tensors", TrainablesHash());
         if (_world.Rank != 0) return;
         var step = (long)next.Epoch * _trainer!.StepsPerEpoch + next.Step;
-        var saved = Checkpoint.Save(_folder.Checkpoints, _setup!.Model, _trainer.Optimizer, next, step);
-        if (_improved)
-        {
-            var best = Path.Combine(_folder.Checkpoints, Best);
-            AtomicFile.Write(best, target =>
-            {
-                using var source = File.OpenRead(saved.Path);
-                source.CopyTo(target);
-            });
-            _improved = false;
-        }
-
+        // The best first: a kill between the two repeats the step, and with it the best.
+        if (_improved) Checkpoint.Save(Path.Combine(_folder.Checkpoints, Best), _setup!.Model, _trainer.Optimizer, next);
+        Checkpoint.Save(Checkpoint.PathOf(_folder.Checkpoints, step), _setup!.Model, _trainer.Optimizer, next);
+        _improved = false;
         foreach (var old in Checkpoint.List(_folder.Checkpoints).Skip(_settings.KeepLast)) File.Delete(old.Path);
     }
 
@@ -204,7 +220,7 @@ public sealed class TrainingRun : IDisposable
         _world.AllReduceSum(sums);
         var figures = new Dictionary<string, double> { ["loss"] = sums[0] / sums[1] };
         if (sums[3] > 0) figures["wiou"] = sums[2] / sums[3];
-        var score = sums[3] > 0 ? figures["wiou"] : -figures["loss"];
+        var score = Score(sums[3] > 0 ? figures["wiou"] : null, figures["loss"]);
         (_improved, _best) = (score > _best, Math.Max(score, _best));
         if (_world.Rank != 0) return;
         _log!.Add("validation", (epoch + 1L) * _trainer.StepsPerEpoch, epoch + 1, figures);
@@ -212,19 +228,33 @@ public sealed class TrainingRun : IDisposable
         _tell(FormattableString.Invariant($"epoch {epoch + 1}  validation loss {figures["loss"]:f4}") + (sums[3] > 0 ? FormattableString.Invariant($"  wIoU {figures["wiou"]:f3}") : ""));
     }
 
+    /// <summary>What the best checkpoint has most of: the weighted IoU where there is one, else as little loss as possible.</summary>
+    private static double Score(double? wiou, double? loss) => wiou ?? (loss is { } l && double.IsFinite(l) ? -l : double.NegativeInfinity);
+
+    private static double? Figure(JsonObject line, string name) => line[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
+
     private Position Resume()
     {
         var checkpoints = Checkpoint.List(_folder.Checkpoints);
+        if (_world.Rank == 0 && Directory.Exists(_folder.Checkpoints))
+            foreach (var half in Directory.GetFiles(_folder.Checkpoints, ".*.tmp")) File.Delete(half); // left by a killed process
         var good = checkpoints.FirstOrDefault(c => c.IsWhole());
+        foreach (var damaged in checkpoints.TakeWhile(c => c != good))
+        {
+            _tell($"{damaged.Path} is damaged and not used.");
+            // Out of the rotation, where it would push out good ones.
+            if (_world.Rank == 0) File.Move(damaged.Path, damaged.Path + ".damaged", overwrite: true);
+        }
+
         if (good is null)
         {
             _tell(checkpoints.Count == 0 ? "There is no checkpoint yet: starting from the beginning." : "No checkpoint is whole: starting from the beginning.");
             return new Position(0, 0);
         }
 
-        foreach (var damaged in checkpoints.TakeWhile(c => c != good)) _tell($"{damaged.Path} is damaged and not used.");
-        _best = _info.Figures.TryGetValue("best_validation_wiou", out var wiou) ? wiou
-            : _info.Figures.TryGetValue("best_validation_loss", out var loss) ? -loss : double.NegativeInfinity;
+        // From the log, which a killed process has written, too; run.json is only written at a run's start and end.
+        _best = StepLog.Read(_folder.LogPath).Where(line => (string?)line["kind"] == "validation" && (long?)line["step"] <= good.Step)
+            .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
         return good.Restore(_setup!.Model, _trainer!.Optimizer);
     }
 
@@ -252,6 +282,25 @@ public sealed class TrainingRun : IDisposable
         return changes.Count == 0
             ? info
             : throw new InputException($"The run in {_folder.Path} cannot be gone on with as it was: {string.Join("; ", changes)}. Start again with --overwrite, or go on all the same with --allow-changes.");
+    }
+
+    /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
+    private void RequireSameConfiguration()
+    {
+        if (_options.AllowChanges || !File.Exists(_folder.ConfigurationPath)) return;
+        string[] free = ["threads", "device", "workspace", "runs", "data.roots"];
+        // The same global batch may be split over another number of processes.
+        var stage = $"stage{_options.Stage}.";
+        var other = _options.Stage == 1 ? "stage2." : "stage1.";
+        var changes = ConfigurationFile.Differences(ConfigurationFile.Load(_folder.ConfigurationPath, []), _configuration)
+            .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
+                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
+        var before = ConfigurationFile.Load(_folder.ConfigurationPath, []).Stage(_options.Stage);
+        var ranks = RunInfo.Read(_folder.InfoPath).Ranks;
+        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * ranks, _settings.BatchSize * _settings.Accumulate * _world.Size);
+        if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
+        if (changes.Count > 0)
+            throw new InputException($"The run in {_folder.Path} was begun with other settings: {string.Join("; ", changes)}. Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
     }
 
     private TrainingSamples Samples(IReadOnlyList<Sample> samples) =>

@@ -19,18 +19,19 @@ public sealed record Checkpoint(string Path, long Step)
 
     private const string Trainable = "model.", Moment = "optimizer.";
 
-    /// <summary>Writes a checkpoint into a folder.</summary>
-    /// <param name="folder">Folder of the checkpoints.</param>
+    /// <summary>Where the checkpoint of a step is within a folder.</summary>
+    public static string PathOf(string folder, long step) => System.IO.Path.Combine(folder, $"step-{step:d8}.safetensors");
+
+    /// <summary>Writes a checkpoint.</summary>
+    /// <param name="path">The file.</param>
     /// <param name="model">Its trainables are saved.</param>
     /// <param name="optimizer">Its moments and step count are saved.</param>
     /// <param name="position">Where to go on.</param>
-    /// <param name="step">Steps taken since the start of the stage.</param>
-    public static Checkpoint Save(string folder, GroundingModel model, AdamW optimizer, Position position, long step)
+    public static void Save(string path, GroundingModel model, AdamW optimizer, Position position)
     {
         using var scope = NewDisposeScope();
         var tensors = Tensors(model, optimizer).Select(t => KeyValuePair.Create(t.Name, t.Value.detach().cpu().contiguous()))
             .OrderBy(t => t.Key, StringComparer.Ordinal).ToList();
-        var path = System.IO.Path.Combine(folder, $"step-{step:d8}.safetensors");
         SafeTensors.Write(path, tensors, new Dictionary<string, string>
         {
             ["format"] = Format,
@@ -39,7 +40,6 @@ public sealed record Checkpoint(string Path, long Step)
             ["optimizer_steps"] = optimizer.Steps.ToString(CultureInfo.InvariantCulture),
             ["sha256"] = Hash(tensors),
         });
-        return new Checkpoint(path, step);
     }
 
     /// <summary>Puts a checkpoint's values into the model and the optimizer.</summary>

@@ -69,7 +69,18 @@ public sealed class Trainer : IDisposable
                 var last = step + 1 == StepsPerEpoch;
                 if (last) epochEnded(epoch);
                 var next = last ? new Position(epoch + 1, 0) : new Position(epoch, step + 1);
-                if (last || interrupted || (_settings.CheckpointEvery > 0 && entry.Step % _settings.CheckpointEvery == 0)) save(next);
+                var due = last || interrupted || (_settings.CheckpointEvery > 0 && entry.Step % _settings.CheckpointEvery == 0);
+                if (due && NotFinite() is { } broken)
+                {
+                    // Never over a good one; the skipped steps are counted down until the run stops.
+                    if (interrupted || next.Epoch == _settings.Epochs)
+                        throw new TrainingException($"Epoch {epoch + 1}, step {step + 1}: the trained tensor {broken} is not finite, so no checkpoint is written. The last checkpoint is intact.");
+                }
+                else if (due)
+                {
+                    save(next);
+                }
+
                 if (interrupted && next.Epoch < _settings.Epochs) throw new OperationCanceledException("interrupted");
             }
         }
@@ -182,9 +193,18 @@ public sealed class Trainer : IDisposable
         return norm;
     }
 
+    /// <summary>The first trained tensor that holds a NaN or an infinity.</summary>
+    private string? NotFinite()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        return _trainables.FirstOrDefault(t => !t.Parameter.isfinite().all().item<bool>()).Name;
+    }
+
     private void SkipOrStop(int epoch, int step, double loss, int[] batch)
     {
         using var scope = NewDisposeScope();
+        var broken = NotFinite();
         var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.sum().item<float>())).Select(t => t.Name).ToList();
         foreach (var (_, parameter) in _trainables) parameter.grad?.zero_();
         _skipped++;
@@ -192,6 +212,7 @@ public sealed class Trainer : IDisposable
         throw new TrainingException(
             $"Epoch {epoch + 1}, step {step + 1}: the loss is {loss} and the gradient is not finite" +
             (bad.Count > 0 ? $" in {bad.Count} tensors, first {bad[0]}" : "") +
+            (broken is null ? "" : $"; the trained tensor {broken} itself is not finite") +
             $"; samples {string.Join(", ", batch.Take(8))}{(batch.Length > 8 ? ", ..." : "")} of the split. " +
             $"{_skipped} steps in a row were skipped. The last checkpoint is intact; a lower init_lr or clip_norm helps, or precision: float32.");
     }
@@ -201,4 +222,4 @@ public sealed class Trainer : IDisposable
 internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts);
 
 /// <summary>Training cannot go on; the message says why and what to do.</summary>
-public sealed class TrainingException(string message) : Exception(message);
+public sealed class TrainingException(string message, Exception? cause = null) : Exception(message, cause);

@@ -22,9 +22,20 @@ public sealed record TrainingExample(int Index, TokenSequence Sequence, DecodedI
 /// <param name="settings">The stage.</param>
 /// <param name="imageSize">S.</param>
 /// <param name="seed">The run's seed.</param>
+/// <param name="loading">Workers, cache and what to do with broken pictures; null for the defaults. The cache's path is taken as it is.</param>
 public sealed class TrainingSamples(
-    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed)
+    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed, DataSettings? loading = null)
 {
+    private readonly SampleLoader _loader = new(data, new LoaderOptions
+    {
+        Size = imageSize,
+        Seed = seed,
+        LeastCropArea = settings.Image == ImageMode.RandomCrop ? settings.CropScaleMin : null,
+        Workers = loading?.Workers ?? 0,
+        Broken = loading?.SkipBroken == true ? BadSamples.Skip : BadSamples.Fail,
+        Cache = loading?.Cache,
+    });
+
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
         ? [.. samples.SelectMany(s => s.Boxes.Count > 1 ? s.Boxes.Select(box => s with { Boxes = [box] }) : [s])]
@@ -36,22 +47,12 @@ public sealed class TrainingSamples(
     /// <summary>The order of an epoch.</summary>
     public int[] Order(int epoch) => new CounterRandom(seed, "order", epoch).Permutation(Samples.Count);
 
-    /// <summary>The examples of the given samples, in this order, decoded ahead by worker threads.</summary>
-    public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment)
-    {
-        var ahead = Math.Max(2, Environment.ProcessorCount * 2);
-        var queue = new Queue<Task<TrainingExample>>();
-        for (var i = 0; i < indices.Count; i++)
-        {
-            while (queue.Count < ahead && i + queue.Count < indices.Count)
-            {
-                var index = indices[i + queue.Count];
-                queue.Enqueue(Task.Run(() => Load(index, epoch, augment)));
-            }
+    /// <summary>Samples left out so far because their pictures are broken.</summary>
+    public IReadOnlyList<BrokenSample> Broken => _loader.Broken;
 
-            yield return queue.Dequeue().GetAwaiter().GetResult();
-        }
-    }
+    /// <summary>The examples of the given samples, in this order, decoded ahead by worker threads. Broken ones are left out where the settings say so.</summary>
+    public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment) =>
+        _loader.Load(Samples, indices, epoch, augment).Select(loaded => ToExample(loaded, epoch, augment));
 
     /// <summary>Pads examples on the right and stacks their pictures.</summary>
     /// <returns>Token ids and targets (B, T), pictures (B, 3, S, S) float32, in the caller's dispose scope.</returns>
@@ -73,29 +74,18 @@ public sealed class TrainingSamples(
             stack([.. examples.Select(e => ImageTransform.ToTensor(e.Picture))]));
     }
 
-    private TrainingExample Load(int index, int epoch, bool augment)
+    private TrainingExample ToExample(LoadedSample loaded, int epoch, bool augment)
     {
-        var sample = Samples[index];
-        var picture = ImageFile.Decode(data.ImagePath(sample));
-        var boxes = sample.Boxes;
-        var (width, height) = (sample.Width, sample.Height);
-        Crop? crop = null;
-        if (augment && settings.Image == ImageMode.RandomCrop)
+        var pick = augment ? new CounterRandom(seed, "instruction", epoch, loaded.Index) : null;
+        var text = Normalize(loaded.Sample.Text, settings.CaptionWords);
+        var (task, instruction, answer) = settings.Task switch
         {
-            var random = Crop.Random(width, height, boxes, settings.CropScaleMin, new CounterRandom(seed, "crop", epoch, index));
-            (crop, boxes, width, height) = (random, random.Apply(boxes), random.Width, random.Height);
-        }
-
-        var pick = augment ? new CounterRandom(seed, "instruction", epoch, index) : null;
-        var (instruction, answer) = settings.Task switch
-        {
-            StageTask.Caption => (Choose(InstructionPool.Caption, pick), Normalize(sample.Text, settings.CaptionWords)),
-            _ => (InstructionPool.Fill(Choose(InstructionPool.Refer, pick), Normalize(sample.Text, settings.CaptionWords)),
-                BoxCodec.Format(boxes, width, height)),
+            StageTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
+            _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
+                BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
         };
-        var prompt = PromptTemplate.Build(settings.Task == StageTask.Caption ? PromptTemplate.CaptionTask : PromptTemplate.ReferTask, instruction);
-        return new TrainingExample(index, builder.Training(prompt.Whole, answer), ImageTransform.Resize(picture, imageSize, crop),
-            unchecked((long)new CounterRandom(seed, "dropout", epoch, index).NextBits()));
+        return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction).Whole, answer), loaded.Picture,
+            unchecked((long)new CounterRandom(seed, "dropout", epoch, loaded.Index).NextBits()));
 
         static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];
 

@@ -12,7 +12,8 @@ public sealed class FixtureScoreTests
     private const double Tolerance = 1e-9;
 
     private static readonly JsonNode Expected = Fixtures.Json("grounding", "expected_iou_dice.json");
-    private static readonly IReadOnlyList<Prediction> Predictions = ReadFixture();
+    private static readonly IReadOnlyList<Prediction> Predictions = ExternalPredictions.Read(
+        Fixtures.Path("grounding", "predictions.jsonl"), new ReadOptions { Truth = TruthFile.Read(Fixtures.Path("grounding", "MS_CXR_Local_Alignment.json")) });
 
     [Fact]
     public void The_first_box_as_it_stands_scores_the_exact_fraction() =>
@@ -85,30 +86,5 @@ public sealed class FixtureScoreTests
     {
         Assert.Equal(exact?["iou"]!.GetValue<double>() ?? 0, sample.Iou, Tolerance);
         Assert.Equal(exact?["dice"]!.GetValue<double>() ?? 0, sample.Dice, Tolerance);
-    }
-
-    private static IReadOnlyList<Prediction> ReadFixture()
-    {
-        var truth = Fixtures.Json("grounding", "MS_CXR_Local_Alignment.json");
-        var images = truth["images"]!.AsArray().ToDictionary(image => image!["id"]!.GetValue<int>(), image => image!);
-        var classes = truth["categories"]!.AsArray().ToDictionary(category => category!["id"]!.GetValue<int>(), category => category!["name"]!.ToString());
-        var answers = File.ReadLines(Fixtures.Path("grounding", "predictions.jsonl")).Select(line => JsonNode.Parse(line)!)
-            .ToDictionary(line => line["ann_id"]!.GetValue<int>(), line => line["output"]!.ToString());
-        return [.. truth["annotations"]!.AsArray().Select(annotation =>
-        {
-            var image = images[annotation!["image_id"]!.GetValue<int>()];
-            var box = annotation["bbox"]!.AsArray().Select(value => value!.GetValue<double>()).ToArray();
-            return new Prediction
-            {
-                Id = annotation["id"]!.ToString(),
-                Image = image["path"]!.ToString(),
-                Class = classes[annotation["category_id"]!.GetValue<int>()],
-                Phrase = annotation["label_text"]!.ToString(),
-                Width = image["width"]!.GetValue<int>(),
-                Height = image["height"]!.GetValue<int>(),
-                Truth = [Box.FromXywh(box[0], box[1], box[2], box[3])],
-                Answer = answers[annotation["id"]!.GetValue<int>()],
-            };
-        })];
     }
 }

@@ -150,6 +150,14 @@ public sealed class ScorerTests
     }
 
     [Fact]
+    public void Classes_with_few_patients_are_named_because_their_intervals_are_too_narrow()
+    {
+        List<Prediction> predictions = [.. Enumerable.Range(0, 30).Select(i => Answers.WithIou($"s{i}", 0.5, i < 25 ? "Edema" : "Pneumonia", $"p{i}"))];
+        var note = Assert.Single(Scorer.Score(predictions).Notes);
+        Assert.Contains("Fewer than 20 patients: Pneumonia.", note, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Phantom_scores_say_so()
     {
         var table = Scorer.Score([Answers.WithIou("a", 0.5) with { Synthetic = true }], new ScoringOptions { Resamples = 0 });

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Pfmvg.Models;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
@@ -129,9 +130,10 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         static string[] Split(JsonNode text, string? separator) => separator is null ? [text.GetValue<string>()] : text.GetValue<string>().Split(separator);
     }
 
-    [Theory]
-    [InlineData("ln_vision"), InlineData("vit_block0_norm1"), InlineData("llama_layer0_input_layernorm")]
-    [InlineData("gelu"), InlineData("silu"), InlineData("lora_q_proj_layer0")]
+    public static TheoryData<string> Units =>
+        [.. Support.Npy.ReadArchive(Fixtures.Path("forward", "units.npz")).Keys.Where(key => key.EndsWith(".in", StringComparison.Ordinal)).Select(key => key[..^3])];
+
+    [Theory, MemberData(nameof(Units))]
     public void Single_operations_match(string name)
     {
         using var scope = NewDisposeScope();
@@ -141,17 +143,18 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         {
             "gelu" => nn.functional.gelu(input),
             "silu" => nn.functional.silu(input),
-            _ => Module(name).call(input),
+            _ => Module(ModuleName(name)).call(input),
         };
         AssertClose(units[$"{name}.out"], output, Tolerance($"units/{name}.out"), name);
 
-        nn.Module<Tensor, Tensor> Module(string unit) => (nn.Module<Tensor, Tensor>)_model.named_modules().Single(m => m.name == unit switch
-        {
-            "ln_vision" => "ln_vision",
-            "vit_block0_norm1" => "visual_encoder.blocks.0.norm1",
-            "llama_layer0_input_layernorm" => "llama_model.model.layers.0.input_layernorm",
-            _ => "llama_model.model.layers.0.self_attn.q_proj",
-        }).module;
+        nn.Module<Tensor, Tensor> Module(string module) => (nn.Module<Tensor, Tensor>)_model.named_modules().Single(m => m.name == module).module;
+
+        // "vit_block0_norm1", "llama_layer0_input_layernorm", "lora_q_proj_layer0": the unit's name says which module it is.
+        static string ModuleName(string unit) => Regex.Match(unit, @"^(?:vit_block(?<b>\d+)_(?<n>\w+)|llama_layer(?<l>\d+)_(?<m>\w+)|lora_(?<p>\w+)_layer(?<q>\d+))$") is { Success: true } match
+            ? match.Groups["b"].Success ? $"visual_encoder.blocks.{match.Groups["b"]}.{match.Groups["n"]}"
+            : match.Groups["l"].Success ? $"llama_model.model.layers.{match.Groups["l"]}.{match.Groups["m"]}"
+            : $"llama_model.model.layers.{match.Groups["q"]}.self_attn.{match.Groups["p"]}"
+            : unit;
     }
 
     [Fact]

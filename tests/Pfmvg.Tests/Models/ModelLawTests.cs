@@ -1,0 +1,109 @@
+using Pfmvg.Decoding;
+using Pfmvg.Models;
+using Pfmvg.Training;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Tests.Models;
+
+/// <summary>Laws of the model that hold whatever the weights; each forward leaves no tensor behind.</summary>
+public sealed class ModelLawTests : IDisposable
+{
+    private static readonly GroundingConfig Tiny = new(
+        new EvaConfig(56, 14, 32, 2, 2, 64), 4, new LlamaConfig(50, 32, 2, 2, 48), new LoraConfig(4, 8, 0.5, ["q_proj", "v_proj"]));
+
+    private readonly GroundingModel _model = ModelBuilder.Random(Tiny, ScalarType.Float32, CPU, seed: 3);
+    private readonly Tensor _images = randn(2, 3, 56, 56, generator: new Generator(5, CPU));
+    private readonly Tensor _ids = tensor([1L, 5, -1, -1, -1, -1, 9, 12, 20, 2, 1, 6, -1, -1, -1, -1, 7, 30, 31, 2], [2, 10]);
+
+    [Fact]
+    public void A_later_token_never_changes_an_earlier_output()
+    {
+        using var scope = NewDisposeScope();
+        var before = Hidden(_ids);
+        var changed = _ids.clone();
+        changed[0, 8] = 33;
+        var after = Hidden(changed);
+        Assert.True(before[0].narrow(0, 0, 8).allclose(after[0].narrow(0, 0, 8), 0, 1e-6));
+        Assert.False(before[0, 8].allclose(after[0, 8]));
+        Assert.True(before[1].allclose(after[1], 0, 1e-6)); // and never another row
+    }
+
+    [Fact]
+    public void Fresh_adapters_change_nothing_whatever_the_dropout()
+    {
+        using var scope = NewDisposeScope();
+        var plain = Hidden(_ids);
+        _model.Dropout.Begin([(1, 10), (2, 10)]);
+        var dropped = Hidden(_ids);
+        _model.Dropout.End();
+        Assert.True(plain.allclose(dropped, 0, 0)); // B is zero
+    }
+
+    [Fact]
+    public void Dropout_is_a_function_of_the_sample_not_of_its_place_in_the_batch()
+    {
+        using var scope = NewDisposeScope();
+        using (no_grad())
+            foreach (var (name, parameter) in _model.Trainables())
+                if (name.Contains("lora_B", StringComparison.Ordinal)) parameter.fill_(0.3);
+        var both = Dropped(_ids, _images, [(11, 10), (12, 10)]);
+        var second = Dropped(_ids.narrow(0, 1, 1), _images.narrow(0, 1, 1), [(12, 10)]);
+        var plain = Hidden(_ids);
+        Assert.True(both.narrow(0, 1, 1).allclose(second, 1e-5, 1e-5));
+        Assert.False(both.allclose(plain, 1e-3, 1e-3));
+
+        Tensor Dropped(Tensor ids, Tensor images, (long, int)[] rows)
+        {
+            _model.Dropout.Begin(rows);
+            var hidden = Hidden(ids, images);
+            _model.Dropout.End();
+            return hidden;
+        }
+    }
+
+    [Fact]
+    public void Only_trainables_get_gradients()
+    {
+        using var scope = NewDisposeScope();
+        var targets = _ids.masked_fill(_ids.lt(9), -100);
+        Backpropagation.Accumulate(_model, new MicroBatch(_ids, targets, _model.EncodeImages(_images)), 1, recompute: false);
+        foreach (var (name, parameter) in _model.named_parameters()) Assert.Equal(parameter.requires_grad, parameter.grad is not null);
+    }
+
+    [Fact]
+    public void Forward_backward_and_generation_leave_no_tensor_behind()
+    {
+        Run(); // gradients are made once
+        var before = Tensor.TotalCount;
+        Run();
+        Assert.Equal(before, Tensor.TotalCount);
+
+        void Run()
+        {
+            using var scope = NewDisposeScope();
+            var targets = _ids.masked_fill(_ids.lt(9), -100);
+            foreach (var recompute in (bool[])[false, true])
+                Backpropagation.Accumulate(_model, new MicroBatch(_ids, targets, _model.EncodeImages(_images)), 1, recompute);
+            var visual = _model.Project(_model.EncodeImages(_images));
+            IReadOnlyList<IReadOnlyList<int>> prompts = [[1, 5, -1, -1, -1, -1, 9], [1, -1, -1, -1, -1, 7]];
+            var generator = new AnswerGenerator(_model, endToken: 2);
+            generator.Greedy(prompts, visual, 6);
+            generator.Beam(prompts, visual, 2, 6);
+            foreach (var (_, parameter) in _model.Trainables()) using (parameter.grad) { }
+        }
+    }
+
+    public void Dispose()
+    {
+        _model.Dispose();
+        _images.Dispose();
+        _ids.Dispose();
+    }
+
+    private Tensor Hidden(Tensor ids, Tensor? images = null)
+    {
+        using var quiet = no_grad();
+        return _model.Language.call(_model.Embed(ids, _model.Project(_model.EncodeImages(images ?? _images))),
+            new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1]))));
+    }
+}

@@ -1,0 +1,132 @@
+using Pfmvg.Tests.Support;
+using Pfmvg.Training;
+
+namespace Pfmvg.Tests.Training;
+
+public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
+{
+    [Fact]
+    public void A_damaged_newest_checkpoint_is_passed_over_for_the_older_good_one()
+    {
+        workspace.Train("sound");
+        Stop("damaged", afterStep: 5);
+        var newest = Checkpoint.List(workspace.Run("damaged").Checkpoints)[0];
+        var bytes = File.ReadAllBytes(newest.Path);
+        bytes[^5] ^= 1;
+        File.WriteAllBytes(newest.Path, bytes);
+        var told = workspace.Train("damaged", ExistingRun.Resume);
+        Assert.Contains(told, line => line.Contains(newest.Path, StringComparison.Ordinal) && line.Contains("damaged", StringComparison.Ordinal));
+        Assert.Contains(told, line => line.EndsWith("going on after step 4", StringComparison.Ordinal));
+        Assert.Equal(workspace.Log("sound"), workspace.Log("damaged"));
+        Assert.True(File.Exists(newest.Path + ".damaged")); // out of the rotation, not lost
+        var (sound, damaged) = (workspace.Checkpoints("sound"), workspace.Checkpoints("damaged"));
+        foreach (var name in new[] { "best.safetensors", sound.Keys.Last(k => k.StartsWith("step-", StringComparison.Ordinal)) }) Assert.Equal(sound[name], damaged[name]);
+    }
+
+    [Fact]
+    public void What_a_killed_writer_left_half_written_is_removed()
+    {
+        Stop("leftover", afterStep: 2);
+        var half = workspace.Run("leftover").In("checkpoints", ".step-00000004.safetensors.7.tmp");
+        File.WriteAllText(half, "half");
+        workspace.Train("leftover", ExistingRun.Resume);
+        Assert.False(File.Exists(half));
+    }
+
+    [Fact]
+    public void The_best_of_the_run_survives_a_kill_that_noted_nothing()
+    {
+        // A rate of nothing but noise makes later epochs worse or better by chance; the best is then a real choice.
+        string[] changes = ["stage1.epochs=4", "stage1.init_lr=0.5", "stage1.min_lr=0.5"];
+        workspace.Train("best", changes: changes);
+        var steps = workspace.Losses("best").Length;
+        Stop("best-killed", steps / 4 + 1, changes);
+        var info = RunInfo.Read(workspace.Run("best-killed").InfoPath);
+        (info with { Figures = new Dictionary<string, double>(), Status = RunStatus.Running }).Write(workspace.Run("best-killed").InfoPath);
+        workspace.Train("best-killed", ExistingRun.Resume, changes);
+        Assert.Equal(workspace.Checkpoints("best")["best.safetensors"], workspace.Checkpoints("best-killed")["best.safetensors"]);
+    }
+
+    [Fact]
+    public void Changed_settings_weights_and_data_are_refused_by_name()
+    {
+        Stop("changed", afterStep: 2);
+        Refused("stage1.init_lr", "stage1.init_lr=0.001");
+        Refused("samples per step over all processes: 4 -> 2", "stage1.batch_size=2");
+        Changed(Path.Combine(workspace.Path, "weights", "eva_vit_tiny.pth"), bytes => bytes[^1] ^= 1);
+        Changed(Path.Combine(workspace.Data, "caption.train.jsonl"), bytes => bytes.AsSpan().Replace((byte)'e', (byte)'a'));
+
+        void Refused(string named, params string[] changes)
+        {
+            var refusal = Assert.Throws<InputException>(() => workspace.Train("changed", ExistingRun.Resume, changes));
+            Assert.Contains(named, refusal.Message, StringComparison.Ordinal);
+        }
+
+        void Changed(string path, Action<byte[]> change)
+        {
+            var good = File.ReadAllBytes(path);
+            var bad = (byte[])good.Clone();
+            change(bad);
+            File.WriteAllBytes(path, bad);
+            try
+            {
+                Refused(Path.GetFileName(path));
+            }
+            finally
+            {
+                File.WriteAllBytes(path, good);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_written_ends_the_run_in_a_sentence_with_the_last_checkpoint_intact()
+    {
+        Stop("unwritable", afterStep: 2);
+        var folder = workspace.Run("unwritable");
+        var good = Checkpoint.List(folder.Checkpoints)[0];
+        var aside = folder.In("aside");
+        // A file in the folder's place fails every write, for root, too.
+        var failure = Assert.Throws<TrainingException>(() => workspace.Train("unwritable", ExistingRun.Resume, watch: report =>
+        {
+            if (report.Entry.Step != 3) return;
+            Directory.Move(folder.Checkpoints, aside);
+            File.WriteAllText(folder.Checkpoints, "");
+        }));
+        Assert.Contains("step 4", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("--resume", failure.Message, StringComparison.Ordinal);
+        File.Delete(folder.Checkpoints);
+        Directory.Move(aside, folder.Checkpoints);
+        Assert.True(good.IsWhole());
+        workspace.Train("unwritable", ExistingRun.Resume);
+    }
+
+    [Fact]
+    public void A_full_disk_ends_the_run_in_a_sentence_with_the_last_checkpoint_intact()
+    {
+        Stop("full", afterStep: 2);
+        var folder = workspace.Run("full");
+        var size = new FileInfo(Checkpoint.List(folder.Checkpoints)[0].Path).Length;
+        using var kept = new TemporaryFolder();
+        foreach (var file in Directory.GetFiles(folder.Checkpoints)) File.Copy(file, kept.In(Path.GetFileName(file)));
+        var mounted = Shell.Run("mount", ["-t", "tmpfs", "-o", $"size={size * 3 / 2 / 1024}k", "tmpfs", folder.Checkpoints]);
+        Assert.SkipUnless(mounted.ExitCode == 0, $"a small disk needs the right to mount one: {mounted.Error.Trim()}");
+        try
+        {
+            foreach (var file in Directory.GetFiles(kept.Path, "step-*")) File.Copy(file, Path.Combine(folder.Checkpoints, Path.GetFileName(file)));
+            var result = Shell.RunPfmvg(workspace.Arguments("full", resume: true));
+            Assert.Equal(1, result.ExitCode);
+            Assert.Contains("No space left", result.Error, StringComparison.Ordinal);
+            Assert.Contains("--resume", result.Error, StringComparison.Ordinal);
+            var left = Assert.Single(Checkpoint.List(folder.Checkpoints));
+            Assert.True(left.IsWhole());
+        }
+        finally
+        {
+            Shell.Run("umount", [folder.Checkpoints]);
+        }
+    }
+
+    private void Stop(string name, int afterStep, string[]? changes = null) =>
+        Assert.ThrowsAny<OperationCanceledException>(() => workspace.Train(name, changes: changes, lastStep: afterStep));
+}

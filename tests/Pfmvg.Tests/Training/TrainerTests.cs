@@ -1,0 +1,108 @@
+using Pfmvg.Data;
+using Pfmvg.Distributed;
+using Pfmvg.Runs;
+using Pfmvg.Tests.Support;
+using Pfmvg.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Tests.Training;
+
+public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
+{
+    private const double Rounding = 1e-5; // relative, of sums of float32 in another order
+
+    [Fact]
+    public void Two_micro_batches_of_two_are_one_batch_of_four() =>
+        AssertSameRuns(["stage1.batch_size=4"], ["stage1.batch_size=2", "stage1.accumulate=2"]);
+
+    [Fact]
+    public void Recomputed_blocks_give_the_same_losses_and_gradients_with_dropout_on() =>
+        AssertSameRuns(["stage1.recompute=false"], ["stage1.recompute=true"]);
+
+    [Fact]
+    public void A_trained_tensor_gone_NaN_stops_the_run_after_the_tolerated_steps_and_is_never_saved()
+    {
+        using var folder = new TemporaryFolder();
+        using var run = new Run(workspace, "stage1.nan_tolerance=2", "stage1.checkpoint_every=1", "stage1.epochs=20");
+        var last = 0L;
+        var (name, victim) = run.Setup.Model.Trainables().Last();
+        var failure = Assert.Throws<TrainingException>(() => run.Trainer.Run(new Position(0, 0), entry =>
+        {
+            using var quiet = no_grad();
+            if (entry.Step == 3) victim.fill_(float.NaN);
+            last = entry.Step;
+        }, next => Checkpoint.Save(Checkpoint.PathOf(folder.Path, last), run.Setup.Model, run.Trainer.Optimizer, next), _ => { }, CancellationToken.None));
+        Assert.Equal(5, last); // two steps were skipped, the third ends the run
+        var (epoch, step) = (5 / run.Trainer.StepsPerEpoch + 1, 5 % run.Trainer.StepsPerEpoch + 1);
+        Assert.StartsWith($"Epoch {epoch}, step {step}:", failure.Message, StringComparison.Ordinal);
+        Assert.Contains(name, failure.Message, StringComparison.Ordinal);
+        var saved = Checkpoint.List(folder.Path);
+        Assert.Equal(2, saved[0].Step); // step 3 was poisoned before its checkpoint
+        Assert.True(saved[0].IsWhole());
+        saved[0].Restore(run.Setup.Model, run.Trainer.Optimizer);
+        Assert.All(run.Setup.Model.Trainables(), t => Assert.True(t.Parameter.isfinite().all().item<bool>(), t.Name));
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public void The_number_of_live_tensors_is_flat_over_two_thousand_steps()
+    {
+        using var run = new Run(workspace, "stage1.batch_size=1", "stage1.epochs=1000", "stage1.image=resize");
+        var counts = new List<long>();
+        using var stop = new CancellationTokenSource();
+        Assert.ThrowsAny<OperationCanceledException>(() => run.Trainer.Run(new Position(0, 0), entry =>
+        {
+            if (entry.Step % 100 == 0) counts.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+            if (entry.Step == 2000) stop.Cancel();
+        }, _ => { }, _ => { }, stop.Token));
+        Assert.Equal(20, counts.Count);
+        Assert.Single(counts.Distinct());
+    }
+
+    private void AssertSameRuns(string[] one, string[] other)
+    {
+        using var first = new Run(workspace, one);
+        using var second = new Run(workspace, other);
+        first.OneStep();
+        second.OneStep();
+        foreach (var ((name, a), (_, b)) in first.Trainer.Optimizer.State().Zip(second.Trainer.Optimizer.State()))
+            Fixtures.AssertClose(a, b, Rounding * a.abs().max().item<float>() + 1e-12, name);
+        var (losses, same) = (first.Losses(), second.Losses());
+        Assert.Equal(losses.Count, same.Count);
+        Assert.All(losses.Zip(same), pair => Assert.Equal(pair.First, pair.Second, Rounding * 10));
+    }
+
+    /// <summary>A stage ready to run, without a run folder.</summary>
+    private sealed class Run : IDisposable
+    {
+        public Run(TrainingWorkspace workspace, params string[] changes)
+        {
+            var configuration = workspace.Configuration("trainer", changes);
+            Setup = GroundingSetup.Load(configuration, 0, configuration.Stage1.MaxAnswerTokens, null);
+            var samples = new TrainingSamples(
+                Setup.Data, Setup.Data.Read(SampleTask.Caption, Split.Train), Setup.Builder, configuration.Stage1, configuration.Model.ImageSize, configuration.Seed);
+            Trainer = new Trainer(Setup.Model, configuration.Stage1, samples, new SingleProcess());
+        }
+
+        public GroundingSetup Setup { get; }
+
+        public Trainer Trainer { get; }
+
+        public void OneStep() => Assert.ThrowsAny<OperationCanceledException>(() =>
+            Trainer.Run(new Position(0, 0), _ => { }, _ => { }, _ => { }, new CancellationToken(canceled: true)));
+
+        public List<double> Losses()
+        {
+            var losses = new List<double>();
+            Trainer.Run(new Position(0, 1), entry => losses.Add(entry.Loss), _ => { }, _ => { }, CancellationToken.None);
+            return losses;
+        }
+
+        public void Dispose()
+        {
+            Trainer.Dispose();
+            Setup.Dispose();
+        }
+    }
+}

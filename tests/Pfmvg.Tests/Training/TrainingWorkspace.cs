@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using Pfmvg.Configuration;
+using Pfmvg.Distributed;
+using Pfmvg.Runs;
+using Pfmvg.Tests.Support;
+using Pfmvg.Training;
+
+namespace Pfmvg.Tests.Training;
+
+/// <summary>Phantoms and random base weights of a very small model, prepared once for all tests that train; dropout and random crops are on.</summary>
+public sealed class TrainingWorkspace : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public TrainingWorkspace() => PhantomWorkspace.Prepare(Configuration("prepare"), _ => { }, CancellationToken.None);
+
+    /// <summary>Root of the prepared files and of the runs.</summary>
+    public string Path => _folder.Path;
+
+    /// <summary>Path of the prepared data.</summary>
+    public string Data => _folder.In("data", "prepared");
+
+    /// <summary>The settings of a run of this name, as `--set` takes them.</summary>
+    public string[] Settings(string name, params string[] changes) =>
+    [
+        $"name={name}", $"workspace={Path}", "threads=1", "phantom.patients=10",
+        "model.image_size=56", "model.vision.width=32", "model.vision.depth=1", "model.vision.heads=2", "model.vision.mlp_hidden=64",
+        "model.language.hidden_size=32", "model.language.layers=2", "model.language.heads=2", "model.language.intermediate_size=64",
+        "model.lora.rank=2", "model.lora.dropout=0.1", "stage1.image=random_crop", "stage1.batch_size=4", "stage1.epochs=2",
+        "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1", .. changes,
+    ];
+
+    /// <summary>The configuration of these settings.</summary>
+    public PfmvgConfiguration Configuration(string name, params string[] changes) =>
+        ConfigurationFile.Load(System.IO.Path.Combine(Fixtures.Repository, "configs", "tiny.yaml"), Settings(name, changes));
+
+    /// <summary>The arguments of the program for a run.</summary>
+    public string[] Arguments(string name, bool resume, params string[] changes) =>
+        ["train", "--stage", "1", .. resume ? (string[])["--resume"] : [], .. Settings(name, changes).SelectMany(s => new[] { "--set", s })];
+
+    /// <summary>Stage 1's folder of a run.</summary>
+    public RunFolder Run(string name) => RunFolder.Of(Configuration(name), "stage1");
+
+    /// <summary>Trains stage 1 in this process; interrupts it so that this is the last step, where one is given.</summary>
+    public List<string> Train(string name, ExistingRun existing = ExistingRun.Refuse, string[]? changes = null, int lastStep = int.MaxValue, Action<StepReport>? watch = null)
+    {
+        using var stop = new CancellationTokenSource();
+        var told = new List<string>();
+        TrainingRun.Execute(Configuration(name, changes ?? []), new TrainingOptions { Stage = 1, Existing = existing }, new SingleProcess(), new Watcher(report =>
+        {
+            if (report.Entry.Step == lastStep - 1) stop.Cancel(); // seen at the end of the next step
+            watch?.Invoke(report);
+        }), told.Add, stop.Token);
+        return told;
+    }
+
+    /// <summary>Starts the program and leaves it running; what it says is thrown away.</summary>
+    public static Process Start(string[] arguments)
+    {
+        var process = Process.Start(new ProcessStartInfo("dotnet", [Shell.Pfmvg, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
+    }
+
+    /// <summary>All that a run logged, times left out.</summary>
+    public string[] Log(string name) => [.. StepLog.Read(Run(name).LogPath).Select(line =>
+    {
+        line.Remove("seconds");
+        return line.ToJsonString();
+    })];
+
+    /// <summary>The loss of every step.</summary>
+    public double[] Losses(string name) => [.. StepLog.Read(Run(name).LogPath).Where(l => (string?)l["kind"] == "step").Select(l => (double)l["loss"]!)];
+
+    /// <summary>The checkpoints that a run kept, with their content.</summary>
+    public Dictionary<string, byte[]> Checkpoints(string name) =>
+        Directory.GetFiles(Run(name).Checkpoints).Order().ToDictionary(p => System.IO.Path.GetFileName(p)!, File.ReadAllBytes);
+
+    /// <summary>A copy of the prepared data with other captions to train on; its folder.</summary>
+    public string CopyData(Func<string[], IEnumerable<string>> change)
+    {
+        var copy = Directory.CreateDirectory(_folder.In("data", $"copy-{Guid.NewGuid():N}")).FullName;
+        foreach (var file in Directory.GetFiles(Data)) File.Copy(file, System.IO.Path.Combine(copy, System.IO.Path.GetFileName(file)));
+        var captions = System.IO.Path.Combine(copy, "caption.train.jsonl");
+        File.WriteAllLines(captions, [.. change(File.ReadAllLines(captions))]);
+        return copy;
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
+    {
+        public void Report(StepReport value) => watch(value);
+    }
+}
