@@ -58,8 +58,14 @@ public static class BoxRules
         Kind.Swapped => $"the corners of a box are swapped ({Text(box)})",
         Kind.Empty => $"a box is empty ({Text(box)})",
         Kind.Normalised => $"a box has coordinates from 0 to 1 where pixels are wanted ({Text(box)})",
-        _ => $"a box lies outside its picture of {width} x {height} pixels ({Text(box)})",
+        _ => $"a box lies outside its picture of {width} x {height} pixels ({Text(box)}{Likely(box, width, height)})",
     };
+
+    /// <summary>What a box that lies outside was perhaps meant to be.</summary>
+    private static string Likely(Box box, int width, int height) =>
+        Judge(new Box(box.Left, box.Top, box.Width, box.Height), width, height) == Kind.None ? "; read as left, top, right, bottom it would lie inside"
+        : Judge(new Box(box.Top, box.Left, box.Bottom, box.Right), width, height) == Kind.None ? "; with x and y exchanged it would lie inside"
+        : "";
 
     private static string Text(Box box) => FormattableString.Invariant($"left {box.Left}, top {box.Top}, right {box.Right}, bottom {box.Bottom}");
 }

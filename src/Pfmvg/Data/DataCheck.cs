@@ -34,7 +34,7 @@ public static class DataCheck
         foreach (var reader in options.Sources.Readers())
         {
             var set = new SetCheck(reader, findings, new TextStatistics(tokenizer));
-            set.Run(options.EveryPixel || reader.Read().Take(EveryPixelUpTo + 1).Count() <= EveryPixelUpTo, progress, cancel);
+            set.Run(options.EveryPixel, progress, cancel);
             sets.Add(set);
         }
 

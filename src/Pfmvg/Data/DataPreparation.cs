@@ -56,16 +56,25 @@ public sealed class DataPreparation
         return new PrepareReport(manifests.Counts, _counts, _notes);
     }
 
-    /// <summary>The samples whose picture is there and whose annotation makes sense.</summary>
-    private IEnumerable<(ListedSample Listed, PictureFacts Facts)> Usable(IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts)
+    /// <summary>The samples that are wanted at all. The pictures of the others are not even looked at.</summary>
+    private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts)
     {
-        foreach (var (listed, facts) in catalog.Look(reader, root, _cancel))
+        foreach (var listed in reader.Read())
         {
             _cancel.ThrowIfCancellationRequested();
             if (counts.Listed++ % 1000 == 0) _progress?.Report(new PrepareProgress(reader.Source, counts.Listed));
             if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
             else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && listed.Patient is not null && _heldOut.Contains(listed.Patient)) counts.Leak++;
-            else if (facts.State == PictureState.Missing)
+            else yield return listed;
+        }
+    }
+
+    /// <summary>The samples whose picture is there and whose annotation makes sense.</summary>
+    private IEnumerable<(ListedSample Listed, PictureFacts Facts)> Usable(IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts)
+    {
+        foreach (var (listed, facts) in catalog.Look(reader.Source, Wanted(reader, counts), root, _cancel))
+        {
+            if (facts.State == PictureState.Missing)
             {
                 counts.Missing++;
                 Example(counts, $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder");

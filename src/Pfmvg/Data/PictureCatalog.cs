@@ -37,9 +37,9 @@ internal sealed class PictureCatalog : IDisposable
     }
 
     /// <summary>Pairs every sample with what is known of its picture, in the given order.</summary>
-    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Look(IDataSetReader reader, ImageRoot root, CancellationToken cancel)
+    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Look(string source, IEnumerable<ListedSample> samples, ImageRoot root, CancellationToken cancel)
     {
-        foreach (var batch in PictureProbe.InOrder(reader.Read(), (sample, buffer) => Look(reader.Source, sample.Image, root, buffer), cancel))
+        foreach (var batch in PictureProbe.InOrder(samples, (sample, buffer) => Look(source, sample.Image, root, buffer), cancel))
         {
             foreach (var (_, (_, entry)) in batch)
             {

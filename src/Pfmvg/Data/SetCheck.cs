@@ -23,12 +23,19 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 
     public void Run(bool everyPixel, IProgress<PrepareProgress>? progress, CancellationToken cancel)
     {
-        _everyPixel = everyPixel;
-        var depth = everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
-        foreach (var batch in PictureProbe.InOrder(reader.Read(), (sample, buffer) => (PictureProbe.Look(_root, sample.Image, depth, buffer), texts.Look(sample.Text)), cancel))
+        try
         {
-            foreach (var (sample, (picture, text)) in batch) Look(sample, picture, text);
-            progress?.Report(new PrepareProgress(Source, _listed));
+            _everyPixel = everyPixel || reader.Read().Take(DataCheck.EveryPixelUpTo + 1).Count() <= DataCheck.EveryPixelUpTo;
+            var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
+            foreach (var batch in PictureProbe.InOrder(reader.Read(), (sample, buffer) => (PictureProbe.Look(_root, sample.Image, depth, buffer), texts.Look(sample.Text)), cancel))
+            {
+                foreach (var (sample, (picture, text)) in batch) Look(sample, picture, text);
+                progress?.Report(new PrepareProgress(Source, _listed));
+            }
+        }
+        catch (InputException e) // a list that breaks off is a finding, and the other data sets are still to be checked
+        {
+            Add(FindingLevel.Error, "unreadable-list", "", reader.Files[0], e.Message);
         }
 
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
@@ -109,7 +116,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (picture.Sha256 is not null) Hashes.Add((picture.Sha256, sample.Image));
         if (picture.Note is not null) Add(FindingLevel.Note, "scaled-picture", id, sample.Image, picture.Note);
         if (SizeDiffers(sample, picture))
-            Add(FindingLevel.Error, "size-mismatch", id, sample.Place, $"the picture has {picture.Width} x {picture.Height} pixels, the list says {sample.Width} x {sample.Height}");
+            Add(FindingLevel.Error, "size-mismatch", id, sample.Place, $"the picture has {picture.Width} x {picture.Height} pixels, the list says {sample.Width} x {sample.Height}{(sample.Width == picture.Height && sample.Height == picture.Width ? ": width and height are exchanged" : "")}");
     }
 
     private void LookAtText(ListedSample sample, TextFacts text, string id)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Data;
+using Pfmvg.Geometry;
 using Pfmvg.Phantoms;
 
 namespace Pfmvg.Tests.Data;
@@ -59,6 +60,23 @@ public sealed class CheckTests : IDisposable
         Assert.Contains((FindingLevel.Error, "path-refused"), kinds);
         Assert.Contains((FindingLevel.Warning, "duplicate-entry"), kinds);
         Assert.Contains((FindingLevel.Warning, "missing-picture"), kinds);
+    }
+
+    [Fact]
+    public void A_list_that_breaks_off_is_an_error_and_the_other_sets_are_checked()
+    {
+        _tree.Write("train/radiology/traindata.csv", "id,name,caption\n1,1.jpg,\"open\n");
+        _tree.Write("clef/caption_prediction_train.csv", "ID\tcaption\nA\tx\n");
+        var report = Check(new DataSources { Roco = _tree.Root, ImageClef = _tree["clef"] });
+        Assert.Contains(report.Findings, finding => finding is { Kind: "unreadable-list", Source: "roco", Level: FindingLevel.Error });
+        Assert.Contains(report.Findings, finding => finding is { Kind: "no-picture", Source: "imageclef-2022" });
+    }
+
+    [Fact]
+    public void A_box_outside_is_explained_when_its_numbers_were_meant_otherwise()
+    {
+        Assert.Contains("read as left, top, right, bottom it would lie inside", BoxRules.Problem(Box.FromXywh(300, 100, 450, 190), 500, 200), StringComparison.Ordinal);
+        Assert.Contains("with x and y exchanged it would lie inside", BoxRules.Problem(Box.FromXywh(20, 300, 100, 150), 500, 200), StringComparison.Ordinal);
     }
 
     [Fact]

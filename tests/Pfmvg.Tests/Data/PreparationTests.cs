@@ -119,6 +119,7 @@ public sealed class PreparationTests : IDisposable
         Assert.DoesNotContain(captions, sample => heldOut.Contains(sample.Patient));
         var counts = report.Sources["mimic-cxr"];
         Assert.Equal(30, counts.Kept + counts.Leak + counts.OtherView);
+        Assert.Equal(counts.Kept, File.ReadLines(Path.Combine(Output, "pictures.jsonl")).Count(line => line.Contains("\"mimic-cxr/", StringComparison.Ordinal))); // the others were not even opened
         Assert.Contains(report.Notes, note => note.Contains($"{counts.Leak} samples", StringComparison.Ordinal));
 
         Assert.Equal(30, StudyTree.Prepare(Options(sources) with { AllowLeak = true, AllViews = true }).Sources["mimic-cxr"].Kept);
