@@ -6,6 +6,10 @@ namespace Pfmvg.Data;
 /// <summary>Does work ahead of its consumer on threads of its own, and hands the results out in order.</summary>
 public static class LoadAhead
 {
+    /// <summary>As the other overload, with a worker on every core and room for a thousand small results.</summary>
+    internal static IEnumerable<TResult> InOrder<TItem, TResult>(IEnumerable<TItem> items, Func<TItem, DecodeBuffer, TResult> work, CancellationToken cancel) =>
+        InOrder(items, work, Environment.ProcessorCount, 1000, cancel);
+
     /// <summary>
     /// Results in the order of the items, whatever the number of workers. At most <paramref name="ahead"/> items are taken
     /// before their results are wanted, which bounds the memory. An exception of the work is thrown in its place in the

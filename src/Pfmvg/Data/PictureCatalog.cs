@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 
 namespace Pfmvg.Data;
@@ -8,9 +9,10 @@ namespace Pfmvg.Data;
 /// </summary>
 internal sealed class PictureCatalog : IDisposable
 {
-    private readonly Dictionary<string, Entry> _known = [];
+    private readonly ConcurrentDictionary<string, Entry> _known = [];
     private readonly StreamWriter _journal;
     private readonly bool _hash;
+    private long _written;
 
     /// <summary>Opens the journal, which is made when it does not exist.</summary>
     public PictureCatalog(string journal, bool hash)
@@ -39,17 +41,15 @@ internal sealed class PictureCatalog : IDisposable
     /// <summary>Pairs every sample with what is known of its picture, in the given order.</summary>
     public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Look(string source, IEnumerable<ListedSample> samples, ImageRoot root, CancellationToken cancel)
     {
-        foreach (var batch in PictureProbe.InOrder(samples, (sample, buffer) => Look(source, sample.Image, root, buffer), cancel))
+        foreach (var (sample, facts, fresh) in LoadAhead.InOrder(samples, (sample, buffer) => Look(source, sample, root, buffer), cancel))
         {
-            foreach (var (_, (_, entry)) in batch)
+            if (fresh is not null)
             {
-                if (entry is null) continue;
-                _known[entry.Picture] = entry;
-                _journal.WriteLine(JsonSerializer.Serialize(entry));
+                _journal.WriteLine(JsonSerializer.Serialize(fresh));
+                if (++_written % 1000 == 0) _journal.Flush();
             }
 
-            _journal.Flush();
-            foreach (var (sample, (facts, _)) in batch) yield return (sample, facts);
+            yield return (sample, facts);
         }
     }
 
@@ -57,17 +57,19 @@ internal sealed class PictureCatalog : IDisposable
     public void Dispose() => _journal.Dispose();
 
     /// <summary>What is known of a picture, and what is new about it.</summary>
-    private (PictureFacts Facts, Entry? Fresh) Look(string source, string image, ImageRoot root, DecodeBuffer buffer)
+    private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Look(string source, ListedSample sample, ImageRoot root, DecodeBuffer buffer)
     {
-        var picture = $"{source}/{image}";
-        var path = root.Resolve(image, out var problem);
+        var picture = $"{source}/{sample.Image}";
+        var path = root.Resolve(sample.Image, out var problem);
         var file = problem is null ? new FileInfo(path) : null;
         if (file is { Exists: true } && _known.TryGetValue(picture, out var known) && known.Bytes == file.Length && known.Changed == file.LastWriteTimeUtc.Ticks
             && (known.Sha256 is not null || !_hash))
-            return (new PictureFacts(PictureState.Good, known.Width, known.Height, _hash ? known.Sha256 : null), null);
+            return (sample, new PictureFacts(PictureState.Good, known.Width, known.Height, _hash ? known.Sha256 : null), null);
 
-        var facts = PictureProbe.Look(root, image, _hash ? PictureDepth.Hash : PictureDepth.Header, buffer);
-        return (facts, facts.State == PictureState.Good ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256) : null);
+        var facts = PictureProbe.Look(root, sample.Image, _hash ? PictureDepth.Hash : PictureDepth.Header, buffer);
+        var fresh = facts.State == PictureState.Good ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256) : null;
+        if (fresh is not null) _known[picture] = fresh; // a picture with several boxes is listed several times
+        return (sample, facts, fresh);
     }
 
     /// <summary>One line of the journal.</summary>

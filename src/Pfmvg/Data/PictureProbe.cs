@@ -40,11 +40,9 @@ internal enum PictureDepth
 /// <param name="Note">What decoding changed; null when nothing, or when the pixels were not looked at.</param>
 internal sealed record PictureFacts(PictureState State, int Width = 0, int Height = 0, string? Sha256 = null, string? Problem = null, string? Note = null);
 
-/// <summary>Looks at pictures on the disk, many at a time.</summary>
+/// <summary>Looks at pictures on the disk.</summary>
 internal static class PictureProbe
 {
-    private const int Batch = 1024;
-
     /// <summary>Looks at one picture. Never throws for what the file or its path is.</summary>
     public static PictureFacts Look(ImageRoot root, string image, PictureDepth depth, DecodeBuffer buffer)
     {
@@ -73,19 +71,6 @@ internal static class PictureProbe
         catch (InputException e)
         {
             return new PictureFacts(PictureState.Broken, Problem: e.Message[(Privacy.Mask(path).Length + 2)..].TrimEnd('.'));
-        }
-    }
-
-    /// <summary>Works on samples with all cores, batch by batch, each with its results in the samples' order.</summary>
-    public static IEnumerable<(ListedSample Sample, T Result)[]> InOrder<T>(IEnumerable<ListedSample> samples, Func<ListedSample, DecodeBuffer, T> work, CancellationToken cancel)
-    {
-        using var buffers = new ThreadLocal<DecodeBuffer>(() => new DecodeBuffer());
-        var how = new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Environment.ProcessorCount };
-        foreach (var batch in samples.Chunk(Batch))
-        {
-            var results = new (ListedSample, T)[batch.Length];
-            Parallel.For(0, batch.Length, how, i => results[i] = (batch[i], work(batch[i], buffers.Value!)));
-            yield return results;
         }
     }
 }

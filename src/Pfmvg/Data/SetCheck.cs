@@ -27,10 +27,11 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         {
             _everyPixel = everyPixel || reader.Read().Take(DataCheck.EveryPixelUpTo + 1).Count() <= DataCheck.EveryPixelUpTo;
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
-            foreach (var batch in PictureProbe.InOrder(reader.Read(), (sample, buffer) => (PictureProbe.Look(_root, sample.Image, depth, buffer), texts.Look(sample.Text)), cancel))
+            var items = reader.Read().Select(sample => (Sample: sample, FirstOfStudy: sample.Study is null || _studies.Add(sample.Study) || reader.Task == SampleTask.Refer));
+            foreach (var (sample, picture, text) in LoadAhead.InOrder(items, (item, buffer) => (item.Sample, PictureProbe.Look(_root, item.Sample.Image, depth, buffer), item.FirstOfStudy ? texts.Look(item.Sample.Text) : (TextFacts?)null), cancel))
             {
-                foreach (var (sample, (picture, text)) in batch) Look(sample, picture, text);
-                progress?.Report(new PrepareProgress(Source, _listed));
+                Look(sample, picture, text);
+                if (_listed % 1000 == 0) progress?.Report(new PrepareProgress(Source, _listed));
             }
         }
         catch (InputException e) // a list that breaks off is a finding, and the other data sets are still to be checked
@@ -72,7 +73,10 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         static long? Expected(IDictionary<string, long> known, string what) => known.TryGetValue(what, out var count) ? count : null;
     }
 
-    private void Look(ListedSample sample, PictureFacts picture, TextFacts text)
+    /// <param name="sample">As listed.</param>
+    /// <param name="picture">What is on the disk.</param>
+    /// <param name="text">Facts of its text; null when another picture of the study has the same.</param>
+    private void Look(ListedSample sample, PictureFacts picture, TextFacts? text)
     {
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
@@ -92,8 +96,9 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             if (sample.Split is not null) splits.Add(sample.Split.Value);
         }
 
-        if (sample.Study is null || _studies.Add(sample.Study) || reader.Task == SampleTask.Refer) LookAtText(sample, text, id);
-        foreach (var box in sample.Boxes) LookAtBox(sample, picture, text, box, id);
+        if (text is null) return;
+        LookAtText(sample, text.Value, id);
+        foreach (var box in sample.Boxes) LookAtBox(sample, picture, text.Value, box, id);
     }
 
     private void LookAtPicture(ListedSample sample, PictureFacts picture, string id)
