@@ -1,6 +1,7 @@
 using Pfmvg.Decoding;
 using Pfmvg.Models;
 using Pfmvg.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Models;
@@ -74,9 +75,9 @@ public sealed class ModelLawTests : IDisposable
     public void Forward_backward_and_generation_leave_no_tensor_behind()
     {
         Run(); // gradients are made once
-        var before = Tensor.TotalCount;
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         Run();
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
         void Run()
         {
