@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the tests need (Open MPI, when root on Debian or Ubuntu), builds, and runs all tests.
+# Installs what the tests need (Open MPI and Chromium, when root on Debian or Ubuntu), builds, and runs all tests.
 # The last line is the result: "N passed, N failed, N skipped".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v mpirun >/dev/null 2>&1; then
+missing=()
+command -v mpirun >/dev/null 2>&1 || missing+=(openmpi-bin libopenmpi-dev)
+command -v chromium >/dev/null 2>&1 || missing+=(chromium)
+if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "Installing Open MPI ..."
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openmpi-bin libopenmpi-dev >/dev/null
+        echo "Installing ${missing[*]} ..."
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     else
-        echo "Open MPI is missing: the tests that need it are skipped. Install it with:" >&2
-        echo "    sudo apt-get install openmpi-bin libopenmpi-dev      # RHEL: sudo dnf install openmpi openmpi-devel" >&2
+        echo "Missing: ${missing[*]}. The tests that need them are skipped. Install them with:" >&2
+        echo "    sudo apt-get install ${missing[*]}      # RHEL: sudo dnf install openmpi openmpi-devel chromium" >&2
     fi
 fi
 
