@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Pretraining;
 
+[Collection(nameof(Alone))]
 public class PretrainTests
 {
     private static readonly PfmvgConfiguration Small = new()
