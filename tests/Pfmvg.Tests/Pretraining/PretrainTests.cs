@@ -99,7 +99,12 @@ public class PretrainTests
         var done = false;
         var collector = new Thread(() =>
         {
-            while (!Volatile.Read(ref done)) GC.Collect();
+            // Temporary scalars die in the youngest generation. Without a pause the workers would hardly run between collections.
+            while (!Volatile.Read(ref done))
+            {
+                GC.Collect(0);
+                Thread.SpinWait(5000);
+            }
         });
         collector.Start();
         try
