@@ -47,7 +47,8 @@ public sealed class ImageRoot
         var last = _last; // pictures come folder by folder; a race only costs a second look
         if (last.Folder == folder) return last.Problem;
         string? problem = null;
-        for (var part = folder; part.Length > Folder.Length && problem is null; part = Path.GetDirectoryName(part)!) problem = LinkProblem(part);
+        for (var part = folder; part.Length > Folder.Length && problem is null; part = Path.GetDirectoryName(part)!)
+            problem = LinkProblem(part);
         _last = new FolderCheck(folder, problem);
         return problem;
     }
@@ -75,7 +76,8 @@ public sealed class ImageRoot
         foreach (var part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             var next = Path.Join(real, part);
-            real = new FileInfo(next).ResolveLinkTarget(returnFinalTarget: true) is { } target ? RealPath(target.FullName, depth + 1) : next;
+            var target = new FileInfo(next).ResolveLinkTarget(returnFinalTarget: true);
+            real = target is null ? next : RealPath(target.FullName, depth + 1);
         }
 
         return real;
