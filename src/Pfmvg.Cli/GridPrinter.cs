@@ -8,7 +8,7 @@ internal static class GridPrinter
 {
     public static void Print(TextGrid grid, TableFormat format = TableFormat.Text)
     {
-        if (format != TableFormat.Text || Console.IsOutputRedirected) // a pipe gets whole lines, however long
+        if (format != TableFormat.Text || Terminal.IsPlainOutput) // a pipe gets whole lines, however long
         {
             Terminal.Standard.Print(grid.Print(format));
             return;

@@ -1,3 +1,4 @@
+using Pfmvg.Distributed;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -12,17 +13,20 @@ internal sealed class Terminal
     private const int WidthOfAFile = 200;
 
     private readonly Lock _gate = new();
-    private readonly IAnsiConsole _results = Open(Console.Out, Console.IsOutputRedirected);
+    private readonly IAnsiConsole _results = Open(Console.Out, IsPlainOutput);
     private readonly IAnsiConsole _messages = Open(Console.Error, Console.IsErrorRedirected);
     private string _live = "";
 
     private Terminal() { }
 
+    /// <summary>True when results go to a file or a pipe, or to a launcher such as mpirun, whose terminal is a pretence: whole lines then, no drawing.</summary>
+    public static bool IsPlainOutput => Console.IsOutputRedirected || Communicator.StartedTogether() > 1;
+
     /// <summary>The console of this process.</summary>
     public static Terminal Standard { get; } = new();
 
     /// <summary>True when messages go to a terminal that can rewrite its last line.</summary>
-    public bool IsLive { get; } = !Console.IsErrorRedirected;
+    public bool IsLive { get; } = !Console.IsErrorRedirected && Communicator.StartedTogether() == 1;
 
     /// <summary>Prints a result: text as it is.</summary>
     public void Print(string text) => Result(() => Console.Out.WriteLine(text));

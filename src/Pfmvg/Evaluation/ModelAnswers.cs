@@ -53,7 +53,8 @@ public sealed class ModelAnswers(GroundingModel model, SequenceBuilder builder, 
     private Tensor Features(Sample[] batch, Func<Sample, DecodedImage> picture)
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();
-        var decoded = distinct.AsParallel().AsOrdered().Select(s => ImageTransform.Resize(picture(s), model.Config.Vision.ImageSize)).ToList();
+        var size = model.Config.Vision.ImageSize;
+        var decoded = LoadAhead.InOrder(distinct, (s, _) => ImageTransform.Resize(picture(s), size), Environment.ProcessorCount, distinct.Count).ToList();
         var features = model.EncodeImages(stack([.. decoded.Select(ImageTransform.ToTensor)]));    // (pictures, N, 4V)
         var rows = batch.Select(s => (long)distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image)).ToArray();
         return features.index_select(0, tensor(rows, device: features.device));

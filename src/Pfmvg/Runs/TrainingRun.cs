@@ -126,6 +126,8 @@ public sealed class TrainingRun : IDisposable
         }
 
         Train(start, interrupt);
+        if (samples.Broken is { Count: > 0 } broken)
+            _tell($"{broken.Count} of {samples.Count} samples were left out, their pictures are broken: {string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
         return _folder;
     }
 
@@ -288,7 +290,7 @@ public sealed class TrainingRun : IDisposable
     private void RequireSameConfiguration()
     {
         if (_options.AllowChanges || !File.Exists(_folder.ConfigurationPath)) return;
-        string[] free = ["threads", "device", "workspace", "runs", "data.roots"];
+        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache"];
         // The same global batch may be split over another number of processes.
         var stage = $"stage{_options.Stage}.";
         var other = _options.Stage == 1 ? "stage2." : "stage1.";
@@ -304,7 +306,8 @@ public sealed class TrainingRun : IDisposable
     }
 
     private TrainingSamples Samples(IReadOnlyList<Sample> samples) =>
-        new(_setup!.Data, samples, _setup.Builder, _settings, _configuration.Model.ImageSize, _configuration.Seed);
+        new(_setup!.Data, samples, _setup.Builder, _settings, _configuration.Model.ImageSize, _configuration.Seed,
+            _configuration.Data with { Cache = _configuration.Data.Cache is { } cache ? _configuration.Resolve(cache) : null });
 
     private string TrainablesHash()
     {
