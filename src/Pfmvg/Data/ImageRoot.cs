@@ -13,8 +13,8 @@ public sealed class ImageRoot
     /// <exception cref="InputException">There is no such folder.</exception>
     public ImageRoot(string folder)
     {
-        Folder = Path.GetFullPath(folder);
-        if (!Directory.Exists(Folder)) throw new InputException($"{Folder}: there is no such image folder; check the path.");
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such image folder; check the path.");
+        Folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         _real = RealPath(Folder);
     }
 
@@ -60,7 +60,7 @@ public sealed class ImageRoot
             var entry = new FileInfo(path);
             if (entry.LinkTarget is null) return null;
             var real = RealPath(path);
-            return real.StartsWith(_real + "/", StringComparison.Ordinal) ? null : "a link leads out of the image folder";
+            return real.StartsWith(_real.TrimEnd('/') + "/", StringComparison.Ordinal) ? null : "a link leads out of the image folder";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
