@@ -5,5 +5,6 @@ namespace Pfmvg.Cli;
 /// <summary>`pfmvg bench`: how fast parts of the program are on this machine.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measure how fast parts of the program are on this machine.") { BenchDataCommand.Create() };
+    public static Command Create() =>
+        new("bench", "Measure how fast parts of the program are on this machine.") { BenchDataCommand.Create() };
 }

@@ -13,24 +13,29 @@ internal static class BenchDataCommand
     {
         var images = new Argument<string>("FOLDER") { Description = "Folder of JPEG or PNG pictures, searched with its subfolders." };
         var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
-        var workers = new Option<string>("--workers") { Description = "Numbers of worker threads.", DefaultValueFactory = _ => $"1,{Environment.ProcessorCount}" };
+        var workers = new Option<string>("--workers") { Description = "Numbers of worker threads.",
+            DefaultValueFactory = _ => $"1,{Environment.ProcessorCount}" };
         var rounds = new Option<int>("--rounds") { Description = "Timed passes; the median is printed.", DefaultValueFactory = _ => 5 };
         var limit = new Option<int>("--limit") { Description = "Most pictures to take.", DefaultValueFactory = _ => 64 };
-        var model = new Option<double>("--model-ms") { Description = "Milliseconds that a model needs for a picture, to say how long it would wait.", DefaultValueFactory = _ => 50 };
+        var model = new Option<double>("--model-ms") { Description = "Milliseconds that a model needs for a picture, to say how long it "
+            + "would wait.", DefaultValueFactory = _ => 50 };
         var json = new Option<bool>("--json") { Description = "Print one line of JSON." };
-        var command = new Command("data", "Measure decoding, resizing and loading of pictures.") { images, size, workers, rounds, limit, model, json };
+        var command = new Command("data", "Measure decoding, resizing and loading of pictures.") { images, size, workers, rounds, limit,
+            model, json };
         command.SetAction((parsed, cancel) =>
         {
             var folder = parsed.GetValue(images)!;
             if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; name one with pictures.");
             string[] endings = [".jpg", ".jpeg", ".png"];
             var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-                .Where(file => endings.Contains(Path.GetExtension(file).ToLowerInvariant())).Order(StringComparer.Ordinal).Take(Math.Max(1, parsed.GetValue(limit))).ToList();
+                .Where(file => endings.Contains(Path.GetExtension(file).ToLowerInvariant())).Order(StringComparer.Ordinal)
+                .Take(Math.Max(1, parsed.GetValue(limit))).ToList();
             if (files.Count == 0) throw new InputException($"{folder}: there is no .jpg or .png file; name a folder with pictures.");
             var options = new BenchmarkOptions
             {
                 Size = Positive(parsed.GetValue(size), "--size", 4096),
-                Workers = [.. parsed.GetValue(workers)!.Split(',').Select(text => Positive(int.TryParse(text, out var count) ? count : 0, "--workers", 1024))],
+                Workers = [.. parsed.GetValue(workers)!.Split(',')
+                    .Select(text => Positive(int.TryParse(text, out var count) ? count : 0, "--workers", 1024))],
                 Rounds = Positive(parsed.GetValue(rounds), "--rounds", 1000),
                 ModelMilliseconds = Math.Clamp(parsed.GetValue(model), 0, 60_000),
             };
@@ -50,14 +55,20 @@ internal static class BenchDataCommand
     private static void Print(BenchmarkReport report, BenchmarkOptions options)
     {
         var total = report.DecodeMilliseconds + report.ResizeMilliseconds + report.NormaliseMilliseconds;
-        Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture, $"{report.Pictures} pictures, {report.MeanFileBytes / 1e6:f2} MB and {report.MeanPixels / 1e6:f2} megapixels on average, to {options.Size} x {options.Size}"));
         Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
-            $"one thread, one picture: decode {report.DecodeMilliseconds:f1} ms ({report.DecodeMilliseconds / total:p0}), resize {report.ResizeMilliseconds:f1} ms ({report.ResizeMilliseconds / total:p0}), normalise {report.NormaliseMilliseconds:f1} ms ({report.NormaliseMilliseconds / total:p0})"));
+            $"{report.Pictures} pictures, {report.MeanFileBytes / 1e6:f2} MB and {report.MeanPixels / 1e6:f2} megapixels on average, to "
+            + $"{options.Size} x {options.Size}"));
+        Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
+            $"one thread, one picture: decode {report.DecodeMilliseconds:f1} ms ({report.DecodeMilliseconds / total:p0}), resize "
+                + $"{report.ResizeMilliseconds:f1} ms ({report.ResizeMilliseconds / total:p0}), normalise "
+                + $"{report.NormaliseMilliseconds:f1} ms ({report.NormaliseMilliseconds / total:p0})"));
         var table = new Table().Border(TableBorder.Simple);
-        foreach (var name in new[] { "workers", "pictures/s", "decode-only limit/s", "from the cache/s", $"wait of a model of {options.ModelMilliseconds:g} ms" }) table.AddColumn(new TableColumn(name).RightAligned());
+        string[] columns = ["workers", "pictures/s", "decode-only limit/s", "from the cache/s", $"wait of a model of {options.ModelMilliseconds:g} ms"];
+        foreach (var name in columns) table.AddColumn(new TableColumn(name).RightAligned());
         foreach (var row in report.Rows)
         {
-            table.AddRow(Text(row.Workers, "f0"), Text(row.PicturesPerSecond, "f1"), Text(row.DecodedPerSecond, "f1"), Text(row.CachedPerSecond, "f0"),
+            table.AddRow(Text(row.Workers, "f0"), Text(row.PicturesPerSecond, "f1"), Text(row.DecodedPerSecond, "f1"),
+                Text(row.CachedPerSecond, "f0"),
                 $"{Text(row.ModelWaitMilliseconds, "f1")} ms a picture");
         }
 

@@ -14,17 +14,22 @@ internal static class DataPrepareCommand
         var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
         var split = new Option<string>("--split")
         {
-            Description = "Split of MS-CXR: 'ratio' (7:1:2 of the patients), 'official' (version 1.1.0), or a CSV with the columns patient and split.",
+            Description = "Split of MS-CXR: 'ratio' (7:1:2 of the patients), 'official' (version 1.1.0), or a CSV with the columns "
+                + "patient and split.",
             DefaultValueFactory = _ => "ratio",
         };
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
-        var boxes = new Option<string>("--boxes") { Description = "A phrase with several boxes: 'per-box' (one sample each, as published) or 'per-phrase' (one sample with all).", DefaultValueFactory = _ => "per-phrase" };
+        var boxes = new Option<string>("--boxes") { Description = "A phrase with several boxes: 'per-box' (one sample each, as "
+            + "published) or 'per-phrase' (one sample with all).", DefaultValueFactory = _ => "per-phrase" };
         boxes.AcceptOnlyFromAmong("per-box", "per-phrase");
-        var bad = new Option<string>("--bad") { Description = "A box outside its picture or a broken picture: 'fail', or 'skip' it and go on.", DefaultValueFactory = _ => "fail" };
+        var bad = new Option<string>("--bad") { Description = "A box outside its picture or a broken picture: 'fail', or 'skip' it and "
+            + "go on.", DefaultValueFactory = _ => "fail" };
         bad.AcceptOnlyFromAmong("fail", "skip");
-        var allowLeak = new Option<bool>("--allow-leak") { Description = "Keep patients of MS-CXR's validation and test in MIMIC-CXR's captions." };
+        var allowLeak = new Option<bool>("--allow-leak") { Description = "Keep patients of MS-CXR's validation and test in MIMIC-CXR's "
+            + "captions." };
         var keepDuplicates = new Option<bool>("--keep-duplicates") { Description = "Keep pictures that ROCO and ImageCLEF share." };
-        var views = new Option<string>("--views") { Description = "Views of MIMIC-CXR: 'frontal' (AP and PA) or 'all'.", DefaultValueFactory = _ => "frontal" };
+        var views = new Option<string>("--views") { Description = "Views of MIMIC-CXR: 'frontal' (AP and PA) or 'all'.",
+            DefaultValueFactory = _ => "frontal" };
         views.AcceptOnlyFromAmong("frontal", "all");
         var noHash = new Option<bool>("--no-hash") { Description = "Do not hash the pictures: faster, but shared pictures are not found." };
         var command = new Command("prepare", "Turn data sets as downloaded into manifests for training and evaluation.")
@@ -63,15 +68,18 @@ internal static class DataPrepareCommand
         var table = new Table().Border(TableBorder.Simple).AddColumn("data set");
         (string Name, Func<SourceCounts, long> Of)[] columns =
         [
-            ("listed", c => c.Listed), ("kept", c => c.Kept), ("missing", c => c.Missing), ("wrong", c => c.Bad), ("no text", c => c.WithoutText),
+            ("listed", c => c.Listed), ("kept", c => c.Kept), ("missing", c => c.Missing), ("wrong", c => c.Bad),
+            ("no text", c => c.WithoutText),
             ("other view", c => c.OtherView), ("leak", c => c.Leak), ("duplicate", c => c.Duplicate), ("no split", c => c.Unassigned),
         ];
         foreach (var (name, _) in columns) table.AddColumn(new TableColumn(name).RightAligned());
         foreach (var (source, counts) in report.Sources)
             table.AddRow([source, .. columns.Select(column => column.Of(counts).ToString("N0", CultureInfo.InvariantCulture))]);
         Terminal.Standard.Print(table);
-        foreach (var example in report.Sources.Values.SelectMany(counts => counts.Examples.Take(3))) Terminal.Standard.Message($"left out: {example}");
+        foreach (var example in report.Sources.Values.SelectMany(counts => counts.Examples.Take(3)))
+            Terminal.Standard.Message($"left out: {example}");
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
-        foreach (var (file, count) in report.Samples) Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture, $"{Path.Combine(folder, file)}  {count:N0} samples"));
+        foreach (var (file, count) in report.Samples)
+            Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture, $"{Path.Combine(folder, file)}  {count:N0} samples"));
     }
 }

@@ -10,29 +10,36 @@ internal static class DataShowCommand
     public static Command Create()
     {
         var folder = new Argument<string>("PREPARED") { Description = "Folder that 'pfmvg data prepare' wrote." };
-        var output = new Option<string>("--out", "-o") { Description = "PNG to write; a list of what is on it goes beside it as .json.", HelpName = "FILE", DefaultValueFactory = _ => "sheet.png" };
-        var task = new Option<string>("--task") { Description = "'refer' (phrases with boxes) or 'caption'.", DefaultValueFactory = _ => "refer" };
+        var output = new Option<string>("--out", "-o") { Description = "PNG to write; a list of what is on it goes beside it as .json.",
+            HelpName = "FILE", DefaultValueFactory = _ => "sheet.png" };
+        var task = new Option<string>("--task") { Description = "'refer' (phrases with boxes) or 'caption'.",
+            DefaultValueFactory = _ => "refer" };
         task.AcceptOnlyFromAmong("refer", "caption");
         var split = new Option<string>("--split") { Description = "'train', 'validate' or 'test'.", DefaultValueFactory = _ => "train" };
         split.AcceptOnlyFromAmong("train", "validate", "test");
         var count = new Option<int>("--count") { Description = "Pictures, chosen at random.", DefaultValueFactory = _ => 24 };
         var size = new Option<int>("--size") { Description = "Side of the picture that the model sees.", DefaultValueFactory = _ => 448 };
         var augment = new Option<bool>("--augment") { Description = "Random crops, as in training." };
-        var least = new Option<double>("--least-area") { Description = "Smallest area of a random crop as a share of the picture.", DefaultValueFactory = _ => 0.5 };
+        var least = new Option<double>("--least-area") { Description = "Smallest area of a random crop as a share of the picture.",
+            DefaultValueFactory = _ => 0.5 };
         var seed = new Option<long>("--seed") { Description = "Chooses the samples and the crops.", DefaultValueFactory = _ => 42 };
         var epoch = new Option<int>("--epoch") { Description = "Another epoch has other crops of the same samples." };
         var name = new Option<string?>("--class") { Description = "Only this finding class, for example \"Pleural Effusion\"." };
         var ids = new Option<bool>("--show-ids") { Description = "Write the samples' ids, too." };
-        var images = new Option<string[]>("--images") { Description = "Image folder of a data set, where it has moved since. May be repeated.", HelpName = "NAME=FOLDER", DefaultValueFactory = _ => [] };
-        var command = new Command("show", "Draw a sheet of what the model sees, with the boxes as it is taught them.") { folder, output, task, split, count, size, augment, least, seed, epoch, name, ids, images };
+        var images = new Option<string[]>("--images") { Description = "Image folder of a data set, where it has moved since. May be "
+            + "repeated.", HelpName = "NAME=FOLDER", DefaultValueFactory = _ => [] };
+        var command = new Command("show", "Draw a sheet of what the model sees, with the boxes as it is taught them.") { folder, output,
+            task, split, count, size, augment, least, seed, epoch, name, ids, images };
         command.SetAction(parsed =>
         {
             var area = parsed.GetValue(least);
             if (parsed.GetValue(size) is < 1 or > 2048) throw new InputException("--size takes whole numbers from 1 to 2048.");
             if (area is not (> 0 and <= 1)) throw new InputException("--least-area takes a share above 0 and up to 1.");
             var path = parsed.GetValue(output)!;
-            if (!path.EndsWith(".png", StringComparison.OrdinalIgnoreCase)) throw new InputException($"--out {path}: the sheet is a PNG; let the name end in .png.");
-            var entries = ContactSheet.Write(path, PreparedData.Open(parsed.GetValue(folder)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!)), new SheetOptions
+            if (!path.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
+                throw new InputException($"--out {path}: the sheet is a PNG; let the name end in .png.");
+            var entries = ContactSheet.Write(path,
+                PreparedData.Open(parsed.GetValue(folder)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!)), new SheetOptions
             {
                 Task = Enum.Parse<SampleTask>(parsed.GetValue(task)!, ignoreCase: true),
                 Split = Enum.Parse<Split>(parsed.GetValue(split)!, ignoreCase: true),
@@ -44,7 +51,8 @@ internal static class DataShowCommand
                 Class = parsed.GetValue(name),
                 ShowIds = parsed.GetValue(ids),
             });
-            Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture, $"{path}  {entries.Count} pictures, listed in {Path.ChangeExtension(path, ".json")}"));
+            Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
+                $"{path}  {entries.Count} pictures, listed in {Path.ChangeExtension(path, ".json")}"));
         });
         return command;
     }

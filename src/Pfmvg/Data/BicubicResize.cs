@@ -131,9 +131,11 @@ internal static class BicubicResize
                 {
                     // Eight sums of eight lanes each become one vector.
                     var low = Avx2.HorizontalAdd(
-                        Avx2.HorizontalAdd(Products(ref pixel, x), Products(ref pixel, x + 1)), Avx2.HorizontalAdd(Products(ref pixel, x + 2), Products(ref pixel, x + 3)));
+                        Avx2.HorizontalAdd(Products(ref pixel, x), Products(ref pixel, x + 1)),
+                        Avx2.HorizontalAdd(Products(ref pixel, x + 2), Products(ref pixel, x + 3)));
                     var high = Avx2.HorizontalAdd(
-                        Avx2.HorizontalAdd(Products(ref pixel, x + 4), Products(ref pixel, x + 5)), Avx2.HorizontalAdd(Products(ref pixel, x + 6), Products(ref pixel, x + 7)));
+                        Avx2.HorizontalAdd(Products(ref pixel, x + 4), Products(ref pixel, x + 5)),
+                        Avx2.HorizontalAdd(Products(ref pixel, x + 6), Products(ref pixel, x + 7)));
                     var sums = Vector256.Create(low.GetLower() + low.GetUpper(), high.GetLower() + high.GetUpper());
                     BitConverter.TryWriteBytes(line[x..], Clip(sums + Vector256.Create(Half)));
                 }
@@ -149,7 +151,8 @@ internal static class BicubicResize
             ref var pixel = ref Unsafe.Add(ref row, _first[i]);
             ref var weight = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_weight), i * _stride);
             var sum = Vector256.LoadUnsafe(ref pixel) * Vector256.LoadUnsafe(ref weight);
-            for (nuint k = Lanes; k < (nuint)_count[i]; k += Lanes) sum += Vector256.LoadUnsafe(ref pixel, k) * Vector256.LoadUnsafe(ref weight, k);
+            for (nuint k = Lanes; k < (nuint)_count[i]; k += Lanes)
+                sum += Vector256.LoadUnsafe(ref pixel, k) * Vector256.LoadUnsafe(ref weight, k);
             return sum;
         }
 
@@ -168,7 +171,8 @@ internal static class BicubicResize
                     var eight = Vector128.CreateScalar(Unsafe.ReadUnaligned<ulong>(
                         ref Unsafe.Add(ref top, k * width + x))).AsByte();
                     var words = Vector128.WidenLower(eight);
-                    sum += Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)).AsInt32() * Vector256.Create(weights[k]);
+                    var pixels = Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)).AsInt32();
+                    sum += pixels * Vector256.Create(weights[k]);
                 }
 
                 BitConverter.TryWriteBytes(line[x..], Clip(sum));

@@ -32,7 +32,8 @@ public static class BoxRules
 
     /// <summary>Judges a box of a picture of the given size in pixels.</summary>
     public static Kind Judge(Box box, int width, int height) =>
-        !(double.IsFinite(box.Left) && double.IsFinite(box.Top) && double.IsFinite(box.Right) && double.IsFinite(box.Bottom)) ? Kind.NotANumber
+        !(double.IsFinite(box.Left) && double.IsFinite(box.Top) && double.IsFinite(box.Right) && double.IsFinite(box.Bottom))
+            ? Kind.NotANumber
         : box.Width < 0 || box.Height < 0 ? Kind.Swapped
         : box.IsEmpty ? Kind.Empty
         : box.Left >= 0 && box.Top >= 0 && box.Right <= 1 && box.Bottom <= 1 ? Kind.Normalised
@@ -63,9 +64,12 @@ public static class BoxRules
 
     /// <summary>What a box that lies outside was perhaps meant to be.</summary>
     private static string Likely(Box box, int width, int height) =>
-        Judge(new Box(box.Left, box.Top, box.Width, box.Height), width, height) == Kind.None ? "; read as left, top, right, bottom it would lie inside"
-        : Judge(new Box(box.Top, box.Left, box.Bottom, box.Right), width, height) == Kind.None ? "; with x and y exchanged it would lie inside"
+        Judge(new Box(box.Left, box.Top, box.Width, box.Height), width, height) == Kind.None
+            ? "; read as left, top, right, bottom it would lie inside"
+        : Judge(new Box(box.Top, box.Left, box.Bottom, box.Right), width, height) == Kind.None
+            ? "; with x and y exchanged it would lie inside"
         : "";
 
-    private static string Text(Box box) => FormattableString.Invariant($"left {box.Left}, top {box.Top}, right {box.Right}, bottom {box.Bottom}");
+    private static string Text(Box box) =>
+        FormattableString.Invariant($"left {box.Left}, top {box.Top}, right {box.Right}, bottom {box.Bottom}");
 }

@@ -14,7 +14,8 @@ internal static class CaptionList
 
     /// <summary>The split in a file's name, as in `roco_valid.json`; training when it has none.</summary>
     public static Split? SplitOfName(string file) =>
-        Path.GetFileNameWithoutExtension(file).Split('_', '-', '.').Select(ListedSample.SplitOf).FirstOrDefault(split => split is not null) ?? Split.Train;
+        Path.GetFileNameWithoutExtension(file).Split('_', '-', '.').Select(ListedSample.SplitOf).FirstOrDefault(split => split is not null)
+            ?? Split.Train;
 
     /// <summary>The entries of one file.</summary>
     public static IEnumerable<ListedSample> Read(string file, Split? split)

@@ -95,5 +95,6 @@ internal sealed class FindingList
     }
 
     public IReadOnlyList<Finding> ToList() =>
-        [.. _found.Select(found => new Finding(found.Value.Level, found.Key.Kind, found.Key.Source, found.Value.Count, found.Value.Cases)).OrderByDescending(finding => finding.Level)];
+        [.. _found.Select(found => new Finding(found.Value.Level, found.Key.Kind, found.Key.Source, found.Value.Count, found.Value.Cases))
+            .OrderByDescending(finding => finding.Level)];
 }

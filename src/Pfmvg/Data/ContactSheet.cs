@@ -52,7 +52,8 @@ public sealed record SheetEntry(int Number, string Text, string? Answer, string?
 public static class ContactSheet
 {
     private const int Gap = 8, MostPictures = 400;
-    private static readonly SKColor Paper = new(0x16, 0x18, 0x1c), Ink = new(0xe8, 0xe8, 0xe8), Faint = new(0x9a, 0xa0, 0xa8), BoxColor = new(0xff, 0xc8, 0x2e);
+    private static readonly SKColor Paper = new(0x16, 0x18, 0x1c), Ink = new(0xe8, 0xe8, 0xe8), Faint = new(0x9a, 0xa0, 0xa8),
+        BoxColor = new(0xff, 0xc8, 0x2e);
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -66,25 +67,33 @@ public static class ContactSheet
     /// <exception cref="InputException">There are no such samples, or a picture cannot be read.</exception>
     public static IReadOnlyList<SheetEntry> Write(string path, PreparedData data, SheetOptions options)
     {
-        if (options.Count is < 1 or > MostPictures) throw new InputException($"A sheet has 1 to {MostPictures} pictures, not {options.Count}.");
+        if (options.Count is < 1 or > MostPictures)
+            throw new InputException($"A sheet has 1 to {MostPictures} pictures, not {options.Count}.");
         var samples = data.Read(options.Task, options.Split);
-        var fitting = Enumerable.Range(0, samples.Count).Where(i => options.Class is null || string.Equals(samples[i].Class, options.Class, StringComparison.OrdinalIgnoreCase)).ToList();
+        var fitting = Enumerable.Range(0, samples.Count)
+            .Where(i => options.Class is null || string.Equals(samples[i].Class, options.Class, StringComparison.OrdinalIgnoreCase))
+            .ToList();
         if (fitting.Count == 0)
-            throw new InputException($"{Path.Combine(data.Folder, Manifest.FileName(options.Task, options.Split))}: there is no sample{(options.Class is null ? "" : $" of class '{options.Class}'")} to show.");
-        var chosen = new CounterRandom(options.Seed, "sheet").Permutation(fitting.Count).Take(options.Count).Select(i => fitting[i]).Order().ToList();
+            throw new InputException($"{Path.Combine(data.Folder, Manifest.FileName(options.Task, options.Split))}: there is no "
+                + $"sample{(options.Class is null ? "" : $" of class '{options.Class}'")} to show.");
+        var chosen = new CounterRandom(options.Seed, "sheet").Permutation(fitting.Count).Take(options.Count).Select(i => fitting[i]).Order()
+            .ToList();
 
         var columns = (int)Math.Ceiling(Math.Sqrt(chosen.Count * 1.4));
         var rows = (chosen.Count + columns - 1) / columns;
         var scale = options.Size >= 300 ? 2 : 1;
         var legend = (4 * PixelFont.LineHeight + 3) * scale;
-        using var bitmap = new SKBitmap(Gap + columns * (options.Size + Gap), Gap + rows * (options.Size + legend + Gap), SKColorType.Rgba8888, SKAlphaType.Opaque);
+        var (across, down) = (options.Size + Gap, options.Size + legend + Gap); // from one picture to the next
+        using var bitmap = new SKBitmap(Gap + columns * across, Gap + rows * down, SKColorType.Rgba8888, SKAlphaType.Opaque);
         using var canvas = new SKCanvas(bitmap);
         canvas.Clear(Paper);
-        var loader = new SampleLoader(data, new LoaderOptions { Size = options.Size, LeastCropArea = options.LeastCropArea, Seed = options.Seed });
+        var loader = new SampleLoader(data,
+            new LoaderOptions { Size = options.Size, LeastCropArea = options.LeastCropArea, Seed = options.Seed });
         var entries = new List<SheetEntry>();
         foreach (var sample in loader.Load(samples, chosen, options.Epoch, augment: true))
         {
-            var place = SKRect.Create(Gap + entries.Count % columns * (options.Size + Gap), Gap + entries.Count / columns * (options.Size + legend + Gap), options.Size, options.Size);
+            var (x, y) = (Gap + entries.Count % columns * across, Gap + entries.Count / columns * down);
+            var place = SKRect.Create(x, y, options.Size, options.Size);
             entries.Add(Draw(canvas, place, sample, entries.Count + 1, scale, options));
         }
 
@@ -110,12 +119,13 @@ public static class ContactSheet
         }
 
         var letters = options.Size / (PixelFont.Advance * scale);
-        string[] heading = [$"{number}", .. sample.Class is null ? Array.Empty<string>() : [sample.Class], .. options.ShowIds ? [sample.Id] : Array.Empty<string>()];
+        var heading = new[] { $"{number}", sample.Class, options.ShowIds ? sample.Id : null }.Where(part => part is not null);
         var (x, y) = (place.Left, place.Bottom + 2 * scale);
         Line(string.Join("  ", heading), Faint);
         foreach (var line in PixelFont.Wrap(sample.Text, letters, answer is null ? 3 : 2)) Line(line, Ink);
         if (answer is not null) Line(answer, BoxColor);
-        return new SheetEntry(number, sample.Text, answer, sample.Class, [loaded.Crop.Left, loaded.Crop.Top, loaded.Crop.Width, loaded.Crop.Height], options.ShowIds ? sample.Id : null);
+        return new SheetEntry(number, sample.Text, answer, sample.Class,
+            [loaded.Crop.Left, loaded.Crop.Top, loaded.Crop.Width, loaded.Crop.Height], options.ShowIds ? sample.Id : null);
 
         void Line(string text, SKColor color)
         {

@@ -13,13 +13,16 @@ internal sealed class CsvRow(string file, CsvReader reader)
     public string this[string column] => Find(column) ?? "";
 
     /// <summary>The text of a column, trimmed; null when the table or the row does not have it.</summary>
-    public string? Find(string column) => reader.TryGetFieldIndex(column, out var i) && i < reader.FieldCount ? reader.GetString(i).Trim() : null;
+    public string? Find(string column) =>
+        reader.TryGetFieldIndex(column, out var i) && i < reader.FieldCount ? reader.GetString(i).Trim() : null;
 
     /// <summary>A number of a column; NaN when it is none, which is for the checks to find.</summary>
-    public double Number(string column) => double.TryParse(Find(column), NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : double.NaN;
+    public double Number(string column) =>
+        double.TryParse(Find(column), NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : double.NaN;
 
     /// <summary>A size in pixels; null when it is not a positive whole number.</summary>
-    public int? Pixels(string column) => Number(column) is > 0 and <= int.MaxValue and var value && value == Math.Floor(value) ? (int)value : null;
+    public int? Pixels(string column) =>
+        Number(column) is > 0 and <= int.MaxValue and var value && value == Math.Floor(value) ? (int)value : null;
 }
 
 /// <summary>Reads comma- or tab-separated tables, plain or gzip, with quoted fields that may hold separators and line ends.</summary>
@@ -29,7 +32,8 @@ internal static class CsvTable
     /// <param name="path">The file.</param>
     /// <param name="separator">Between columns.</param>
     /// <param name="required">Columns that must be there.</param>
-    /// <exception cref="InputException">The file cannot be read, a column is missing, or a row is longer than <see cref="DataFile.MaxRecord"/>.</exception>
+    /// <exception cref="InputException">The file cannot be read, a column is missing, or a row is longer than
+    /// <see cref="DataFile.MaxRecord"/>.</exception>
     public static IEnumerable<CsvRow> Read(string path, char separator, params IReadOnlyList<string> required)
     {
         var file = Privacy.Mask(path);
@@ -46,7 +50,8 @@ internal static class CsvTable
         Step(() => { reader.ReadHeader(); return true; });
         var missing = required.Where(column => !reader.TryGetFieldIndex(column, out _)).ToList();
         if (missing.Count > 0)
-            throw new InputException($"{file}:1: the column {string.Join(", ", missing)} is missing; the first line must name {string.Join(", ", required)}, separated by {(separator == '\t' ? "tabs" : $"'{separator}'")}.");
+            throw new InputException($"{file}:1: the column {string.Join(", ", missing)} is missing; the first line must name "
+                + $"{string.Join(", ", required)}, separated by {(separator == '\t' ? "tabs" : $"'{separator}'")}.");
 
         for (var row = new CsvRow(file, reader); Step(reader.Read);) yield return row;
 
@@ -55,12 +60,14 @@ internal static class CsvTable
             try
             {
                 var more = DataFile.Read(path, step);
-                if (open) throw new InputException($"{file}:{reader.LineNumber}: a quote that opens here is never closed; put the row right, or fetch the file again.");
+                if (open) throw new InputException($"{file}:{reader.LineNumber}: a quote that opens here is never closed; put the row "
+                    + "right, or fetch the file again.");
                 return more;
             }
             catch (CsvFormatException e)
             {
-                throw new InputException($"{file}:{e.LineNumber}: the row is broken or longer than {DataFile.MaxRecord:N0} bytes; look for a quote that is never closed, and check that the file is whole.", e);
+                throw new InputException($"{file}:{e.LineNumber}: the row is broken or longer than {DataFile.MaxRecord:N0} bytes; look "
+                    + "for a quote that is never closed, and check that the file is whole.", e);
             }
         }
     }

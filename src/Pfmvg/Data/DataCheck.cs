@@ -8,7 +8,10 @@ public sealed record CheckOptions
     /// <summary>The data sets.</summary>
     public required DataSources Sources { get; init; }
 
-    /// <summary>Decode every picture of every data set; by default only of those with at most <see cref="DataCheck.EveryPixelUpTo"/> pictures.</summary>
+    /// <summary>
+    /// Decode every picture of every data set; by default only of those with at most <see
+    /// cref="DataCheck.EveryPixelUpTo"/> pictures.
+    /// </summary>
     public bool EveryPixel { get; init; }
 
     /// <summary>LLaMA's tokenizer.model, to give text lengths in tokens.</summary>
@@ -46,12 +49,15 @@ public static class DataCheck
     /// <summary>Patients of MS-CXR in MIMIC-CXR: they are there by design, and prepare leaves the held-out ones out.</summary>
     private static void ComparePatients(List<SetCheck> sets, FindingList findings)
     {
-        if (sets.Find(set => set.Source == "ms-cxr") is not { } phrases || sets.Find(set => set.Source == "mimic-cxr") is not { } captions) return;
+        if (sets.Find(set => set.Source == "ms-cxr") is not { } phrases || sets.Find(set => set.Source == "mimic-cxr") is not { } captions)
+            return;
         var shared = phrases.Patients.Where(patient => captions.Patients.ContainsKey(patient.Key)).ToList();
-        var heldOut = shared.Count(patient => patient.Value.Overlaps([Split.Validate, Split.Test]) && captions.Patients[patient.Key].Contains(Split.Train));
+        var heldOut = shared.Count(patient => patient.Value.Overlaps([Split.Validate, Split.Test])
+            && captions.Patients[patient.Key].Contains(Split.Train));
         if (shared.Count == 0) return;
         findings.Add(FindingLevel.Note, "ms-cxr", "patient-in-two-sets", "", "mimic-cxr",
-            $"{shared.Count:N0} of {phrases.Patients.Count:N0} patients are also in mimic-cxr, {heldOut:N0} of them in validation or test here and in training there; 'data prepare' leaves the held-out ones out of the captions");
+            $"{shared.Count:N0} of {phrases.Patients.Count:N0} patients are also in mimic-cxr, {heldOut:N0} of them in validation or "
+                + "test here and in training there; 'data prepare' leaves the held-out ones out of the captions");
     }
 
     private static void ComparePictures(List<SetCheck> sets, FindingList findings)
@@ -62,7 +68,8 @@ public static class DataCheck
             foreach (var (hash, image) in set.Hashes)
             {
                 if (!first.TryAdd(hash, (set.Source, image)))
-                    findings.Add(FindingLevel.Note, set.Source, "shared-picture", Path.GetFileNameWithoutExtension(image), image, $"the same file as {first[hash].Image} of {first[hash].Source}; 'data prepare' keeps the first");
+                    findings.Add(FindingLevel.Note, set.Source, "shared-picture", Path.GetFileNameWithoutExtension(image), image,
+                        $"the same file as {first[hash].Image} of {first[hash].Source}; 'data prepare' keeps the first");
             }
         }
     }

@@ -27,7 +27,8 @@ public sealed class DataPreparation
     /// <param name="progress">Told about every thousand samples.</param>
     /// <param name="cancel">Stops early; what was learnt about the pictures is kept for the next attempt.</param>
     /// <exception cref="InputException">A data set is not there or wrong; see <see cref="PrepareOptions.Bad"/>.</exception>
-    public static PrepareReport Run(PrepareOptions options, IProgress<PrepareProgress>? progress = null, CancellationToken cancel = default) =>
+    public static PrepareReport Run(
+        PrepareOptions options, IProgress<PrepareProgress>? progress = null, CancellationToken cancel = default) =>
         new DataPreparation(options, progress, cancel).Run();
 
     private PrepareReport Run()
@@ -41,7 +42,8 @@ public sealed class DataPreparation
         {
             var counts = _counts[reader.Source] = new SourceCounts();
             var found = Usable(reader, roots[reader.Source], catalog, counts);
-            foreach (var (sample, split) in reader.Task == SampleTask.Refer ? Phrases(reader, found, counts) : Captions(reader, found, counts))
+            var samples = reader.Task == SampleTask.Refer ? Phrases(reader, found, counts) : Captions(reader, found, counts);
+            foreach (var (sample, split) in samples)
             {
                 manifests.Add(sample, split);
                 counts.Kept++;
@@ -52,7 +54,8 @@ public sealed class DataPreparation
         }
 
         manifests.Commit();
-        PreparedData.WriteDescription(_options, roots.ToDictionary(root => root.Key, root => root.Value.Folder), manifests.Counts, _counts, _notes);
+        var folders = roots.ToDictionary(root => root.Key, root => root.Value.Folder);
+        PreparedData.WriteDescription(_options, folders, manifests.Counts, _counts, _notes);
         return new PrepareReport(manifests.Counts, _counts, _notes);
     }
 
@@ -64,13 +67,14 @@ public sealed class DataPreparation
             _cancel.ThrowIfCancellationRequested();
             if (counts.Listed++ % 1000 == 0) _progress?.Report(new PrepareProgress(reader.Source, counts.Listed));
             if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
-            else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && listed.Patient is not null && _heldOut.Contains(listed.Patient)) counts.Leak++;
+            else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && _heldOut.Contains(listed.Patient ?? "")) counts.Leak++;
             else yield return listed;
         }
     }
 
     /// <summary>The samples whose picture is there and whose annotation makes sense.</summary>
-    private IEnumerable<(ListedSample Listed, PictureFacts Facts)> Usable(IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts)
+    private IEnumerable<(ListedSample Listed, PictureFacts Facts)> Usable(
+        IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts)
     {
         foreach (var (listed, facts) in catalog.Look(reader.Source, Wanted(reader, counts), root, _cancel))
         {
@@ -81,9 +85,11 @@ public sealed class DataPreparation
             }
             else if (Problem(listed, facts) is { } problem)
             {
-                var sentence = facts.Problem is null ? $"{listed.Place}: {problem}; put it right" : $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem}";
+                var sentence = facts.Problem is null
+                    ? $"{listed.Place}: {problem}; put it right"
+                    : $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem}";
                 if (_options.Bad == BadSamples.Fail)
-                    throw new InputException($"{sentence}, or leave such samples out with '--bad skip'. 'pfmvg data check' lists all of them.");
+                    throw new InputException($"{sentence}, or leave such samples out with '--bad skip' ('pfmvg data check' lists all).");
                 counts.Bad++;
                 Example(counts, sentence);
             }
@@ -99,13 +105,16 @@ public sealed class DataPreparation
     private static string? Problem(ListedSample listed, PictureFacts facts) =>
         facts.Problem
         ?? listed.Problem
-        ?? (listed.Boxes.Count > 0 && (listed.Width is null || listed.Height is null) ? "the picture's size is missing or no positive number" : null)
+        ?? (listed.Boxes.Count > 0 && (listed.Width is null || listed.Height is null)
+            ? "the picture's size is missing or no positive number" : null)
         ?? (listed.Boxes.Count > 0 && (listed.Width != facts.Width || listed.Height != facts.Height)
-            ? $"the picture has {facts.Width} x {facts.Height} pixels, its annotation says {listed.Width} x {listed.Height}, so its boxes are in another coordinate space"
+            ? $"the picture has {facts.Width} x {facts.Height} pixels, its annotation says {listed.Width} x {listed.Height}, so its "
+                + "boxes are in another coordinate space"
             : null)
         ?? listed.Boxes.Select(box => BoxRules.Problem(box, facts.Width, facts.Height)).FirstOrDefault(problem => problem is not null);
 
-    private IEnumerable<(Sample, Split)> Phrases(IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
+    private IEnumerable<(Sample, Split)> Phrases(
+        IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
     {
         var splitOf = SplitOf(reader);
         foreach (var listed in reader.Read())
@@ -116,7 +125,8 @@ public sealed class DataPreparation
         foreach (var split in Enum.GetValues<Split>())
         {
             var boxes = samples.Where(sample => sample.Split == split).Select(sample => sample.Sample);
-            foreach (var sample in _options.MultiBox == MultiBox.PerPhrase ? PhraseGroups.PerPhrase(boxes) : boxes) yield return (sample, split);
+            foreach (var sample in _options.MultiBox == MultiBox.PerPhrase ? PhraseGroups.PerPhrase(boxes) : boxes)
+                yield return (sample, split);
         }
     }
 
@@ -127,10 +137,12 @@ public sealed class DataPreparation
         {
             case SplitRule.Official:
                 if (reader.Read().All(sample => sample.Split is null))
-                    throw new InputException($"{reader.Files[0]}: there is no split in it; take the CSV of version 1.1.0, or divide the patients at random with '--split ratio'.");
+                    throw new InputException($"{reader.Files[0]}: there is no split in it; take the CSV of version 1.1.0, or divide the "
+                        + "patients at random with '--split ratio'.");
                 return sample => sample.Split;
             case SplitRule.List:
-                return Splits.FromFile(_options.SplitFile ?? throw new InputException("The split is to come from a list, but no list is named."));
+                return Splits.FromFile(_options.SplitFile
+                    ?? throw new InputException("The split is to come from a list, but no list is named."));
             default:
                 var byPatient = Splits.ByPatient(reader.Read().Select(Patient), _options.Seed);
                 return sample => byPatient[Patient(sample)];
@@ -139,7 +151,8 @@ public sealed class DataPreparation
         static string Patient(ListedSample sample) => sample.Patient ?? sample.Image; // without a patient, pictures are kept together
     }
 
-    private IEnumerable<(Sample, Split)> Captions(IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
+    private IEnumerable<(Sample, Split)> Captions(
+        IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
     {
         foreach (var (listed, facts) in found)
         {
@@ -155,9 +168,12 @@ public sealed class DataPreparation
     private void Explain(IDataSetReader reader, SourceCounts counts)
     {
         if (reader.Source != "mimic-cxr") return;
-        if (_options.AllowLeak) _notes.Add("Patients of MS-CXR's validation and test may be in the captions of mimic-cxr, as asked for: scores can be too good.");
-        else if (!_counts.ContainsKey("ms-cxr")) _notes.Add("MS-CXR was not given, so patients of its validation and test could not be left out of the captions of mimic-cxr.");
-        else _notes.Add($"{counts.Leak:N0} samples of mimic-cxr are left out because their patients are among the {_heldOut.Count:N0} of MS-CXR's validation and test.");
+        if (_options.AllowLeak)
+            _notes.Add("Patients of MS-CXR's validation and test may be in mimic-cxr's captions, as asked for: scores can be too good.");
+        else if (!_counts.ContainsKey("ms-cxr"))
+            _notes.Add("MS-CXR was not given, so patients of its validation and test could not be left out of mimic-cxr's captions.");
+        else _notes.Add($"{counts.Leak:N0} samples of mimic-cxr are left out because their patients are among the {_heldOut.Count:N0} "
+            + "of MS-CXR's validation and test.");
     }
 
     private static Sample ToSample(IDataSetReader reader, ListedSample listed, PictureFacts facts) => new()
@@ -182,6 +198,7 @@ public sealed class DataPreparation
     }
 
     private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) => counts.Missing > 0
-        ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here; name the image folder with '--images {reader.Source}=FOLDER'.")
-        : new InputException($"{reader.Files[0]}: no usable sample of {reader.Source} is left of {counts.Listed:N0}; see 'pfmvg data check'.");
+        ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here; name the "
+            + $"image folder with '--images {reader.Source}=FOLDER'.")
+        : new InputException($"{reader.Files[0]}: of {counts.Listed:N0} samples of {reader.Source} none is usable; see 'pfmvg data check'.");
 }

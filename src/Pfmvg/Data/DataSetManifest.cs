@@ -46,7 +46,8 @@ public sealed record DataSetManifest
         using var stream = typeof(DataSetManifest).Assembly.GetManifestResourceStream($"data-manifests/{source}.yaml")
             ?? throw new ArgumentException($"There is no data set '{source}'.", nameof(source));
         using var reader = new StreamReader(stream);
-        return new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<DataSetManifest>(reader);
+        return new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build()
+            .Deserialize<DataSetManifest>(reader);
     }
 }
 

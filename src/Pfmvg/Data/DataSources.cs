@@ -38,28 +38,35 @@ public sealed record DataSources
         {
             foreach (var place in level)
             {
-                if (found.MsCxr is null && Directory.EnumerateFiles(place, "MS_CXR_Local_Alignment*").Any()) found = found with { MsCxr = place };
+                if (found.MsCxr is null && Directory.EnumerateFiles(place, "MS_CXR_Local_Alignment*").Any())
+                    found = found with { MsCxr = place };
                 if (found.Mimic is null && MimicCxrReader.IsRoot(place)) found = found with { Mimic = place };
                 if (found.ImageClef is null && ImageClefReader.IsRoot(place)) found = found with { ImageClef = place };
                 if (found.Roco is null && RocoReader.IsRoot(place)) found = found with { Roco = place };
             }
 
-            level = [.. level.SelectMany(place => Directory.EnumerateDirectories(place)).Where(MayHoldDataSets).Order(StringComparer.Ordinal)];
+            level = [.. level.SelectMany(place => Directory.EnumerateDirectories(place)).Where(MayHoldDataSets)
+                .Order(StringComparer.Ordinal)];
         }
 
-        return !found.IsEmpty ? found : throw new InputException($"{folder}: none of the data sets' layouts is here; name the folders one by one.");
+        return !found.IsEmpty ? found
+            : throw new InputException($"{folder}: none of the data sets' layouts is here; name the folders one by one.");
 
         static bool MayHoldDataSets(string path)
         {
             var name = Path.GetFileName(path);
-            return !(name is "images" or "radiology" or "non-radiology" || name.StartsWith('.') || (name.Length > 2 && name[0] is 'p' or 's' && name[1..].All(char.IsAsciiDigit)))
+            return !(name is "images" or "radiology" or "non-radiology" || name.StartsWith('.')
+                || (name.Length > 2 && name[0] is 'p' or 's' && name[1..].All(char.IsAsciiDigit)))
                 && new DirectoryInfo(path).LinkTarget is null;
         }
     }
 
     private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null;
 
-    /// <summary>The readers of the data sets that are there: MS-CXR first, then the caption sets in the order in which duplicates are kept.</summary>
+    /// <summary>
+    /// The readers of the data sets that are there: MS-CXR first, then the caption sets in the order in which
+    /// duplicates are kept.
+    /// </summary>
     /// <exception cref="InputException">A folder does not have the layout of its data set, or no data set is named.</exception>
     public IReadOnlyList<IDataSetReader> Readers()
     {
@@ -69,7 +76,8 @@ public sealed record DataSources
         if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
         if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));
         foreach (var source in ImageFolders.Keys.Where(source => readers.All(reader => reader.Source != source)))
-            throw new InputException($"An image folder is given for '{source}', which is not among the data sets here: {string.Join(", ", readers.Select(reader => reader.Source))}.");
+            throw new InputException($"An image folder is given for '{source}', which is not among the data sets here: "
+                + $"{string.Join(", ", readers.Select(reader => reader.Source))}.");
         return readers.Count > 0 ? readers : throw new InputException("No data set is named: give at least one of the folders.");
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -22,7 +23,8 @@ internal static class GrayJpeg
 
     /// <summary>Decodes a picture of the known kind.</summary>
     /// <returns>False, with nothing decided, for every other file: another decoder must look at it.</returns>
-    public static bool TryDecode(ReadOnlySpan<byte> file, DecodeBuffer buffer, PictureName picture, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out DecodedImage? image)
+    public static bool TryDecode(
+        ReadOnlySpan<byte> file, DecodeBuffer buffer, PictureName picture, [NotNullWhen(true)] out DecodedImage? image)
     {
         image = null;
         if (!Avx2.IsSupported || ReadHeader(file) is not { } header) return false;
@@ -33,7 +35,8 @@ internal static class GrayJpeg
         return true;
     }
 
-    private sealed record Header(int Width, int Height, int Scan, int RestartInterval, int[] Quantization, HuffmanTable Dc, HuffmanTable Ac);
+    private sealed record Header(
+        int Width, int Height, int Scan, int RestartInterval, int[] Quantization, HuffmanTable Dc, HuffmanTable Ac);
 
     /// <summary>Everything up to the scan; null when the file is not of the known kind.</summary>
     private static Header? ReadHeader(ReadOnlySpan<byte> file)
@@ -54,7 +57,8 @@ internal static class GrayJpeg
             {
                 case 0xc0 or 0xc1: // sequential, Huffman
                     if (content.Length != 9 || content[0] != 8 || content[5] != 1 || width != 0) return null;
-                    (height, width) = (BinaryPrimitives.ReadUInt16BigEndian(content[1..]), BinaryPrimitives.ReadUInt16BigEndian(content[3..]));
+                    (height, width) = (BinaryPrimitives.ReadUInt16BigEndian(content[1..]),
+                        BinaryPrimitives.ReadUInt16BigEndian(content[3..]));
                     quantizer = content[8];
                     if (width == 0 || height == 0 || quantizer > 3) return null;
                     break;
@@ -69,7 +73,8 @@ internal static class GrayJpeg
                     restart = BinaryPrimitives.ReadUInt16BigEndian(content);
                     break;
                 case 0xda:
-                    if (content.Length != 6 || content[0] != 1 || width == 0 || content[3] != 0 || content[4] != 63 || content[5] != 0) return null;
+                    if (content.Length != 6 || content[0] != 1 || width == 0 || content[3] != 0 || content[4] != 63 || content[5] != 0)
+                        return null;
                     var (d, a) = (content[2] >> 4, content[2] & 15);
                     return d < 4 && a < 4 && dc[d] is { } forDc && ac[a] is { } forAc && quantization[quantizer] is { } table
                         ? new Header(width, height, position, restart, table, forDc, forAc)
@@ -92,7 +97,8 @@ internal static class GrayJpeg
             var size = 1 + 64 * (wide + 1);
             if (wide > 1 || slot > 3 || content.Length < size) return false;
             var table = tables[slot] = new int[64];
-            for (var i = 0; i < 64; i++) table[i] = wide == 0 ? content[1 + i] : BinaryPrimitives.ReadUInt16BigEndian(content[(1 + 2 * i)..]);
+            for (var i = 0; i < 64; i++)
+                table[i] = wide == 0 ? content[1 + i] : BinaryPrimitives.ReadUInt16BigEndian(content[(1 + 2 * i)..]);
             content = content[size..];
         }
 
@@ -216,8 +222,10 @@ internal static class GrayJpeg
         }
 
         ref var c = ref MemoryMarshal.GetReference(block);
-        Vector256<int> r0 = Vector256.LoadUnsafe(ref c, 0), r1 = Vector256.LoadUnsafe(ref c, 8), r2 = Vector256.LoadUnsafe(ref c, 16), r3 = Vector256.LoadUnsafe(ref c, 24);
-        Vector256<int> r4 = Vector256.LoadUnsafe(ref c, 32), r5 = Vector256.LoadUnsafe(ref c, 40), r6 = Vector256.LoadUnsafe(ref c, 48), r7 = Vector256.LoadUnsafe(ref c, 56);
+        Vector256<int> r0 = Vector256.LoadUnsafe(ref c, 0), r1 = Vector256.LoadUnsafe(ref c, 8);
+        Vector256<int> r2 = Vector256.LoadUnsafe(ref c, 16), r3 = Vector256.LoadUnsafe(ref c, 24);
+        Vector256<int> r4 = Vector256.LoadUnsafe(ref c, 32), r5 = Vector256.LoadUnsafe(ref c, 40);
+        Vector256<int> r6 = Vector256.LoadUnsafe(ref c, 48), r7 = Vector256.LoadUnsafe(ref c, 56);
         Pass(ref r0, ref r1, ref r2, ref r3, ref r4, ref r5, ref r6, ref r7, 11, Vector256.Create(1 << 10));
         Transpose(ref r0, ref r1, ref r2, ref r3, ref r4, ref r5, ref r6, ref r7);
         Pass(ref r0, ref r1, ref r2, ref r3, ref r4, ref r5, ref r6, ref r7, 18, Vector256.Create((1 << 17) + (128 << 18)));
@@ -263,16 +271,21 @@ internal static class GrayJpeg
     {
         var (a0, a1, a2, a3) = Quads(r0, r1, r2, r3);
         var (b0, b1, b2, b3) = Quads(r4, r5, r6, r7);
-        (r0, r1, r2, r3) = (Avx2.Permute2x128(a0, b0, 0x20), Avx2.Permute2x128(a1, b1, 0x20), Avx2.Permute2x128(a2, b2, 0x20), Avx2.Permute2x128(a3, b3, 0x20));
-        (r4, r5, r6, r7) = (Avx2.Permute2x128(a0, b0, 0x31), Avx2.Permute2x128(a1, b1, 0x31), Avx2.Permute2x128(a2, b2, 0x31), Avx2.Permute2x128(a3, b3, 0x31));
+        (r0, r1) = (Avx2.Permute2x128(a0, b0, 0x20), Avx2.Permute2x128(a1, b1, 0x20));
+        (r2, r3) = (Avx2.Permute2x128(a2, b2, 0x20), Avx2.Permute2x128(a3, b3, 0x20));
+        (r4, r5) = (Avx2.Permute2x128(a0, b0, 0x31), Avx2.Permute2x128(a1, b1, 0x31));
+        (r6, r7) = (Avx2.Permute2x128(a2, b2, 0x31), Avx2.Permute2x128(a3, b3, 0x31));
     }
 
     /// <summary>Transposes four rows within each half.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector256<int>, Vector256<int>, Vector256<int>, Vector256<int>) Quads(Vector256<int> a, Vector256<int> b, Vector256<int> c, Vector256<int> d)
+    private static (Vector256<int>, Vector256<int>, Vector256<int>, Vector256<int>) Quads(
+        Vector256<int> a, Vector256<int> b, Vector256<int> c, Vector256<int> d)
     {
-        Vector256<long> ab0 = Avx2.UnpackLow(a, b).AsInt64(), ab1 = Avx2.UnpackHigh(a, b).AsInt64(), cd0 = Avx2.UnpackLow(c, d).AsInt64(), cd1 = Avx2.UnpackHigh(c, d).AsInt64();
-        return (Avx2.UnpackLow(ab0, cd0).AsInt32(), Avx2.UnpackHigh(ab0, cd0).AsInt32(), Avx2.UnpackLow(ab1, cd1).AsInt32(), Avx2.UnpackHigh(ab1, cd1).AsInt32());
+        Vector256<long> ab0 = Avx2.UnpackLow(a, b).AsInt64(), ab1 = Avx2.UnpackHigh(a, b).AsInt64();
+        Vector256<long> cd0 = Avx2.UnpackLow(c, d).AsInt64(), cd1 = Avx2.UnpackHigh(c, d).AsInt64();
+        return (Avx2.UnpackLow(ab0, cd0).AsInt32(), Avx2.UnpackHigh(ab0, cd0).AsInt32(), Avx2.UnpackLow(ab1, cd1).AsInt32(),
+            Avx2.UnpackHigh(ab1, cd1).AsInt32());
     }
 
     /// <summary>Four rows of eight pixels, clamped to bytes.</summary>

@@ -39,7 +39,8 @@ internal ref struct BitReader(ReadOnlySpan<byte> data)
     {
         if (_position + 4 <= _data.Length)
         {
-            var four = BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref MemoryMarshal.GetReference(_data), _position)));
+            ref var next = ref Unsafe.Add(ref MemoryMarshal.GetReference(_data), _position);
+            var four = BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint>(ref next));
             if (((~four - 0x01010101) & four & 0x80808080) == 0) // no byte is 0xff
             {
                 ahead.Bits |= (ulong)four << (32 - ahead.Count);
@@ -96,7 +97,8 @@ internal ref struct BitReader(ReadOnlySpan<byte> data)
     public bool Restart()
     {
         if (Overrun || Ahead.Count - _padding >= 8) return false; // whole bytes are left over
-        while (_position < _data.Length && _data[_position] == 0xff && _position + 1 < _data.Length && _data[_position + 1] == 0xff) _position++;
+        while (_position < _data.Length && _data[_position] == 0xff && _position + 1 < _data.Length && _data[_position + 1] == 0xff)
+            _position++;
         if (_position + 1 >= _data.Length || _data[_position] != 0xff || _data[_position + 1] is < 0xd0 or > 0xd7) return false;
         _position += 2;
         (Ahead, _padding) = (default, 0);
@@ -117,7 +119,10 @@ internal sealed class HuffmanTable
 
     private HuffmanTable(byte[] symbols) => _symbols = symbols;
 
-    /// <summary>For codes whose value fits, too: value, run of zeros and length together; 0 where it does not. Empty without values.</summary>
+    /// <summary>
+    /// For codes whose value fits, too: value, run of zeros and length together; 0 where it does not. Empty without
+    /// values.
+    /// </summary>
     public int[] Combined { get; private init; } = [];
 
     /// <summary>Builds the table; null when the code lengths overlap.</summary>
@@ -131,7 +136,9 @@ internal sealed class HuffmanTable
             for (var i = 0; i < lengths[length - 1]; i++, code++, index++)
             {
                 if (code >= 1 << length) return null;
-                if (length <= Bits) table._short.AsSpan(code << (Bits - length), 1 << (Bits - length)).Fill((ushort)(symbols[index] << 8 | length));
+                if (length > Bits) continue;
+                var (first, same) = (code << (Bits - length), 1 << (Bits - length));
+                table._short.AsSpan(first, same).Fill((ushort)(symbols[index] << 8 | length));
             }
 
             table._end[length] = code << (16 - length);

@@ -18,8 +18,10 @@ public sealed class ImageClefReader : IDataSetReader
     {
         _files = File.Exists(path) ? [(path, CaptionList.SplitOfName(path))]
             : !Directory.Exists(path) ? []
-            : [.. Directory.EnumerateFiles(path, Pattern).Select(file => (file, CaptionList.SplitOfName(file))).OrderBy(file => file.Item2), .. Lists(path)];
-        if (_files.Count == 0) throw new InputException($"{path}: there is no {Pattern} and no JSON list; name ImageCLEF's folder or its JSON file.");
+            : [.. Directory.EnumerateFiles(path, Pattern).Select(file => (file, CaptionList.SplitOfName(file)))
+                .OrderBy(file => file.Item2), .. Lists(path)];
+        if (_files.Count == 0)
+            throw new InputException($"{path}: there is no {Pattern} and no JSON list; name ImageCLEF's folder or its JSON file.");
         ImageFolder = imageFolder ?? Path.GetDirectoryName(Path.GetFullPath(_files[0].File))!;
 
         static List<(string File, Split? Split)> Lists(string path) => IsRoot(path) ? [] : CaptionList.Find(path);
@@ -42,7 +44,8 @@ public sealed class ImageClefReader : IDataSetReader
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read() => _files.SelectMany(part =>
-        part.File.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? CaptionList.Read(part.File, part.Split) : ReadTable(part.File, part.Split));
+        part.File.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? CaptionList.Read(part.File, part.Split)
+            : ReadTable(part.File, part.Split));
 
     private IEnumerable<ListedSample> ReadTable(string file, Split? split)
     {
@@ -55,7 +58,10 @@ public sealed class ImageClefReader : IDataSetReader
         }
     }
 
-    /// <summary>The folder of a split's pictures with its '/', found by looking for the first ones; empty: the image folder itself.</summary>
+    /// <summary>
+    /// The folder of a split's pictures with its '/', found by looking for the first ones; empty: the image folder
+    /// itself.
+    /// </summary>
     private string FolderOf(string file, Split? split)
     {
         var first = CsvTable.Read(file, '\t', "ID", "caption").Take(100).Select(row => row["ID"] + ".jpg").ToList();

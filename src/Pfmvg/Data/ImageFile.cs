@@ -83,7 +83,8 @@ public static class ImageFile
             if (Header(start, picture) is not { } header)
             {
                 var more = new byte[Math.Min(most, length)];
-                header = Header(more.AsSpan(0, RandomAccess.Read(handle, more, 0)), picture) ?? throw picture.Damaged("it ends before its size");
+                header = Header(more.AsSpan(0, RandomAccess.Read(handle, more, 0)), picture)
+                    ?? throw picture.Damaged("it ends before its size");
             }
 
             whole = EndsWhole(start, end[..RandomAccess.Read(handle, end, Math.Max(0, length - end.Length))]);
@@ -102,7 +103,8 @@ public static class ImageFile
 
     private static bool EndsWhole(ReadOnlySpan<byte> file) => EndsWhole(file, file);
 
-    private static bool EndsWhole(ReadOnlySpan<byte> start, ReadOnlySpan<byte> end) => Png.Is(start) ? Png.EndsWhole(end) : Jpeg.EndsWhole(end);
+    private static bool EndsWhole(ReadOnlySpan<byte> start, ReadOnlySpan<byte> end) =>
+        Png.Is(start) ? Png.EndsWhole(end) : Jpeg.EndsWhole(end);
 
     /// <summary>The whole file in the buffer's memory.</summary>
     /// <exception cref="InputException">The file is missing, cannot be read or is larger than any picture.</exception>
@@ -113,7 +115,8 @@ public static class ImageFile
         try
         {
             var length = RandomAccess.GetLength(handle);
-            if (length > MaxFileBytes) throw picture.Bad($"the file has {length:N0} bytes, more than any picture here", "name a JPEG or PNG file");
+            if (length > MaxFileBytes)
+                throw picture.Bad($"the file has {length:N0} bytes, more than any picture here", "name a JPEG or PNG file");
             var file = buffer.File((int)length).AsSpan(0, (int)length);
             var done = 0;
             for (int read; done < file.Length && (read = RandomAccess.Read(handle, file[done..], done)) > 0;) done += read;
@@ -170,7 +173,8 @@ internal readonly struct PictureName(string path)
     {
         if (width <= 0 || height <= 0) throw Damaged($"its size is {width} x {height}");
         if (Math.Max(width, height) > ImageFile.MaxSide || width * height > ImageFile.MaxPixels)
-            throw Bad($"the picture has {width} x {height} pixels, more than {ImageFile.MaxPixels:N0} in all or {ImageFile.MaxSide:N0} a side", "make it smaller");
+            throw Bad($"the picture has {width} x {height} pixels, more than {ImageFile.MaxPixels:N0} in all or {ImageFile.MaxSide:N0} "
+                + "a side", "make it smaller");
         if (width * height > mostPixels) throw Damaged($"too few bytes for {width} x {height} pixels");
     }
 }

@@ -13,8 +13,8 @@ public sealed class ImageRoot
     /// <exception cref="InputException">There is no such folder.</exception>
     public ImageRoot(string folder)
     {
-        Folder = Path.GetFullPath(folder);
-        if (!Directory.Exists(Folder)) throw new InputException($"{Folder}: there is no such image folder; check the path.");
+        if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such image folder; check the path.");
+        Folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         _real = RealPath(Folder);
     }
 
@@ -47,7 +47,8 @@ public sealed class ImageRoot
         var last = _last; // pictures come folder by folder; a race only costs a second look
         if (last.Folder == folder) return last.Problem;
         string? problem = null;
-        for (var part = folder; part.Length > Folder.Length && problem is null; part = Path.GetDirectoryName(part)!) problem = LinkProblem(part);
+        for (var part = folder; part.Length > Folder.Length && problem is null; part = Path.GetDirectoryName(part)!)
+            problem = LinkProblem(part);
         _last = new FolderCheck(folder, problem);
         return problem;
     }
@@ -59,7 +60,7 @@ public sealed class ImageRoot
             var entry = new FileInfo(path);
             if (entry.LinkTarget is null) return null;
             var real = RealPath(path);
-            return real.StartsWith(_real + "/", StringComparison.Ordinal) ? null : "a link leads out of the image folder";
+            return real.StartsWith(_real.TrimEnd('/') + "/", StringComparison.Ordinal) ? null : "a link leads out of the image folder";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -75,7 +76,8 @@ public sealed class ImageRoot
         foreach (var part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             var next = Path.Join(real, part);
-            real = new FileInfo(next).ResolveLinkTarget(returnFinalTarget: true) is { } target ? RealPath(target.FullName, depth + 1) : next;
+            var target = new FileInfo(next).ResolveLinkTarget(returnFinalTarget: true);
+            real = target is null ? next : RealPath(target.FullName, depth + 1);
         }
 
         return real;

@@ -21,7 +21,8 @@ public static class ImageTransform
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(size);
         var from = crop ?? Crop.Whole(image.Width, image.Height);
-        if (from.Left < 0 || from.Top < 0 || from.Width <= 0 || from.Height <= 0 || from.Left + from.Width > image.Width || from.Top + from.Height > image.Height)
+        if (from.Left < 0 || from.Top < 0 || from.Width <= 0 || from.Height <= 0
+            || from.Left + from.Width > image.Width || from.Top + from.Height > image.Height)
             throw new ArgumentException($"{from} is not inside a picture of {image.Width} x {image.Height}.", nameof(crop));
         return new DecodedImage(size, size, image.Channels, BicubicResize.Run(image, from, size, size)) { Note = image.Note };
     }

@@ -58,7 +58,8 @@ internal static class Jpeg
             fixed (byte* target = pixels)
             {
                 var result = codec.GetPixels(request, (nint)target);
-                if (result != SKCodecResult.Success) throw picture.Damaged(result == SKCodecResult.IncompleteInput ? "it ends early" : "its data are broken");
+                if (result != SKCodecResult.Success)
+                    throw picture.Damaged(result == SKCodecResult.IncompleteInput ? "it ends early" : "its data are broken");
             }
 
             if (!gray) DropFourth(pixels, width * height);

@@ -55,7 +55,8 @@ internal static class JsonItems
         private byte[] _buffer = new byte[1 << 16];
         private int _start, _end;
         private bool _last, _begun;
-        private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        private JsonReaderState _state =
+            new(new JsonReaderOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
 
         public string? Key { get; private set; }
 
@@ -70,7 +71,8 @@ internal static class JsonItems
                 }
                 catch (JsonException e)
                 {
-                    throw new InputException($"{Privacy.Mask(path)}: not valid JSON near line {e.LineNumber + 1} of what follows the last good item; fetch the file again, or put it right.", e);
+                    throw new InputException($"{Privacy.Mask(path)}: not valid JSON near line {e.LineNumber + 1} of what follows the "
+                        + "last good item; fetch the file again, or put it right.", e);
                 }
 
                 if (_last) throw new InputException($"{Privacy.Mask(path)}: the JSON ends early; fetch the file again.");
@@ -86,7 +88,8 @@ internal static class JsonItems
             if (part == JsonPart.Start)
             {
                 if (reader.TokenType is not (JsonTokenType.StartArray or JsonTokenType.StartObject))
-                    throw new InputException($"{Privacy.Mask(path)}: the JSON must be a list or an object; check that this is the right file.");
+                    throw new InputException($"{Privacy.Mask(path)}: the JSON must be a list or an object; check that this is the right "
+                        + "file.");
             }
             else if (reader.TokenType is not (JsonTokenType.EndArray or JsonTokenType.EndObject) || reader.CurrentDepth > 0)
             {
@@ -116,7 +119,9 @@ internal static class JsonItems
 
             if (_end == _buffer.Length)
             {
-                if (_buffer.Length >= MaxItem) throw new InputException($"{Privacy.Mask(path)}: one item is larger than {MaxItem:N0} bytes; check that this is the right file.");
+                if (_buffer.Length >= MaxItem)
+                    throw new InputException($"{Privacy.Mask(path)}: one item is larger than {MaxItem:N0} bytes; check that this is the "
+                    + "right file.");
                 Array.Resize(ref _buffer, 2 * _buffer.Length);
             }
 

@@ -52,7 +52,10 @@ public sealed partial record ListedSample
     /// <summary>The data set's own split; null when it has none.</summary>
     public Split? Split { get; init; }
 
-    /// <summary>Direction of the view as listed, for example "PA"; empty where it was not recorded, null when the data set has none.</summary>
+    /// <summary>
+    /// Direction of the view as listed, for example "PA"; empty where it was not recorded, null when the data set has
+    /// none.
+    /// </summary>
     public string? View { get; init; }
 
     /// <summary>Path of the text's own file, which may be absent; null when the text is in the list itself.</summary>

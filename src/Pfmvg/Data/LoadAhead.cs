@@ -7,7 +7,8 @@ namespace Pfmvg.Data;
 public static class LoadAhead
 {
     /// <summary>As the other overload, with a worker on every core and room for a thousand small results.</summary>
-    internal static IEnumerable<TResult> InOrder<TItem, TResult>(IEnumerable<TItem> items, Func<TItem, DecodeBuffer, TResult> work, CancellationToken cancel) =>
+    internal static IEnumerable<TResult> InOrder<TItem, TResult>(
+        IEnumerable<TItem> items, Func<TItem, DecodeBuffer, TResult> work, CancellationToken cancel) =>
         InOrder(items, work, Environment.ProcessorCount, 1000, cancel);
 
     /// <summary>

@@ -25,7 +25,8 @@ public sealed record BenchmarkOptions
 /// <param name="DecodedPerSecond">Only read and decoded: no loader of this decoder can be faster.</param>
 /// <param name="CachedPerSecond">Read from the cache of ready pictures and normalised.</param>
 /// <param name="ModelWaitMilliseconds">What a model that needs the given time for a picture waits for the next one, on average.</param>
-public sealed record BenchmarkRow(int Workers, double PicturesPerSecond, double DecodedPerSecond, double CachedPerSecond, double ModelWaitMilliseconds);
+public sealed record BenchmarkRow(int Workers, double PicturesPerSecond, double DecodedPerSecond, double CachedPerSecond,
+    double ModelWaitMilliseconds);
 
 /// <summary>How fast pictures are made ready.</summary>
 /// <param name="Pictures">Number of files.</param>
@@ -36,7 +37,8 @@ public sealed record BenchmarkRow(int Workers, double PicturesPerSecond, double 
 /// <param name="NormaliseMilliseconds">Median time of one thread to normalise one.</param>
 /// <param name="Rows">Figures by number of workers.</param>
 public sealed record BenchmarkReport(
-    int Pictures, long MeanFileBytes, long MeanPixels, double DecodeMilliseconds, double ResizeMilliseconds, double NormaliseMilliseconds, IReadOnlyList<BenchmarkRow> Rows);
+    int Pictures, long MeanFileBytes, long MeanPixels, double DecodeMilliseconds, double ResizeMilliseconds, double NormaliseMilliseconds,
+    IReadOnlyList<BenchmarkRow> Rows);
 
 /// <summary>Measures the path of pictures to the model, in one run on one machine.</summary>
 public static class LoadBenchmark
@@ -85,7 +87,8 @@ public static class LoadBenchmark
                 rows.Add(new BenchmarkRow(workers,
                     Rate((i, buffer) => Normalise(ImageTransform.Resize(ImageFile.Decode(files[i], buffer), options.Size), ready.Value!)),
                     Rate((i, buffer) => ImageFile.Decode(files[i], buffer).Pixels[0]),
-                    Rate((i, buffer) => Normalise(cache.Find(hashes[i], buffer) ?? throw new InvalidOperationException("A ready picture has vanished."), ready.Value!)),
+                    Rate((i, buffer) => Normalise(cache.Find(hashes[i], buffer)
+                        ?? throw new InvalidOperationException("A ready picture has vanished."), ready.Value!)),
                     Wait((i, buffer) => Normalise(ImageTransform.Resize(ImageFile.Decode(files[i], buffer), options.Size), ready.Value!))));
 
                 double Rate(Func<int, DecodeBuffer, float> work)
@@ -117,7 +120,8 @@ public static class LoadBenchmark
             }
 
             return new BenchmarkReport(files.Count, files.Sum(file => new FileInfo(file).Length) / files.Count, pixels / files.Count,
-                Median([.. stages.Select(stage => stage.Decode)]), Median([.. stages.Select(stage => stage.Resize)]), Median([.. stages.Select(stage => stage.Normalise)]), rows);
+                Median([.. stages.Select(stage => stage.Decode)]), Median([.. stages.Select(stage => stage.Resize)]),
+                Median([.. stages.Select(stage => stage.Normalise)]), rows);
         }
         finally
         {

@@ -44,28 +44,35 @@ public static class Manifest
 
             if (sample is null) throw Bad("not a sample");
             if (!ids.Add(sample.Id)) throw Bad("the id occurs twice");
-            if (sample.Task != task) throw Bad($"the task is '{sample.Task.ToString().ToLowerInvariant()}' in a manifest for '{task.ToString().ToLowerInvariant()}'");
+            if (sample.Task != task)
+                throw Bad($"the task is '{sample.Task.ToString().ToLowerInvariant()}' in a manifest for "
+                + $"'{task.ToString().ToLowerInvariant()}'");
             if (ImageRoot.WrongName(sample.Image) is { } wrong) throw Bad(wrong);
             if (sample.Width <= 0 || sample.Height <= 0) throw Bad($"the picture's size is {sample.Width} x {sample.Height}");
             if (sample.Text.Length == 0) throw Bad("the text is empty");
             if (task == SampleTask.Refer && sample.Boxes.Count == 0) throw Bad("there is no box");
-            if (sample.Boxes.Select(box => BoxRules.Problem(box, sample.Width, sample.Height)).FirstOrDefault(problem => problem is not null) is { } badBox) throw Bad(badBox);
+            if (sample.Boxes.Select(box => BoxRules.Problem(box, sample.Width, sample.Height))
+                .FirstOrDefault(problem => problem is not null) is { } badBox) throw Bad(badBox);
             yield return sample;
 
-            InputException Bad(string what) => new($"{Privacy.Mask(path)}:{line.Number}: {what}; prepare the data again with 'pfmvg data prepare', or put the line right.");
+            InputException Bad(string what) =>
+                new($"{Privacy.Mask(path)}:{line.Number}: {what}; prepare the data again with 'pfmvg data prepare', or put the line "
+                + "right.");
         }
     }
 
     /// <summary>The library's message without the offending value, which may be patient text.</summary>
     private static string Reason(JsonException e) => e.Message.Contains("missing required properties", StringComparison.Ordinal)
         ? e.Message.TrimEnd('.')
-        : $"no valid JSON at byte {e.BytePositionInLine + 1}" + (string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", field {e.Path.TrimStart('$', '.')}");
+        : $"no valid JSON at byte {e.BytePositionInLine + 1}"
+            + (string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", field {e.Path.TrimStart('$', '.')}");
 
     private sealed class BoxConverter : JsonConverter<Box>
     {
         public override Box Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
         {
-            if (JsonSerializer.Deserialize<double[]>(ref reader, options) is not { Length: 4 } edges) throw new JsonException("A box has four numbers.");
+            if (JsonSerializer.Deserialize<double[]>(ref reader, options) is not { Length: 4 } edges)
+                throw new JsonException("A box has four numbers.");
             return new Box(edges[0], edges[1], edges[2], edges[3]);
         }
 

@@ -33,7 +33,8 @@ internal sealed class ManifestWriter(string folder) : IDisposable
             stream.Dispose();
         }
 
-        foreach (var (task, split) in Enum.GetValues<SampleTask>().SelectMany(task => Enum.GetValues<Split>().Select(split => (task, split))))
+        foreach (var (task, split) in Enum.GetValues<SampleTask>()
+            .SelectMany(task => Enum.GetValues<Split>().Select(split => (task, split))))
         {
             var name = Manifest.FileName(task, split);
             if (_open.TryGetValue(name, out var file)) File.Move(file.Temporary, Path.Combine(folder, name), overwrite: true);

@@ -22,9 +22,11 @@ public sealed class MimicCxrReader : IDataSetReader
     {
         var folder = File.Exists(path) ? Path.GetDirectoryName(Path.GetFullPath(path))! : path;
         _list = (File.Exists(path) ? path : Table(path, "metadata") ?? JsonList(path))
-            ?? throw new InputException($"{path}: there is no mimic-cxr-2.*-metadata.csv.gz and no JSON object of reports; name MIMIC-CXR-JPG's folder or the JSON file.");
+            ?? throw new InputException($"{path}: there is no mimic-cxr-2.*-metadata.csv.gz and no JSON object of reports; name "
+                + "MIMIC-CXR-JPG's folder or the JSON file.");
         _splitFile = Table(folder, "split");
-        if (_splitFile is null && !IsJson) throw new InputException($"{folder}: there is no mimic-cxr-2.*-split.csv.gz; fetch it from MIMIC-CXR-JPG.");
+        if (_splitFile is null && !IsJson)
+            throw new InputException($"{folder}: there is no mimic-cxr-2.*-split.csv.gz; fetch it from MIMIC-CXR-JPG.");
         ImageFolder = imageFolder ?? folder;
         _reports = reportFolder ?? folder;
     }
@@ -41,14 +43,16 @@ public sealed class MimicCxrReader : IDataSetReader
     /// <inheritdoc/>
     public IReadOnlyList<string> Files => _splitFile is null ? [_list] : [_list, _splitFile];
 
-    private bool IsJson => _list.EndsWith(".json", StringComparison.OrdinalIgnoreCase) || _list.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+    private bool IsJson => _list.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+        || _list.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
     {
         var splits = new Dictionary<string, Split?>();
         if (_splitFile is not null)
-            foreach (var row in CsvTable.Read(_splitFile, ',', "dicom_id", "split")) splits[row["dicom_id"]] = ListedSample.SplitOf(row["split"]);
+            foreach (var row in CsvTable.Read(_splitFile, ',', "dicom_id", "split"))
+                splits[row["dicom_id"]] = ListedSample.SplitOf(row["split"]);
         return IsJson ? ReadJson(splits) : ReadTables(splits);
     }
 
@@ -117,7 +121,8 @@ public sealed class MimicCxrReader : IDataSetReader
                     Patient = patient,
                     Study = study,
                     Split = _splitFile is null ? CaptionList.SplitOfName(_list) : splits.GetValueOrDefault(dicom),
-                    Problem = item.Key is null ? "the file is a list where {picture: [report, ...]} is wanted" : report.ValueKind == JsonValueKind.String ? null : "a report is no text",
+                    Problem = item.Key is null ? "the file is a list where {picture: [report, ...]} is wanted"
+                        : report.ValueKind == JsonValueKind.String ? null : "a report is no text",
                 };
             }
         }

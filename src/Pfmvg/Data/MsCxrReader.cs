@@ -18,7 +18,8 @@ public sealed partial class MsCxrReader : IDataSetReader
     private readonly string _annotations;
 
     /// <summary>Names the annotation file.</summary>
-    /// <param name="path">The CSV or JSON file, or the folder that holds `MS_CXR_Local_Alignment_v*`; the newest release is taken, CSV before JSON.</param>
+    /// <param name="path">The CSV or JSON file, or the folder that holds `MS_CXR_Local_Alignment_v*`; the newest
+    /// release is taken, CSV before JSON.</param>
     /// <param name="imageFolder">The folder that holds `files/p10/...`; null: the annotations' folder.</param>
     /// <exception cref="InputException">There is no such file.</exception>
     public MsCxrReader(string path, string? imageFolder = null)
@@ -60,10 +61,13 @@ public sealed partial class MsCxrReader : IDataSetReader
         if (!Directory.Exists(path)) return null;
         return Directory.EnumerateFiles(path, "MS_CXR_Local_Alignment*")
             .Where(file => IsJson(file) || file.Contains(".csv", StringComparison.OrdinalIgnoreCase))
-            .OrderByDescending(file => Version.TryParse(Release().Match(Path.GetFileName(file)).Groups[1].Value, out var release) ? release : new Version())
+            .OrderByDescending(ReleaseOf)
             .ThenBy(IsJson).ThenBy(file => file, StringComparer.Ordinal)
             .FirstOrDefault();
     }
+
+    private static Version ReleaseOf(string file) =>
+        Version.TryParse(Release().Match(Path.GetFileName(file)).Groups[1].Value, out var release) ? release : new Version();
 
     [GeneratedRegex(@"v(\d+\.\d+\.\d+)")] private static partial Regex Release();
 
@@ -104,25 +108,29 @@ public sealed partial class MsCxrReader : IDataSetReader
                 {
                     case "images":
                         var path = JsonItem.TextOf(item, "path", "file_name") ?? "";
-                        images[id] = (path, Pixels(item, "width"), Pixels(item, "height"), ListedSample.SplitOf(JsonItem.TextOf(item, "split")));
+                        images[id] = (path, Pixels(item, "width"), Pixels(item, "height"),
+                            ListedSample.SplitOf(JsonItem.TextOf(item, "split")));
                         break;
                     case "categories":
                         classes[id] = JsonItem.TextOf(item, "name") ?? "";
                         break;
                     case "annotations":
                         annotations.Add((id, JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
-                            JsonItem.TextOf(item, "label_text", "caption") ?? "", BoxOf(item), ListedSample.SplitOf(JsonItem.TextOf(item, "split"))));
+                            JsonItem.TextOf(item, "label_text", "caption") ?? "", BoxOf(item),
+                            ListedSample.SplitOf(JsonItem.TextOf(item, "split"))));
                         break;
                 }
             }
         }
 
         if (annotations.Count == 0 || images.Count == 0)
-            throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; name MS-CXR's COCO-like JSON file.");
+            throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; name MS-CXR's "
+                + "COCO-like JSON file.");
         foreach (var (id, image, category, text, box, split) in annotations)
         {
             var place = $"{Privacy.Mask(_annotations)}, annotation {id}";
-            if (!images.TryGetValue(image, out var picture)) throw new InputException($"{place}: there is no image with id {image}; fetch the file again.");
+            if (!images.TryGetValue(image, out var picture))
+                throw new InputException($"{place}: there is no image with id {image}; fetch the file again.");
             yield return new ListedSample
             {
                 Id = Unnumbered,
@@ -139,7 +147,8 @@ public sealed partial class MsCxrReader : IDataSetReader
     }
 
     private static int? Pixels(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var pixels) && pixels > 0 ? pixels : null;
+        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var pixels)
+            && pixels > 0 ? pixels : null;
 
     private static Box BoxOf(JsonElement item)
     {

@@ -71,14 +71,18 @@ public sealed class PictureCache(string folder, int size)
             return null;
         }
 
-        if (file.Length < HeaderLength || BinaryPrimitives.ReadUInt32LittleEndian(file) != Version || BinaryPrimitives.ReadInt32LittleEndian(file[4..]) != size) return null;
+        if (file.Length < HeaderLength || BinaryPrimitives.ReadUInt32LittleEndian(file) != Version
+            || BinaryPrimitives.ReadInt32LittleEndian(file[4..]) != size) return null;
         var (channels, note) = (BinaryPrimitives.ReadInt32LittleEndian(file[8..]), BinaryPrimitives.ReadInt32LittleEndian(file[12..]));
         var content = file[HeaderLength..];
         if (channels is not (1 or 3) || note < 0 || content.Length != note + (long)size * size * channels) return null;
         Span<byte> hash = stackalloc byte[32];
         SHA256.HashData(content, hash);
         if (!hash.SequenceEqual(file.Slice(16, 32))) return null;
-        return new DecodedImage(size, size, channels, content[note..].ToArray()) { Note = note > 0 ? System.Text.Encoding.UTF8.GetString(content[..note]) : null };
+        return new DecodedImage(size, size, channels, content[note..].ToArray())
+        {
+            Note = note > 0 ? System.Text.Encoding.UTF8.GetString(content[..note]) : null,
+        };
     }
 
     private string PathOf(string sha256) => Path.Combine(folder, $"{size}", sha256[..2], sha256);

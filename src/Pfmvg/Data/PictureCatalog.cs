@@ -39,7 +39,8 @@ internal sealed class PictureCatalog : IDisposable
     }
 
     /// <summary>Pairs every sample with what is known of its picture, in the given order.</summary>
-    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Look(string source, IEnumerable<ListedSample> samples, ImageRoot root, CancellationToken cancel)
+    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Look(string source, IEnumerable<ListedSample> samples, ImageRoot root,
+        CancellationToken cancel)
     {
         foreach (var (sample, facts, fresh) in LoadAhead.InOrder(samples, (sample, buffer) => Look(source, sample, root, buffer), cancel))
         {
@@ -57,17 +58,20 @@ internal sealed class PictureCatalog : IDisposable
     public void Dispose() => _journal.Dispose();
 
     /// <summary>What is known of a picture, and what is new about it.</summary>
-    private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Look(string source, ListedSample sample, ImageRoot root, DecodeBuffer buffer)
+    private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Look(string source, ListedSample sample, ImageRoot root,
+        DecodeBuffer buffer)
     {
         var picture = $"{source}/{sample.Image}";
         var path = root.Resolve(sample.Image, out var problem);
         var file = problem is null ? new FileInfo(path) : null;
-        if (file is { Exists: true } && _known.TryGetValue(picture, out var known) && known.Bytes == file.Length && known.Changed == file.LastWriteTimeUtc.Ticks
+        if (file is { Exists: true } && _known.TryGetValue(picture, out var known) && known.Bytes == file.Length
+            && known.Changed == file.LastWriteTimeUtc.Ticks
             && (known.Sha256 is not null || !_hash))
             return (sample, new PictureFacts(PictureState.Good, known.Width, known.Height, _hash ? known.Sha256 : null), null);
 
         var facts = PictureProbe.Look(root, sample.Image, _hash ? PictureDepth.Hash : PictureDepth.Header, buffer);
-        var fresh = facts.State == PictureState.Good ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256) : null;
+        var fresh = facts.State == PictureState.Good
+            ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256) : null;
         if (fresh is not null) _known[picture] = fresh; // a picture with several boxes is listed several times
         return (sample, facts, fresh);
     }

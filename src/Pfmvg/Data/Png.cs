@@ -24,7 +24,8 @@ internal static class Png
     public static bool Is(ReadOnlySpan<byte> file) => file.StartsWith(Signature);
 
     /// <summary>Whether the file ends with its last part; otherwise only decoding tells.</summary>
-    public static bool EndsWhole(ReadOnlySpan<byte> end) => end.EndsWith((ReadOnlySpan<byte>)[0, 0, 0, 0, (byte)'I', (byte)'E', (byte)'N', (byte)'D', 0xae, 0x42, 0x60, 0x82]);
+    public static bool EndsWhole(ReadOnlySpan<byte> end) =>
+        end.EndsWith((ReadOnlySpan<byte>)[0, 0, 0, 0, (byte)'I', (byte)'E', (byte)'N', (byte)'D', 0xae, 0x42, 0x60, 0x82]);
 
     public static ImageHeader Header(ReadOnlySpan<byte> start, PictureName picture)
     {
@@ -37,8 +38,10 @@ internal static class Png
         var format = ReadFormat(file, picture);
         var (compressed, palette) = ReadChunks(file, format, picture);
         var passes = format.Interlaced ? Adam7 : [(0, 0, 1, 1)];
-        var rawBytes = passes.Sum(pass => (long)Count(format.Height, pass.Y, pass.StepY) * (1 + format.RowBytes(Count(format.Width, pass.X, pass.StepX))));
-        if (rawBytes > (long)compressed.Length * MostInflation) throw picture.Damaged($"too few bytes for {format.Width} x {format.Height} pixels");
+        var rawBytes = passes.Sum(pass =>
+            (long)Count(format.Height, pass.Y, pass.StepY) * (1 + format.RowBytes(Count(format.Width, pass.X, pass.StepX))));
+        if (rawBytes > (long)compressed.Length * MostInflation)
+            throw picture.Damaged($"too few bytes for {format.Width} x {format.Height} pixels");
 
         var channels = format.Colour is Gray or GrayAlpha ? 1 : 3;
         var pixels = buffer.Pixels(format.Width * format.Height * channels);
@@ -54,7 +57,8 @@ internal static class Png
                 for (var target = y; target < format.Height; target += stepY)
                 {
                     inflater.ReadExactly(row);
-                    if (!Unfilter(row[0], row.AsSpan(1), above.AsSpan(1), format.PixelBytes)) throw picture.Damaged($"unknown row filter {row[0]}");
+                    if (!Unfilter(row[0], row.AsSpan(1), above.AsSpan(1), format.PixelBytes))
+                        throw picture.Damaged($"unknown row filter {row[0]}");
                     var first = (target * format.Width + x) * channels;
                     Unpack(row.AsSpan(1), width, format, palette, pixels.AsSpan(first), stepX * channels);
                     (row, above) = (above, row);
@@ -81,7 +85,8 @@ internal static class Png
         uint width = BinaryPrimitives.ReadUInt32BigEndian(file[16..]), height = BinaryPrimitives.ReadUInt32BigEndian(file[20..]);
         picture.CheckSize(width, height);
         var format = new Format((int)width, (int)height, file[24], file[25], file[28] == 1);
-        var known = (format.Colour, format.Depth) is (Gray, 1 or 2 or 4 or 8 or 16) or (Palette, 1 or 2 or 4 or 8) or (Rgb or GrayAlpha or RgbAlpha, 8 or 16);
+        var known = (format.Colour, format.Depth)
+            is (Gray, 1 or 2 or 4 or 8 or 16) or (Palette, 1 or 2 or 4 or 8) or (Rgb or GrayAlpha or RgbAlpha, 8 or 16);
         if (!known || file[26] != 0 || file[27] != 0 || file[28] > 1) throw picture.Damaged("its header names no known layout");
         return format;
     }
@@ -160,7 +165,8 @@ internal static class Png
                 row[..width].CopyTo(target);
                 break;
             case Gray when depth == 16:
-                for (var i = 0; i < width; i++) target[i * step] = (byte)((BinaryPrimitives.ReadUInt16BigEndian(row[(2 * i)..]) + 128) / 257);
+                for (var i = 0; i < width; i++)
+                    target[i * step] = (byte)((BinaryPrimitives.ReadUInt16BigEndian(row[(2 * i)..]) + 128) / 257);
                 break;
             case Gray:
                 var scale = 255 / ((1 << depth) - 1);

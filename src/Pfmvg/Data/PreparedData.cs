@@ -31,32 +31,40 @@ public sealed class PreparedData
 
     /// <summary>Opens a prepared folder.</summary>
     /// <param name="folder">The folder that holds `prepared.json`.</param>
-    /// <param name="rootOverrides">Image folders by data set name, where they have moved since; a relative path starts at the current folder.</param>
+    /// <param name="rootOverrides">Image folders by data set name, where they have moved since; a relative path starts
+    /// at the current folder.</param>
     /// <exception cref="InputException">The folder was not prepared, or an image folder is not there.</exception>
     public static PreparedData Open(string folder, IReadOnlyDictionary<string, string>? rootOverrides = null)
     {
         var path = Path.Combine(folder, Description);
-        if (!File.Exists(path)) throw new InputException($"{folder}: there is no {Description}, so no data were prepared here; run 'pfmvg data prepare --out {folder}' first.");
-        JsonNode? description;
+        if (!File.Exists(path))
+            throw new InputException($"{folder}: there is no {Description}, so no data were prepared here; run 'pfmvg data prepare "
+                + $"--out {folder}' first.");
         try
         {
-            description = JsonNode.Parse(File.ReadAllText(path));
-            if (description?["version"]?.GetValue<int>() != Version) throw Bad("is of another version");
-            var roots = description["roots"]!.AsObject().ToDictionary(root => root.Key, root => root.Value!.GetValue<string>());
+            var description = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
+            if (description?["roots"] is not JsonObject known || (int?)description["version"] != Version) throw Bad("is of another version");
+            var roots = known.ToDictionary(root => root.Key, root => (string?)root.Value ?? "");
             foreach (var (source, root) in rootOverrides ?? new Dictionary<string, string>())
             {
-                if (!roots.ContainsKey(source)) throw new InputException($"{path}: there is no data set '{source}' to give another image folder; it has {string.Join(", ", roots.Keys)}.");
+                if (!roots.ContainsKey(source))
+                    throw new InputException($"{path}: there is no data set '{source}' to give another image folder; it has "
+                        + $"{string.Join(", ", roots.Keys)}.");
                 roots[source] = root;
             }
 
             return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)));
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
         {
             throw Bad("cannot be read", e);
         }
 
-        InputException Bad(string what, Exception? cause = null) => new($"{path}: the description of the prepared data {what}; prepare the data again with 'pfmvg data prepare'.", cause!);
+        InputException Bad(string what, Exception? cause = null)
+        {
+            var sentence = $"{path}: the description of the prepared data {what}; prepare the data again with 'pfmvg data prepare'.";
+            return cause is null ? new InputException(sentence) : new InputException(sentence, cause);
+        }
     }
 
     /// <summary>Reads and checks a manifest; empty when there is none for this task and split.</summary>
@@ -67,7 +75,8 @@ public sealed class PreparedData
         if (!File.Exists(path) || new FileInfo(path).Length == 0) return [];
         var samples = Manifest.Read(path, task).ToList();
         return samples.Find(sample => !_roots.ContainsKey(sample.Source)) is { } stray
-            ? throw new InputException($"{path}: the data set '{stray.Source}' of sample {stray.Id} has no image folder in {Description}; prepare the data again.")
+            ? throw new InputException($"{path}: the data set '{stray.Source}' of sample {stray.Id} has no image folder in "
+                + $"{Description}; prepare the data again.")
             : samples;
     }
 

@@ -20,8 +20,10 @@ public static partial class ReportSections
     public static string Extract(string report, IReadOnlyList<string>? wanted = null)
     {
         var sections = Split(report.Contains('\n', StringComparison.Ordinal) ? report : HeaderInLine().Replace(report, "\n"));
-        var found = (wanted ?? Wanted).Select(name => sections.FindLastIndex(section => section.Names.Contains(name))).Where(i => i >= 0).Distinct().ToList();
-        return string.Join(' ', found.Count > 0 ? found.Select(i => sections[i].Text) : sections.Where(section => !Administrative(section.Names)).Select(section => section.Text));
+        var found = (wanted ?? Wanted).Select(name => sections.FindLastIndex(section => section.Names.Contains(name)))
+            .Where(i => i >= 0).Distinct().Select(i => sections[i]).ToList();
+        var used = found.Count > 0 ? found : sections.Where(section => !Administrative(section.Names));
+        return string.Join(' ', used.Select(section => section.Text));
     }
 
     /// <summary>Sections with text, in their order; text under no header has no names.</summary>
@@ -39,7 +41,8 @@ public static partial class ReportSections
                 body.Append(line.AsSpan(header.Length)).Append('\n');
             }
             else if (line.Trim().Length > 0) body.Append(line).Append('\n');
-            else if (Administrative(names) && Tidy(body.ToString()).Length > 0) Close([]); // a history is one paragraph; what follows it is not history
+            else if (Administrative(names) && Tidy(body.ToString()).Length > 0)
+                Close([]); // a history is one paragraph; what follows it is not history
         }
 
         Close([]);
@@ -63,7 +66,8 @@ public static partial class ReportSections
 
     /// <summary>Sections that do not describe the picture, so they never stand in for missing findings.</summary>
     private static bool Administrative(IReadOnlyList<string> names) => names.Any(name => name is
-        "EXAMINATION" or "EXAM" or "INDICATION" or "HISTORY" or "CLINICAL HISTORY" or "CLINICAL INFORMATION" or "CLINICAL INDICATION" or "REASON FOR EXAM"
+        "EXAMINATION" or "EXAM" or "INDICATION" or "HISTORY"
+        or "CLINICAL HISTORY" or "CLINICAL INFORMATION" or "CLINICAL INDICATION" or "REASON FOR EXAM"
         or "REASON FOR EXAMINATION" or "TECHNIQUE" or "COMPARISON" or "COMPARISONS" or "NOTIFICATION" or "TYPE OF EXAMINATION");
 
     private static string Tidy(string text)

@@ -55,7 +55,8 @@ public sealed class RocoReader : IDataSetReader
             var files = new List<(string, Split?)>();
             foreach (var kind in nonRadiology ? new[] { "radiology", "non-radiology" } : ["radiology"])
                 foreach (var (folder, csv, split) in Parts)
-                    if (new[] { "captions.txt", csv }.Select(name => Path.Combine(root, folder, kind, name)).FirstOrDefault(File.Exists) is { } file)
+                    if (new[] { "captions.txt", csv }.Select(name => Path.Combine(root, folder, kind, name))
+                        .FirstOrDefault(File.Exists) is { } file)
                         files.Add((file, split));
             if (files.Count > 0) return (root, [.. files.OrderBy(file => file.Item2)]);
         }

@@ -69,10 +69,12 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
     /// <param name="augment">Random crops, if the options have them.</param>
     /// <param name="cancel">Stops the loading.</param>
     /// <exception cref="InputException">A picture is broken and the options say to fail.</exception>
-    public IEnumerable<LoadedSample> Load(IReadOnlyList<Sample> samples, IEnumerable<int> order, int epoch = 0, bool augment = false, CancellationToken cancel = default)
+    public IEnumerable<LoadedSample> Load(
+        IReadOnlyList<Sample> samples, IEnumerable<int> order, int epoch = 0, bool augment = false, CancellationToken cancel = default)
     {
         var workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
-        return LoadAhead.InOrder(order, (index, buffer) => TryLoad(samples[index], index, epoch, augment, buffer), workers, options.Ahead > 0 ? options.Ahead : 4 * workers, cancel)
+        var ahead = options.Ahead > 0 ? options.Ahead : 4 * workers;
+        return LoadAhead.InOrder(order, (index, buffer) => TryLoad(samples[index], index, epoch, augment, buffer), workers, ahead, cancel)
             .OfType<LoadedSample>();
     }
 
@@ -111,7 +113,8 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
 
         var image = ImageFile.Decode(file, path, buffer);
         if (image.Width != sample.Width || image.Height != sample.Height)
-            throw new InputException($"{Privacy.Mask(path)}: the picture has {image.Width} x {image.Height} pixels, but {sample.Width} x {sample.Height} when the data were prepared; prepare them again.");
+            throw new InputException($"{Privacy.Mask(path)}: the picture has {image.Width} x {image.Height} pixels, but {sample.Width} "
+                + $"x {sample.Height} when the data were prepared; prepare them again.");
         var picture = ImageTransform.Resize(image, options.Size, crop);
         if (hash is not null) _cache!.Keep(hash, picture);
         return picture;

@@ -27,8 +27,12 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         {
             _everyPixel = everyPixel || reader.Read().Take(DataCheck.EveryPixelUpTo + 1).Count() <= DataCheck.EveryPixelUpTo;
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
-            var items = reader.Read().Select(sample => (Sample: sample, FirstOfStudy: sample.Study is null || _studies.Add(sample.Study) || reader.Task == SampleTask.Refer));
-            foreach (var (sample, picture, text) in LoadAhead.InOrder(items, (item, buffer) => (item.Sample, PictureProbe.Look(_root, item.Sample.Image, depth, buffer), item.FirstOfStudy ? texts.Look(item.Sample.Text) : (TextFacts?)null), cancel))
+            var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
+            var looked = LoadAhead.InOrder(items, (item, buffer) => (
+                item.Sample,
+                PictureProbe.Look(_root, item.Sample.Image, depth, buffer),
+                item.OwnText ? texts.Look(item.Sample.Text) : (TextFacts?)null), cancel);
+            foreach (var (sample, picture, text) in looked)
             {
                 Look(sample, picture, text);
                 if (_listed % 1000 == 0) progress?.Report(new PrepareProgress(Source, _listed));
@@ -40,12 +44,16 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         }
 
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
-            Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1], $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}");
+            Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
+                $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}");
         JudgeSides();
         if (_pictures.Count > 0 && _present == 0)
-            Add(FindingLevel.Error, "no-picture", "", _root.Folder, $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
+            Add(FindingLevel.Error, "no-picture", "", _root.Folder,
+                $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
         var several = _phrases.Values.Sum(phrase => phrase.Boxes.GroupBy(box => box.Class).Count(boxes => boxes.Count() > 1));
-        if (several > 0) Add(FindingLevel.Note, "several-boxes", "", reader.Files[0], $"{several:N0} phrases have several boxes: contradicting targets when used per box, as published; 'data prepare --boxes per-phrase' keeps them together");
+        if (several > 0)
+            Add(FindingLevel.Note, "several-boxes", "", reader.Files[0], $"{several:N0} phrases have several boxes: contradicting targets "
+                + "when used per box, as published; 'data prepare --boxes per-phrase' keeps them together");
     }
 
     public SetReport ToReport()
@@ -54,10 +62,13 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         var classes = phrases.GroupBy(phrase => phrase.Class).ToDictionary(group => group.Key, group => (long)group.Count());
         (string What, long Count)[] counts =
         [
-            ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present), ("patients", Patients.Count), ("studies", _studies.Count),
-            ("reports", _manifest.Counts.ContainsKey("reports") ? _studies.Count - _silent.Count : 0), ("phrases", phrases.Count), ("boxes", _boxes),
+            ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present),
+            ("patients", Patients.Count), ("studies", _studies.Count),
+            ("reports", _manifest.Counts.ContainsKey("reports") ? _studies.Count - _silent.Count : 0),
+            ("phrases", phrases.Count), ("boxes", _boxes),
             .. _splits.OrderBy(split => split.Key, StringComparer.Ordinal).Select(split => (split.Key, split.Value)),
-            .. _views.OrderByDescending(view => view.Value).ThenBy(view => view.Key, StringComparer.Ordinal).Take(12).Select(view => ($"view {(view.Key.Length == 0 ? "(blank)" : view.Key)}", view.Value)),
+            .. _views.OrderByDescending(view => view.Value).ThenBy(view => view.Key, StringComparer.Ordinal).Take(12)
+                .Select(view => ($"view {(view.Key.Length == 0 ? "(blank)" : view.Key)}", view.Value)),
         ];
         return new SetReport
         {
@@ -65,8 +76,10 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Files = reader.Files,
             ImageFolder = _root.Folder,
             EveryPixel = _everyPixel,
-            Counts = [.. counts.Where(count => count.Count > 0 || _manifest.Counts.ContainsKey(count.What)).Select(count => new ExpectedCount(count.What, count.Count, Expected(_manifest.Counts, count.What)))],
-            Classes = [.. _manifest.Classes.Keys.Union(classes.Keys.Order(StringComparer.Ordinal)).Select(name => new ExpectedCount(name, classes.GetValueOrDefault(name), Expected(_manifest.Classes, name)))],
+            Counts = [.. counts.Where(count => count.Count > 0 || _manifest.Counts.ContainsKey(count.What))
+                .Select(count => new ExpectedCount(count.What, count.Count, Expected(_manifest.Counts, count.What)))],
+            Classes = [.. _manifest.Classes.Keys.Union(classes.Keys.Order(StringComparer.Ordinal))
+                .Select(name => new ExpectedCount(name, classes.GetValueOrDefault(name), Expected(_manifest.Classes, name)))],
             Text = texts.ToReport(),
         };
 
@@ -88,8 +101,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 
         if (!_ids.Add(sample.Id)) Add(FindingLevel.Warning, "duplicate-entry", sample.Id, sample.Place, "the entry occurs before");
         if (_pictures.Add(sample.Image)) LookAtPicture(sample, picture, id);
-        if (sample.Split is { } split) _splits[split.ToString().ToLowerInvariant()] = _splits.GetValueOrDefault(split.ToString().ToLowerInvariant()) + 1;
-        if (sample.View is { } view) _views[view] = _views.GetValueOrDefault(view) + 1;
+        if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
+        if (sample.View is { } view) Count(_views, view);
         if (sample.Patient is { } patient)
         {
             if (!Patients.TryGetValue(patient, out var splits)) Patients[patient] = splits = [];
@@ -100,6 +113,10 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         LookAtText(sample, text.Value, id);
         foreach (var box in sample.Boxes) LookAtBox(sample, picture, text.Value, box, id);
     }
+
+    /// <summary>False when another picture of the study has the same report; its study is counted on the way.</summary>
+    private bool HasOwnText(ListedSample sample) =>
+        sample.Study is null || _studies.Add(sample.Study) || reader.Task == SampleTask.Refer;
 
     private void LookAtPicture(ListedSample sample, PictureFacts picture, string id)
     {
@@ -121,7 +138,11 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (picture.Sha256 is not null) Hashes.Add((picture.Sha256, sample.Image));
         if (picture.Note is not null) Add(FindingLevel.Note, "scaled-picture", id, sample.Image, picture.Note);
         if (SizeDiffers(sample, picture))
-            Add(FindingLevel.Error, "size-mismatch", id, sample.Place, $"the picture has {picture.Width} x {picture.Height} pixels, the list says {sample.Width} x {sample.Height}{(sample.Width == picture.Height && sample.Height == picture.Width ? ": width and height are exchanged" : "")}");
+        {
+            var exchanged = sample.Width == picture.Height && sample.Height == picture.Width ? ": width and height are exchanged" : "";
+            Add(FindingLevel.Error, "size-mismatch", id, sample.Place,
+                $"the picture has {picture.Width} x {picture.Height} pixels, the list says {sample.Width} x {sample.Height}{exchanged}");
+        }
     }
 
     private void LookAtText(ListedSample sample, TextFacts text, string id)
@@ -129,7 +150,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (sample.TextFile is not null && sample.Text.Length == 0)
         {
             _silent.Add(sample.Study!);
-            if (File.Exists(sample.TextFile)) Add(FindingLevel.Warning, "empty-report", sample.Study!, sample.TextFile, "no section of the report has text");
+            if (File.Exists(sample.TextFile))
+                Add(FindingLevel.Warning, "empty-report", sample.Study!, sample.TextFile, "no section of the report has text");
             else Add(FindingLevel.Warning, "missing-report", sample.Study!, sample.TextFile, "there is no report");
             return;
         }
@@ -144,10 +166,13 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         _boxes++;
         if (sample.Class is null || (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class)))
             Add(FindingLevel.Warning, "unknown-class", id, sample.Place, "the finding class is none of the known ones");
-        var phrase = _phrases.GetValueOrDefault((sample.Image, sample.Text)) ?? (_phrases[(sample.Image, sample.Text)] = new PhraseSeen([], []));
+        var phrase = _phrases.GetValueOrDefault((sample.Image, sample.Text))
+            ?? (_phrases[(sample.Image, sample.Text)] = new PhraseSeen([], []));
         if (phrase.Classes.Add(sample.Class ?? "") && phrase.Classes.Count == 2)
-            Add(FindingLevel.Warning, "contradicting-target", id, sample.Place, "the same words about the same picture belong to two classes");
-        if (!phrase.Boxes.Add((sample.Class ?? "", box))) Add(FindingLevel.Warning, "duplicate-phrase", id, sample.Place, "the same box for the same words occurs before");
+            Add(FindingLevel.Warning, "contradicting-target", id, sample.Place,
+                "the same words about the same picture belong to two classes");
+        if (!phrase.Boxes.Add((sample.Class ?? "", box)))
+            Add(FindingLevel.Warning, "duplicate-phrase", id, sample.Place, "the same box for the same words occurs before");
 
         // Boxes belong to the size that their annotation claims; a wrong claim is a finding of its own.
         var measured = picture.State == PictureState.Good && !SizeDiffers(sample, picture);
@@ -158,7 +183,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         }
 
         var kind = BoxRules.Judge(box, width, height);
-        if (kind != BoxRules.Kind.None) Add(FindingLevel.Error, BoxRules.Name(kind), id, sample.Place, BoxRules.Problem(box, width, height)!);
+        if (kind != BoxRules.Kind.None)
+            Add(FindingLevel.Error, BoxRules.Name(kind), id, sample.Place, BoxRules.Problem(box, width, height)!);
         else if (text.Left != text.Right && !text.Both && (box.Left + box.Right < width) == text.Right) _rightSide++;
         else if (text.Left != text.Right && !text.Both) _wrongSide++;
     }
@@ -169,13 +195,17 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (_rightSide + _wrongSide == 0) return;
         var mirrored = _wrongSide > _rightSide;
         Add(mirrored ? FindingLevel.Warning : FindingLevel.Note, "laterality", "", reader.Files[0],
-            $"{_rightSide:N0} of {_rightSide + _wrongSide:N0} boxes of phrases with 'left' or 'right' lie on that side of the patient{(mirrored ? ": the pictures or the boxes seem to be mirrored" : "")}");
+            $"{_rightSide:N0} of {_rightSide + _wrongSide:N0} boxes of phrases with 'left' or 'right' lie on that side of the "
+                + $"patient{(mirrored ? ": the pictures or the boxes seem to be mirrored" : "")}");
     }
+
+    private static void Count(Dictionary<string, long> counts, string what) => counts[what] = counts.GetValueOrDefault(what) + 1;
 
     private static bool SizeDiffers(ListedSample sample, PictureFacts picture) =>
         sample.Width is not null && sample.Height is not null && (sample.Width != picture.Width || sample.Height != picture.Height);
 
-    private void Add(FindingLevel level, string kind, string id, string place, string detail) => findings.Add(level, Source, kind, id, place, detail);
+    private void Add(FindingLevel level, string kind, string id, string place, string detail) =>
+        findings.Add(level, Source, kind, id, place, detail);
 
     private sealed record PhraseSeen(HashSet<string> Classes, HashSet<(string Class, Box Box)> Boxes);
 }

@@ -11,9 +11,12 @@ public static class Splits
     /// <param name="seed">Another seed gives another division.</param>
     /// <param name="train">Share to learn from.</param>
     /// <param name="validate">Share to choose by; the rest is for the test.</param>
-    public static IReadOnlyDictionary<string, Split> ByPatient(IEnumerable<string> patients, long seed, double train = 0.7, double validate = 0.1)
+    public static IReadOnlyDictionary<string, Split> ByPatient(
+        IEnumerable<string> patients, long seed, double train = 0.7, double validate = 0.1)
     {
-        var shuffled = patients.Distinct().OrderBy(patient => new CounterRandom(seed, "split " + patient).NextBits()).ThenBy(patient => patient, StringComparer.Ordinal).ToList();
+        var shuffled = patients.Distinct()
+            .OrderBy(patient => new CounterRandom(seed, "split " + patient).NextBits()).ThenBy(patient => patient, StringComparer.Ordinal)
+            .ToList();
         var lastTrain = (int)Math.Round(train * shuffled.Count);
         var lastValidate = (int)Math.Round((train + validate) * shuffled.Count);
         if (shuffled.Count >= 3) // nobody's validation or test is empty
@@ -22,7 +25,8 @@ public static class Splits
             lastValidate = Math.Clamp(lastValidate, lastTrain + 1, shuffled.Count - 1);
         }
 
-        return shuffled.Select((patient, place) => (patient, Split: place < lastTrain ? Split.Train : place < lastValidate ? Split.Validate : Split.Test))
+        return shuffled
+            .Select((patient, place) => (patient, Split: place < lastTrain ? Split.Train : place < lastValidate ? Split.Validate : Split.Test))
             .ToDictionary(pair => pair.patient, pair => pair.Split);
     }
 
@@ -39,15 +43,21 @@ public static class Splits
         foreach (var row in CsvTable.Read(path, ',', "split"))
         {
             var name = columns.Select(row.Find).FirstOrDefault(value => !string.IsNullOrEmpty(value))
-                ?? throw new InputException($"{row.Place}: none of the columns {string.Join(", ", columns)} names a patient or picture; add one.");
+                ?? throw new InputException($"{row.Place}: none of the columns {string.Join(", ", columns)} names a patient or picture; "
+                    + "add one.");
             var split = ListedSample.SplitOf(row["split"])
                 ?? throw new InputException($"{row.Place}: the split '{row["split"]}' is unknown; write train, validate or test.");
-            if (!byName.TryAdd(name, split) && byName[name] != split) throw new InputException($"{row.Place}: this name already has another split; keep one of the lines.");
+            if (!byName.TryAdd(name, split) && byName[name] != split)
+                throw new InputException($"{row.Place}: this name already has another split; keep one of the lines.");
         }
 
         return sample =>
         {
-            var names = new[] { sample.Patient, sample.Patient?.TrimStart('p'), sample.Study, sample.Study?.TrimStart('s'), Path.GetFileNameWithoutExtension(sample.Image), sample.Image, sample.Id };
+            string?[] names =
+            [
+                sample.Patient, sample.Patient?.TrimStart('p'), sample.Study, sample.Study?.TrimStart('s'),
+                Path.GetFileNameWithoutExtension(sample.Image), sample.Image, sample.Id,
+            ];
             foreach (var name in names)
                 if (name is not null && byName.TryGetValue(name, out var split)) return split;
             return null;

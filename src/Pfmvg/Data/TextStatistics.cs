@@ -36,13 +36,15 @@ internal sealed partial class TextStatistics(LlamaTokenizer? tokenizer)
         _both += text.Both ? 1 : 0;
     }
 
-    public TextReport ToReport() => new(_words.Count, LengthsOf(_words), tokenizer is null ? null : LengthsOf(_tokens), _cut, _emptied, _left, _right, _both);
+    public TextReport ToReport() =>
+        new(_words.Count, LengthsOf(_words), tokenizer is null ? null : LengthsOf(_tokens), _cut, _emptied, _left, _right, _both);
 
     private static Lengths LengthsOf(List<int> lengths)
     {
         if (lengths.Count == 0) return new Lengths(0, 0, 0, 0);
         lengths.Sort();
-        return new Lengths(lengths.Average(), lengths[lengths.Count / 2], lengths[(int)Math.Ceiling(0.95 * lengths.Count) - 1], lengths[^1]);
+        return new Lengths(lengths.Average(), lengths[lengths.Count / 2], lengths[(int)Math.Ceiling(0.95 * lengths.Count) - 1],
+            lengths[^1]);
     }
 
     [GeneratedRegex(@"\bleft\b", RegexOptions.IgnoreCase)] private static partial Regex Left();

@@ -259,6 +259,11 @@ public sealed class PreparationTests : IDisposable
         Assert.True(File.Exists(moved.ImagePath(moved.Read(SampleTask.Refer, Split.Train)[0])));
         Assert.Throws<InputException>(() => PreparedData.Open(Output, new Dictionary<string, string> { ["roco"] = Output }));
         Assert.Throws<InputException>(() => PreparedData.Open(_tree["nothing here"]));
+        foreach (var broken in new[] { "", "[]", "{", "{\"version\": 1}", "{\"version\": \"x\", \"roots\": {}}", "{\"version\": 1, \"roots\": {\"a\": 5}}", "{\"version\": 1, \"roots\": {\"a\": null}}" })
+        {
+            File.WriteAllText(Path.Combine(Output, "prepared.json"), broken);
+            Assert.Throws<InputException>(() => PreparedData.Open(Output));
+        }
     }
 
     private List<Sample> All(PrepareOptions options)
