@@ -92,17 +92,13 @@ public static class ModelBuilder
         {
             if (IsTrainable(name)) continue;
             using var generator = new Generator(new CounterRandom(seed, "random weights " + name).NextBits(), CPU);
-            var isNorm = name.Contains("norm", StringComparison.Ordinal) || name.StartsWith("ln_vision", StringComparison.Ordinal);
-            if (isNorm && name.EndsWith(".weight", StringComparison.Ordinal)) parameter.fill_(1);
-            else if (parameter.dim() < 2) parameter.zero_();
-            else parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, Deviation(name, parameter), generator));
+            var (constant, deviation) = RandomWeights.Rule(name, parameter.shape);
+            if (deviation == 0) parameter.fill_(constant);
+            else parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, deviation, generator));
         }
 
         DrawTrainables(model, seed);
         return model;
-
-        static double Deviation(string name, Tensor weight) =>
-            name.Contains("embed", StringComparison.Ordinal) ? 0.02 : 1 / Math.Sqrt(weight.numel() / weight.shape[0]);
     }
 
     /// <summary>True for the tensors that training changes.</summary>
