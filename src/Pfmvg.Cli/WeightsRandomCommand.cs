@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Pfmvg.Models;
-using Pfmvg.Runs;
 using Pfmvg.Text;
 using Pfmvg.Training;
 using Pfmvg.Weights;

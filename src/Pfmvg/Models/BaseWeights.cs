@@ -1,5 +1,4 @@
 using Pfmvg.Weights;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Models;
@@ -26,7 +25,7 @@ public static class BaseWeights
     /// <exception cref="InputException">The disk has not enough room; nothing is written.</exception>
     public static void WriteRandom(GroundingConfig config, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, long seed)
     {
-        using var shapes = new GroundingModel(config, type, META);
+        using var shapes = new GroundingModel(config.InFloatingPoint, type, META);
         RequireRoom(shapes, paths, type);
         Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Of(info.Name, info.Type, info.Shape, seed));
     }

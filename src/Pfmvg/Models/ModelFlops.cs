@@ -63,9 +63,9 @@ public sealed class ModelFlops(GroundingConfig config)
         4 * (positions * seen + positions * (positions + 1) / 2) * _language.HiddenSize;
 
     /// <summary>All adapters of one layer for one position: down and up.</summary>
-    private double Adapters() => config.Lora.Targets.Sum(target => 2.0 * config.Lora.Rank * (Inputs(target) + Outputs(target)));
-
-    private double Inputs(string target) => target == "down_proj" ? _language.IntermediateSize : _language.HiddenSize;
-
-    private double Outputs(string target) => target is "gate_proj" or "up_proj" ? _language.IntermediateSize : _language.HiddenSize;
+    private double Adapters() => config.Lora.Targets.Sum(target =>
+    {
+        var (inputs, outputs) = _language.Projection(target);
+        return 2.0 * config.Lora.Rank * (inputs + outputs);
+    });
 }

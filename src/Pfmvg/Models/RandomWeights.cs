@@ -27,9 +27,11 @@ public static class RandomWeights
         using var quiet = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
+            if (ModelBuilder.IsScale(name)) continue;
             using var scope = NewDisposeScope();
-            if (parameter.device_type == DeviceType.CPU) Fill(parameter.detach(), name, seed);
-            else parameter.copy_(Of(name, parameter.dtype, parameter.shape, seed));
+            var isInt8 = parameter.dtype == ScalarType.Int8;
+            if (parameter.device_type == DeviceType.CPU && !isInt8) Fill(parameter.detach(), name, seed);
+            else ModelBuilder.Put(model, name, parameter, Of(name, isInt8 ? ScalarType.BFloat16 : parameter.dtype, parameter.shape, seed));
         }
     }
 
@@ -66,18 +68,17 @@ public static class RandomWeights
             return;
         }
 
-        var key = new CounterRandom(seed, "quick weights " + name).NextBits();
-        var scale = (float)(deviation / ByteSumDeviation);
+        var key = (long)new CounterRandom(seed, "quick weights " + name).NextBits();
+        var normal = new NearlyNormal((float)(deviation / ByteSumDeviation));
         var (type, length) = (tensor.dtype, tensor.numel());
         var memory = TensorMemory.Address(tensor);
         Parallel.For(0, (length + Piece - 1) / Piece, index =>
         {
             var count = (int)Math.Min(Piece, length - index * Piece);
-            // Every piece has its own 32-bit counter start, so that tensors of more than 2^32 elements do not repeat.
-            var start = (uint)new CounterRandom((long)key, "piece", index).NextBits();
+            var bits = new CounterBits(new CounterRandom(key, "piece", index).NextBits());
             if (type == ScalarType.Float32)
             {
-                Draw(start, scale, new Span<float>(memory + index * Piece * sizeof(float), count));
+                bits.Fill(new Span<float>(memory + index * Piece * sizeof(float), count), 0, normal);
                 return;
             }
 
@@ -85,36 +86,21 @@ public static class RandomWeights
             for (var at = 0; at < count; at += block.Length)
             {
                 var part = block[..Math.Min(block.Length, count - at)];
-                Draw(start + (uint)at, scale, part);
+                bits.Fill(part, (uint)at, normal);
                 FloatBlocks.Convert(MemoryMarshal.AsBytes(part), ScalarType.Float32, new Span<byte>(memory + (index * Piece + at) * 2, part.Length * 2), type);
             }
         });
         GC.KeepAlive(tensor);
     }
 
-    private static void Draw(uint start, float scale, Span<float> values)
+    private readonly struct NearlyNormal(float scale) : IVectorFunction
     {
-        var step = Vector<uint>.Count;
-        var counter = new Vector<uint>(start) + Vector<uint>.Indices;
-        var at = 0;
-        for (; at <= values.Length - step; at += step, counter += new Vector<uint>((uint)step))
-            Draw(counter, scale).CopyTo(values[at..]);
-        if (at == values.Length) return;
-        Span<float> last = stackalloc float[step];
-        Draw(counter, scale).CopyTo(last);
-        last[..(values.Length - at)].CopyTo(values[at..]);
-    }
-
-    // Two rounds of multiply and xor-shift mix a counter well enough for weights that nobody trains.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<float> Draw(Vector<uint> counter, float scale)
-    {
-        var bits = counter * 0x9E3779B1u;
-        bits = (bits ^ (bits >> 16)) * 0x85EBCA6Bu;
-        bits = (bits ^ (bits >> 13)) * 0xC2B2AE35u;
-        bits ^= bits >> 16;
-        var low = new Vector<uint>(0xFF);
-        var sum = (bits & low) + ((bits >> 8) & low) + ((bits >> 16) & low) + (bits >> 24);
-        return (Vector.ConvertToSingle(Vector.AsVectorInt32(sum)) - new Vector<float>(ByteSumMean)) * scale;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector<float> Of(Vector<uint> bits)
+        {
+            var low = new Vector<uint>(0xFF);
+            var sum = (bits & low) + ((bits >> 8) & low) + ((bits >> 16) & low) + (bits >> 24);
+            return (Vector.ConvertToSingle(Vector.AsVectorInt32(sum)) - new Vector<float>(ByteSumMean)) * scale;
+        }
     }
 }
