@@ -66,20 +66,21 @@ public sealed class ModelAnswers(GroundingModel model, SequenceBuilder builder, 
         // As the original: what follows the last closing tag, without outer white space.
         var start = text.LastIndexOf("[/INST]", StringComparison.Ordinal);
         if (start >= 0) text = text[(start + "[/INST]".Length)..];
-        return new Prediction
-        {
-            Id = sample.Id,
-            Image = sample.Image,
-            Class = sample.Class ?? "",
-            Phrase = sample.Text,
-            Width = sample.Width,
-            Height = sample.Height,
-            Truth = sample.Boxes,
-            Patient = sample.Patient,
-            Answer = text.Trim(),
-            Confidence = Confidence(answer),
-        };
+        return Question(sample) with { Answer = text.Trim(), Confidence = Confidence(answer) };
     }
+
+    /// <summary>A sample as a question without an answer.</summary>
+    internal static Prediction Question(Sample sample) => new()
+    {
+        Id = sample.Id,
+        Image = sample.Image,
+        Class = sample.Class ?? "",
+        Phrase = sample.Text,
+        Width = sample.Width,
+        Height = sample.Height,
+        Truth = sample.Boxes,
+        Patient = sample.Patient,
+    };
 
     /// <summary>For each box the geometric mean of the probabilities of the tokens that wrote it.</summary>
     private List<double>? Confidence(GeneratedAnswer answer)
