@@ -7,14 +7,20 @@ using Pfmvg.Weights;
 
 namespace Pfmvg.Runs;
 
-/// <summary>What training and answering have in common: the configured tokenizer and model; and where data and weights are.</summary>
+/// <summary>What training and answering have in common: the configured data, tokenizer and model.</summary>
 public sealed class GroundingSetup : IDisposable
 {
     private GroundingSetup(PfmvgConfiguration configuration, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files) =>
         (Configuration, Builder, Model, Files) = (configuration, builder, model, files);
 
+    private PreparedData? _data;
+
     /// <summary>The configuration.</summary>
     public PfmvgConfiguration Configuration { get; }
+
+    /// <summary>The prepared data, opened when they are first asked for: to answer about a single picture there need be none.</summary>
+    /// <exception cref="InputException">They were not prepared, or an image folder is gone.</exception>
+    public PreparedData Data => _data ??= OpenData(Configuration);
 
     /// <summary>Prompts and answers to tokens.</summary>
     public SequenceBuilder Builder { get; }

@@ -33,11 +33,10 @@ public static class TrainingRehearsal
     {
         var settings = configuration.Stage(options.Stage);
         var from = TrainingRun.CheckStart(configuration, options, world.LocalRank);
-        var data = GroundingSetup.OpenData(configuration);
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
         var task = settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
         var training = Samples(Split.Train);
-        if (training.Count == 0) throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {options.Stage} has nothing to learn from; prepare the data sets that it needs.");
+        if (training.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {options.Stage} has nothing to learn from; prepare the data sets that it needs.");
         using var trainer = new Trainer(setup.Model, settings, training, world);
         var steps = new List<StepEntry>();
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(interrupt);
@@ -60,7 +59,7 @@ public static class TrainingRehearsal
         return new Rehearsal([.. steps.Select(s => s.Loss)], loss, step, trainer.StepsPerEpoch, epoch, epoch * settings.Epochs, ProcessMemory.Peak);
 
         TrainingSamples Samples(Split split) =>
-            new(data, data.Read(task, split), setup.Builder, settings, configuration.Model.ImageSize, configuration.Seed);
+            new(setup.Data, setup.Data.Read(task, split), setup.Builder, settings, configuration.Model.ImageSize, configuration.Seed);
 
         // One batch, and how long the whole split would take on all processes.
         (double Loss, TimeSpan Whole) Validate(TrainingSamples samples)
@@ -70,7 +69,7 @@ public static class TrainingRehearsal
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
             var (sum, tokens) = trainer.ValidationLoss(samples, batch);
             if (settings.Task == StageTask.Refer)
-                new ModelAnswers(setup.Model, setup.Builder, configuration.Eval).Answer([.. batch.Select(i => samples.Samples[i])], s => ImageFile.Decode(data.ImagePath(s)), cancel: interrupt);
+                new ModelAnswers(setup.Model, setup.Builder, configuration.Eval).Answer([.. batch.Select(i => samples.Samples[i])], s => ImageFile.Decode(setup.Data.ImagePath(s)), cancel: interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));
         }
     }

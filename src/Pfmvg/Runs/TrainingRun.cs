@@ -55,7 +55,6 @@ public sealed class TrainingRun : IDisposable
     private readonly ICommunicator _world;
     private readonly Action<string> _tell;
     private readonly RunFolder _folder;
-    private PreparedData? _data;
     private GroundingSetup? _setup;
     private Trainer? _trainer;
     private TrainingSamples? _validation;
@@ -114,11 +113,11 @@ public sealed class TrainingRun : IDisposable
     private RunFolder Execute(IProgress<StepReport>? watcher, CancellationToken interrupt)
     {
         var from = CheckStart(_configuration, _options, _world.LocalRank);
-        _data = GroundingSetup.OpenData(_configuration);
+        var data = GroundingSetup.OpenData(_configuration);
         var task = _settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
-        var training = _data.Read(task, Split.Train);
+        var training = data.Read(task, Split.Train);
         if (training.Count == 0)
-            throw new InputException($"{_data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {_options.Stage} has nothing to learn from; prepare the data sets that it needs.");
+            throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {_options.Stage} has nothing to learn from; prepare the data sets that it needs.");
 
         var resumed = _options.Existing == ExistingRun.Resume;
         if (resumed && _world.Rank == 0) RequireSameConfiguration();
@@ -128,7 +127,7 @@ public sealed class TrainingRun : IDisposable
         _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
         foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
         var samples = Samples(training);
-        _validation = Samples(_data.Read(task, Split.Validate));
+        _validation = Samples(data.Read(task, Split.Validate));
         _trainer = new Trainer(_setup.Model, _settings, samples, _world);
         var start = resumed ? Resume() : new Position(0, 0);
         var done = (long)start.Epoch * _trainer.StepsPerEpoch + start.Step;
@@ -243,7 +242,7 @@ public sealed class TrainingRun : IDisposable
         {
             var phrases = share.Select(i => _validation.Samples[i]).ToList();
             var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval);
-            var table = Scorer.Score(answers.Answer(phrases, s => ImageFile.Decode(_data!.ImagePath(s))), new ScoringOptions { Resamples = 0 });
+            var table = Scorer.Score(answers.Answer(phrases, s => ImageFile.Decode(_setup.Data.ImagePath(s))), new ScoringOptions { Resamples = 0 });
             (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
         }
 
@@ -347,7 +346,7 @@ public sealed class TrainingRun : IDisposable
     }
 
     private TrainingSamples Samples(IReadOnlyList<Sample> samples) =>
-        new(_data!, samples, _setup!.Builder, _settings, _configuration.Model.ImageSize, _configuration.Seed,
+        new(_setup!.Data, samples, _setup.Builder, _settings, _configuration.Model.ImageSize, _configuration.Seed,
             _configuration.Data with { Cache = _configuration.Data.Cache is { } cache ? _configuration.Resolve(cache) : null });
 
     private string TrainablesHash()

@@ -80,9 +80,8 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
         {
             var configuration = workspace.Configuration("trainer", changes);
             Setup = GroundingSetup.Load(configuration, 0, configuration.Stage1.MaxAnswerTokens, null);
-            var data = GroundingSetup.OpenData(configuration);
             var samples = new TrainingSamples(
-                data, data.Read(SampleTask.Caption, Split.Train), Setup.Builder, configuration.Stage1, configuration.Model.ImageSize, configuration.Seed);
+                Setup.Data, Setup.Data.Read(SampleTask.Caption, Split.Train), Setup.Builder, configuration.Stage1, configuration.Model.ImageSize, configuration.Seed);
             Trainer = new Trainer(Setup.Model, configuration.Stage1, samples, new SingleProcess());
         }
 
