@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
@@ -21,7 +22,7 @@ internal static class EvalCommand
         var baselines = new Option<string?>("--baselines") { Description = "'paper' sets the published rows beside ours, in the paper's form." };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
         var command = new Command("eval", "Scores the model's answers, or answers from a file; prints the table per class and writes the report.") { split, from, predictions, baselines, controls };
-        var configuration = new ConfigurationOptions().AddTo(command);
+        var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         report.AddTo(command);
         command.SetAction(parsed =>
@@ -106,12 +107,15 @@ internal static class EvalCommand
     {
         var info = RunInfo.Read(folder.InfoPath);
         yield return ("configuration", configuration.Name);
-        yield return ("decoding", configuration.Eval.Beams > 1 ? $"beam search, {configuration.Eval.Beams} beams" : "greedy");
+        yield return ("decoding", Decoding(configuration.Eval));
         yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
         foreach (var file in info.Weights) yield return ($"trained tensors {Path.GetFileName(file.Path)}", $"SHA-256 {file.Sha256}");
         foreach (var key in (string[])["pfmvg", "libtorch", "processor"])
             if (info.Environment.TryGetValue(key, out var value)) yield return (key, value);
     }
+
+    private static string Decoding(EvalSettings eval) => string.Create(CultureInfo.InvariantCulture, $"{(eval.Beams > 1 ? $"beam search, {eval.Beams} beams"
+        : eval.Temperature > 0 ? $"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries" : "greedy")}{(eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "")}");
 
     /// <summary>The split of a name.</summary>
     public static Split ParseSplit(string name) => name.ToLowerInvariant() switch

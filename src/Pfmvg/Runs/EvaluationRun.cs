@@ -128,7 +128,7 @@ public sealed class EvaluationRun
     {
         using var setup = GroundingSetup.Load(_configuration, _world.LocalRank, _configuration.Stage2.MaxAnswerTokens, _from);
         foreach (var file in setup.Files) _tell($"weights  {file.Path}: {file.Report}");
-        var model = new ModelAnswers(setup.Model, setup.Builder, _configuration.Eval);
+        var model = new ModelAnswers(setup.Model, setup.Builder, _configuration.Eval, _configuration.Seed);
         if (answers) Write(_folder.PredictionsPath, Ask(model, _samples, Picture));
         foreach (var control in controls)
         {

@@ -241,7 +241,7 @@ public sealed class TrainingRun : IDisposable
         if (_settings.Task == StageTask.Refer)
         {
             var phrases = share.Select(i => _validation.Samples[i]).ToList();
-            var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval);
+            var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval, _configuration.Seed);
             var table = Scorer.Score(answers.Answer(phrases, s => ImageFile.Decode(_setup.Data.ImagePath(s))), new ScoringOptions { Resamples = 0 });
             (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
         }
