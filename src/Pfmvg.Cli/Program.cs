@@ -10,6 +10,7 @@ root.Add(TrainCommand.Create());
 root.Add(DataCommand.Create());
 root.Add(BenchCommand.Create());
 root.Add(EvalCommand.Create());
+root.Add(PredictCommand.Create());
 root.Add(AblationCommand.Create());
 root.Add(CompareCommand.Create());
 root.Add(RunsCommand.Create());

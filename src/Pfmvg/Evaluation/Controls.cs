@@ -19,11 +19,10 @@ public enum Control
 /// <summary>How the controls change what is asked.</summary>
 public static class Controls
 {
-    private const int Side = 8;
     private const byte Gray = 128;
 
     /// <summary>A picture with nothing on it: middle gray.</summary>
-    public static DecodedImage BlankPicture { get; } = new(Side, Side, 1, [.. Enumerable.Repeat(Gray, Side * Side)]);
+    public static DecodedImage BlankPicture(int side) => new(side, side, 1, [.. Enumerable.Repeat(Gray, side * side)]);
 
     /// <summary>What a control is, in words.</summary>
     public static string Describe(Control control) => control switch
@@ -46,18 +45,20 @@ public static class Controls
     public static IReadOnlyList<Sample> Shuffle(IReadOnlyList<Sample> samples, long seed)
     {
         var patients = samples.GroupBy(Patient).OrderBy(own => own.Key, StringComparer.Ordinal)
-            .Select(own => (Name: own.Key, Pictures: own.Select(s => (s.Source, s.Image)).Distinct().ToList())).ToList();
+            .Select(own => (Name: own.Key, Pictures: own.Select(Picture).Distinct().ToList())).ToList();
         if (patients.Count < 2) throw new InputException("The split has one patient only, so pictures cannot be exchanged between patients; leave the controls out.");
         var order = new CounterRandom(seed, "exchanged pictures").Permutation(patients.Count);
-        var given = new Dictionary<(string Source, string Image), (string Source, string Image)>();
+        var given = new Dictionary<(string Source, string Image, int Width, int Height), (string Source, string Image, int Width, int Height)>();
         for (var i = 0; i < order.Length; i++)
         {
             var (own, other) = (patients[order[i]].Pictures, patients[order[(i + 1) % order.Length]].Pictures);
             for (var p = 0; p < own.Count; p++) given[own[p]] = other[p % other.Count];
         }
 
-        return [.. samples.Select(sample => sample with { Source = given[(sample.Source, sample.Image)].Source, Image = given[(sample.Source, sample.Image)].Image })];
+        return [.. samples.Select(sample => (Sample: sample, Given: given[Picture(sample)]))
+            .Select(pair => pair.Sample with { Source = pair.Given.Source, Image = pair.Given.Image, Width = pair.Given.Width, Height = pair.Given.Height })];
 
+        static (string Source, string Image, int Width, int Height) Picture(Sample sample) => (sample.Source, sample.Image, sample.Width, sample.Height);
         static string Patient(Sample sample) => sample.Patient ?? $"picture {sample.Source}/{sample.Image}";
     }
 }

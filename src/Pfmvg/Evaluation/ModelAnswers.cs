@@ -3,7 +3,6 @@ using Pfmvg.Data;
 using Pfmvg.Decoding;
 using Pfmvg.Models;
 using Pfmvg.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Evaluation;
@@ -44,12 +43,12 @@ public sealed class ModelAnswers
 
     /// <summary>Answers phrases in batches; the phrases of a picture follow each other, so that it is encoded once for those of a batch.</summary>
     /// <param name="samples">Phrases in any order.</param>
-    /// <param name="picture">The decoded picture of a sample.</param>
+    /// <param name="picture">The picture of a sample, S x S, or its features; called on several threads, each with memory of its own.</param>
     /// <param name="answered">Told after every batch how many phrases are answered.</param>
     /// <param name="cancel">Stops between batches.</param>
     /// <returns>The answers in the order of the samples.</returns>
     public IReadOnlyList<Prediction> Answer(
-        IReadOnlyList<Sample> samples, Func<Sample, DecodedImage> picture, Action<int>? answered = null, CancellationToken cancel = default)
+        IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null, CancellationToken cancel = default)
     {
         var predictions = new Prediction[samples.Count];
         // The phrases of a picture together, pictures with phrases of like length together: little is padding.
@@ -91,13 +90,11 @@ public sealed class ModelAnswers
     }
 
     /// <summary>The features of a batch's pictures (U, N, 4V), each picture once, and which of them each sample is about.</summary>
-    private (Tensor Features, IReadOnlyList<int> Pictures) Features(Sample[] batch, Func<Sample, DecodedImage> picture)
+    private (Tensor Features, IReadOnlyList<int> Pictures) Features(Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture)
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();
-        var size = _model.Config.Vision.ImageSize;
-        var decoded = LoadAhead.InOrder(distinct, (s, _) => ImageTransform.Resize(picture(s), size), Environment.ProcessorCount, distinct.Count).ToList();
-        var features = _model.EncodeImages(stack([.. decoded.Select(ImageTransform.ToTensor)]));
-        return (features, [.. batch.Select(s => distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image))]);
+        var pictures = LoadAhead.InOrder(distinct, picture, Environment.ProcessorCount, distinct.Count).ToList();
+        return (VisionInput.Encode(_model, pictures), [.. batch.Select(s => distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image))]);
     }
 
     private Prediction ToPrediction(Sample sample, GeneratedAnswer answer)

@@ -129,28 +129,31 @@ public sealed class EvaluationRun
         using var setup = GroundingSetup.Load(_configuration, _world.LocalRank, _configuration.Stage2.MaxAnswerTokens, _from);
         foreach (var file in setup.Files) _tell($"weights  {file.Path}: {file.Report}");
         var model = new ModelAnswers(setup.Model, setup.Builder, _configuration.Eval, _configuration.Seed);
-        if (answers) Write(_folder.PredictionsPath, Ask(model, _samples, Picture));
+        var (pictures, blank) = (setup.Pictures(), new VisionInput(Controls.BlankPicture(_configuration.Model.ImageSize))); // blank: never kept as any picture's features
+        if (answers) Write(_folder.PredictionsPath, Ask(model, _samples, pictures.Whole));
         foreach (var control in controls)
         {
             _tell($"control  {Controls.Describe(control)}");
             Write(FileOf(control), control switch
             {
-                Control.Blind => Ask(model, Controls.Blind(_samples), _ => Controls.BlankPicture),
-                Control.Shuffled => Ask(model, Controls.Shuffle(_samples, _configuration.Seed), Picture),
+                Control.Blind => Ask(model, Controls.Blind(_samples), (_, _) => blank),
+                Control.Shuffled => Ask(model, Controls.Shuffle(_samples, _configuration.Seed), pictures.Whole),
                 _ => new ConstantBoxes(_data.Read(SampleTask.Refer, Split.Train)).Answer(_samples),
             });
         }
 
-        DecodedImage Picture(Sample sample) => ImageFile.Decode(_data.ImagePath(sample));
+        if (setup.Features is { } features) _tell(features.Summary);
     }
 
     /// <summary>Answers of all ranks, on rank 0; a control's pictures are not noted, only its answers.</summary>
-    private IReadOnlyList<Prediction> Ask(ModelAnswers model, IReadOnlyList<Sample> asked, Func<Sample, DecodedImage> picture)
+    private IReadOnlyList<Prediction> Ask(ModelAnswers model, IReadOnlyList<Sample> asked, Func<Sample, DecodeBuffer, VisionInput> picture)
     {
         // Phrases on one picture stay together, so that it is encoded once.
         var ordered = asked.OrderBy(s => s.Image, StringComparer.Ordinal).ToList();
         var share = ordered.Where((_, i) => (long)i * _world.Size / ordered.Count == _world.Rank).ToList();
-        var predictions = model.Answer(share, picture, count => _answered(count, share.Count), _interrupt);
+        var samples = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
+        IReadOnlyList<Prediction> predictions = [.. model.Answer(share, picture, count => _answered(count, share.Count), _interrupt)
+            .Select(p => p with { Image = samples[p.Id].Item.Image, Width = samples[p.Id].Item.Width, Height = samples[p.Id].Item.Height })];
         if (_world.Size > 1)
         {
             // The ranks' shares travel as the lines of the file itself.
@@ -164,8 +167,7 @@ public sealed class EvaluationRun
             File.Delete(own);
         }
 
-        var samples = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
-        return [.. predictions.OrderBy(p => samples[p.Id].Index).Select(p => p with { Image = samples[p.Id].Item.Image, Width = samples[p.Id].Item.Width, Height = samples[p.Id].Item.Height })];
+        return [.. predictions.OrderBy(p => samples[p.Id].Index)];
     }
 
     private void Write(string path, IReadOnlyList<Prediction> predictions)

@@ -126,7 +126,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         ImageTransform.ToTensor(ImageTransform.Resize(Picture(p), reference.Config.Vision.ImageSize)))])));
 
     private IReadOnlyList<Prediction> Ask(EvalSettings settings, IReadOnlyList<Sample> samples, long seed = 1) =>
-        new ModelAnswers(reference.Model, Builder(), settings, seed).Answer(samples, sample => Picture(int.Parse(sample.Image)));
+        new ModelAnswers(reference.Model, Builder(), settings, seed).Answer(samples, (sample, _) => new VisionInput(ImageTransform.Resize(Picture(int.Parse(sample.Image)), reference.Config.Vision.ImageSize)));
 
     private static Sample Sample(int i, string phrase) => new()
     {
