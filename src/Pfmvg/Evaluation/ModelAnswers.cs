@@ -3,7 +3,6 @@ using Pfmvg.Data;
 using Pfmvg.Decoding;
 using Pfmvg.Models;
 using Pfmvg.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Evaluation;
