@@ -30,6 +30,7 @@ public sealed class Pretrainer : IDisposable
     private readonly long _seed;
     private readonly PretrainWorker[] _workers;
     private readonly AdamW _optimizer;
+    private readonly Muon _muon;
     private readonly HeldOutScenes _heldOut;
 
     /// <summary>Draws the start values.</summary>
@@ -37,7 +38,9 @@ public sealed class Pretrainer : IDisposable
     {
         (_settings, _seed) = (settings, seed);
         _workers = [.. Enumerable.Range(0, settings.Workers).Select(_ => new PretrainWorker(config, tokenizer, settings, seed))];
-        _optimizer = new AdamW(_workers[0].Parameters.Select(p => (p.Name, p.Value)), 0.9, 0.99, settings.WeightDecay);
+        var blocks = _workers[0].Parameters.ToLookup(p => Muon.Takes(p.Name, p.Value), p => (p.Name, p.Value));
+        _optimizer = new AdamW(blocks[false], 0.9, 0.99, settings.WeightDecay);
+        _muon = new Muon(blocks[true], settings.WeightDecay, settings.Workers);
         _heldOut = new HeldOutScenes(config, tokenizer, seed, settings.HeldOut, settings.Objects, settings.Phrases);
     }
 
@@ -50,7 +53,7 @@ public sealed class Pretrainer : IDisposable
     /// <summary>Weights, heads and optimizer moments by name.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State() =>
         _workers[0].Parameters.Select(p => KeyValuePair.Create(p.Name, (Tensor)p.Value))
-            .Concat(_optimizer.State().Select(s => KeyValuePair.Create("optimizer." + s.Name, s.Value)));
+            .Concat(_optimizer.State().Concat(_muon.State()).Select(s => KeyValuePair.Create("optimizer." + s.Name, s.Value)));
 
     /// <summary>Continues after a saved state was copied into <see cref="State"/>.</summary>
     public void Restore(int step)
@@ -110,6 +113,7 @@ public sealed class Pretrainer : IDisposable
     {
         foreach (var worker in _workers) worker.Dispose();
         _optimizer.Dispose();
+        _muon.Dispose();
     }
 
     private (double Answer, double Auxiliary) TakeStep(double rate)
@@ -121,6 +125,7 @@ public sealed class Pretrainer : IDisposable
         foreach (var task in running) losses.Add(task.GetAwaiter().GetResult());
         SumGradients();
         _optimizer.Step(rate);
+        _muon.Step(rate / _settings.Lr * _settings.MuonLr);
         ShareWeights();
         return (losses.Average(l => l.Answer), losses.Average(l => l.Auxiliary));
     }
