@@ -207,6 +207,12 @@ public sealed record DataSettings
 
     /// <summary>Folder for resized pictures, so that later epochs need not decode again; null for none. Random crops are never kept.</summary>
     public string? Cache { get; init; }
+
+    /// <summary>Folder for the frozen vision tower's features of whole pictures, so that no epoch encodes them again; null for none. Those of random crops are never kept.</summary>
+    public string? FeatureCache { get; init; }
+
+    /// <summary>Most gigabytes in <see cref="FeatureCache"/>; beyond it the longest unread go.</summary>
+    [Range(0.001, 1e6)] public double FeatureCacheGb { get; init; } = 20;
 }
 
 /// <summary>A synthetic study; its scores are not clinical scores.</summary>

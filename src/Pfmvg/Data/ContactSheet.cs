@@ -108,7 +108,7 @@ public static class ContactSheet
 
     private static SheetEntry Draw(SKCanvas canvas, SKRect place, LoadedSample loaded, int number, int scale, SheetOptions options)
     {
-        using (var picture = Bitmap(loaded.Picture)) canvas.DrawBitmap(picture, place.Left, place.Top);
+        using (var picture = Bitmap(loaded.Picture.Image!)) canvas.DrawBitmap(picture, place.Left, place.Top);
         var sample = loaded.Sample;
         var answer = sample.Task == SampleTask.Refer ? BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height) : null;
         if (answer is not null)

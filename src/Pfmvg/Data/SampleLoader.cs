@@ -26,6 +26,9 @@ public sealed record LoaderOptions
 
     /// <summary>Folder for ready pictures; null: none. Random crops are never kept.</summary>
     public string? Cache { get; init; }
+
+    /// <summary>Kept features of whole pictures, which are then not decoded; null: none. Random crops are never kept.</summary>
+    public FeatureCache? Features { get; init; }
 }
 
 /// <summary>A sample as the model sees it.</summary>
@@ -33,8 +36,8 @@ public sealed record LoaderOptions
 /// <param name="Sample">The sample as prepared.</param>
 /// <param name="Crop">The part of the picture that is seen, in original pixels.</param>
 /// <param name="Boxes">The sample's boxes in pixels of the crop.</param>
-/// <param name="Picture">The crop at S x S.</param>
-public sealed record LoadedSample(int Index, Sample Sample, Crop Crop, IReadOnlyList<Box> Boxes, DecodedImage Picture);
+/// <param name="Picture">The crop at S x S, or its features.</param>
+public sealed record LoadedSample(int Index, Sample Sample, Crop Crop, IReadOnlyList<Box> Boxes, VisionInput Picture);
 
 /// <summary>A sample that was left out.</summary>
 /// <param name="Index">Its place in the list of samples.</param>
@@ -82,10 +85,20 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
     /// <exception cref="InputException">The picture cannot be read or has another size than the sample.</exception>
     public LoadedSample Load(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer)
     {
-        var crop = augment && options.LeastCropArea is { } least
-            ? Crop.Random(sample.Width, sample.Height, sample.Boxes, least, new CounterRandom(options.Seed, "crop", epoch, index))
-            : Crop.Whole(sample.Width, sample.Height);
-        return new LoadedSample(index, sample, crop, crop.Apply(sample.Boxes), Picture(sample, crop, buffer));
+        if (!augment || options.LeastCropArea is not { } least)
+            return new LoadedSample(index, sample, Crop.Whole(sample.Width, sample.Height), sample.Boxes, Whole(sample, buffer));
+        var crop = Crop.Random(sample.Width, sample.Height, sample.Boxes, least, new CounterRandom(options.Seed, "crop", epoch, index));
+        return new LoadedSample(index, sample, crop, crop.Apply(sample.Boxes), new VisionInput(Picture(sample, crop, buffer)));
+    }
+
+    /// <summary>A sample's whole picture, or its features where they are kept; on the caller's thread.</summary>
+    /// <exception cref="InputException">The picture cannot be read or has another size than the sample.</exception>
+    public VisionInput Whole(Sample sample, DecodeBuffer buffer)
+    {
+        var entry = options.Features?.EntryOf(data.ImagePath(sample), sample.Width, sample.Height, buffer);
+        return entry?.Find() is { } features
+            ? new VisionInput(null, entry, features)
+            : new VisionInput(Picture(sample, Crop.Whole(sample.Width, sample.Height), buffer), entry);
     }
 
     private LoadedSample? TryLoad(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer)

@@ -26,11 +26,11 @@ public sealed class ModelAnswers(GroundingModel model, SequenceBuilder builder, 
 
     /// <summary>Answers phrases in batches; each picture is encoded once for neighbouring phrases on it.</summary>
     /// <param name="samples">Phrases; any order, neighbours on one picture share its encoding.</param>
-    /// <param name="picture">The decoded picture of a sample.</param>
+    /// <param name="picture">The picture of a sample, S x S, or its features; called on several threads, each with memory of its own.</param>
     /// <param name="answered">Told after every batch how many phrases are answered.</param>
     /// <param name="cancel">Stops between batches.</param>
     public IReadOnlyList<Prediction> Answer(
-        IReadOnlyList<Sample> samples, Func<Sample, DecodedImage> picture, Action<int>? answered = null, CancellationToken cancel = default)
+        IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null, CancellationToken cancel = default)
     {
         var predictions = new List<Prediction>(samples.Count);
         foreach (var batch in samples.Chunk(settings.BatchSize))
@@ -50,12 +50,11 @@ public sealed class ModelAnswers(GroundingModel model, SequenceBuilder builder, 
         return predictions;
     }
 
-    private Tensor Features(Sample[] batch, Func<Sample, DecodedImage> picture)
+    private Tensor Features(Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture)
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();
-        var size = model.Config.Vision.ImageSize;
-        var decoded = LoadAhead.InOrder(distinct, (s, _) => ImageTransform.Resize(picture(s), size), Environment.ProcessorCount, distinct.Count).ToList();
-        var features = model.EncodeImages(stack([.. decoded.Select(ImageTransform.ToTensor)]));    // (pictures, N, 4V)
+        var pictures = LoadAhead.InOrder(distinct, picture, Environment.ProcessorCount, distinct.Count).ToList();
+        var features = VisionInput.Encode(model, pictures);                                        // (pictures, N, 4V)
         var rows = batch.Select(s => (long)distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image)).ToArray();
         return features.index_select(0, tensor(rows, device: features.device));
     }

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using Pfmvg.Weights;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -77,6 +79,24 @@ public sealed class GroundingModel : Module
         using var scope = NewDisposeScope();
         var tokens = NormalizeTokens(_visionTower.call(images.to(_llama.Type, Device)));                    // (B, P + 1, V)
         return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config.Concat).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A hash of all that the frozen features of a picture depend on beside its pixels: weights, types, sizes and kind of device.</summary>
+    /// <returns>SHA-256 in lower-case hex. Reads every weight of the vision tower once.</returns>
+    public string VisionHash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Add(FormattableString.Invariant($"features 1 {Device.type} {Config.Vision} {_llama.Type}\n"));
+        foreach (var (name, parameter) in named_parameters())
+        {
+            if (!name.StartsWith("visual_encoder.", StringComparison.Ordinal) && !name.StartsWith("ln_vision.", StringComparison.Ordinal)) continue;
+            Add($"{name} {parameter.dtype} {string.Join('x', parameter.shape)}\n");
+            TensorMemory.Write(parameter, hash.AppendData);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+
+        void Add(string text) => hash.AppendData(System.Text.Encoding.UTF8.GetBytes(text));
     }
 
     /// <summary>`ln_vision`: vision tokens (B, P + 1, V) to float32.</summary>

@@ -39,7 +39,7 @@ public static class EvaluationRun
         var ordered = samples.OrderBy(s => s.Image, StringComparer.Ordinal).ToList();
         var share = ordered.Where((_, i) => (long)i * world.Size / ordered.Count == world.Rank).ToList();
         var answers = new ModelAnswers(setup.Model, setup.Builder, configuration.Eval).Answer(
-            share, s => ImageFile.Decode(data.ImagePath(s)),
+            share, setup.Pictures().Whole,
             count => { if (world.Rank == 0) answered(count, share.Count); }, interrupt);
         var own = Path.Combine(Path.GetTempPath(), $"pfmvg-{Guid.NewGuid():N}.jsonl");
         var predictions = answers;
@@ -58,6 +58,7 @@ public static class EvaluationRun
         }
 
         if (world.Rank != 0) return (folder, [], data);
+        if (setup.Features is { } features) tell(features.Summary);
         var place = samples.Select((s, i) => (s.Id, i)).ToDictionary(p => p.Id, p => p.i);
         predictions = [.. predictions.OrderBy(p => place[p.Id])];
         PredictionFile.Write(folder.PredictionsPath, predictions);

@@ -10,8 +10,12 @@ namespace Pfmvg.Runs;
 /// <summary>What training and evaluation have in common: the configured data, tokenizer and model.</summary>
 public sealed class GroundingSetup : IDisposable
 {
-    private GroundingSetup(PfmvgConfiguration configuration, PreparedData data, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files) =>
+    private GroundingSetup(PfmvgConfiguration configuration, PreparedData data, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files)
+    {
         (Configuration, Data, Builder, Model, Files) = (configuration, data, builder, model, files);
+        if (configuration.Data.FeatureCache is { } folder)
+            Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
+    }
 
     /// <summary>The configuration.</summary>
     public PfmvgConfiguration Configuration { get; }
@@ -27,6 +31,18 @@ public sealed class GroundingSetup : IDisposable
 
     /// <summary>The weight files that were read, and how they fitted.</summary>
     public IReadOnlyList<LoadedFile> Files { get; }
+
+    /// <summary>Kept features of whole pictures; null where the configuration has no folder for them.</summary>
+    public FeatureCache? Features { get; }
+
+    /// <summary>Samples of a stage as the configuration loads them.</summary>
+    public TrainingSamples Samples(IReadOnlyList<Sample> samples, StageSettings settings) => new(
+        Data, samples, Builder, settings, Configuration.Model.ImageSize, Configuration.Seed, Configuration.Data with { Cache = PictureFolder }, Features);
+
+    /// <summary>Loads whole pictures, as evaluation looks at them.</summary>
+    public SampleLoader Pictures() => new(Data, new LoaderOptions { Size = Configuration.Model.ImageSize, Cache = PictureFolder, Features = Features });
+
+    private string? PictureFolder => Configuration.Data.Cache is { } cache ? Configuration.Resolve(cache) : null;
 
     /// <summary>The base weights of a configuration as absolute paths.</summary>
     public static WeightPaths Paths(PfmvgConfiguration configuration) => new(

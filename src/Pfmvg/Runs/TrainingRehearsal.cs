@@ -69,7 +69,7 @@ public static class TrainingRehearsal
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
             var (sum, tokens) = trainer.ValidationLoss(samples, batch);
             if (settings.Task == StageTask.Refer)
-                new ModelAnswers(setup.Model, setup.Builder, configuration.Eval).Answer([.. batch.Select(i => samples.Samples[i])], s => ImageFile.Decode(setup.Data.ImagePath(s)), cancel: interrupt);
+                new ModelAnswers(setup.Model, setup.Builder, configuration.Eval).Answer([.. batch.Select(i => samples.Samples[i])], new SampleLoader(setup.Data, new LoaderOptions { Size = configuration.Model.ImageSize }).Whole, cancel: interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));
         }
     }

@@ -99,8 +99,8 @@ public sealed class TrainingRun : IDisposable
         if (_world.Rank == 0) _info = Describe(from, data, interrupt);
         _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
         foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
-        var samples = Samples(training);
-        _validation = Samples(data.Read(task, Split.Validate));
+        var samples = _setup.Samples(training, _settings);
+        _validation = _setup.Samples(data.Read(task, Split.Validate), _settings);
         _trainer = new Trainer(_setup.Model, _settings, samples, _world);
         var start = resumed ? Resume() : new Position(0, 0);
         var done = (long)start.Epoch * _trainer.StepsPerEpoch + start.Step;
@@ -126,6 +126,7 @@ public sealed class TrainingRun : IDisposable
         }
 
         Train(start, interrupt);
+        if (_setup.Features is { } features) _tell(features.Summary);
         if (samples.Broken is { Count: > 0 } broken)
             _tell($"{broken.Count} of {samples.Count} samples were left out, their pictures are broken: {string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
         return _folder;
@@ -215,7 +216,7 @@ public sealed class TrainingRun : IDisposable
         {
             var phrases = share.Select(i => _validation.Samples[i]).ToList();
             var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval);
-            var table = Scorer.Score(answers.Answer(phrases, s => ImageFile.Decode(_setup.Data.ImagePath(s))), new ScoringOptions { Resamples = 0 });
+            var table = Scorer.Score(answers.Answer(phrases, _setup.Pictures().Whole), new ScoringOptions { Resamples = 0 });
             (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
         }
 
@@ -290,7 +291,7 @@ public sealed class TrainingRun : IDisposable
     private void RequireSameConfiguration()
     {
         if (_options.AllowChanges || !File.Exists(_folder.ConfigurationPath)) return;
-        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache"];
+        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
         // The same global batch may be split over another number of processes.
         var stage = $"stage{_options.Stage}.";
         var other = _options.Stage == 1 ? "stage2." : "stage1.";
@@ -304,10 +305,6 @@ public sealed class TrainingRun : IDisposable
         if (changes.Count > 0)
             throw new InputException($"The run in {_folder.Path} was begun with other settings: {string.Join("; ", changes)}. Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
     }
-
-    private TrainingSamples Samples(IReadOnlyList<Sample> samples) =>
-        new(_setup!.Data, samples, _setup.Builder, _settings, _configuration.Model.ImageSize, _configuration.Seed,
-            _configuration.Data with { Cache = _configuration.Data.Cache is { } cache ? _configuration.Resolve(cache) : null });
 
     private string TrainablesHash()
     {

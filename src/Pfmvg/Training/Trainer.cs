@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Configuration;
+using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Models;
 using Pfmvg.Text;
@@ -143,8 +144,8 @@ public sealed class Trainer : IDisposable
 
     private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)
     {
-        var (ids, targets, images) = samples.Collate(micro);
-        return new MicroBatch(ids.to(_model.Device), targets.to(_model.Device), _model.EncodeImages(images));
+        var (ids, targets) = samples.Collate(micro);
+        return new MicroBatch(ids.to(_model.Device), targets.to(_model.Device), VisionInput.Encode(_model, [.. micro.Select(e => e.Picture)]));
     }
 
     /// <summary>Sums gradients, loss, token counts and interrupt votes over the ranks as one float32 buffer.</summary>

@@ -8,9 +8,9 @@ namespace Pfmvg.Training;
 /// <summary>One sample as the model is taught it in one epoch.</summary>
 /// <param name="Index">Place of the sample in its split.</param>
 /// <param name="Sequence">Prompt and answer as tokens.</param>
-/// <param name="Picture">The transformed picture: S x S, 8 bits.</param>
+/// <param name="Picture">The transformed picture, or its features.</param>
 /// <param name="DropoutSeed">Seed of the adapters' dropout masks.</param>
-public sealed record TrainingExample(int Index, TokenSequence Sequence, DecodedImage Picture, long DropoutSeed);
+public sealed record TrainingExample(int Index, TokenSequence Sequence, VisionInput Picture, long DropoutSeed);
 
 /// <summary>
 /// Makes training examples of a split. What an epoch changes (order, instruction, crop, dropout) is a function of (seed,
@@ -23,8 +23,10 @@ public sealed record TrainingExample(int Index, TokenSequence Sequence, DecodedI
 /// <param name="imageSize">S.</param>
 /// <param name="seed">The run's seed.</param>
 /// <param name="loading">Workers, cache and what to do with broken pictures; null for the defaults. The cache's path is taken as it is.</param>
+/// <param name="features">Kept features of whole pictures; null for none.</param>
 public sealed class TrainingSamples(
-    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed, DataSettings? loading = null)
+    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed, DataSettings? loading = null,
+    FeatureCache? features = null)
 {
     private readonly SampleLoader _loader = new(data, new LoaderOptions
     {
@@ -34,6 +36,7 @@ public sealed class TrainingSamples(
         Workers = loading?.Workers ?? 0,
         Broken = loading?.SkipBroken == true ? BadSamples.Skip : BadSamples.Fail,
         Cache = loading?.Cache,
+        Features = features,
     });
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
@@ -54,9 +57,9 @@ public sealed class TrainingSamples(
     public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment) =>
         _loader.Load(Samples, indices, epoch, augment).Select(loaded => ToExample(loaded, epoch, augment));
 
-    /// <summary>Pads examples on the right and stacks their pictures.</summary>
-    /// <returns>Token ids and targets (B, T), pictures (B, 3, S, S) float32, in the caller's dispose scope.</returns>
-    public (Tensor Ids, Tensor Targets, Tensor Images) Collate(IReadOnlyList<TrainingExample> examples)
+    /// <summary>Pads the sequences of examples on the right.</summary>
+    /// <returns>Token ids and targets (B, T), in the caller's dispose scope.</returns>
+    public (Tensor Ids, Tensor Targets) Collate(IReadOnlyList<TrainingExample> examples)
     {
         var length = examples.Max(e => e.Sequence.Ids.Count);
         var ids = new long[examples.Count * length];
@@ -70,8 +73,7 @@ public sealed class TrainingSamples(
                 (ids[row * length + i], targets[row * length + i]) = (sequence.Ids[i], sequence.Targets[i]);
         }
 
-        return (tensor(ids, [examples.Count, length]), tensor(targets, [examples.Count, length]),
-            stack([.. examples.Select(e => ImageTransform.ToTensor(e.Picture))]));
+        return (tensor(ids, [examples.Count, length]), tensor(targets, [examples.Count, length]));
     }
 
     private TrainingExample ToExample(LoadedSample loaded, int epoch, bool augment)

@@ -32,7 +32,7 @@ public sealed class LoaderTests : IDisposable
                 {
                     Assert.Equal((a.Index, a.Crop), (b.Index, b.Crop));
                     Assert.Equal(a.Boxes, b.Boxes);
-                    Assert.True(a.Picture.Pixels.SequenceEqual(b.Picture.Pixels));
+                    Assert.True(a.Picture.Image!.Pixels.SequenceEqual(b.Picture.Image!.Pixels));
                 }
 
         List<LoadedSample> Load(int workers, string? cache, int epoch = 0) =>
@@ -82,7 +82,7 @@ public sealed class LoaderTests : IDisposable
         void AssertSame(List<LoadedSample> expected)
         {
             foreach (var (a, b) in expected.Zip(new SampleLoader(data, options).Load(samples, [0, 1], cancel: cancel)))
-                Assert.True(a.Picture.Pixels.SequenceEqual(b.Picture.Pixels));
+                Assert.True(a.Picture.Image!.Pixels.SequenceEqual(b.Picture.Image!.Pixels));
         }
     }
 
