@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Pfmvg.Models;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Data;

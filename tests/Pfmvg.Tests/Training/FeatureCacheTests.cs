@@ -3,7 +3,6 @@ using Pfmvg.Data;
 using Pfmvg.Models;
 using Pfmvg.Runs;
 using Pfmvg.Tests.Support;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Training;
