@@ -14,7 +14,7 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
 {
     private string[] Settings(params string[] more) => [.. workspace.Settings("predict", ["eval.constrain=boxes", .. more]).SelectMany(s => new[] { "--set", s })];
 
-    private string Config => Path.Combine(Fixtures.Repository, "configs", "tiny.yaml");
+    private static string Config => Path.Combine(Fixtures.Repository, "configs", "tiny.yaml");
 
     private (string Path, Sample Sample) Picture()
     {
