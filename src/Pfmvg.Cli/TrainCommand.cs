@@ -16,7 +16,7 @@ internal static class TrainCommand
         var from = new Option<string?>("--from") { Description = "Start from this run folder or checkpoint, or from 'base' for the base weights alone. Stage 2 starts from stage 1's result by itself.", HelpName = "PATH" };
         var resume = new Option<bool>("--resume") { Description = "Go on with an interrupted run from its last good checkpoint." };
         var overwrite = new Option<bool>("--overwrite") { Description = "Remove an earlier run of the same name and start again." };
-        var allowChanges = new Option<bool>("--allow-changes") { Description = "With --resume: go on although weights or data have changed." };
+        var allowChanges = new Option<bool>("--allow-changes") { Description = "With --resume: go on although settings, weights or data have changed." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Build everything, take two steps and one validation batch, say memory and time; write no run." };
         var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.") { stage, from, resume, overwrite, allowChanges, dryRun };
         var configuration = new ConfigurationOptions().AddTo(command);
