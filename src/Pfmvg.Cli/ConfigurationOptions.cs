@@ -19,6 +19,12 @@ internal sealed class ConfigurationOptions
         DefaultValueFactory = _ => [],
     };
 
+    private readonly Option<string?> _constrain = new("--constrain")
+    {
+        Description = "Restrict decoding: 'boxes' allows well-formed boxes with ordered corners only, 'none' anything. Short for --set eval.constrain=...",
+        HelpName = "boxes|none",
+    };
+
     /// <summary>Adds the options to a command.</summary>
     public ConfigurationOptions AddTo(Command command)
     {
@@ -27,11 +33,19 @@ internal sealed class ConfigurationOptions
         return this;
     }
 
+    /// <summary>Adds `--constrain` to a command that answers.</summary>
+    public ConfigurationOptions AddConstraint(Command command)
+    {
+        command.Add(_constrain);
+        return this;
+    }
+
     /// <summary>The configuration that the command line asks for.</summary>
     /// <exception cref="InputException">It cannot be read or something in it is wrong.</exception>
     public PfmvgConfiguration Read(ParseResult parsed)
     {
         var overrides = parsed.GetValue(_overrides)!;
+        if (parsed.GetValue(_constrain) is { } constrain) overrides = [.. overrides, $"eval.constrain={constrain}"];
         return parsed.GetValue(_file) is { } path
             ? ConfigurationFile.Load(path, overrides)
             : ConfigurationFile.Parse(Embedded(), "the embedded tiny.yaml", overrides);

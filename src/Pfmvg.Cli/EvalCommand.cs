@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
@@ -19,8 +20,9 @@ internal static class EvalCommand
         var from = new Option<string?>("--from") { Description = "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.", HelpName = "PATH" };
         var predictions = new Option<string?>("--predictions") { Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, or a folder of heat maps .npy." };
         var baselines = new Option<string?>("--baselines") { Description = "'paper' sets the published rows beside ours, in the paper's form." };
-        var command = new Command("eval", "Scores the model's answers, or answers from a file; prints the table per class and writes the report.") { split, from, predictions, baselines };
-        var configuration = new ConfigurationOptions().AddTo(command);
+        var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
+        var command = new Command("eval", "Scores the model's answers, or answers from a file; prints the table per class and writes the report.") { split, from, predictions, baselines, controls };
+        var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         report.AddTo(command);
         command.SetAction(parsed =>
@@ -30,6 +32,7 @@ internal static class EvalCommand
             if ((path is null) == (name is null))
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for answers from a file" + (path is null ? "." : ", not both."));
             if (path is null) return Job.Run(world => FromModel(world, name!));
+            if (parsed.GetValue(controls)) throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
             var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
@@ -39,12 +42,15 @@ internal static class EvalCommand
             int FromModel(ICommunicator world, string splitName)
             {
                 var (settings, options) = (configuration.Read(parsed), scoring.Options(parsed));
-                var chosen = ParseSplit(splitName);
+                if (parsed.GetValue(controls)) ControlPrinter.Check(options);
                 using var interrupt = new Interrupt("nothing is written.");
                 var isBase = parsed.GetValue(from) == "base";
-                if (Answer(settings, chosen, isBase ? null : parsed.GetValue(from), isBase, world, interrupt.Token) is not var (folder, answers, data)) return ExitCode.Success;
+                var asked = new EvaluationOptions { Split = ParseSplit(splitName), From = isBase ? null : parsed.GetValue(from), FromBase = isBase, Controls = parsed.GetValue(controls) };
+                if (Answer(settings, asked, world, interrupt.Token) is not { } result) return ExitCode.Success;
+                var (folder, answers, data) = (result.Folder, result.Predictions, result.Data);
                 var scores = Scorer.Score(answers, options with { Synthetic = options.Synthetic || settings.Phantom is not null });
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
+                if (asked.Controls) ControlPrinter.Print(scores, result, scoring.Format(parsed));
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path, ImagePath(data));
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 return ExitCode.Success;
@@ -53,12 +59,14 @@ internal static class EvalCommand
         return command;
     }
 
-    /// <summary>Answers and scores a split with default settings, prints the table and writes the report; used by the demo.</summary>
+    /// <summary>Answers and scores a split and its controls with default settings, prints the tables and writes the report; used by the demo.</summary>
     public static void Evaluate(PfmvgConfiguration configuration, Split split, ICommunicator world, CancellationToken interrupt)
     {
-        if (Answer(configuration, split, null, false, world, interrupt) is not var (folder, answers, data)) return;
-        var table = Scorer.Score(answers, new ScoringOptions { Synthetic = configuration.Phantom is not null });
+        if (Answer(configuration, new EvaluationOptions { Split = split, Controls = true }, world, interrupt) is not { } result) return;
+        var (folder, data) = (result.Folder, result.Data);
+        var table = Scorer.Score(result.Predictions, new ScoringOptions { Synthetic = configuration.Phantom is not null });
         Print(table, TableFormat.Text, null);
+        ControlPrinter.Print(table, result, TableFormat.Text);
         ScoreReport.WriteAll(folder.Path, table, new ReportOptions
         {
             Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
@@ -76,18 +84,19 @@ internal static class EvalCommand
         foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice]) GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
     }
 
-    private static (RunFolder Folder, IReadOnlyList<Prediction> Answers, PreparedData Data)? Answer(
-        PfmvgConfiguration configuration, Split split, string? from, bool fromBase, ICommunicator world, CancellationToken interrupt)
+    private static EvaluationResult? Answer(PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, CancellationToken interrupt)
     {
         NativeSetup.SetThreads(configuration, world);
-        _ = EvaluationRun.CheckModel(configuration, from, fromBase, world.LocalRank);
+        _ = EvaluationRun.CheckModel(configuration, options.From, options.FromBase, world.LocalRank);
         if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
         world.Barrier();
-        var result = EvaluationRun.Execute(configuration, split, from, fromBase, null, world, Terminal.Standard.Message,
-            (done, all) => Terminal.Standard.Live($"answering  {done}/{all} phrases"), interrupt);
+        var result = EvaluationRun.Execute(configuration, options, world, Terminal.Standard.Message, ShowProgress, interrupt);
         Terminal.Standard.Live("");
         return world.Rank == 0 ? result : null;
     }
+
+    /// <summary>Shows how many phrases are answered.</summary>
+    public static void ShowProgress(int done, int all) => Terminal.Standard.Live($"answering  {done}/{all} phrases");
 
     private static Func<Prediction, string?> ImagePath(PreparedData data)
     {
@@ -98,14 +107,18 @@ internal static class EvalCommand
     {
         var info = RunInfo.Read(folder.InfoPath);
         yield return ("configuration", configuration.Name);
-        yield return ("decoding", configuration.Eval.Beams > 1 ? $"beam search, {configuration.Eval.Beams} beams" : "greedy");
+        yield return ("decoding", Decoding(configuration.Eval));
         yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
         foreach (var file in info.Weights) yield return ($"trained tensors {Path.GetFileName(file.Path)}", $"SHA-256 {file.Sha256}");
         foreach (var key in (string[])["pfmvg", "libtorch", "processor"])
             if (info.Environment.TryGetValue(key, out var value)) yield return (key, value);
     }
 
-    private static Split ParseSplit(string name) => name.ToLowerInvariant() switch
+    private static string Decoding(EvalSettings eval) => string.Create(CultureInfo.InvariantCulture, $"{(eval.Beams > 1 ? $"beam search, {eval.Beams} beams"
+        : eval.Temperature > 0 ? $"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries" : "greedy")}{(eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "")}");
+
+    /// <summary>The split of a name.</summary>
+    public static Split ParseSplit(string name) => name.ToLowerInvariant() switch
     {
         "train" => Split.Train,
         "validate" or "val" or "validation" => Split.Validate,
@@ -113,7 +126,8 @@ internal static class EvalCommand
         _ => throw new InputException($"--split {name}: there is no such split; use train, validate or test."),
     };
 
-    private static void CheckBaselines(string? baselines)
+    /// <summary>Refuses baselines that there are not.</summary>
+    public static void CheckBaselines(string? baselines)
     {
         if (baselines is not (null or "paper")) throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
     }

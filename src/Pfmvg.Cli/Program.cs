@@ -10,6 +10,8 @@ root.Add(TrainCommand.Create());
 root.Add(DataCommand.Create());
 root.Add(BenchCommand.Create());
 root.Add(EvalCommand.Create());
+root.Add(PredictCommand.Create());
+root.Add(AblationCommand.Create());
 root.Add(CompareCommand.Create());
 root.Add(RunsCommand.Create());
 root.Add(DoctorCommand.Create());

@@ -35,12 +35,12 @@ internal sealed class ScoringArguments
 
     private readonly Option<string> _format = new("--format") { Description = "Print tables as text, markdown, csv, json or latex.", DefaultValueFactory = _ => "text" };
 
-    /// <summary>Adds the options to a command that reads answers from files.</summary>
-    public void AddTo(Command command)
+    /// <summary>Adds the options to a command that reads answers from files, or, without <paramref name="files"/>, scores the model's own.</summary>
+    public void AddTo(Command command, bool files = true)
     {
-        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _holes, _resamples, _seed, _synthetic,
-                     _truth, _truthSplit, _coordinates, _trust, _missing, _confidence, _format])
-            command.Options.Add(option);
+        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _seed, _synthetic, _format]) command.Options.Add(option);
+        if (!files) return;
+        foreach (var option in (Option[])[_holes, _truth, _truthSplit, _coordinates, _trust, _missing, _confidence]) command.Options.Add(option);
     }
 
     /// <summary>How to score.</summary>

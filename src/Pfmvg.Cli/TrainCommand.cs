@@ -72,12 +72,12 @@ internal static class TrainCommand
         _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
         if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
         world.Barrier();
-        using var progress = world.Rank == 0 ? new Progress($"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
-        using var log = new RunLog(RunFolder.Of(configuration, $"stage{options.Stage}").TextLogPath); // rank 0 alone is told anything
+        using var progress = world.Rank == 0 ? new Progress(options.Part ?? $"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
+        using var log = new RunLog(options.Folder(configuration).TextLogPath); // rank 0 alone is told anything
         try
         {
             var folder = TrainingRun.Execute(configuration, options, world, progress, log.Tell, interrupt);
-            if (world.Rank == 0) Terminal.Standard.Print($"stage {options.Stage} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
+            if (world.Rank == 0) Terminal.Standard.Message($"{options.Part ?? $"stage {options.Stage}"} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
             return folder;
         }
         catch (Exception failure)

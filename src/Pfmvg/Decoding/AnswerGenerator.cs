@@ -1,4 +1,5 @@
 using Pfmvg.Models;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Decoding;
@@ -6,26 +7,38 @@ namespace Pfmvg.Decoding;
 /// <summary>An answer as tokens.</summary>
 /// <param name="Ids">Generated token ids without the end token.</param>
 /// <param name="Ended">True when the model ended the answer, false when it was cut at the longest allowed length.</param>
-/// <param name="LogProbabilities">Natural log-probability of each generated token; the end token's is last when ended.</param>
+/// <param name="LogProbabilities">
+/// Natural log-probability of each generated token; the end token's is last when ended. It is the model's own, before a
+/// grammar, a temperature or top-p: an answer that had to be forced upon the model has a low one, and an answer that it
+/// gives anyway has the same one with and without a grammar.
+/// </param>
 public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOnlyList<double> LogProbabilities);
 
-/// <summary>Continues prompts with the most likely tokens, in batches with a key-value cache.</summary>
+/// <summary>Continues prompts in batches with a key-value cache.</summary>
 /// <param name="model">The grounding model.</param>
 /// <param name="endToken">Id that ends an answer, `&lt;/s&gt;`.</param>
 public sealed class AnswerGenerator(GroundingModel model, int endToken)
 {
-    /// <summary>Greedy decoding, as published: the most likely token at each step.</summary>
+    /// <summary>Greedy decoding, as published: the most likely token at each step. Or a drawn token, with <paramref name="sampling"/>.</summary>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
     /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
     /// <param name="useCache">False recomputes everything at each step; only for comparison.</param>
     /// <param name="observe">Sees the logits (B, W) of each step.</param>
+    /// <param name="pictures">
+    /// The row of <paramref name="visual"/> that each prompt's picture is, when prompts share pictures: what the prompts of a
+    /// picture begin with is then computed once. Null: each prompt has its own row.
+    /// </param>
+    /// <param name="grammar">Restricts the answers to boxes.</param>
+    /// <param name="sampling">Draws tokens instead.</param>
     public IReadOnlyList<GeneratedAnswer> Greedy(
-        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int maxNewTokens, bool useCache = true, Action<int, Tensor>? observe = null)
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int maxNewTokens, bool useCache = true, Action<int, Tensor>? observe = null,
+        IReadOnlyList<int>? pictures = null, BoxGrammar? grammar = null, Sampling? sampling = null)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        using var state = new DecodingState(model, prompts, visual, maxNewTokens, useCache);
+        using var state = new DecodingState(model, prompts, visual, maxNewTokens, useCache, pictures);
+        var choice = new TokenChoice(prompts.Count, grammar, sampling);
         var answers = prompts.Select(_ => new List<int>()).ToArray();
         var logs = prompts.Select(_ => new List<double>()).ToArray();
         var ended = new bool[prompts.Count];
@@ -34,7 +47,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
             using var stepScope = NewDisposeScope();
             var logits = state.Next();
             observe?.Invoke(step, logits);
-            var best = logits.argmax(1);                                                                    // (B)
+            var best = choice.Next(logits, maxNewTokens - step);                                            // (B)
             var logProbability = logits.gather(1, best.unsqueeze(1)).squeeze(1).sub(logits.logsumexp(1)).cpu().data<float>().ToArray();
             var tokens = best.cpu().data<long>().ToArray();
             for (var row = 0; row < tokens.Length; row++)
@@ -46,6 +59,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
             }
 
             if (ended.All(e => e)) break;
+            choice.Accept(tokens);
             state.Append(tokens);
         }
 
@@ -60,18 +74,23 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
     /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="beams">Hypotheses kept for each prompt; at least 2.</param>
     /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
-    public IReadOnlyList<GeneratedAnswer> Beam(IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, int maxNewTokens)
+    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has its own row.</param>
+    /// <param name="grammar">Restricts the answers to boxes. Hypotheses are ranked by the model's own log-probabilities all the same.</param>
+    public IReadOnlyList<GeneratedAnswer> Beam(
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, int maxNewTokens, IReadOnlyList<int>? pictures = null, BoxGrammar? grammar = null)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var rows = prompts.SelectMany(p => Enumerable.Repeat(p, beams)).ToList();
-        var repeated = visual?.repeat_interleave(beams, 0);
-        using var state = new DecodingState(model, rows, repeated, maxNewTokens, useCache: true);
+        var repeated = pictures is null ? visual?.repeat_interleave(beams, 0) : visual;
+        using var state = new DecodingState(model, rows, repeated, maxNewTokens, useCache: true, pictures?.SelectMany(p => Enumerable.Repeat(p, beams)).ToList());
         var searches = prompts.Select(_ => new BeamSearch(beams, endToken)).ToArray();
+        var places = Enumerable.Repeat(BoxState.Start, rows.Count).ToArray();
         for (var step = 0; step < maxNewTokens; step++)
         {
             using var stepScope = NewDisposeScope();
             var logProbabilities = state.Next().log_softmax(1);                                             // (B beams, W)
+            if (grammar is not null) logProbabilities = logProbabilities.Plus(Forbidden(places, maxNewTokens - step, logProbabilities));
             var vocabulary = logProbabilities.shape[1];
             var sums = tensor([.. searches.SelectMany(s => s.Scores)], device: model.Device).unsqueeze(1);
             var totals = logProbabilities.Plus(sums).view(prompts.Count, beams * vocabulary);
@@ -88,9 +107,19 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
             }
 
             if (searches.All(s => s.Done)) break;
+            if (grammar is not null) places = [.. origin.Select((from, row) => grammar.Next(places[from], (int)token[row]))];
             if (step + 1 < maxNewTokens) state.Append(token, origin);
         }
 
         return [.. searches.Select(s => s.Best())];
+
+        // 0 for the tokens that may come next, minus infinity for all others: (B beams, W).
+        Tensor Forbidden(IReadOnlyList<BoxState> states, int left, Tensor like)
+        {
+            using var scope = NewDisposeScope();
+            using Scalar impossible = float.NegativeInfinity;
+            var (ids, _) = TokenChoice.Table([.. states.Select(state => grammar!.Allowed(state, left))], like.device);
+            return full_like(like, impossible).scatter_(1, ids, zeros_like(ids).to(like.dtype)).MoveToOuterDisposeScope();
+        }
     }
 }

@@ -30,12 +30,15 @@ internal sealed class BeamSearch
         for (var rank = 0; rank < candidates.Count && kept.Count < _beams; rank++)
         {
             var (beam, token, score) = candidates[rank];
+            if (float.IsNegativeInfinity(score)) break; // a grammar allows no more
             if (token != _endToken) kept.Add(candidates[rank]);
             else if (rank < _beams) Finish(_growing[beam].Ids, [.. _growing[beam].Logs, score - Scores[beam]], true, score);
         }
 
+        // Fewer ways on than beams: the rest stands still and is never chosen.
+        while (kept.Count < _beams) kept.Add((0, _endToken, float.NegativeInfinity));
         var best = candidates[0].Score;
-        Done = _finished.Count >= _beams && _finished.Min(f => f.Score) >= best / (double)Math.Max(1, length);
+        Done = float.IsNegativeInfinity(best) || _finished.Count >= _beams && _finished.Min(f => f.Score) >= best / (double)Math.Max(1, length);
         _growing = [.. kept.Select(k => (_growing[k.Beam].Ids.Append(k.Token).ToList(), _growing[k.Beam].Logs.Append(k.Score - Scores[k.Beam]).ToList()))];
         Scores = [.. kept.Select(k => k.Score)];
         return [.. kept.Select(k => (k.Beam, k.Token))];
@@ -51,6 +54,7 @@ internal sealed class BeamSearch
 
     private void Finish(List<int> ids, List<double> logs, bool ended, double sum)
     {
+        if (double.IsNegativeInfinity(sum)) return;
         var score = sum / Math.Max(1, ids.Count);
         if (_finished.Count >= _beams && score <= _finished.Min(f => f.Score)) return;
         _finished.Add((new GeneratedAnswer(ids, ended, logs), score));

@@ -5,14 +5,16 @@ using static TorchSharp.torch;
 namespace Pfmvg.Decoding;
 
 /// <summary>
-/// A batch of prompts being continued. Prompts are padded on the left with zero vectors; a position's number counts the
-/// real positions before it, as the original's generation does. Letters: B rows, L prompt length, C width, W vocabulary.
+/// A batch of prompts being continued. Prompts are padded with zero vectors, on the left or, where they share their
+/// beginning, behind it; a position's number counts the real positions before it, as the original's generation does.
+/// Letters: B rows, U pictures, L prompt length, C width, W vocabulary.
 /// </summary>
 internal sealed class DecodingState : IDisposable
 {
     private readonly GroundingModel _model;
     private readonly KvCache? _cache;
-    private readonly long[] _padding;   // per row: positions on the left that hold nothing
+    private readonly long[] _padding;   // per row: positions that hold nothing, behind the shared ones
+    private readonly long _shared;      // positions that all prompts begin with, fed once for each picture
     private Tensor _embeddings;         // (B, positions, C); with a cache only those not yet fed
     private Tensor? _logits;
     private long _length;               // positions, fed or not
@@ -20,24 +22,56 @@ internal sealed class DecodingState : IDisposable
     /// <summary>Lays the prompts out.</summary>
     /// <param name="model">The model, in evaluation mode.</param>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
-    /// <param name="visual">(B, N, C), or null when the prompts have no pictures.</param>
+    /// <param name="visual">(B, N, C), or with <paramref name="pictures"/> (U, N, C), or null when the prompts have no pictures.</param>
     /// <param name="room">Largest number of answer tokens.</param>
     /// <param name="useCache">False feeds everything again at each step; only for comparison.</param>
-    public DecodingState(GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int room, bool useCache)
+    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has its own row.</param>
+    public DecodingState(
+        GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int room, bool useCache, IReadOnlyList<int>? pictures = null)
     {
         using var scope = NewDisposeScope();
         _model = model;
-        _length = prompts.Max(p => p.Count);
-        _padding = [.. prompts.Select(p => _length - p.Count)];
-        var ids = new long[prompts.Count * _length];
+        var rows = pictures is null || visual is null ? null : tensor([.. pictures.Select(p => (long)p)], device: model.Device);
+        _shared = rows is not null && useCache && visual!.shape[0] < prompts.Count ? Beginning(prompts) : 0;
+        var longest = prompts.Max(p => p.Count);
+        _length = longest;
+        _padding = [.. prompts.Select(p => (long)longest - p.Count)];
+        if (_shared > 0)
+        {
+            using var beginning = new KvCache(model.Config.Language, visual!.shape[0], _shared, model.Language.Type, model.Device);
+            var ids = prompts[0].Take((int)_shared).Select(id => (long)id).ToArray();
+            var embedded = model.Embed(tensor(ids, device: model.Device).unsqueeze(0).expand(visual.shape[0], -1), visual);   // (U, P, C)
+            model.Language.call(embedded, new DecoderPass(model.Language.RotaryAt(HeldScalars.Range(0, _shared, model.Device)), Cache: beginning)).Dispose();
+            _cache = beginning.Spread(model.Config.Language, rows!, _length + room);
+            _embeddings = Embedded(prompts, null).DetachFromDisposeScope();
+            return;
+        }
+
+        _embeddings = Embedded(prompts, rows is null ? visual : visual!.index_select(0, rows)).DetachFromDisposeScope();
+        _cache = useCache ? new KvCache(model.Config.Language, prompts.Count, _length + room, model.Language.Type, model.Device) : null;
+    }
+
+    /// <summary>What the prompts hold behind what they share, padded on the left: (B, L - shared, C).</summary>
+    private Tensor Embedded(IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual)
+    {
+        using var scope = NewDisposeScope();
+        var (shared, length) = ((int)_shared, _length - _shared);
+        var ids = new long[prompts.Count * length];
         for (var row = 0; row < prompts.Count; row++)
-            for (var i = 0; i < prompts[row].Count; i++)
-                ids[row * _length + _padding[row] + i] = prompts[row][i];
-        var embeddings = model.Embed(tensor(ids, [prompts.Count, _length], device: model.Device), visual);
+            for (var i = shared; i < prompts[row].Count; i++)
+                ids[row * length + _padding[row] + i - shared] = prompts[row][i];
+        var embeddings = _model.Embed(tensor(ids, [prompts.Count, length], device: _model.Device), visual);
         for (var row = 0; row < prompts.Count; row++)
             if (_padding[row] > 0) embeddings[row].narrow(0, 0, _padding[row]).zero_();
-        _embeddings = embeddings.DetachFromDisposeScope();
-        _cache = useCache ? new KvCache(model.Config.Language, prompts.Count, _length + room, model.Language.Type, model.Device) : null;
+        return embeddings.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Tokens that all prompts begin with, at least one left for each; 0 when a picture is not among them.</summary>
+    private static int Beginning(IReadOnlyList<IReadOnlyList<int>> prompts)
+    {
+        var length = 0;
+        while (prompts.All(p => length + 1 < p.Count && p[length] == prompts[0][length])) length++;
+        return prompts.All(p => !p.Skip(length).Contains((int)GroundingModel.ImageToken)) ? length : 0;
     }
 
     /// <summary>The prompts' embeddings (B, L, C), padding zero.</summary>
@@ -47,7 +81,7 @@ internal sealed class DecodingState : IDisposable
     public Tensor AttentionMask()
     {
         using var scope = NewDisposeScope();
-        return HeldScalars.Range(0, _length, _model.Device).unsqueeze(0).ge(Column(_padding)).to(ScalarType.Int64).MoveToOuterDisposeScope();
+        return IsPadding(HeldScalars.Range(0, _length, _model.Device).unsqueeze(0), 2).logical_not().to(ScalarType.Int64).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits (B, W) of the next token of every row; valid until the next call.</summary>
@@ -109,10 +143,19 @@ internal sealed class DecodingState : IDisposable
         using var scope = NewDisposeScope();
         var keys = HeldScalars.Range(0, _length, _model.Device).view(1, 1, 1, -1);
         var queries = HeldScalars.Range(first, _length, _model.Device).view(1, 1, -1, 1);
-        var hidden = keys.gt(queries).logical_or(keys.lt(Column(_padding).view(-1, 1, 1, 1)));             // (B, 1, T, K)
+        var hidden = keys.gt(queries).logical_or(IsPadding(keys, 4));                                      // (B, 1, T, K)
         // The most negative number, not -inf: a padding row hides every key and must stay finite.
         using Scalar lowest = _model.Language.Type == ScalarType.Float16 ? -65504f : -3.3895314e38f;
         return zeros(hidden.shape, _model.Language.Type, _model.Device).masked_fill(hidden, lowest).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Which positions hold nothing, for positions (1, ..., K): (B, ..., K).</summary>
+    private Tensor IsPadding(Tensor positions, int dimensions)
+    {
+        using var scope = NewDisposeScope();
+        using Scalar shared = _shared;
+        var end = Column([.. _padding.Select(padding => padding + _shared)]).view([-1, .. Enumerable.Repeat(1L, dimensions - 1)]);
+        return positions.lt(end).logical_and(positions.ge(shared)).MoveToOuterDisposeScope();
     }
 
     private Tensor Column(IReadOnlyList<long> values) => tensor([.. values], device: _model.Device).unsqueeze(1);

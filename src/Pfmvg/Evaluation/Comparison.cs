@@ -95,12 +95,19 @@ public sealed record Comparison
         static IEnumerable<string> Cells(PairedDifference d, bool isClass) =>
         [
             ScoreGrid.Figure(d.A), ScoreGrid.Figure(d.B),
-            d.Difference.HasInterval ? $"{Signed(d.Difference.Value)} [{Signed(d.Difference.Low)}, {Signed(d.Difference.High)}]" : Signed(d.Difference.Value),
+            Signed(d.Difference),
             Probability(d.P), isClass ? Probability(d.Adjusted) : "",
         ];
-        static string Signed(double value) => value.ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
-        static string Probability(double p) => double.IsNaN(p) ? "-" : p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
     }
+
+    /// <summary>A difference with its interval, both with their signs.</summary>
+    internal static string Signed(Estimate difference) =>
+        difference.HasInterval ? $"{Signed(difference.Value)} [{Signed(difference.Low)}, {Signed(difference.High)}]" : Signed(difference.Value);
+
+    /// <summary>A p value to three decimals.</summary>
+    internal static string Probability(double p) => double.IsNaN(p) ? "-" : p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
+
+    private static string Signed(double value) => value.ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
 
     /// <summary>The samples whose IoU changed most.</summary>
     /// <param name="count">How many.</param>
@@ -110,7 +117,7 @@ public sealed record Comparison
         [.. Changes.Take(count).Select((change, i) => (IReadOnlyList<string>)
         [
             withPhrases ? change.B.Id : $"#{i + 1}", change.B.Prediction.Class, ScoreGrid.Figure(change.A.Iou), ScoreGrid.Figure(change.B.Iou),
-            change.Iou.ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture), .. withPhrases ? [change.B.Prediction.Phrase] : Array.Empty<string>(),
+            Signed(change.Iou), .. withPhrases ? [change.B.Prediction.Phrase] : Array.Empty<string>(),
         ])], []);
 
     private static List<Change> Pair(ScoreTable a, ScoreTable b)

@@ -8,76 +8,116 @@ using static TorchSharp.torch;
 namespace Pfmvg.Evaluation;
 
 /// <summary>Asks the model for the box of phrases: the answering half of the evaluation.</summary>
-/// <param name="model">The model.</param>
-/// <param name="builder">Prompts to tokens.</param>
-/// <param name="settings">Batch, longest answer, beams.</param>
-public sealed class ModelAnswers(GroundingModel model, SequenceBuilder builder, EvalSettings settings)
+public sealed class ModelAnswers
 {
-    private readonly AnswerGenerator _generator = new(model, builder.Tokenizer.EosId);
+    private readonly GroundingModel _model;
+    private readonly SequenceBuilder _builder;
+    private readonly EvalSettings _settings;
+    private readonly long _seed;
+    private readonly AnswerGenerator _generator;
+    private readonly BoxGrammar? _grammar;
+
+    /// <summary>Prepares to ask.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="builder">Prompts to tokens.</param>
+    /// <param name="settings">Batch, longest answer, and how tokens are chosen.</param>
+    /// <param name="seed">With a temperature: what is drawn is a function of this seed, the sample's identifier and the try.</param>
+    /// <exception cref="InputException">Answers are restricted to boxes, and the longest answer has no room for one or the tokenizer no pieces for them.</exception>
+    public ModelAnswers(GroundingModel model, SequenceBuilder builder, EvalSettings settings, long seed = 0)
+    {
+        (_model, _builder, _settings, _seed) = (model, builder, settings, seed);
+        _generator = new AnswerGenerator(model, builder.Tokenizer.EosId);
+        if (settings.Constrain == AnswerConstraint.None) return;
+        _grammar = new BoxGrammar(builder.Tokenizer);
+        if (settings.MaxNewTokens < _grammar.ShortestAnswer)
+            throw new InputException($"eval.max_new_tokens is {settings.MaxNewTokens}, but a box takes at least {_grammar.ShortestAnswer} tokens with eval.constrain: boxes; give it more (64 is the default).");
+    }
 
     /// <summary>The prompt that a phrase is asked with: the first wording of the pool, as published.</summary>
     public IReadOnlyList<int> Prompt(string phrase)
     {
-        var text = settings.NormalizeText ? CaptionNormalizer.Normalize(phrase).Text : phrase;
+        var text = _settings.NormalizeText ? CaptionNormalizer.Normalize(phrase).Text : phrase;
         var prompt = PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text));
-        return builder.Generation(prompt.Whole, settings.DoubleBos);
+        return _builder.Generation(prompt.Whole, _settings.DoubleBos);
     }
 
-    /// <summary>Answers phrases in batches; each picture is encoded once for neighbouring phrases on it.</summary>
-    /// <param name="samples">Phrases; any order, neighbours on one picture share its encoding.</param>
+    /// <summary>Answers phrases in batches; the phrases of a picture follow each other, so that it is encoded once for those of a batch.</summary>
+    /// <param name="samples">Phrases in any order.</param>
     /// <param name="picture">The picture of a sample, S x S, or its features; called on several threads, each with memory of its own.</param>
     /// <param name="answered">Told after every batch how many phrases are answered.</param>
     /// <param name="cancel">Stops between batches.</param>
+    /// <returns>The answers in the order of the samples.</returns>
     public IReadOnlyList<Prediction> Answer(
         IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null, CancellationToken cancel = default)
     {
-        var predictions = new List<Prediction>(samples.Count);
-        foreach (var batch in samples.Chunk(settings.BatchSize))
+        var predictions = new Prediction[samples.Count];
+        // The phrases of a picture together, pictures with phrases of like length together: little is padding.
+        var prompts = samples.Select(s => Prompt(s.Text)).ToList();
+        var order = Enumerable.Range(0, samples.Count).GroupBy(i => (samples[i].Source, samples[i].Image))
+            .OrderBy(ofPicture => ofPicture.Max(i => prompts[i].Count)).SelectMany(ofPicture => ofPicture);
+        var done = 0;
+        foreach (var batch in order.Chunk(_settings.BatchSize))
         {
             cancel.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             using var quiet = no_grad();
-            var visual = model.Project(Features(batch, picture));                                  // (B, N, C)
-            var prompts = batch.Select(s => Prompt(s.Text)).ToList();
-            var answers = settings.Beams > 1
-                ? _generator.Beam(prompts, visual, settings.Beams, settings.MaxNewTokens)
-                : _generator.Greedy(prompts, visual, settings.MaxNewTokens);
-            predictions.AddRange(batch.Zip(answers, ToPrediction));
-            answered?.Invoke(predictions.Count);
+            var (features, pictures) = Features([.. batch.Select(i => samples[i])], picture);
+            var visual = _model.Project(features);                                                 // (U, N, C)
+            var left = Enumerable.Range(0, batch.Length).ToList();
+            for (var attempt = 0; left.Count > 0; attempt++)
+            {
+                var answers = Generate([.. left.Select(b => prompts[batch[b]])], visual, [.. left.Select(b => pictures[b])], [.. left.Select(b => samples[batch[b]].Id)], attempt);
+                foreach (var (b, answer) in left.Zip(answers)) predictions[batch[b]] = ToPrediction(samples[batch[b]], answer);
+                left.RemoveAll(b => attempt >= _settings.Retries || BoxCodec.Parse(predictions[batch[b]].Answer!).Failure == ParseFailure.None);
+            }
+
+            answered?.Invoke(done += batch.Length);
         }
 
         return predictions;
     }
 
-    private Tensor Features(Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture)
+    private IReadOnlyList<GeneratedAnswer> Generate(
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, IReadOnlyList<string> ids, int attempt)
+    {
+        using var scope = NewDisposeScope();
+        IReadOnlyList<int>? shared = pictures;
+        if (!_settings.SharePrefix) (visual, shared) = (visual.index_select(0, tensor([.. pictures.Select(p => (long)p)], device: visual.device)), null);
+        if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, _settings.MaxNewTokens, shared, _grammar);
+        var sampling = _settings.Temperature > 0
+            ? new Sampling(_settings.Temperature, _settings.TopP, [.. ids.Select(id => new CounterRandom(_seed, $"answer to {id}", attempt))]) : null;
+        return _generator.Greedy(prompts, visual, _settings.MaxNewTokens, pictures: shared, grammar: _grammar, sampling: sampling);
+    }
+
+    /// <summary>The features of a batch's pictures (U, N, 4V), each picture once, and which of them each sample is about.</summary>
+    private (Tensor Features, IReadOnlyList<int> Pictures) Features(Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture)
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();
         var pictures = LoadAhead.InOrder(distinct, picture, Environment.ProcessorCount, distinct.Count).ToList();
-        var features = VisionInput.Encode(model, pictures);                                        // (pictures, N, 4V)
-        var rows = batch.Select(s => (long)distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image)).ToArray();
-        return features.index_select(0, tensor(rows, device: features.device));
+        return (VisionInput.Encode(_model, pictures), [.. batch.Select(s => distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image))]);
     }
 
     private Prediction ToPrediction(Sample sample, GeneratedAnswer answer)
     {
-        var text = builder.Tokenizer.Decode(answer.Ids);
+        var text = _builder.Tokenizer.Decode(answer.Ids);
         // As the original: what follows the last closing tag, without outer white space.
         var start = text.LastIndexOf("[/INST]", StringComparison.Ordinal);
         if (start >= 0) text = text[(start + "[/INST]".Length)..];
-        return new Prediction
-        {
-            Id = sample.Id,
-            Image = sample.Image,
-            Class = sample.Class ?? "",
-            Phrase = sample.Text,
-            Width = sample.Width,
-            Height = sample.Height,
-            Truth = sample.Boxes,
-            Patient = sample.Patient,
-            Answer = text.Trim(),
-            Confidence = Confidence(answer),
-        };
+        return Question(sample) with { Answer = text.Trim(), Confidence = Confidence(answer) };
     }
+
+    /// <summary>A sample as a question without an answer.</summary>
+    internal static Prediction Question(Sample sample) => new()
+    {
+        Id = sample.Id,
+        Image = sample.Image,
+        Class = sample.Class ?? "",
+        Phrase = sample.Text,
+        Width = sample.Width,
+        Height = sample.Height,
+        Truth = sample.Boxes,
+        Patient = sample.Patient,
+    };
 
     /// <summary>For each box the geometric mean of the probabilities of the tokens that wrote it.</summary>
     private List<double>? Confidence(GeneratedAnswer answer)
@@ -87,7 +127,7 @@ public sealed class ModelAnswers(GroundingModel model, SequenceBuilder builder, 
         var (tokens, open) = (0, false);
         for (var i = 0; i < answer.Ids.Count; i++)
         {
-            var piece = builder.Tokenizer.Decode([answer.Ids[i]]);
+            var piece = _builder.Tokenizer.Decode([answer.Ids[i]]);
             if (piece.Contains('{', StringComparison.Ordinal)) (open, sum, tokens) = (true, 0, 0);
             if (open) (sum, tokens) = (sum + answer.LogProbabilities[i], tokens + 1);
             if (open && piece.Contains('}', StringComparison.Ordinal))
@@ -97,6 +137,6 @@ public sealed class ModelAnswers(GroundingModel model, SequenceBuilder builder, 
             }
         }
 
-        return boxes.Count > 0 && boxes.Count == BoxCodec.Parse(builder.Tokenizer.Decode(answer.Ids)).Boxes.Count ? boxes : null;
+        return boxes.Count > 0 && boxes.Count == BoxCodec.Parse(_builder.Tokenizer.Decode(answer.Ids)).Boxes.Count ? boxes : null;
     }
 }

@@ -34,12 +34,16 @@ public static class PaperGrid
             foreach (var (name, row) in Published(metric, scores => scores.AblationIou, scores => scores.AblationDice))
                 rows.Add([.. Stages(name is "stage 1 only" or "stages 1 and 2", name is "stage 2 only" or "stages 1 and 2"), "published", .. Cells(row, classes)]);
         foreach (var (stage1, stage2, table) in runs.OrderBy(run => (run.Stage1, run.Stage2)))
+        {
             rows.Add([.. Stages(stage1, stage2), "ours", .. Cells(table, metric, classes)]);
+            if (table.Options.Resamples > 0) rows.Add(["", "", "95 %", .. Intervals(table, metric, classes)]);
+        }
+
         foreach (var run in runs.Take(1)) rows.Add(["n", "", "", .. Counts(run.Table, classes).Split('\t')]);
         return new TextGrid(
             $"{ScoreGrid.Label(metric)} with and without each stage, protocol {runs[0].Table.Protocol.Name}",
             ["stage 1", "stage 2", "", .. classes, "mean", Weighted(metric)], rows,
-            [.. withPublished ? PublishedNotes : [], .. Notes(runs.Select(run => run.Table))]);
+            [.. withPublished ? PublishedNotes : [], .. Notes(runs.Select(run => run.Table)), .. runs.Select(run => ScoreGrid.Intervals(run.Table)).OfType<string>().Distinct()]);
 
         static IEnumerable<string> Stages(bool one, bool two) => [one ? "✓" : "×", two ? "✓" : "×"];
     }
@@ -76,6 +80,15 @@ public static class PaperGrid
         .. classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name) is { Valid: > 0 } row ? ScoreGrid.Figure(row[metric].Value) : "-"),
         ScoreGrid.Figure(table.Mean[metric].Value), ScoreGrid.Figure(table.Weighted[metric].Value),
     ];
+
+    /// <summary>Their intervals, for a line of its own: the paper's form has too many columns for both.</summary>
+    private static IEnumerable<string> Intervals(ScoreTable table, Metric metric, IReadOnlyList<string> classes)
+    {
+        return classes.Select(name => Interval(table.Classes.FirstOrDefault(row => row.Name == name))).Concat([Interval(table.Mean), Interval(table.Weighted)]);
+
+        string Interval(ScoreRow? row) => row is { Valid: > 0 } && row[metric] is { HasInterval: true } estimate
+            ? $"{ScoreGrid.Figure(estimate.Low)}–{ScoreGrid.Figure(estimate.High)}" : "";
+    }
 
     private static string Counts(ScoreTable table, IReadOnlyList<string> classes) => string.Join('\t',
         classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name)?.Count ?? 0).Concat([table.Weighted.Count, table.Weighted.Count])

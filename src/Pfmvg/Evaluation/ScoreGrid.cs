@@ -61,10 +61,13 @@ public static class ScoreGrid
             flaws.Count == 0 ? "Every answer is well formed."
                 : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", flaws.OrderByDescending(f => f.Value).Select(f => $"{Label(f.Key)} {f.Value}"))}).",
         ];
-        if (table.Options.Resamples > 0)
-            notes.Add($"Intervals: 95 %, {table.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture)} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, seed {table.Options.Seed}.");
+        if (Intervals(table) is { } intervals) notes.Add(intervals);
         return [.. notes, .. table.Notes];
     }
+
+    /// <summary>How the intervals were made; null when there are none.</summary>
+    public static string? Intervals(ScoreTable table) => table.Options.Resamples == 0 ? null
+        : $"Intervals: 95 %, {table.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture)} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, seed {table.Options.Seed}.";
 
     /// <summary>The protocol's name and rules, with the number of samples.</summary>
     public static IReadOnlyList<string> Rules(ScoreTable table) =>
@@ -76,12 +79,11 @@ public static class ScoreGrid
     ];
 
     /// <summary>"0.377 [0.351, 0.402]", or "-" for a class without a valid answer.</summary>
-    public static string Cell(ScoreRow row, Metric metric)
-    {
-        if (row.Valid == 0) return "-";
-        var estimate = row[metric];
-        return estimate.HasInterval ? $"{Figure(estimate.Value)} [{Figure(estimate.Low)}, {Figure(estimate.High)}]" : Figure(estimate.Value);
-    }
+    public static string Cell(ScoreRow row, Metric metric) => row.Valid == 0 ? "-" : Cell(row[metric]);
+
+    /// <summary>A value with its interval, where there is one.</summary>
+    public static string Cell(Estimate estimate) =>
+        estimate.HasInterval ? $"{Figure(estimate.Value)} [{Figure(estimate.Low)}, {Figure(estimate.High)}]" : Figure(estimate.Value);
 
     /// <summary>Three decimals, as the paper prints; "-" for no value.</summary>
     public static string Figure(double? value) =>

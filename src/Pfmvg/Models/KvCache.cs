@@ -58,6 +58,24 @@ public sealed class KvCache : IDisposable
         }
     }
 
+    /// <summary>A cache with more room that holds what row rows[b] of this one holds as its row b: rows that begin alike go on apart.</summary>
+    /// <param name="config">Layers, heads and head size.</param>
+    /// <param name="rows">(B) int64.</param>
+    /// <param name="capacity">Largest number of positions.</param>
+    public KvCache Spread(LlamaConfig config, Tensor rows, long capacity)
+    {
+        var spread = new KvCache(config, rows.shape[0], capacity, _keys[0].dtype, _keys[0].device) { Length = Length };
+        foreach (var (from, to) in _keys.Concat(_values).Zip(spread._keys.Concat(spread._values)))
+        {
+            using var seen = from.narrow(2, 0, Length);
+            using var chosen = seen.index_select(0, rows);
+            using var target = to.narrow(2, 0, Length);
+            target.copy_(chosen);
+        }
+
+        return spread;
+    }
+
     /// <summary>Frees the room.</summary>
     public void Dispose()
     {

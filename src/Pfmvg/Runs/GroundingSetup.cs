@@ -7,12 +7,14 @@ using Pfmvg.Weights;
 
 namespace Pfmvg.Runs;
 
-/// <summary>What training and evaluation have in common: the configured data, tokenizer and model.</summary>
+/// <summary>What training and answering have in common: the configured data, tokenizer and model.</summary>
 public sealed class GroundingSetup : IDisposable
 {
-    private GroundingSetup(PfmvgConfiguration configuration, PreparedData data, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files)
+    private PreparedData? _data;
+
+    private GroundingSetup(PfmvgConfiguration configuration, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files)
     {
-        (Configuration, Data, Builder, Model, Files) = (configuration, data, builder, model, files);
+        (Configuration, Builder, Model, Files) = (configuration, builder, model, files);
         if (configuration.Data.FeatureCache is { } folder)
             Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
     }
@@ -20,8 +22,9 @@ public sealed class GroundingSetup : IDisposable
     /// <summary>The configuration.</summary>
     public PfmvgConfiguration Configuration { get; }
 
-    /// <summary>The prepared data.</summary>
-    public PreparedData Data { get; }
+    /// <summary>The prepared data, opened when they are first asked for: to answer about a single picture there need be none.</summary>
+    /// <exception cref="InputException">They were not prepared, or an image folder is gone.</exception>
+    public PreparedData Data => _data ??= OpenData(Configuration);
 
     /// <summary>Prompts and answers to tokens.</summary>
     public SequenceBuilder Builder { get; }
@@ -50,12 +53,22 @@ public sealed class GroundingSetup : IDisposable
         configuration.Resolve(configuration.Weights.Language),
         configuration.Weights.Start is { } start ? configuration.Resolve(start) : null);
 
+    /// <summary>Every file and folder of weights that a model is made of.</summary>
+    /// <param name="configuration">Names the base weights.</param>
+    /// <param name="from">Trained tensors on top of them; null for none.</param>
+    /// <exception cref="InputException">There are no trained tensors where they are said to be.</exception>
+    public static IReadOnlyList<string> WeightFiles(PfmvgConfiguration configuration, string? from)
+    {
+        var paths = Paths(configuration);
+        return [paths.Vision, paths.Language, .. paths.Start is { } start ? [start] : Array.Empty<string>(), .. from is null ? Array.Empty<string>() : [Trained(from)]];
+    }
+
     /// <summary>The prepared data of a configuration.</summary>
     /// <exception cref="InputException">They were not prepared, or an image folder is gone.</exception>
     public static PreparedData OpenData(PfmvgConfiguration configuration) => PreparedData.Open(
         configuration.Resolve(configuration.Data.Folder), configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
 
-    /// <summary>Opens the data, then loads tokenizer and model.</summary>
+    /// <summary>Loads tokenizer and model.</summary>
     /// <param name="configuration">The configuration.</param>
     /// <param name="localRank">Picks the CUDA device of this process.</param>
     /// <param name="maxAnswerTokens">Longest answer in training.</param>
@@ -63,11 +76,10 @@ public sealed class GroundingSetup : IDisposable
     /// Trained tensors to put on top of the base weights: the folder of a finished training, one of our checkpoints, or a
     /// checkpoint of the original code; null for the base weights alone.
     /// </param>
-    /// <exception cref="InputException">Data, weights or tokenizer are absent, broken or do not fit the configuration.</exception>
+    /// <exception cref="InputException">Weights or tokenizer are absent, broken or do not fit the configuration.</exception>
     public static GroundingSetup Load(PfmvgConfiguration configuration, int localRank, int maxAnswerTokens, string? from)
     {
         var device = ConfiguredModel.Device(configuration.Device, localRank);
-        var data = OpenData(configuration);
         var trained = from is null ? null : Trained(from);
         var paths = Paths(configuration);
         var tokenizer = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model"));
@@ -79,7 +91,7 @@ public sealed class GroundingSetup : IDisposable
         {
             if (trained is not null)
                 files = [.. files, IsOurs(trained) ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained)];
-            return new GroundingSetup(configuration, data, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files);
+            return new GroundingSetup(configuration, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files);
         }
         catch
         {

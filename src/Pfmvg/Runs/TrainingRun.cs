@@ -28,7 +28,21 @@ public sealed record TrainingOptions
 
     /// <summary>The command line, for the record.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
+
+    /// <summary>Name of the part of the run; null is `stage1` or `stage2`.</summary>
+    public string? Part { get; init; }
+
+    /// <summary>The folder that the stage is trained in.</summary>
+    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"stage{Stage}");
+
+    /// <summary>How a user goes on with it after an interrupt.</summary>
+    internal string GoOn => Part is null ? $"pfmvg train --stage {Stage} --resume" : "the same command";
 }
+
+/// <summary>A training that was begun earlier in the folder of the same options.</summary>
+/// <param name="Info">How it went.</param>
+/// <param name="Changes">Settings, weights and data that are not what it was begun with; empty when it is the run that the options ask for.</param>
+public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes);
 
 /// <summary>One stage from its files to its result: what `pfmvg train` does.</summary>
 public sealed class TrainingRun : IDisposable
@@ -53,7 +67,7 @@ public sealed class TrainingRun : IDisposable
     {
         (_configuration, _options, _world, _tell) = (configuration, options, world, tell);
         _settings = configuration.Stage(options.Stage);
-        _folder = RunFolder.Of(configuration, $"stage{options.Stage}");
+        _folder = options.Folder(configuration);
     }
 
     /// <summary>Finds what a run would fail on in a moment, before any work: the device and what to start from.</summary>
@@ -66,6 +80,19 @@ public sealed class TrainingRun : IDisposable
         var from = options.From ?? (options.Stage == 2 && !options.FromBase ? RunFolder.FinishedStage1(configuration) : null);
         if (from is not null) _ = GroundingSetup.Trained(from);
         return from;
+    }
+
+    /// <summary>The training that the folder already holds, and whether it is the one that the options ask for; null when there is none.</summary>
+    /// <exception cref="InputException">There is nothing to start from, or a file is gone.</exception>
+    public static EarlierTraining? Earlier(PfmvgConfiguration configuration, TrainingOptions options, int localRank, CancellationToken interrupt)
+    {
+        var folder = options.Folder(configuration);
+        if (!File.Exists(folder.InfoPath)) return null;
+        var info = RunInfo.Read(folder.InfoPath);
+        var (weights, data) = Files(configuration, CheckStart(configuration, options, localRank), info, interrupt);
+        return new EarlierTraining(info,
+            // How validation answers does not change what is trained.
+            [.. ChangedSettings(configuration, options, info.Ranks).Where(c => !c.StartsWith("eval.", StringComparison.Ordinal)), .. RunFile.Changes(info.Weights, weights), .. RunFile.Changes(info.Data, data)]);
     }
 
     /// <summary>Runs a stage, from its start or from its last good checkpoint.</summary>
@@ -96,7 +123,7 @@ public sealed class TrainingRun : IDisposable
         if (resumed && _world.Rank == 0) RequireSameConfiguration();
         using var hold = _world.Rank == 0 ? _folder.Begin(_configuration, _options.Existing) : null;
         if (_world.Size > 1) _world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
-        if (_world.Rank == 0) _info = Describe(from, data, interrupt);
+        if (_world.Rank == 0) _info = Describe(from, interrupt);
         _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
         foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
         var samples = _setup.Samples(training, _settings);
@@ -156,7 +183,7 @@ public sealed class TrainingRun : IDisposable
         catch (OperationCanceledException)
         {
             Finish(RunStatus.Interrupted, null);
-            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: pfmvg train --stage {_options.Stage} --resume");
+            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {_options.GoOn}");
             throw;
         }
         catch (Exception failure)
@@ -172,12 +199,12 @@ public sealed class TrainingRun : IDisposable
 
             if (failure is not (IOException or UnauthorizedAccessException))
             {
-                if (_info.Result is not null) _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: pfmvg train --stage {_options.Stage} --resume");
+                if (_info.Result is not null) _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {_options.GoOn}");
                 throw;
             }
 
             throw new TrainingException($"After step {_info.Step}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
-                + $"are as they were: put it right and go on with `pfmvg train --stage {_options.Stage} --resume`.", failure);
+                + $"are as they were: put it right and go on with `{_options.GoOn}`.", failure);
         }
 
         void Finish(RunStatus status, string? message)
@@ -220,7 +247,7 @@ public sealed class TrainingRun : IDisposable
         if (_settings.Task == StageTask.Refer)
         {
             var phrases = share.Select(i => _validation.Samples[i]).ToList();
-            var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval);
+            var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval, _configuration.Seed);
             var table = Scorer.Score(answers.Answer(phrases, _setup.Pictures().Whole), new ScoringOptions { Resamples = 0 });
             (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
         }
@@ -281,13 +308,10 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>The record of this run; for a resumed one it must depend on the same files.</summary>
-    private RunInfo Describe(string? from, PreparedData data, CancellationToken interrupt)
+    private RunInfo Describe(string? from, CancellationToken interrupt)
     {
         var earlier = _options.Existing == ExistingRun.Resume ? RunInfo.Read(_folder.InfoPath) : null;
-        var paths = GroundingSetup.Paths(_configuration);
-        var weights = new List<string> { paths.Vision, paths.Language };
-        if (paths.Start is not null) weights.Add(paths.Start);
-        if (from is not null) weights.Add(GroundingSetup.Trained(from));
+        var (weights, manifests) = Files(_configuration, from, earlier, interrupt);
         var info = new RunInfo
         {
             Started = DateTimeOffset.UtcNow,
@@ -296,39 +320,53 @@ public sealed class TrainingRun : IDisposable
             Ranks = _world.Size,
             Environment = RunInfo.DescribeEnvironment(),
             Figures = earlier?.Figures ?? new Dictionary<string, double>(),
-            Weights = RunFile.Of(weights, earlier?.Weights, interrupt),
-            Data = RunFile.Of(Directory.GetFiles(data.Folder, "*.*.jsonl").Append(Path.Combine(data.Folder, "prepared.json")).Order(StringComparer.Ordinal), earlier?.Data, interrupt),
+            Weights = weights,
+            Data = manifests,
         };
         if (earlier is null) return info;
-        Judge(RunFile.Changes(earlier.Weights, info.Weights).Concat(RunFile.Changes(earlier.Data, info.Data)).ToList());
+        Judge([.. RunFile.Changes(earlier.Weights, info.Weights), .. RunFile.Changes(earlier.Data, info.Data)]);
         return info;
     }
 
     /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
     private void RequireSameConfiguration()
     {
-        if (!File.Exists(_folder.ConfigurationPath)) return;
-        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
-        // The same global batch may be split over another number of processes.
-        var stage = $"stage{_options.Stage}.";
-        var other = _options.Stage == 1 ? "stage2." : "stage1.";
-        var changes = ConfigurationFile.Differences(ConfigurationFile.Load(_folder.ConfigurationPath, []), _configuration)
-            .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
-                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
-        var before = ConfigurationFile.Load(_folder.ConfigurationPath, []).Stage(_options.Stage);
-        var ranks = RunInfo.Read(_folder.InfoPath).Ranks;
-        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * ranks, _settings.BatchSize * _settings.Accumulate * _world.Size);
-        if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
-        Judge(changes);
+        if (File.Exists(_folder.ConfigurationPath)) Judge(ChangedSettings(_configuration, _options, _world.Size));
     }
 
     /// <summary>Refuses what is not as it was when the run was begun, or says that it goes on with it.</summary>
-    private void Judge(List<string> changes)
+    private void Judge(IReadOnlyCollection<string> changes)
     {
         if (changes.Count == 0) return;
         var changed = $"The run in {_folder.Path} was begun with other settings or files: {string.Join("; ", changes)}.";
         if (!_options.AllowChanges) throw new InputException($"{changed} Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
         _tell($"{changed} Going on all the same.");
+    }
+
+    private static List<string> ChangedSettings(PfmvgConfiguration configuration, TrainingOptions options, int ranks)
+    {
+        var folder = options.Folder(configuration);
+        if (!File.Exists(folder.ConfigurationPath)) return [];
+        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
+        // The same global batch may be split over another number of processes.
+        var stage = $"stage{options.Stage}.";
+        var other = options.Stage == 1 ? "stage2." : "stage1.";
+        var earlier = ConfigurationFile.Load(folder.ConfigurationPath, []);
+        var changes = ConfigurationFile.Differences(earlier, configuration)
+            .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
+                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
+        var (before, now) = (earlier.Stage(options.Stage), configuration.Stage(options.Stage));
+        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * RunInfo.Read(folder.InfoPath).Ranks, now.BatchSize * now.Accumulate * ranks);
+        if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
+        return changes;
+    }
+
+    /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
+    private static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) Files(PfmvgConfiguration configuration, string? from, RunInfo? earlier, CancellationToken interrupt)
+    {
+        var folder = GroundingSetup.OpenData(configuration).Folder;
+        return (RunFile.Of(GroundingSetup.WeightFiles(configuration, from), earlier?.Weights, interrupt),
+            RunFile.Of(Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal), earlier?.Data, interrupt));
     }
 
     private string TrainablesHash()

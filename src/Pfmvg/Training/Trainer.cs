@@ -231,7 +231,7 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         var broken = NotFinite();
-        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.sum().item<float>())).Select(t => t.Name).ToList();
+        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.norm().item<float>())).Select(t => t.Name).ToList();
         foreach (var (_, parameter) in _trainables) parameter.grad?.zero_();
         _skipped++;
         var wrong = $"the loss is {loss}" +

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Pfmvg.Configuration;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 
@@ -47,19 +48,21 @@ public sealed partial class InterruptedTrainingTests : IDisposable
             $"workspace={_folder.Path}", "phantom.patients=10", "threads=1", "stage1.epochs=1", "stage1.accumulate=10000", "stage1.validate=false", "data.feature_cache=null",
             "model.image_size=448", "model.vision.width=256", "model.vision.depth=12", "model.vision.mlp_hidden=1024",
         ];
+        var run = RunFolder.Of(new PfmvgConfiguration { Name = "tiny", Workspace = _folder.Path }, "stage1");
         var start = new ProcessStartInfo("dotnet", [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(s => new[] { "--set", s })]) { RedirectStandardError = true, RedirectStandardOutput = true };
         using var process = Process.Start(start)!;
         var heard = new List<string>();
         while (process.StandardError.ReadLine() is { } line)
         {
             heard.Add(line);
-            if (line.StartsWith("stage 1  ", StringComparison.Ordinal) || line.StartsWith("interrupted:", StringComparison.Ordinal)) Assert.Equal(0, Kill(process.Id, 2));
+            if (line.StartsWith("stage 1  ", StringComparison.Ordinal)) SpinWait.SpinUntil(() => File.Exists(run.LogPath), TimeSpan.FromSeconds(60));
+            else if (!line.StartsWith("interrupted:", StringComparison.Ordinal)) continue;
+            Assert.Equal(0, Kill(process.Id, 2));
         }
 
         Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
         Assert.True(process.ExitCode == 130, string.Join('\n', heard));
         Assert.DoesNotContain(heard, line => line.Contains("--resume", StringComparison.Ordinal));
-        var run = RunFolder.Open(_folder.In("runs", "tiny", "stage1"));
         Assert.Empty(Checkpoint.List(run.Checkpoints));
         Assert.Empty(File.ReadAllText(run.LogPath));
     }

@@ -43,17 +43,16 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
     [Fact]
     public void A_skipped_step_is_noted_with_its_step_samples_and_tensor_and_the_run_that_stops_says_the_same()
     {
-        // The first step is good; its rate leaves numbers whose squares are infinite.
+        // The adapters' gradients are beyond float32.
         var seen = new List<StepEntry>();
         var failure = Assert.Throws<TrainingException>(() => workspace.Train(
-            "skipped", changes: ["stage1.init_lr=1e30", "stage1.warmup_start_lr=1e30", "stage1.nan_tolerance=2"], watch: report => seen.Add(report.Entry)));
-        Assert.Null(seen[0].Skipped);
-        var skipped = Assert.IsType<string>(seen[1].Skipped);
-        Assert.Matches(@"^the loss is NaN, the gradient is not finite in \d+ tensors, first llama_\S+; .*samples \d+, \d+, \d+, \d+ of the split$", skipped);
+            "skipped", changes: ["model.lora.alpha=1e39", "stage1.nan_tolerance=2"], watch: report => seen.Add(report.Entry)));
+        var skipped = Assert.IsType<string>(seen[0].Skipped);
+        Assert.Matches(@"^the loss is \S+, the gradient is not finite in \d+ tensors, first llama_\S+; samples \d+, \d+, \d+, \d+ of the split$", skipped);
         var notes = StepLog.Read(workspace.Run("skipped").LogPath).Where(line => (string?)line["kind"] == "note").ToList();
-        Assert.Equal([2L, 3L], notes.Select(note => (long)note["step"]!));
+        Assert.Equal([1L, 2L], notes.Select(note => (long)note["step"]!));
         Assert.Equal($"step skipped: {skipped}", (string?)notes[0]["text"]);
-        Assert.StartsWith("Epoch 1, step 4: the loss is NaN, the gradient is not finite in ", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Epoch 1, step 3: the loss is ", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

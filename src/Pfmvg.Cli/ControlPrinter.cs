@@ -1,0 +1,25 @@
+using Pfmvg.Evaluation;
+using Pfmvg.Runs;
+
+namespace Pfmvg.Cli;
+
+/// <summary>The controls beside a model's scores, for every command that evaluates one.</summary>
+internal static class ControlPrinter
+{
+    public const string Description = "Also ask the model about blank and about other patients' pictures, answer by constant boxes, and exchange phrases: what of the score comes from looking.";
+
+    /// <summary>Refuses rules under which controls cannot be compared, before any work.</summary>
+    public static void Check(ScoringOptions options)
+    {
+        if (options.Protocol == Protocol.Map50) throw new InputException("--controls compares sample by sample, and average precision belongs to no single sample; choose another --protocol.");
+        if (options.Protocol == Protocol.MaskThresholds) throw new InputException("--controls answers with boxes, which the protocol mask-thresholds does not score; choose another --protocol.");
+    }
+
+    /// <summary>Prints what the model is better by than its controls, and whether its boxes follow the phrases.</summary>
+    public static void Print(ScoreTable model, EvaluationResult result, TableFormat format)
+    {
+        GridPrinter.Print(ControlGrid.Of(model, result.Controls.ToDictionary(
+            control => control.Key, control => Scorer.Score(control.Value, model.Options))), format);
+        if (PhraseSwap.Of(result.Predictions, model.Options) is { } swap) GridPrinter.Print(ControlGrid.Of(swap, model.Options), format);
+    }
+}

@@ -1,0 +1,72 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Decoding;
+
+/// <summary>Draws tokens instead of taking the most likely ones.</summary>
+/// <param name="Temperature">Divides the logits; above 0.</param>
+/// <param name="TopP">Tokens are drawn from the fewest most likely ones that together have this probability; 1 for all.</param>
+/// <param name="Rows">The random numbers of each row, one taken at every step, so that a row's draws do not depend on the others.</param>
+public sealed record Sampling(double Temperature, double TopP, IReadOnlyList<CounterRandom> Rows);
+
+/// <summary>Chooses the next token of every row: the most likely or a drawn one, of all or of those that the grammar allows.</summary>
+internal sealed class TokenChoice
+{
+    private readonly BoxGrammar? _grammar;
+    private readonly Sampling? _sampling;
+    private readonly BoxState[] _states;
+
+    public TokenChoice(int rows, BoxGrammar? grammar, Sampling? sampling)
+    {
+        (_grammar, _sampling, _states) = (grammar, sampling, new BoxState[rows]);
+        Array.Fill(_states, BoxState.Start);
+    }
+
+    /// <summary>Tokens for logits (B, W).</summary>
+    /// <param name="logits">Of every row; rows that have ended are answered with anything.</param>
+    /// <param name="left">Tokens that a row may still have, this one with it.</param>
+    /// <returns>(B) int64 token ids on the logits' device.</returns>
+    public Tensor Next(Tensor logits, int left)
+    {
+        using var scope = NewDisposeScope();
+        if (_grammar is null) return Choose(logits).MoveToOuterDisposeScope();
+        var (ids, absent) = Table([.. _states.Select(state => _grammar.Allowed(state, left))], logits.device); // (B, K)
+        using Scalar impossible = float.NegativeInfinity;
+        var place = Choose(logits.gather(1, ids).masked_fill(absent, impossible));
+        return ids.gather(1, place.unsqueeze(1)).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Choose(Tensor scores) => _sampling is null ? scores.argmax(1) : Draw(scores, _sampling);
+
+    /// <summary>Takes note of what every row was continued with.</summary>
+    public void Accept(IReadOnlyList<long> tokens)
+    {
+        if (_grammar is null) return;
+        for (var row = 0; row < _states.Length; row++) _states[row] = _grammar.Next(_states[row], (int)tokens[row]);
+    }
+
+    /// <summary>Lists of different lengths as a table (B, K), and where a place is none of its row's.</summary>
+    internal static (Tensor Ids, Tensor Absent) Table(IReadOnlyList<IReadOnlyList<int>> lists, Device device)
+    {
+        var width = lists.Max(list => list.Count);
+        var ids = new long[lists.Count * width];
+        var absent = new bool[ids.Length];
+        for (var row = 0; row < lists.Count; row++)
+            for (var k = 0; k < width; k++)
+                (ids[row * width + k], absent[row * width + k]) = k < lists[row].Count ? (lists[row][k], false) : (lists[row][0], true);
+        return (tensor(ids, [lists.Count, width], device: device), tensor(absent, [lists.Count, width], device: device));
+    }
+
+    /// <summary>By falling probability, the first place at which the sum exceeds the row's random number times the sum of those drawn from.</summary>
+    private static Tensor Draw(Tensor scores, Sampling sampling)
+    {
+        using Scalar temperature = sampling.Temperature, share = sampling.TopP, nothing = 0.0;
+        var (probability, order) = scores.to(ScalarType.Float64).div(temperature).softmax(1).sort(1, descending: true);
+        var before = probability.cumsum(1).sub(probability);                                                // (B, K)
+        var kept = probability.masked_fill(before.ge(share), nothing);
+        var sum = kept.cumsum(1);
+        var drawn = tensor([.. sampling.Rows.Select(row => row.NextDouble())], device: scores.device).unsqueeze(1).mul(sum.amax([1], keepdim: true));
+        // A place without probability never exceeds: its sum is that of the place before.
+        return order.gather(1, sum.gt(drawn).to(ScalarType.Int64).argmax(1, keepdim: true)).squeeze(1);
+    }
+}

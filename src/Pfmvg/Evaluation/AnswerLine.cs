@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>An answer for people and for programs, where there is no truth to score it by.</summary>
+/// <param name="Prediction">The question and the answer's text.</param>
+/// <param name="Boxes">Sound boxes in original pixels, as the model wrote them.</param>
+/// <param name="Confidence">One for each of the boxes; null when unknown.</param>
+/// <param name="Flaw">What is wrong with the answer.</param>
+public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw)
+{
+    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Reads an answer as the scores do.</summary>
+    public static AnswerLine Of(Prediction prediction)
+    {
+        var read = AnswerReader.Read(prediction, AnswerRule.Raw, single: false);
+        return new AnswerLine(prediction, read.Boxes, read.Confidence, read.Flaw);
+    }
+
+    /// <summary>One line of JSON: id, image, phrase, width, height, answer, boxes with their coordinates and confidence, failure.</summary>
+    public string ToJson()
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, Readable))
+        {
+            json.WriteStartObject();
+            json.WriteString("id", Prediction.Id);
+            json.WriteString("image", Prediction.Image);
+            json.WriteString("phrase", Prediction.Phrase);
+            json.WriteNumber("width", Prediction.Width);
+            json.WriteNumber("height", Prediction.Height);
+            json.WriteString("answer", Prediction.Answer);
+            json.WriteStartArray("boxes");
+            foreach (var box in Boxes)
+            {
+                json.WriteStartArray();
+                foreach (var edge in (double[])[box.Left, box.Top, box.Right, box.Bottom]) json.WriteNumberValue(Math.Round(edge, 2));
+                json.WriteEndArray();
+            }
+
+            json.WriteEndArray();
+            json.WriteString("coordinates", "pixels-xyxy");
+            if (Confidence is null) json.WriteNull("confidence");
+            else
+            {
+                json.WriteStartArray("confidence");
+                foreach (var value in Confidence) json.WriteNumberValue(Math.Round(value, 6));
+                json.WriteEndArray();
+            }
+
+            if (Flaw == Flaw.None) json.WriteNull("failure");
+            else json.WriteString("failure", ScoreGrid.Label(Flaw));
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(buffer.ToArray());
+    }
+
+    /// <summary>The boxes in words, or why there is none.</summary>
+    public string ToText()
+    {
+        var boxes = Boxes.Select((box, i) => string.Create(CultureInfo.InvariantCulture,
+            $"box left {box.Left:0.#}, top {box.Top:0.#}, right {box.Right:0.#}, bottom {box.Bottom:0.#} pixels{(Confidence is null ? "" : $", confidence {Confidence[i]:0.00}")}"));
+        return string.Join("; ", boxes.Concat(Flaw == Flaw.None ? [] : [$"{(Boxes.Count == 0 ? "no region" : "note")}: {ScoreGrid.Label(Flaw)}, the answer was '{Prediction.Answer}'"]));
+    }
+}

@@ -1,0 +1,39 @@
+using System.Globalization;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>The controls beside the model, laid out for print.</summary>
+public static class ControlGrid
+{
+    /// <summary>The model and its controls, one per line, with what the model is better by.</summary>
+    /// <param name="model">Scores of the model.</param>
+    /// <param name="controls">Scores of the controls' answers to the same questions, under the same rules.</param>
+    public static TextGrid Of(ScoreTable model, IReadOnlyDictionary<Control, ScoreTable> controls)
+    {
+        List<IReadOnlyList<string>> rows = [["model", .. Figures(model), "", ""]];
+        foreach (var (control, table) in controls.OrderBy(pair => pair.Key))
+        {
+            var difference = Comparison.Of(table, model).Rows[^1].Figures[Metric.Iou];
+            rows.Add([control.ToString().ToLowerInvariant(), .. Figures(table), Comparison.Signed(difference.Difference), Comparison.Probability(difference.P)]);
+        }
+
+        return new TextGrid($"Does the model look at the picture? Protocol {model.Protocol.Name}", ["answers", "wIoU", "mean IoU", "Acc@0.5", "model - control, wIoU", "p"], rows,
+        [
+            .. controls.Keys.Order().Select(Controls.Describe),
+            .. ScoreGrid.Notes(model),
+        ]);
+
+        static IEnumerable<string> Figures(ScoreTable table) =>
+            [ScoreGrid.Cell(table.Weighted[Metric.Iou]), ScoreGrid.Cell(table.Mean[Metric.Iou]), ScoreGrid.Cell(table.Weighted[Metric.Accuracy50])];
+    }
+
+    /// <summary>The exchange of phrases.</summary>
+    public static TextGrid Of(PhraseSwap swap, ScoringOptions options) => new(
+        "Does the box follow the phrase?", ["phrases exchanged", "box moves to the asked finding", "IoU with the asked", "IoU with the other"],
+        [[swap.Cases.ToString(CultureInfo.InvariantCulture), ScoreGrid.Cell(swap.Moved), ScoreGrid.Cell(swap.AskedIou), ScoreGrid.Cell(swap.OtherIou)]],
+        [
+            "Every phrase is exchanged for the next one of its picture that means another region; the box moves when its IoU with the asked region is above that with the other.",
+            "A model that reads no phrase answers both alike and moves in half of the cases at most.",
+            .. options.Resamples > 0 ? [$"Intervals: 95 %, {options.Resamples.ToString("N0", CultureInfo.InvariantCulture)} bootstrap resamples of patients, seed {options.Seed}."] : Array.Empty<string>(),
+        ]);
+}

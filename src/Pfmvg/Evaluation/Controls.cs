@@ -1,0 +1,120 @@
+using Pfmvg.Data;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>Answers that a model which looks at the picture and reads the phrase must beat.</summary>
+public enum Control
+{
+    /// <summary>The same model, asked about a blank picture: what it knows from the phrase alone.</summary>
+    Blind,
+
+    /// <summary>The same model, asked about another patient's picture.</summary>
+    Shuffled,
+
+    /// <summary>No model: the middle box of the training split's boxes of the same class and side.</summary>
+    Constant,
+}
+
+/// <summary>How the controls change what is asked.</summary>
+public static class Controls
+{
+    private const byte Gray = 128;
+
+    /// <summary>A picture with nothing on it: middle gray.</summary>
+    public static DecodedImage BlankPicture(int side) => new(side, side, 1, [.. Enumerable.Repeat(Gray, side * side)]);
+
+    /// <summary>What a control is, in words.</summary>
+    public static string Describe(Control control) => control switch
+    {
+        Control.Blind => "blind: the same model asked about blank pictures",
+        Control.Shuffled => "shuffled: the same model asked about other patients' pictures",
+        _ => "constant: the median box of the training split for class and side, without a model",
+    };
+
+    /// <summary>The same questions about one blank picture.</summary>
+    public static IReadOnlyList<Sample> Blind(IReadOnlyList<Sample> samples) => [.. samples.Select(sample => sample with { Image = "blank" })];
+
+    /// <summary>
+    /// The same questions about exchanged pictures. All patients form one random cycle, so everybody gets the next one's
+    /// pictures and nobody his own; questions about one picture stay together.
+    /// </summary>
+    /// <param name="samples">Questions. Where no patient is named, the picture takes the patient's place.</param>
+    /// <param name="seed">Another seed gives another cycle.</param>
+    /// <exception cref="InputException">There is one patient only.</exception>
+    public static IReadOnlyList<Sample> Shuffle(IReadOnlyList<Sample> samples, long seed)
+    {
+        var patients = samples.GroupBy(Patient).OrderBy(own => own.Key, StringComparer.Ordinal)
+            .Select(own => (Name: own.Key, Pictures: own.Select(Picture).Distinct().ToList())).ToList();
+        if (patients.Count < 2) throw new InputException("The split has one patient only, so pictures cannot be exchanged between patients; leave the controls out.");
+        var order = new CounterRandom(seed, "exchanged pictures").Permutation(patients.Count);
+        var given = new Dictionary<(string Source, string Image, int Width, int Height), (string Source, string Image, int Width, int Height)>();
+        for (var i = 0; i < order.Length; i++)
+        {
+            var (own, other) = (patients[order[i]].Pictures, patients[order[(i + 1) % order.Length]].Pictures);
+            for (var p = 0; p < own.Count; p++) given[own[p]] = other[p % other.Count];
+        }
+
+        return [.. samples.Select(sample => (Sample: sample, Given: given[Picture(sample)]))
+            .Select(pair => pair.Sample with { Source = pair.Given.Source, Image = pair.Given.Image, Width = pair.Given.Width, Height = pair.Given.Height })];
+
+        static (string Source, string Image, int Width, int Height) Picture(Sample sample) => (sample.Source, sample.Image, sample.Width, sample.Height);
+        static string Patient(Sample sample) => sample.Patient ?? $"picture {sample.Source}/{sample.Image}";
+    }
+}
+
+/// <summary>Answers every phrase with the middle of the training split's boxes of the same class and the same side word.</summary>
+public sealed class ConstantBoxes
+{
+    private static readonly string[] Both = ["bilateral", "bilaterally", "both", "bibasilar", "bibasal", "biapical"];
+
+    private readonly Dictionary<(string? Class, SideWord? Side), Box> _boxes = [];
+
+    private enum SideWord
+    {
+        None,
+        Left,
+        Right,
+        Both,
+    }
+
+    /// <summary>Learns the boxes: of each class and side, and, for what does not occur, of each class and of all.</summary>
+    /// <param name="training">The training split.</param>
+    /// <exception cref="InputException">It is empty.</exception>
+    public ConstantBoxes(IReadOnlyList<Sample> training)
+    {
+        if (training.Count == 0) throw new InputException("There is no training split of boxes to learn the constant boxes from; prepare MS-CXR with one, or leave the controls out.");
+        foreach (var group in training.GroupBy(s => ((string?)s.Class, (SideWord?)SideOf(s.Text)))) _boxes[group.Key] = Middle(group);
+        foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Middle(group);
+        _boxes[(null, null)] = Middle(training);
+    }
+
+    /// <summary>The constant answers, in pixels of each picture.</summary>
+    public IReadOnlyList<Prediction> Answer(IReadOnlyList<Sample> samples) => [.. samples.Select(sample =>
+    {
+        var box = _boxes.TryGetValue((sample.Class, SideOf(sample.Text)), out var exact) ? exact
+            : _boxes.TryGetValue((sample.Class, null), out var ofClass) ? ofClass : _boxes[(null, null)];
+        return ModelAnswers.Question(sample) with { Boxes = [box.Scale(sample.Width, sample.Height)] };
+    })];
+
+    /// <summary>The median of each edge, as shares of width and height.</summary>
+    private static Box Middle(IEnumerable<Sample> samples)
+    {
+        var boxes = samples.SelectMany(s => s.Boxes.Select(box => box.Scale(1.0 / s.Width, 1.0 / s.Height))).ToList();
+        return new Box(Median(box => box.Left), Median(box => box.Top), Median(box => box.Right), Median(box => box.Bottom));
+
+        double Median(Func<Box, double> edge)
+        {
+            var values = boxes.ConvertAll(box => edge(box)).ToArray();
+            Array.Sort(values);
+            return Bootstrap.Quantile(values, 0.5);
+        }
+    }
+
+    private static SideWord SideOf(string phrase)
+    {
+        var words = phrase.ToLowerInvariant().Split([.. phrase.ToLowerInvariant().Where(c => !char.IsLetter(c)).Distinct()], StringSplitOptions.RemoveEmptyEntries);
+        var (left, right) = (words.Contains("left"), words.Contains("right"));
+        return left && right || words.Any(word => Both.Contains(word)) ? SideWord.Both : left ? SideWord.Left : right ? SideWord.Right : SideWord.None;
+    }
+}

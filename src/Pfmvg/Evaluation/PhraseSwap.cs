@@ -1,0 +1,55 @@
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Evaluation;
+
+/// <summary>
+/// Whether the box follows the phrase: each phrase is exchanged for the next one of its picture that means another region,
+/// and the answer to that is held against both regions. A model that reads no phrase moves to the asked one in half of the cases.
+/// </summary>
+/// <remarks>
+/// The answer to the exchanged phrase is the one that the picture's other sample already has, since an answer depends on
+/// picture and phrase alone.
+/// </remarks>
+/// <param name="Cases">Phrases with another one in their picture.</param>
+/// <param name="Moved">Share of cases in which the answer overlaps the asked region more than the one of the exchanged phrase.</param>
+/// <param name="AskedIou">Mean IoU with the asked region.</param>
+/// <param name="OtherIou">Mean IoU with the region of the phrase that was exchanged.</param>
+public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Estimate OtherIou)
+{
+    /// <summary>Judges answers; null when no picture has two phrases with different regions.</summary>
+    /// <param name="predictions">Answers of one model. Samples with the same picture, class and phrase are one phrase with all of their boxes; its first answer counts.</param>
+    /// <param name="options">Rule for flawed answers, resamples and seed.</param>
+    public static PhraseSwap? Of(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    {
+        List<(double Moved, double Asked, double Other, string Cluster)> cases = [];
+        var phrases = predictions.GroupBy(SampleMaker.PhraseKey).Select(same => (Answer: same.First(), Truth: same.SelectMany(p => p.Truth).ToHashSet()));
+        foreach (var picture in phrases.GroupBy(phrase => phrase.Answer.Image).Select(group => group.ToList()))
+            for (var i = 0; i < picture.Count; i++)
+            {
+                var other = picture[i];
+                var at = Enumerable.Range(1, picture.Count - 1).Select(step => (i + step) % picture.Count).FirstOrDefault(j => !picture[j].Truth.SetEquals(other.Truth), -1);
+                if (at < 0) continue;
+                var asked = picture[at];
+                var boxes = AnswerReader.Read(asked.Answer, options.Rule, single: true).Boxes;
+                var (onAsked, onOther) = (Iou(boxes, asked.Truth, options), Iou(boxes, other.Truth, options));
+                cases.Add((onAsked > onOther ? 1 : 0, onAsked, onOther, asked.Answer.Patient ?? asked.Answer.Image));
+            }
+
+        if (cases.Count == 0) return null;
+        var clusters = cases.Select(c => c.Cluster).Distinct().Index().ToDictionary(c => c.Item, c => c.Index);
+        var members = cases.Select(c => clusters[c.Cluster]).ToArray();
+        MeanColumn[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members), new([.. cases.Select(c => c.Other)], members)];
+        var once = new int[clusters.Count];
+        Array.Fill(once, 1);
+        var drawn = options.Resamples == 0 ? [] : Bootstrap.Run(clusters.Count, options.Resamples, options.Seed, columns.Length, (times, figures) =>
+        {
+            for (var c = 0; c < columns.Length; c++) figures[c] = columns[c].Evaluate(times).Value;
+        });
+        var estimates = columns.Select((column, c) => column.Evaluate(once).Value is var value && drawn.Length > 0
+            ? Bootstrap.Interval(value, drawn[c]) : new Estimate(column.Evaluate(once).Value, double.NaN, double.NaN)).ToArray();
+        return new PhraseSwap(cases.Count, estimates[0], estimates[1], estimates[2]);
+    }
+
+    private static double Iou(IReadOnlyList<Box> boxes, IEnumerable<Box> truth, ScoringOptions options) => boxes.Count == 0 ? 0
+        : Region.Iou(new Region([.. truth.Select(box => SampleMaker.AsArea(box, options))]), new Region([.. boxes.Select(box => SampleMaker.AsArea(box, options))]));
+}

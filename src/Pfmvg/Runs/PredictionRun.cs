@@ -1,0 +1,65 @@
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Evaluation;
+
+namespace Pfmvg.Runs;
+
+/// <summary>A phrase to be found in a picture that belongs to no prepared data set.</summary>
+/// <param name="Id">Names the case.</param>
+/// <param name="Image">Path of the picture, JPEG or PNG.</param>
+/// <param name="Phrase">What to find.</param>
+public sealed record PredictionCase(string Id, string Image, string Phrase)
+{
+    /// <summary>Reads a table with the columns image, phrase and, optionally, id (else the number of the row).</summary>
+    /// <param name="path">CSV with a header.</param>
+    /// <param name="folder">The folder that pictures' relative paths start from.</param>
+    /// <exception cref="InputException">The table cannot be read, is empty, or a row lacks something or repeats an id.</exception>
+    public static IReadOnlyList<PredictionCase> ReadTable(string path, string folder)
+    {
+        List<PredictionCase> cases = [];
+        HashSet<string> ids = [];
+        foreach (var row in CsvTable.Read(path, ',', "image", "phrase"))
+        {
+            if (row["image"].Length == 0) throw new InputException($"{row.Place}: the row names no image; fill the column or remove the row.");
+            if (row["phrase"].Length == 0) throw new InputException($"{row.Place}: the row has no phrase; fill the column or remove the row.");
+            var id = row["id"].Length > 0 ? row["id"] : $"{cases.Count + 1}";
+            if (!ids.Add(id)) throw new InputException($"{row.Place}: the id '{Privacy.Mask(id)}' occurs twice; give each row its own.");
+            cases.Add(new PredictionCase(id, Path.Combine(folder, row["image"]), row["phrase"]));
+        }
+
+        return cases.Count > 0 ? cases : throw new InputException($"{path}: the table has no row; give an image and a phrase in each.");
+    }
+}
+
+/// <summary>Phrases on single pictures through the model: what `pfmvg predict` does. Needs no prepared data.</summary>
+public static class PredictionRun
+{
+    /// <summary>Answers the cases.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="cases">Pictures and phrases.</param>
+    /// <param name="from">Trained tensors; null takes stage 2's result.</param>
+    /// <param name="fromBase">Ask the base weights alone.</param>
+    /// <param name="answered">Told how many cases are answered.</param>
+    /// <param name="interrupt">Stops between batches.</param>
+    /// <returns>The answers in the order of the cases, without a truth.</returns>
+    /// <exception cref="InputException">A picture cannot be read, or there is no trained model.</exception>
+    public static IReadOnlyList<Prediction> Execute(
+        PfmvgConfiguration configuration, IReadOnlyList<PredictionCase> cases, string? from, bool fromBase, Action<int> answered, CancellationToken interrupt)
+    {
+        from = EvaluationRun.CheckModel(configuration, from, fromBase, localRank: 0);
+        var samples = cases.Select(ToSample).ToList(); // a picture that is none is told before the model is loaded
+        using var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from);
+        var size = configuration.Model.ImageSize;
+        return new ModelAnswers(setup.Model, setup.Builder, configuration.Eval, configuration.Seed)
+            .Answer(samples, (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)), answered, interrupt);
+    }
+
+    private static Sample ToSample(PredictionCase asked)
+    {
+        var header = ImageFile.ReadHeader(asked.Image);
+        return new Sample
+        {
+            Id = asked.Id, Task = SampleTask.Refer, Image = asked.Image, Width = header.Width, Height = header.Height, Text = asked.Phrase, Source = "files",
+        };
+    }
+}

@@ -1,0 +1,96 @@
+using Pfmvg.Data;
+using Pfmvg.Evaluation;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Tests.Evaluation;
+
+public sealed class ControlsTests
+{
+    private static readonly ScoringOptions Options = new() { Resamples = 200 };
+
+    private static Sample Of(string id, string patient, string image, string name = "Edema", string text = "edema", params Box[] boxes) => new()
+    {
+        Id = id, Task = SampleTask.Refer, Image = image, Width = 1000, Height = 500, Text = text, Class = name, Patient = patient, Source = "ms-cxr",
+        Boxes = boxes.Length > 0 ? boxes : [new Box(0, 0, 100, 100)],
+    };
+
+    [Theory, InlineData(2), InlineData(3), InlineData(40)]
+    public void Exchanged_pictures_are_never_one_s_own_and_pictures_stay_whole(int patients)
+    {
+        List<Sample> samples = [];
+        for (var p = 0; p < patients; p++)
+            for (var i = 0; i <= p % 3; i++)
+                for (var q = 0; q < 2; q++) samples.Add(Of($"{p}-{i}-{q}", $"p{p}", $"{p}/{i}.png"));
+        var shuffled = Controls.Shuffle(samples, seed: 4);
+        Assert.Equal(samples.Select(s => s.Id), shuffled.Select(s => s.Id));
+        var owners = samples.DistinctBy(s => s.Image).ToDictionary(s => s.Image, s => s.Patient);
+        Assert.All(samples.Zip(shuffled), pair =>
+        {
+            Assert.NotEqual(pair.First.Patient, owners[pair.Second.Image]);
+            Assert.Equal(pair.First.Boxes, pair.Second.Boxes);
+        });
+        Assert.All(samples.Zip(shuffled).GroupBy(pair => pair.First.Image), picture => Assert.Single(picture.Select(pair => pair.Second.Image).Distinct()));
+        // Everybody gives to one other patient: a cycle through all of them.
+        Assert.Equal(patients, samples.Zip(shuffled).GroupBy(pair => pair.First.Patient).Select(own => Assert.Single(own.Select(pair => owners[pair.Second.Image]).Distinct())).Distinct().Count());
+        Assert.Equal(shuffled, Controls.Shuffle([.. samples], seed: 4));
+        if (patients > 3) Assert.NotEqual(shuffled, Controls.Shuffle(samples, seed: 5));
+    }
+
+    [Fact]
+    public void One_patient_alone_cannot_exchange_pictures() =>
+        Assert.Contains("one patient only", Assert.Throws<InputException>(() => Controls.Shuffle([Of("a", "p", "a.png"), Of("b", "p", "b.png")], 1)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Constant_boxes_are_the_medians_of_class_and_side_and_fall_back()
+    {
+        var constant = new ConstantBoxes(
+        [
+            Of("1", "a", "1.png", "Edema", "edema on the left", new Box(100, 50, 300, 250)),
+            Of("2", "a", "2.png", "Edema", "Left edema.", new Box(200, 100, 400, 300)),
+            Of("3", "a", "3.png", "Edema", "LEFT-sided edema", new Box(900, 450, 1000, 500)),
+            Of("4", "a", "4.png", "Edema", "right edema", new Box(0, 0, 10, 5)),
+            Of("5", "a", "5.png", "Pneumonia", "left and right", new Box(500, 0, 1000, 500)),
+        ]);
+        Box Answer(string name, string text) => Assert.Single(constant.Answer([Of("x", "b", "x.png", name, text) with { Width = 2000, Height = 1000 }])[0].Boxes!);
+        Assert.Equal(new Box(400, 200, 800, 600), Rounded(Answer("Edema", "on the left")));            // the middle of three
+        Assert.Equal(new Box(0, 0, 20, 10), Rounded(Answer("Edema", "right")));
+        Assert.Equal(new Box(1000, 0, 2000, 1000), Rounded(Answer("Pneumonia", "bilateral pneumonia"))); // both words are both sides
+        Assert.Equal(new Box(300, 150, 700, 550), Rounded(Answer("Edema", "edema")));                  // no side word: all four of the class
+        Assert.Equal(new Box(400, 100, 800, 600), Rounded(Answer("Nodule", "left")));                  // no such class: all five
+        Assert.Contains("no training split", Assert.Throws<InputException>(() => new ConstantBoxes([])).Message, StringComparison.Ordinal);
+
+        static Box Rounded(Box box) => new(Math.Round(box.Left, 6), Math.Round(box.Top, 6), Math.Round(box.Right, 6), Math.Round(box.Bottom, 6));
+    }
+
+    [Fact]
+    public void A_box_that_follows_the_phrase_moves_and_one_that_does_not_moves_in_half_of_the_cases()
+    {
+        Box left = new(0, 0, 100, 100), right = new(500, 0, 700, 100);
+        List<Prediction> Picture(Func<Box, Box> answer) =>
+        [
+            .. Enumerable.Range(0, 10).SelectMany(i => new[] { left, right }.Select((truth, j) =>
+                Answers.Of($"{i}{j}", [truth], [answer(truth)], patient: $"p{i}") with { Image = $"{i}.png" })),
+        ];
+        var follows = PhraseSwap.Of(Picture(box => box), Options)!;
+        Assert.Equal((20, 1.0, 1.0, 0.0), (follows.Cases, follows.Moved.Value, follows.AskedIou.Value, follows.OtherIou.Value));
+        var deaf = PhraseSwap.Of(Picture(_ => left), Options)!;
+        Assert.Equal((0.5, 0.5, 0.5), (deaf.Moved.Value, deaf.AskedIou.Value, deaf.OtherIou.Value));
+        var none = PhraseSwap.Of(Picture(_ => default), Options)!;
+        Assert.Equal(0, none.Moved.Value);
+        Assert.True(follows.Moved is { Low: 1, High: 1 });
+        Assert.Null(PhraseSwap.Of([.. Picture(box => box).Where(p => p.Truth[0] == left)], Options)); // one phrase per picture
+    }
+
+    [Fact]
+    public void The_table_of_controls_shows_what_the_model_is_better_by()
+    {
+        var model = Scorer.Score(Answers.Varied(200), Options);
+        var blind = Scorer.Score(Answers.Varied(200, seed: 2, shift: 200), Options);
+        var grid = ControlGrid.Of(model, new Dictionary<Control, ScoreTable> { [Control.Blind] = blind });
+        Assert.Equal(["model", "blind"], grid.Rows.Select(row => row[0]));
+        var difference = model.Weighted[Metric.Iou].Value - blind.Weighted[Metric.Iou].Value;
+        Assert.True(difference > 0.1);
+        Assert.StartsWith(difference.ToString("+0.000", System.Globalization.CultureInfo.InvariantCulture) + " [+", grid.Rows[1][4], StringComparison.Ordinal);
+        Assert.Equal(Comparison.Probability(Comparison.Of(blind, model).Rows[^1].Figures[Metric.Iou].P), grid.Rows[1][5]);
+    }
+}
