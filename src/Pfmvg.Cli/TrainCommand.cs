@@ -50,7 +50,7 @@ internal static class TrainCommand
         var found = TrainingRehearsal.Execute(configuration, options, world, interrupt.Token);
         if (world.Rank != 0) return ExitCode.Success;
         Terminal.Standard.Print(FormattableString.Invariant($"losses        {string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)))}; validation batch {found.ValidationLoss:f4}"));
-        Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is shown by nvidia-smi)");
+        Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is not counted)");
         Terminal.Standard.Print(FormattableString.Invariant($"one step      {found.StepSeconds:f3} s"));
         Terminal.Standard.Print($"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");
         Terminal.Standard.Print($"the stage     {Units.Duration(found.Stage)}; judged by one step, so a rough number");

@@ -335,7 +335,7 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>Refuses what is not as it was when the run was begun, or says that it goes on with it.</summary>
-    private void Judge(IReadOnlyCollection<string> changes)
+    private void Judge(List<string> changes)
     {
         if (changes.Count == 0) return;
         var changed = $"The run in {_folder.Path} was begun with other settings or files: {string.Join("; ", changes)}.";

@@ -20,7 +20,7 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         try
         {
             failure = Assert.Throws<InputException>(() => TrainingRun.Execute(
-                workspace.Configuration("vanished"), new TrainingOptions { Stage = 1 }, new SingleProcess(), new Watcher(report =>
+                workspace.Configuration("vanished"), new TrainingOptions { Stage = 1 }, new SingleProcess(), new TrainingWorkspace.Watcher(report =>
                 {
                     if (report.Entry.Step == 3) Directory.Move(images, images + "-away");
                 }), told.Add, CancellationToken.None));
@@ -74,10 +74,5 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         info = RunInfo.Read(workspace.Run("shorter").InfoPath);
         Assert.Equal(info.Steps, Checkpoint.List(workspace.Run("shorter").Checkpoints)[0].Step);
         Assert.Equal($"checkpoints/step-{info.Steps:d8}.safetensors", info.Result);
-    }
-
-    private sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
-    {
-        public void Report(StepReport value) => watch(value);
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 

@@ -92,7 +92,8 @@ public sealed class TrainingWorkspace : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
+    /// <summary>Hands every step to a test.</summary>
+    public sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
     {
         public void Report(StepReport value) => watch(value);
     }
