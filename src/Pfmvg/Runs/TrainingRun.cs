@@ -35,8 +35,8 @@ public sealed record TrainingOptions
     /// <summary>The folder that the stage is trained in.</summary>
     public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"stage{Stage}");
 
-    /// <summary>How a user goes on with it after an interrupt.</summary>
-    internal string GoOn => Part is null ? $"pfmvg train --stage {Stage} --resume" : "the same command";
+    /// <summary>How a user goes on with it after an interrupt; null for `pfmvg train --resume`.</summary>
+    public string? GoOn { get; init; }
 }
 
 /// <summary>A training that was begun earlier in the folder of the same options.</summary>
@@ -130,7 +130,7 @@ public sealed class TrainingRun : IDisposable
         _validation = _setup.Samples(data.Read(task, Split.Validate), _settings);
         _trainer = new Trainer(_setup.Model, _settings, samples, _world);
         var start = resumed ? Resume() : new Position(0, 0);
-        var done = (long)start.Epoch * _trainer.StepsPerEpoch + start.Step;
+        var done = StepOf(start);
         var total = (long)_settings.Epochs * _trainer.StepsPerEpoch;
         _tell($"stage {_options.Stage}  {samples.Count} samples, {_trainer.GlobalBatch} per step, {_trainer.StepsPerEpoch} steps per epoch, {_settings.Epochs} epochs"
             + (done > 0 ? $"; going on after step {done}" : ""));
@@ -167,6 +167,8 @@ public sealed class TrainingRun : IDisposable
         _setup?.Dispose();
     }
 
+    private string GoOn => _options.GoOn ?? $"pfmvg train --stage {_options.Stage} --resume";
+
     private void Train(Position start, CancellationToken interrupt)
     {
         var clock = System.Diagnostics.Stopwatch.StartNew();
@@ -183,7 +185,7 @@ public sealed class TrainingRun : IDisposable
         catch (OperationCanceledException)
         {
             Finish(RunStatus.Interrupted, null);
-            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {_options.GoOn}");
+            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {GoOn}");
             throw;
         }
         catch (Exception failure)
@@ -197,9 +199,14 @@ public sealed class TrainingRun : IDisposable
                 // The disk that failed cannot take the note either; the first failure is the one to tell.
             }
 
-            if (failure is not (IOException or UnauthorizedAccessException)) throw;
+            if (failure is not (IOException or UnauthorizedAccessException))
+            {
+                if (_info.Result is not null) _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {_options.GoOn}");
+                throw;
+            }
+
             throw new TrainingException($"After step {_info.Step}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
-                + $"are as they were: put it right and go on with `{_options.GoOn}`.", failure);
+                + $"are as they were: put it right and go on with `{GoOn}`.", failure);
         }
 
         void Finish(RunStatus status, string? message)
@@ -224,10 +231,10 @@ public sealed class TrainingRun : IDisposable
     {
         if (_world.Size > 1) _world.RequireSame("the trained tensors", TrainablesHash());
         if (_world.Rank != 0) return;
-        var step = (long)next.Epoch * _trainer!.StepsPerEpoch + next.Step;
+        var (model, optimizer) = (_setup!.Model, _trainer!.Optimizer);
         // The best first: a kill between the two repeats the step, and with it the best.
-        if (_improved) Checkpoint.Save(Path.Combine(_folder.Checkpoints, Best), _setup!.Model, _trainer.Optimizer, next);
-        Checkpoint.Save(Checkpoint.PathOf(_folder.Checkpoints, step), _setup!.Model, _trainer.Optimizer, next);
+        if (_improved) Checkpoint.Save(Path.Combine(_folder.Checkpoints, Best), model, optimizer, next);
+        Checkpoint.Save(Checkpoint.PathOf(_folder.Checkpoints, StepOf(next)), model, optimizer, next);
         _improved = false;
         foreach (var old in Checkpoint.List(_folder.Checkpoints).Skip(_settings.KeepLast)) File.Delete(old.Path);
     }
@@ -285,7 +292,21 @@ public sealed class TrainingRun : IDisposable
         // From the log, which a killed process has written, too; run.json is only written at a run's start and end.
         _best = StepLog.Read(_folder.LogPath).Where(line => (string?)line["kind"] == "validation" && (long?)line["step"] <= good.Step)
             .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
-        return good.Restore(_setup!.Model, _trainer!.Optimizer);
+        var position = good.Restore(_setup!.Model, _trainer!.Optimizer);
+        if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
+        if (_world.Rank == 0 && StepOf(position) != good.Step) Renumber(checkpoints, good, StepOf(position));
+        return position;
+    }
+
+    /// <summary>Number of steps before a position.</summary>
+    private long StepOf(Position position) => (long)position.Epoch * _trainer!.StepsPerEpoch + position.Step;
+
+    /// <summary>With other data or batches an epoch has another number of steps: the newest checkpoint must still have the highest number.</summary>
+    private void Renumber(IReadOnlyList<Checkpoint> checkpoints, Checkpoint current, long step)
+    {
+        foreach (var other in checkpoints.Where(c => c != current && File.Exists(c.Path))) File.Move(other.Path, other.Path + ".earlier", overwrite: true);
+        File.Move(current.Path, Checkpoint.PathOf(_folder.Checkpoints, step));
+        _tell($"An epoch has {_trainer!.StepsPerEpoch} steps now: step {current.Step} has become step {step}; older checkpoints are kept as *.earlier.");
     }
 
     /// <summary>The record of this run; for a resumed one it must depend on the same files.</summary>
@@ -304,20 +325,24 @@ public sealed class TrainingRun : IDisposable
             Weights = weights,
             Data = manifests,
         };
-        if (earlier is null || _options.AllowChanges) return info;
-        var changes = RunFile.Changes(earlier.Weights, info.Weights).Concat(RunFile.Changes(earlier.Data, info.Data)).ToList();
-        return changes.Count == 0
-            ? info
-            : throw new InputException($"The run in {_folder.Path} cannot be gone on with as it was: {string.Join("; ", changes)}. Start again with --overwrite, or go on all the same with --allow-changes.");
+        if (earlier is null) return info;
+        Judge([.. RunFile.Changes(earlier.Weights, info.Weights), .. RunFile.Changes(earlier.Data, info.Data)]);
+        return info;
     }
 
     /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
     private void RequireSameConfiguration()
     {
-        if (_options.AllowChanges || !File.Exists(_folder.ConfigurationPath)) return;
-        var changes = ChangedSettings(_configuration, _options, _world.Size);
-        if (changes.Count > 0)
-            throw new InputException($"The run in {_folder.Path} was begun with other settings: {string.Join("; ", changes)}. Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
+        if (File.Exists(_folder.ConfigurationPath)) Judge(ChangedSettings(_configuration, _options, _world.Size));
+    }
+
+    /// <summary>Refuses what is not as it was when the run was begun, or says that it goes on with it.</summary>
+    private void Judge(List<string> changes)
+    {
+        if (changes.Count == 0) return;
+        var changed = $"The run in {_folder.Path} was begun with other settings or files: {string.Join("; ", changes)}.";
+        if (!_options.AllowChanges) throw new InputException($"{changed} Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
+        _tell($"{changed} Going on all the same.");
     }
 
     private static List<string> ChangedSettings(PfmvgConfiguration configuration, TrainingOptions options, int ranks)
