@@ -292,7 +292,12 @@ public sealed class TrainingRun : IDisposable
             .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
         var position = good.Restore(_setup!.Model, _trainer!.Optimizer);
         if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
-        if (_world.Rank == 0 && StepOf(position) != good.Step) Renumber(checkpoints, good, StepOf(position));
+        if (StepOf(position) != good.Step)
+        {
+            _world.Barrier(); // all ranks have read it
+            if (_world.Rank == 0) Renumber(checkpoints, good, StepOf(position));
+        }
+
         return position;
     }
 
@@ -331,7 +336,14 @@ public sealed class TrainingRun : IDisposable
     /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
     private void RequireSameConfiguration()
     {
-        if (File.Exists(_folder.ConfigurationPath)) Judge(ChangedSettings(_configuration, _options, _world.Size));
+        try
+        {
+            Judge(ChangedSettings(_configuration, _options, _world.Size));
+        }
+        catch (InputException unreadable) when (_options.AllowChanges)
+        {
+            _tell($"The settings that the run was begun with cannot be compared: {unreadable.Message} Going on all the same.");
+        }
     }
 
     /// <summary>Refuses what is not as it was when the run was begun, or says that it goes on with it.</summary>
