@@ -4,15 +4,16 @@ using Pfmvg.Weights;
 
 namespace Pfmvg.Cli;
 
-/// <summary>`pfmvg weights inspect FILE`: what is in a weight file or folder.</summary>
+/// <summary>`pfmvg weights`: look into weight files, and make random ones.</summary>
 internal static class WeightsCommand
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     public static Command Create()
     {
-        var command = new Command("weights", "Look into weight files.");
+        var command = new Command("weights", "Look into weight files, or make random ones.");
         command.Add(InspectCommand());
+        command.Add(WeightsRandomCommand.Create());
         return command;
     }
 

@@ -8,26 +8,57 @@ public static class BaseWeights
 {
     private const string Vision = "visual_encoder.", Language = "llama_model.";
 
-    /// <summary>Writes the files, tensor by tensor.</summary>
+    /// <summary>Writes a model's files, tensor by tensor.</summary>
     /// <param name="model">The model.</param>
     /// <param name="paths">Where to; without a start file, projector and adapters are not written.</param>
     /// <param name="type">Type of the frozen weights in the files.</param>
+    public static void Write(GroundingModel model, WeightPaths paths, ScalarType type) =>
+        Write(model, paths, type, ShardFormat.SafeTensors, 10L << 30, info => model.get_parameter(info.Name)!.detach().to(info.Type));
+
+    /// <summary>Writes random weights of some sizes, tensor by tensor: the model itself is never in memory.</summary>
+    /// <param name="config">The sizes.</param>
+    /// <param name="paths">Where to; without a start file, projector and adapters are not written.</param>
+    /// <param name="type">Type of the frozen weights in the files.</param>
+    /// <param name="format">Of the language model's shards.</param>
     /// <param name="maxShardBytes">Largest shard of the language model.</param>
-    public static void Write(GroundingModel model, WeightPaths paths, ScalarType type, long maxShardBytes = 10L << 30)
+    /// <param name="seed">Every value is a function of the seed, the tensor's name and the place in it.</param>
+    /// <exception cref="InputException">The disk has not enough room; nothing is written.</exception>
+    public static void WriteRandom(GroundingConfig config, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, long seed)
     {
-        var tensors = model.named_parameters().ToDictionary(p => p.name, p => (Tensor)p.parameter);
-        TorchPickle.Write(paths.Vision, Plan(Vision), info => tensors[Vision + info.Name].detach().to(type));
-        ShardedCheckpoint.Write(
-            paths.Language, Plan(Language), info => tensors[Language + info.Name].detach().to(type), ShardFormat.SafeTensors, maxShardBytes,
-            model.Config.Language.ToHuggingFace());
+        using var shapes = new GroundingModel(config.InFloatingPoint, type, META);
+        RequireRoom(shapes, paths, type);
+        Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Of(info.Name, info.Type, info.Shape, seed));
+    }
+
+    // What is written of a model: frozen tensors in the wanted type, trained ones as they are.
+    private static void Write(
+        GroundingModel model, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, Func<TensorInfo, Tensor> valueOf)
+    {
+        TorchPickle.Write(paths.Vision, Plan(Vision), info => Value(Vision, info));
+        ShardedCheckpoint.Write(paths.Language, Plan(Language), info => Value(Language, info), format, maxShardBytes, model.Config.Language.ToHuggingFace());
         if (paths.Start is not { } start) return;
-        var trained = tensors.Where(t => ModelBuilder.IsTrainable(t.Key) || t.Key.StartsWith("ln_vision.", StringComparison.Ordinal));
-        TorchPickle.Write(start, new Dictionary<string, object> { ["model"] = trained.ToDictionary(t => t.Key, t => t.Value.detach()), ["epoch"] = 0 });
+        using var scope = NewDisposeScope();
+        var trained = model.named_parameters().Where(p => ModelBuilder.IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal))
+            .ToDictionary(p => p.name, p => valueOf(TensorInfo.Of(p.name, p.parameter)));
+        TorchPickle.Write(start, new Dictionary<string, object> { ["model"] = trained, ["epoch"] = 0 });
 
         List<TensorInfo> Plan(string prefix) =>
         [
-            .. tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal) && !ModelBuilder.IsTrainable(t.Key))
-                .Select(t => TensorInfo.Of(t.Key[prefix.Length..], type, t.Value.shape)),
+            .. model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !ModelBuilder.IsTrainable(p.name))
+                .Select(p => TensorInfo.Of(p.name[prefix.Length..], type, p.parameter.shape)),
         ];
+
+        Tensor Value(string prefix, TensorInfo info) => valueOf(info with { Name = prefix + info.Name });
+    }
+
+    private static void RequireRoom(GroundingModel shapes, WeightPaths paths, ScalarType type)
+    {
+        var needed = shapes.named_parameters().Sum(p => p.parameter.numel() * (p.parameter.requires_grad ? sizeof(float) : TensorTypes.Size(type)));
+        var folder = Path.GetDirectoryName(Path.GetFullPath(paths.Vision))!;
+        Directory.CreateDirectory(folder);
+        var free = new DriveInfo(folder).AvailableFreeSpace;
+        if (needed > free)
+            throw new InputException(FormattableString.Invariant(
+                $"{folder}: the weights need {needed / 1e9:f1} GB, but the disk has only {free / 1e9:f1} GB free; free some room or choose another folder."));
     }
 }

@@ -46,8 +46,8 @@ public sealed class GroundingModel : Module
 
         Module<Tensor, Tensor> Projection(string name, int inputs, int outputs) =>
             config.Lora.Targets.Contains(name[(name.LastIndexOf('.') + 1)..])
-                ? new LoraLinear(inputs, outputs, config.Lora, Dropout, type, device)
-                : new FrozenLinear(inputs, outputs, hasBias: false, type, device);
+                ? new LoraLinear(inputs, outputs, config.Lora, Dropout, type, device, config.Language.Quantized)
+                : new FrozenLinear(inputs, outputs, hasBias: false, type, device, config.Language.Quantized);
     }
 
     /// <summary>All sizes.</summary>

@@ -11,10 +11,11 @@ namespace Pfmvg.Models;
 /// <param name="outputs">Width of the output.</param>
 public delegate Module<Tensor, Tensor> ProjectionFactory(string name, int inputs, int outputs);
 
-/// <summary>y = x W^T (+ b) with weights that are never trained. Weights are left uninitialised for a loader to fill.</summary>
+/// <summary>y = x W^T (+ b) with weights that are never trained, in a floating type or in int8. They are left uninitialised for a loader to fill.</summary>
 public sealed class FrozenLinear : Module<Tensor, Tensor>
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;
+    [ComponentName(Name = "weight_scale")] private readonly Parameter? _scale; // with int8 only
     [ComponentName(Name = "bias")] private readonly Parameter? _bias;
 
     /// <summary>Creates the layer.</summary>
@@ -23,15 +24,22 @@ public sealed class FrozenLinear : Module<Tensor, Tensor>
     /// <param name="hasBias">Whether a bias is added.</param>
     /// <param name="type">Element type of weight and bias.</param>
     /// <param name="device">Where they live; the meta device holds shapes only.</param>
-    public FrozenLinear(int inputs, int outputs, bool hasBias, ScalarType type, Device device) : base(nameof(FrozenLinear))
+    /// <param name="quantized">Whether the weight is stored as int8 with a scale per row (<see cref="FrozenMatrix"/>).</param>
+    public FrozenLinear(int inputs, int outputs, bool hasBias, ScalarType type, Device device, bool quantized = false) : base(nameof(FrozenLinear))
     {
-        _weight = Frozen.Parameter(type, device, outputs, inputs);
+        (_weight, _scale) = Frozen.Matrix(inputs, outputs, type, device, quantized);
         _bias = hasBias ? Frozen.Parameter(type, device, outputs) : null;
         RegisterComponents();
     }
 
     /// <summary>(..., inputs) to (..., outputs).</summary>
-    public override Tensor forward(Tensor input) => functional.linear(input, _weight, _bias);
+    public override Tensor forward(Tensor input) => FrozenMatrix.Product(input, _weight, _scale, _bias);
+
+    /// <summary>As <see cref="forward"/> with a bias that the caller has.</summary>
+    internal Tensor Product(Tensor input, Tensor bias) => FrozenMatrix.Product(input, _weight, _scale, bias);
+
+    /// <summary>The gradient with respect to the input, from that of the output: no forward pass is needed for it.</summary>
+    internal Tensor InputGradient(Tensor gradient) => FrozenMatrix.InputGradient(gradient, _weight, _scale);
 }
 
 /// <summary>Parameters that are loaded, never trained.</summary>
@@ -39,4 +47,9 @@ internal static class Frozen
 {
     public static Parameter Parameter(ScalarType type, Device device, params long[] shape) =>
         new(empty(shape, type, device), requires_grad: false);
+
+    /// <summary>A weight (outputs, inputs) and, with int8, its scales (outputs).</summary>
+    public static (Parameter Weight, Parameter? Scale) Matrix(int inputs, int outputs, ScalarType type, Device device, bool quantized) => quantized
+        ? (Parameter(ScalarType.Int8, device, outputs, inputs), Parameter(type, device, outputs))
+        : (Parameter(type, device, outputs, inputs), null);
 }

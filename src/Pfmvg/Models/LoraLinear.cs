@@ -1,3 +1,5 @@
+using System.Numerics;
+using Pfmvg.Weights;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -13,6 +15,7 @@ namespace Pfmvg.Models;
 public sealed class LoraLinear : Module<Tensor, Tensor>
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;  // (O, I)
+    [ComponentName(Name = "weight_scale")] private readonly Parameter? _weightScale; // (O) with int8 only
     [ComponentName(Name = "lora_A")] private readonly LoraFactor _down;   // (r, I)
     [ComponentName(Name = "lora_B")] private readonly LoraFactor _up;     // (O, r)
     private readonly Scalar _scale;
@@ -26,9 +29,10 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
     /// <param name="dropout">The source of dropout masks that all adapters of a model share.</param>
     /// <param name="type">Element type of W.</param>
     /// <param name="device">Where the tensors live.</param>
-    public LoraLinear(int inputs, int outputs, LoraConfig lora, LoraDropout dropout, ScalarType type, Device device) : base(nameof(LoraLinear))
+    /// <param name="quantized">Whether W is stored as int8 with a scale per row.</param>
+    public LoraLinear(int inputs, int outputs, LoraConfig lora, LoraDropout dropout, ScalarType type, Device device, bool quantized = false) : base(nameof(LoraLinear))
     {
-        _weight = Frozen.Parameter(type, device, outputs, inputs);
+        (_weight, _weightScale) = Frozen.Matrix(inputs, outputs, type, device, quantized);
         _down = new LoraFactor(lora.Rank, inputs, device);
         _up = new LoraFactor(outputs, lora.Rank, device);
         _scale = lora.Scale;
@@ -41,7 +45,7 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        var frozen = functional.linear(input, _weight);
+        var frozen = FrozenMatrix.Product(input, _weight, _weightScale, null);
         var low = _dropout.Apply(input.to(ScalarType.Float32), _index);
         var update = _up.call(_down.call(low)).mul(_scale);
         return frozen.Plus(update.to(frozen.dtype)).MoveToOuterDisposeScope();
@@ -69,8 +73,7 @@ public sealed class LoraFactor : Module<Tensor, Tensor>
 /// </summary>
 public sealed class LoraDropout(double probability)
 {
-    private readonly double _keep = 1 - probability;
-    private readonly Scalar _rescale = 1 / (1 - probability);
+    private readonly KeepOrDrop _mask = new((uint)Math.Min(uint.MaxValue, (1 - probability) * 4294967296.0), (float)(1 / (1 - probability)));
     private int _adapters;
     private IReadOnlyList<(long Seed, int Length)> _rows = [];
 
@@ -91,24 +94,26 @@ public sealed class LoraDropout(double probability)
         if (_rows.Count == 0 || probability == 0) return x;
         if (_rows.Count != x.shape[0]) throw new InvalidOperationException($"Dropout was begun for {_rows.Count} rows, the batch has {x.shape[0]}.");
         using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var mask = zeros(x.shape, ScalarType.Float32, x.device);
+        // The masks are drawn on the CPU, so that every device and any split of the batch sees the same ones.
+        var mask = zeros(x.shape, ScalarType.Float32, CPU);
         for (var row = 0; row < _rows.Count; row++)
         {
             var (seed, length) = _rows[row];
-            // The masks are drawn on the CPU, so that every device and any split of the batch sees the same ones.
-            using var generator = new Generator(new CounterRandom(seed, "lora dropout", adapter).NextBits(), CPU);
-            var kept = empty(length, x.shape[2], ScalarType.Float32, CPU).bernoulli_(_keep, generator);
-            mask[row].narrow(0, 0, length).copy_(kept);
+            var bits = new CounterBits(new CounterRandom(seed, "lora dropout", adapter).NextBits());
+            using var seen = mask[row].narrow(0, 0, length);
+            unsafe
+            {
+                bits.Fill(new Span<float>(TensorMemory.Address(seen), checked((int)seen.numel())), 0, _mask);
+            }
         }
 
-        mask.mul_(_rescale);
-        return Multiply(x, mask).MoveToOuterDisposeScope();
+        return x.mul(mask.to(x.device)).MoveToOuterDisposeScope();
+    }
 
-        static Tensor Multiply(Tensor x, Tensor mask)
-        {
-            using var on = enable_grad();
-            return x.mul(mask);
-        }
+    /// <summary>The factor of an element: the rescaling when its bits are below the threshold, else 0.</summary>
+    private readonly struct KeepOrDrop(uint threshold, float rescale) : IVectorFunction
+    {
+        public Vector<float> Of(Vector<uint> bits) =>
+            Vector.AsVectorSingle(Vector.LessThan(bits, new Vector<uint>(threshold)) & Vector.AsVectorUInt32(new Vector<float>(rescale)));
     }
 }

@@ -33,17 +33,21 @@ public static class ModelBuilder
         try
         {
             DrawTrainables(model, seed);
+            var parameters = model.named_parameters().ToDictionary(p => p.name, p => (Tensor)p.parameter);
             var files = new List<LoadedFile>
             {
                 Fill(paths.Vision, Frozen("visual_encoder."), key => "visual_encoder." + key,
                     LoadRules.All with { Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null }),
-                Fill(paths.Language, Frozen("llama_model."), LanguageName, LoadRules.All),
+                Fill(paths.Language, Frozen("llama_model."), LanguageName, LoadRules.All with { Store = Quantised }),
             };
             if (paths.Start is { } start) files.Add(LoadStart(model, start));
             return (model, files);
 
             IEnumerable<(string, Parameter)> Frozen(string prefix) =>
-                model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !IsTrainable(p.name));
+                model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !IsTrainable(p.name) && !IsScale(p.name));
+
+            Action<Tensor>? Quantised(string name) =>
+                parameters.TryGetValue(name + ScaleSuffix, out var scale) ? values => FrozenMatrix.Store(values, parameters[name], scale) : null;
         }
         catch
         {
@@ -90,19 +94,27 @@ public static class ModelBuilder
         using var quiet = no_grad();
         foreach (var (name, parameter) in model.named_parameters().OrderBy(p => p.name, StringComparer.Ordinal))
         {
-            if (IsTrainable(name)) continue;
+            if (IsTrainable(name) || IsScale(name)) continue;
             using var generator = new Generator(new CounterRandom(seed, "random weights " + name).NextBits(), CPU);
-            var isNorm = name.Contains("norm", StringComparison.Ordinal) || name.StartsWith("ln_vision", StringComparison.Ordinal);
-            if (isNorm && name.EndsWith(".weight", StringComparison.Ordinal)) parameter.fill_(1);
-            else if (parameter.dim() < 2) parameter.zero_();
-            else parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, Deviation(name, parameter), generator));
+            var (constant, deviation) = RandomWeights.Rule(name, parameter.shape);
+            if (deviation == 0) parameter.fill_(constant);
+            else Put(model, name, parameter, empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, deviation, generator));
         }
 
         DrawTrainables(model, seed);
         return model;
+    }
 
-        static double Deviation(string name, Tensor weight) =>
-            name.Contains("embed", StringComparison.Ordinal) ? 0.02 : 1 / Math.Sqrt(weight.numel() / weight.shape[0]);
+    private const string ScaleSuffix = "_scale";
+
+    /// <summary>True for the scales of int8 weights, which no file has.</summary>
+    internal static bool IsScale(string name) => name.EndsWith(".weight" + ScaleSuffix, StringComparison.Ordinal);
+
+    /// <summary>Gives a parameter its values, converting to its type.</summary>
+    internal static void Put(GroundingModel model, string name, Tensor parameter, Tensor values)
+    {
+        if (parameter.dtype == ScalarType.Int8) FrozenMatrix.Store(values, parameter, model.get_parameter(name + ScaleSuffix)!);
+        else parameter.copy_(values);
     }
 
     /// <summary>True for the tensors that training changes.</summary>

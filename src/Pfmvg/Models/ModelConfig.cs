@@ -18,14 +18,26 @@ public sealed record EvaConfig(int ImageSize, int PatchSize, int Width, int Dept
     public int Patches => Grid * Grid;
 }
 
-/// <summary>Sizes of the LLaMA-2 decoder, named as in Hugging Face's config.json.</summary>
+/// <summary>
+/// Sizes of the LLaMA-2 decoder, named as in Hugging Face's config.json, and whether its linear layers are held in memory as
+/// int8 with a scale per row (files always hold floating types).
+/// </summary>
 public sealed record LlamaConfig(
-    int VocabularySize, int HiddenSize, int Layers, int Heads, int IntermediateSize, double RmsNormEps = 1e-5, double RopeTheta = 10000)
+    int VocabularySize, int HiddenSize, int Layers, int Heads, int IntermediateSize, double RmsNormEps = 1e-5, double RopeTheta = 10000,
+    bool Quantized = false)
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>D, the width of one attention head.</summary>
     public int HeadSize => HiddenSize / Heads;
+
+    /// <summary>Input and output width of a projection of a layer, such as "q_proj" or "down_proj".</summary>
+    public (int Inputs, int Outputs) Projection(string name) => name switch
+    {
+        "gate_proj" or "up_proj" => (HiddenSize, IntermediateSize),
+        "down_proj" => (IntermediateSize, HiddenSize),
+        _ => (HiddenSize, HiddenSize),
+    };
 
     /// <summary>Reads Hugging Face's config.json of a LLaMA folder.</summary>
     /// <exception cref="InputException">The file is absent or broken, a size is missing, or the model is not a plain LLaMA-2.</exception>
@@ -105,4 +117,16 @@ public sealed record GroundingConfig(EvaConfig Vision, int Concat, LlamaConfig L
 
     /// <summary>Width of a visual token before the projector.</summary>
     public int FeatureWidth => Vision.Width * Concat;
+
+    /// <summary>The same model with all weights in floating point, as files have them.</summary>
+    public GroundingConfig InFloatingPoint => this with { Language = Language with { Quantized = false } };
+
+    /// <summary>Number of trained values: projector and adapters.</summary>
+    public long TrainedParameters => (FeatureWidth + 1L) * Language.HiddenSize + Language.Layers * Lora.Targets.Sum(AdapterParameters);
+
+    private long AdapterParameters(string target)
+    {
+        var (inputs, outputs) = Language.Projection(target);
+        return (long)Lora.Rank * (inputs + outputs);
+    }
 }

@@ -57,7 +57,7 @@ public static class AblationRun
             world.AllReduceSum(plan);
             var todo = (ToDo)(int)plan[0];
             if (todo == ToDo.Nothing) tell($"gathered  {training.Folder(configuration).Path}");
-            else train(training with { Existing = todo switch { ToDo.GoOn => ExistingRun.Resume, ToDo.Again => ExistingRun.Overwrite, _ => ExistingRun.Refuse } });
+            else train(training with { GoOn = "the same command", Existing = todo switch { ToDo.GoOn => ExistingRun.Resume, ToDo.Again => ExistingRun.Overwrite, _ => ExistingRun.Refuse } });
         }
 
         var split = options.Split.ToString().ToLowerInvariant();

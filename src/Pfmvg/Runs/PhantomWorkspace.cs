@@ -45,7 +45,7 @@ public static class PhantomWorkspace
         if (File.Exists(paths.Vision) && Directory.Exists(paths.Language)) return;
         var tokenizer = Path.Combine(paths.Language, "tokenizer.model");
         TinyTokenizer.Write(tokenizer);
-        var sizes = ConfiguredModel.Sizes(configuration.Model, LlamaTokenizer.Load(tokenizer).VocabularySize);
+        var sizes = ConfiguredModel.Sizes(configuration.Model, LlamaTokenizer.Load(tokenizer).VocabularySize).InFloatingPoint;
         using var model = ModelBuilder.Random(sizes, ScalarType.Float32, CPU, phantom.Seed);
         BaseWeights.Write(model, paths, ScalarType.Float16);
         tell($"base weights  random, {model.named_parameters().Sum(p => p.parameter.numel()):n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");

@@ -35,8 +35,8 @@ public sealed record TrainingOptions
     /// <summary>The folder that the stage is trained in.</summary>
     public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"stage{Stage}");
 
-    /// <summary>How a user goes on with it after an interrupt.</summary>
-    internal string GoOn => Part is null ? $"pfmvg train --stage {Stage} --resume" : "the same command";
+    /// <summary>How a user goes on with it after an interrupt; null for `pfmvg train --resume`.</summary>
+    public string? GoOn { get; init; }
 }
 
 /// <summary>A training that was begun earlier in the folder of the same options.</summary>
@@ -167,6 +167,8 @@ public sealed class TrainingRun : IDisposable
         _setup?.Dispose();
     }
 
+    private string GoOn => _options.GoOn ?? $"pfmvg train --stage {_options.Stage} --resume";
+
     private void Train(Position start, CancellationToken interrupt)
     {
         var clock = System.Diagnostics.Stopwatch.StartNew();
@@ -183,7 +185,7 @@ public sealed class TrainingRun : IDisposable
         catch (OperationCanceledException)
         {
             Finish(RunStatus.Interrupted, null);
-            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {_options.GoOn}");
+            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {GoOn}");
             throw;
         }
         catch (Exception failure)
@@ -204,7 +206,7 @@ public sealed class TrainingRun : IDisposable
             }
 
             throw new TrainingException($"After step {_info.Step}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
-                + $"are as they were: put it right and go on with `{_options.GoOn}`.", failure);
+                + $"are as they were: put it right and go on with `{GoOn}`.", failure);
         }
 
         void Finish(RunStatus status, string? message)

@@ -16,7 +16,8 @@ public static class ConfiguredModel
         settings.Concat,
         new LlamaConfig(
             settings.Language.Vocabulary > 0 ? settings.Language.Vocabulary : vocabulary, settings.Language.HiddenSize, settings.Language.Layers,
-            settings.Language.Heads, settings.Language.IntermediateSize, settings.Language.RmsNormEps, settings.Language.RopeTheta),
+            settings.Language.Heads, settings.Language.IntermediateSize, settings.Language.RmsNormEps, settings.Language.RopeTheta,
+            settings.Language.Quantized),
         new LoraConfig(settings.Lora.Rank, settings.Lora.Alpha, settings.Lora.Dropout, settings.Lora.Targets));
 
     /// <summary>Type of the frozen weights.</summary>

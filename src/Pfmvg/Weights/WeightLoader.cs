@@ -15,6 +15,12 @@ public sealed record LoadRules
     public Func<string, bool> MayBeMissing { get; init; } = _ => false;
 
     /// <summary>
+    /// What to do with a tensor that was read (on the CPU, in its own type), given the model's name; null to copy it into the
+    /// target. Where it is given, that tensor is in memory beside the model while it is called.
+    /// </summary>
+    public Func<string, Action<Tensor>?> Store { get; init; } = _ => null;
+
+    /// <summary>
     /// Makes a stored tensor fit: given the model's name and the stored tensor (on the CPU, in its own type), gives one
     /// of the model's shape, or null where it does not apply. Called only when the shapes differ.
     /// </summary>
@@ -65,6 +71,7 @@ public static class WeightLoader
             foreach (var (name, info) in stored)
             {
                 if (fitting.TryGetValue(name, out var result)) targets[name].detach().copy_(result);
+                else if (rules.Store(name) is { } store) Read(name, info, store);
                 else NoteNotFinite(name, info, source.ReadInto(info.Name, targets[name]));
                 loaded.Add(name);
             }
@@ -75,6 +82,14 @@ public static class WeightLoader
             Loaded = loaded, Missing = [.. absent[false]], Kept = [.. absent[true]], Unexpected = unexpected,
             Resized = resized, WrongShape = wrongShape, NotFinite = notFinite,
         };
+
+        void Read(string name, TensorInfo info, Action<Tensor> store)
+        {
+            using var inner = NewDisposeScope();
+            var original = empty(info.Shape, info.Type);
+            NoteNotFinite(name, info, source.ReadInto(info.Name, original));
+            store(original);
+        }
 
         Tensor? Resize(string name, TensorInfo info)
         {
