@@ -8,42 +8,6 @@ using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
 
-/// <summary>How a stage is to be run.</summary>
-public sealed record TrainingOptions
-{
-    /// <summary>1 or 2.</summary>
-    public required int Stage { get; init; }
-
-    /// <summary>Trained tensors to start from; null takes stage 1's result for stage 2 and the base weights for stage 1.</summary>
-    public string? From { get; init; }
-
-    /// <summary>Start from the base weights whatever there is, for an ablation without stage 1.</summary>
-    public bool FromBase { get; init; }
-
-    /// <summary>What to do when the run folder already holds a run.</summary>
-    public ExistingRun Existing { get; init; } = ExistingRun.Refuse;
-
-    /// <summary>Go on although the configuration, the weights or the data have changed.</summary>
-    public bool AllowChanges { get; init; }
-
-    /// <summary>The command line, for the record.</summary>
-    public IReadOnlyList<string> Command { get; init; } = [];
-
-    /// <summary>Name of the part of the run; null is `stage1` or `stage2`.</summary>
-    public string? Part { get; init; }
-
-    /// <summary>The folder that the stage is trained in.</summary>
-    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"stage{Stage}");
-
-    /// <summary>How a user goes on with it after an interrupt; null for `pfmvg train --resume`.</summary>
-    public string? GoOn { get; init; }
-}
-
-/// <summary>A training that was begun earlier in the folder of the same options.</summary>
-/// <param name="Info">How it went.</param>
-/// <param name="Changes">Settings, weights and data that are not what it was begun with; empty when it is the run that the options ask for.</param>
-public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes);
-
 /// <summary>One stage from its files to its result: what `pfmvg train` does.</summary>
 public sealed class TrainingRun : IDisposable
 {
@@ -80,19 +44,6 @@ public sealed class TrainingRun : IDisposable
         var from = options.From ?? (options.Stage == 2 && !options.FromBase ? RunFolder.FinishedStage1(configuration) : null);
         if (from is not null) _ = GroundingSetup.Trained(from);
         return from;
-    }
-
-    /// <summary>The training that the folder already holds, and whether it is the one that the options ask for; null when there is none.</summary>
-    /// <exception cref="InputException">There is nothing to start from, or a file is gone.</exception>
-    public static EarlierTraining? Earlier(PfmvgConfiguration configuration, TrainingOptions options, int localRank, CancellationToken interrupt)
-    {
-        var folder = options.Folder(configuration);
-        if (!File.Exists(folder.InfoPath)) return null;
-        var info = RunInfo.Read(folder.InfoPath);
-        var (weights, data) = Files(configuration, CheckStart(configuration, options, localRank), info, interrupt);
-        return new EarlierTraining(info,
-            // How validation answers does not change what is trained.
-            [.. ChangedSettings(configuration, options, info.Ranks).Where(c => !c.StartsWith("eval.", StringComparison.Ordinal)), .. RunFile.Changes(info.Weights, weights), .. RunFile.Changes(info.Data, data)]);
     }
 
     /// <summary>Runs a stage, from its start or from its last good checkpoint.</summary>
@@ -294,7 +245,12 @@ public sealed class TrainingRun : IDisposable
             .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
         var position = good.Restore(_setup!.Model, _trainer!.Optimizer);
         if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
-        if (_world.Rank == 0 && StepOf(position) != good.Step) Renumber(checkpoints, good, StepOf(position));
+        if (StepOf(position) != good.Step)
+        {
+            _world.Barrier(); // all ranks have read it
+            if (_world.Rank == 0) Renumber(checkpoints, good, StepOf(position));
+        }
+
         return position;
     }
 
@@ -313,7 +269,7 @@ public sealed class TrainingRun : IDisposable
     private RunInfo Describe(string? from, CancellationToken interrupt)
     {
         var earlier = _options.Existing == ExistingRun.Resume ? RunInfo.Read(_folder.InfoPath) : null;
-        var (weights, manifests) = Files(_configuration, from, earlier, interrupt);
+        var (weights, manifests) = EarlierTraining.Files(_configuration, from, earlier, interrupt);
         var info = new RunInfo
         {
             Started = DateTimeOffset.UtcNow,
@@ -333,7 +289,14 @@ public sealed class TrainingRun : IDisposable
     /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
     private void RequireSameConfiguration()
     {
-        if (File.Exists(_folder.ConfigurationPath)) Judge(ChangedSettings(_configuration, _options, _world.Size));
+        try
+        {
+            Judge(EarlierTraining.ChangedSettings(_configuration, _options, _world.Size));
+        }
+        catch (InputException unreadable) when (_options.AllowChanges)
+        {
+            _tell($"The settings that the run was begun with cannot be compared: {unreadable.Message} Going on all the same.");
+        }
     }
 
     /// <summary>Refuses what is not as it was when the run was begun, or says that it goes on with it.</summary>
@@ -343,32 +306,6 @@ public sealed class TrainingRun : IDisposable
         var changed = $"The run in {_folder.Path} was begun with other settings or files: {string.Join("; ", changes)}.";
         if (!_options.AllowChanges) throw new InputException($"{changed} Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
         _tell($"{changed} Going on all the same.");
-    }
-
-    private static List<string> ChangedSettings(PfmvgConfiguration configuration, TrainingOptions options, int ranks)
-    {
-        var folder = options.Folder(configuration);
-        if (!File.Exists(folder.ConfigurationPath)) return [];
-        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
-        // The same global batch may be split over another number of processes.
-        var stage = $"stage{options.Stage}.";
-        var other = options.Stage == 1 ? "stage2." : "stage1.";
-        var earlier = ConfigurationFile.Load(folder.ConfigurationPath, []);
-        var changes = ConfigurationFile.Differences(earlier, configuration)
-            .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
-                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
-        var (before, now) = (earlier.Stage(options.Stage), configuration.Stage(options.Stage));
-        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * RunInfo.Read(folder.InfoPath).Ranks, now.BatchSize * now.Accumulate * ranks);
-        if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
-        return changes;
-    }
-
-    /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
-    private static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) Files(PfmvgConfiguration configuration, string? from, RunInfo? earlier, CancellationToken interrupt)
-    {
-        var folder = GroundingSetup.OpenData(configuration).Folder;
-        return (RunFile.Of(GroundingSetup.WeightFiles(configuration, from), earlier?.Weights, interrupt),
-            RunFile.Of(Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal), earlier?.Data, interrupt));
     }
 
     private string TrainablesHash()
