@@ -16,15 +16,13 @@ internal sealed class Muon : IDisposable
     private readonly (string Name, Parameter Parameter, Tensor Momentum, int Parts)[] _slots;
     private readonly Scalar _momentum = 0.95, _one = 1, _a = 3.4445, _b = -4.7750, _c = 2.0315; // the published quintic
     private readonly double _weightDecay;
-    private readonly int _threads;
 
     /// <summary>Starts with zero momentum.</summary>
     /// <param name="parameters">Matrices by name.</param>
     /// <param name="weightDecay">Decoupled decay.</param>
-    /// <param name="threads">Threads that share the matrices; the result does not depend on it.</param>
-    public Muon(IEnumerable<(string Name, Parameter Parameter)> parameters, double weightDecay, int threads)
+    public Muon(IEnumerable<(string Name, Parameter Parameter)> parameters, double weightDecay)
     {
-        (_weightDecay, _threads) = (weightDecay, threads);
+        _weightDecay = weightDecay;
         // Query, key and value are three matrices that are stored as one.
         _slots = [.. parameters.Select(p => (p.Name, p.Parameter, zeros_like(p.Parameter, requires_grad: false).DetachFromDisposeScope(), p.Name.Contains(".qkv.", StringComparison.Ordinal) ? 3 : 1))];
     }
@@ -36,14 +34,11 @@ internal sealed class Muon : IDisposable
     public static bool Takes(string name, Tensor parameter) =>
         parameter.dim() == 2 && (name.Contains(".blocks.", StringComparison.Ordinal) || name.Contains(".layers.", StringComparison.Ordinal));
 
-    /// <summary>Applies the gradients once and clears them.</summary>
-    public void Step(double learningRate)
+    /// <summary>Applies the gradients of every <paramref name="of"/>-th matrix once, from <paramref name="share"/> on, and clears them: threads can share the work.</summary>
+    public void Step(double learningRate, int share = 0, int of = 1)
     {
-        Task.WaitAll([.. Enumerable.Range(0, _threads).Select(thread => Task.Run(() =>
-        {
-            using var quiet = no_grad();
-            for (var i = thread; i < _slots.Length; i += _threads) Apply(_slots[i], learningRate);
-        }))]);
+        using var quiet = no_grad();
+        for (var i = share; i < _slots.Length; i += of) Apply(_slots[i], learningRate);
     }
 
     /// <summary>Frees the momentum.</summary>

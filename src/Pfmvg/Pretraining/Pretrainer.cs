@@ -40,7 +40,7 @@ public sealed class Pretrainer : IDisposable
         _workers = [.. Enumerable.Range(0, settings.Workers).Select(_ => new PretrainWorker(config, tokenizer, settings, seed))];
         var blocks = _workers[0].Parameters.ToLookup(p => Muon.Takes(p.Name, p.Value), p => (p.Name, p.Value));
         _optimizer = new AdamW(blocks[false], 0.9, 0.99, settings.WeightDecay);
-        _muon = new Muon(blocks[true], settings.WeightDecay, settings.Workers);
+        _muon = new Muon(blocks[true], settings.WeightDecay);
         _heldOut = new HeldOutScenes(config, tokenizer, seed, settings.HeldOut, settings.Objects, settings.Phrases);
     }
 
@@ -120,14 +120,25 @@ public sealed class Pretrainer : IDisposable
     {
         var most = Step < _settings.EasyShare * _settings.Steps ? Math.Min(2, _settings.Objects) : _settings.Objects;
         var first = (long)Step * _settings.Workers * _settings.Pictures;
-        var running = _workers.Skip(1).Select((worker, index) => Task.Run(() => worker.Accumulate(_seed, first + (index + 1L) * _settings.Pictures, most))).ToArray();
-        var losses = new List<(double Answer, double Auxiliary)> { _workers[0].Accumulate(_seed, first, most) };
-        foreach (var task in running) losses.Add(task.GetAwaiter().GetResult());
+        var losses = new (double Answer, double Auxiliary)[_workers.Length];
+        OnWorkers(worker => losses[worker] = _workers[worker].Accumulate(_seed, first + (long)worker * _settings.Pictures, most));
         SumGradients();
         _optimizer.Step(rate);
-        _muon.Step(rate / _settings.Lr * _settings.MuonLr);
+        OnWorkers(worker => _muon.Step(rate / _settings.Lr * _settings.MuonLr, worker, _workers.Length));
         ShareWeights();
         return (losses.Average(l => l.Answer), losses.Average(l => l.Auxiliary));
+    }
+
+    /// <summary>Runs a piece of work per worker, each on one thread.</summary>
+    private void OnWorkers(Action<int> work)
+    {
+        var others = Enumerable.Range(1, _workers.Length - 1).Select(worker => Task.Run(() =>
+        {
+            set_num_threads(1); // a thread of the pool may have been used with more before, and then sums in another order
+            work(worker);
+        })).ToArray();
+        work(0);
+        foreach (var task in others) task.GetAwaiter().GetResult();
     }
 
     /// <summary>Adds the gradients of the other workers to the first one's and clips their common norm.</summary>

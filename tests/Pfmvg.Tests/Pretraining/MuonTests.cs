@@ -1,5 +1,4 @@
 using Pfmvg.Pretraining;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Pretraining;
@@ -20,7 +19,7 @@ public class MuonTests
         // Singular values from 1 down to 1/20: five iterations lift them all near 1.
         var values = logspace(0, -1.3, rank);
         var (u, v) = (left.narrow(1, 0, rank), right.narrow(1, 0, rank));
-        using var muon = new Muon([], 0, 1);
+        using var muon = new Muon([], 0);
         var update = muon.Orthogonalize(u.mul(values).mm(v.t()).mul(7.0));
 
         var seen = u.t().mm(update).mm(v);
@@ -31,20 +30,20 @@ public class MuonTests
     }
 
     [Fact]
-    public void A_step_does_not_depend_on_the_number_of_threads()
+    public void A_step_in_shares_is_the_step()
     {
         var results = new List<float[]>();
-        foreach (var threads in new[] { 1, 3 })
+        foreach (var shares in new[] { 1, 3 })
         {
             using var scope = NewDisposeScope();
             using var generator = new Generator(4, CPU);
             var parameters = Enumerable.Range(0, 5)
                 .Select(i => ($"layers.{i}.attn.qkv.weight", new TorchSharp.Modules.Parameter(empty(12, 6).normal_(0, 1, generator)))).ToList();
-            using var muon = new Muon(parameters, 0.1, threads);
+            using var muon = new Muon(parameters, 0.1);
             for (var step = 0; step < 3; step++)
             {
                 foreach (var (_, parameter) in parameters) parameter.grad = empty(12, 6).normal_(0, 1, generator);
-                muon.Step(0.01);
+                for (var share = 0; share < shares; share++) muon.Step(0.01, share, shares);
             }
 
             results.Add([.. parameters.SelectMany(p => p.Item2.detach().data<float>().ToArray())]);
