@@ -11,7 +11,8 @@ internal static class Scripted
 
         def int8_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
             return torch._weight_int8pack_mm(x, weight, scale)
-        """));
+
+        """)); // the compiler wants the last line to end
 
     /// <summary>softmax(q k^T x scale) v without a mask; (B, H, T, D) each.</summary>
     public static Tensor Attention(Tensor q, Tensor k, Tensor v, double scale) => (Tensor)Unit.Value.invoke("attention", q, k, v, scale)!;
