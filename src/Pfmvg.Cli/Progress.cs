@@ -14,6 +14,7 @@ internal sealed class Progress(string title, int every) : IProgress<StepReport>,
 
     public void Report(StepReport value)
     {
+        if (value.Entry.Skipped is { } wrong) Terminal.Standard.Message($"{title}  step {value.Entry.Step} skipped: {wrong}");
         var last = value.Entry.Step == value.TotalSteps;
         if (!Terminal.Standard.IsLive)
         {

@@ -22,6 +22,15 @@ internal sealed class Terminal
     /// <summary>True when results go to a file or a pipe, or to a launcher such as mpirun, whose terminal is a pretence: whole lines then, no drawing.</summary>
     public static bool IsPlainOutput => Console.IsOutputRedirected || Communicator.StartedTogether() > 1;
 
+    /// <summary>
+    /// Under a launcher such as mpirun, whose terminal is a pretence, takes the terminal for one that knows nothing: else .NET
+    /// switches its keypad on, and results begin with an escape sequence. Call before anything touches the console.
+    /// </summary>
+    public static void ForgetPretendedTerminal()
+    {
+        if (Communicator.StartedTogether() > 1) Environment.SetEnvironmentVariable("TERM", "dumb");
+    }
+
     /// <summary>The console of this process.</summary>
     public static Terminal Standard { get; } = new();
 

@@ -16,7 +16,7 @@ internal static class TrainCommand
         var from = new Option<string?>("--from") { Description = "Start from this run folder or checkpoint, or from 'base' for the base weights alone. Stage 2 starts from stage 1's result by itself.", HelpName = "PATH" };
         var resume = new Option<bool>("--resume") { Description = "Go on with an interrupted run from its last good checkpoint." };
         var overwrite = new Option<bool>("--overwrite") { Description = "Remove an earlier run of the same name and start again." };
-        var allowChanges = new Option<bool>("--allow-changes") { Description = "With --resume: go on although weights or data have changed." };
+        var allowChanges = new Option<bool>("--allow-changes") { Description = "With --resume: go on although settings, weights or data have changed." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Build everything, take two steps and one validation batch, say memory and time; write no run." };
         var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.") { stage, from, resume, overwrite, allowChanges, dryRun };
         var configuration = new ConfigurationOptions().AddTo(command);
@@ -50,7 +50,7 @@ internal static class TrainCommand
         var found = TrainingRehearsal.Execute(configuration, options, world, interrupt.Token);
         if (world.Rank != 0) return ExitCode.Success;
         Terminal.Standard.Print(FormattableString.Invariant($"losses        {string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)))}; validation batch {found.ValidationLoss:f4}"));
-        Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is shown by nvidia-smi)");
+        Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is not counted)");
         Terminal.Standard.Print(FormattableString.Invariant($"one step      {found.StepSeconds:f3} s"));
         Terminal.Standard.Print($"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");
         Terminal.Standard.Print($"the stage     {Units.Duration(found.Stage)}; judged by one step, so a rough number");

@@ -229,6 +229,19 @@ public sealed record PhantomSettings
 
     /// <summary>Patients.</summary>
     [Range(10, 1_000_000)] public int Patients { get; init; } = 60;
+
+    /// <summary>Where base weights come from when the configured files are absent.</summary>
+    public PhantomBase Base { get; init; } = PhantomBase.Random;
+}
+
+/// <summary>Base weights for a phantom study.</summary>
+public enum PhantomBase
+{
+    /// <summary>Random ones of the configured sizes: the chain runs, but nothing was learned before.</summary>
+    Random,
+
+    /// <summary>The tiny base that comes with the program, pre-trained on generic scenes (`pfmvg pretrain`); it has the sizes of configs/tiny.yaml.</summary>
+    Pretrained,
 }
 
 /// <summary>Settings of the evaluation.</summary>

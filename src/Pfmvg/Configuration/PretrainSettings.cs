@@ -29,8 +29,11 @@ public sealed record PretrainSettings
     /// <summary>Weight of the auxiliary losses (which object on which patch, which patch and which box is asked for); 0 for none.</summary>
     [Range(0.0, 100.0)] public double Auxiliary { get; init; } = 1;
 
-    /// <summary>Learning rate after the warm-up.</summary>
-    [Range(0.0, 1.0, MinimumIsExclusive = true)] public double Lr { get; init; } = 1.5e-3;
+    /// <summary>Learning rate of AdamW (embeddings, norms, biases, heads) after the warm-up.</summary>
+    [Range(0.0, 1.0, MinimumIsExclusive = true)] public double Lr { get; init; } = 2e-3;
+
+    /// <summary>Learning rate of Muon (the matrices of the blocks) after the warm-up; it follows the same schedule.</summary>
+    [Range(0.0, 1.0, MinimumIsExclusive = true)] public double MuonLr { get; init; } = 0.015;
 
     /// <summary>Learning rate at the end of the cosine.</summary>
     [Range(0.0, 1.0)] public double MinLr { get; init; } = 2e-5;

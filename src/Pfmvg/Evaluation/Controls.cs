@@ -12,7 +12,7 @@ public enum Control
     /// <summary>The same model, asked about another patient's picture.</summary>
     Shuffled,
 
-    /// <summary>No model: the middle box of the training split's boxes of the same class and side.</summary>
+    /// <summary>No model: the box that overlaps the training split's boxes of the same class and side most.</summary>
     Constant,
 }
 
@@ -29,7 +29,7 @@ public static class Controls
     {
         Control.Blind => "blind: the same model asked about blank pictures",
         Control.Shuffled => "shuffled: the same model asked about other patients' pictures",
-        _ => "constant: the median box of the training split for class and side, without a model",
+        _ => "constant: the best single box of the training split for class and side, without a model",
     };
 
     /// <summary>The same questions about one blank picture.</summary>
@@ -63,7 +63,7 @@ public static class Controls
     }
 }
 
-/// <summary>Answers every phrase with the middle of the training split's boxes of the same class and the same side word.</summary>
+/// <summary>Answers every phrase with the one box that fits the training split's boxes of the same class and the same side word best.</summary>
 public sealed class ConstantBoxes
 {
     private static readonly string[] Both = ["bilateral", "bilaterally", "both", "bibasilar", "bibasal", "biapical"];
@@ -84,9 +84,9 @@ public sealed class ConstantBoxes
     public ConstantBoxes(IReadOnlyList<Sample> training)
     {
         if (training.Count == 0) throw new InputException("There is no training split of boxes to learn the constant boxes from; prepare MS-CXR with one, or leave the controls out.");
-        foreach (var group in training.GroupBy(s => ((string?)s.Class, (SideWord?)SideOf(s.Text)))) _boxes[group.Key] = Middle(group);
-        foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Middle(group);
-        _boxes[(null, null)] = Middle(training);
+        foreach (var group in training.GroupBy(s => ((string?)s.Class, (SideWord?)SideOf(s.Text)))) _boxes[group.Key] = Best(group);
+        foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Best(group);
+        _boxes[(null, null)] = Best(training);
     }
 
     /// <summary>The constant answers, in pixels of each picture.</summary>
@@ -97,11 +97,32 @@ public sealed class ConstantBoxes
         return ModelAnswers.Question(sample) with { Boxes = [box.Scale(sample.Width, sample.Height)] };
     })];
 
-    /// <summary>The median of each edge, as shares of width and height.</summary>
-    private static Box Middle(IEnumerable<Sample> samples)
+    /// <summary>
+    /// The box, in shares of width and height, with the largest mean IoU: from the median of each edge, the edges are moved by
+    /// ever smaller steps as long as that helps. A weaker constant would flatter the model.
+    /// </summary>
+    private static Box Best(IEnumerable<Sample> samples)
     {
         var boxes = samples.SelectMany(s => s.Boxes.Select(box => box.Scale(1.0 / s.Width, 1.0 / s.Height))).ToList();
-        return new Box(Median(box => box.Left), Median(box => box.Top), Median(box => box.Right), Median(box => box.Bottom));
+        var best = new Box(Median(box => box.Left), Median(box => box.Top), Median(box => box.Right), Median(box => box.Bottom));
+        var reached = Fit(best);
+        for (var step = 0.08; step > 0.002; step /= 2)
+        {
+            for (var improved = true; improved;)
+            {
+                improved = false;
+                foreach (var (left, top, right, bottom) in Moves)
+                {
+                    var moved = new Box(best.Left + left * step, best.Top + top * step, best.Right + right * step, best.Bottom + bottom * step);
+                    if (moved.IsEmpty || Fit(moved) is var fit && fit <= reached + 1e-9) continue;
+                    (best, reached, improved) = (moved, Fit(moved), true);
+                }
+            }
+        }
+
+        return best;
+
+        double Fit(Box box) => boxes.Average(truth => box.Intersect(truth).Area is var common && common > 0 ? common / (box.Area + truth.Area - common) : 0);
 
         double Median(Func<Box, double> edge)
         {
@@ -110,6 +131,13 @@ public sealed class ConstantBoxes
             return Bootstrap.Quantile(values, 0.5);
         }
     }
+
+    /// <summary>One edge, or opposite edges alike (a shift), or apart (a growth).</summary>
+    private static readonly (int Left, int Top, int Right, int Bottom)[] Moves =
+    [
+        .. new[] { (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 0, 1, 0), (0, 1, 0, 1), (-1, 0, 1, 0), (0, -1, 0, 1) }
+            .SelectMany(m => new[] { m, (-m.Item1, -m.Item2, -m.Item3, -m.Item4) }),
+    ];
 
     private static SideWord SideOf(string phrase)
     {

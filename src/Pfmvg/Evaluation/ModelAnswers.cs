@@ -128,13 +128,16 @@ public sealed class ModelAnswers
         for (var i = 0; i < answer.Ids.Count; i++)
         {
             var piece = _builder.Tokenizer.Decode([answer.Ids[i]]);
-            if (piece.Contains('{', StringComparison.Ordinal)) (open, sum, tokens) = (true, 0, 0);
+            // One token may close a box and open the next, and belongs to both.
+            var (close, begin) = (piece.IndexOf('}', StringComparison.Ordinal), piece.LastIndexOf('{'));
             if (open) (sum, tokens) = (sum + answer.LogProbabilities[i], tokens + 1);
-            if (open && piece.Contains('}', StringComparison.Ordinal))
+            if (open && close >= 0)
             {
                 boxes.Add(Math.Exp(sum / tokens));
                 open = false;
             }
+
+            if (begin > close) (open, sum, tokens) = (true, answer.LogProbabilities[i], 1);
         }
 
         return boxes.Count > 0 && boxes.Count == BoxCodec.Parse(_builder.Tokenizer.Decode(answer.Ids)).Boxes.Count ? boxes : null;

@@ -26,7 +26,7 @@ internal sealed class PretrainWorker : IDisposable
         Parameters = [.. _model.named_parameters().Select(p => (p.name, p.parameter)), .. _heads.named_parameters().Select(p => ("auxiliary." + p.name, p.parameter))];
         foreach (var (name, parameter) in Parameters)
         {
-            Initialise(name, parameter, config, seed);
+            StartValues.Fill(name, parameter, config, seed);
             parameter.requires_grad = true;
         }
     }
@@ -75,32 +75,5 @@ internal sealed class PretrainWorker : IDisposable
         var length = segments.shape[1];
         var seen = key.eq(_zero).logical_or(key.eq(query)).logical_and(ones(length, length, ScalarType.Bool).tril());
         return zeros(seen.shape).masked_fill(seen.logical_not(), _hidden).unsqueeze(1).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Start values as a function of (seed, name): norms 1, biases 0, matrices by their width, outputs of blocks smaller.</summary>
-    private static void Initialise(string name, Parameter parameter, GroundingConfig config, long seed)
-    {
-        using var quiet = no_grad();
-        using var scope = NewDisposeScope();
-        if (parameter.dim() < 2)
-        {
-            if (name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal) || name == "ln_vision.weight") parameter.fill_(1);
-            else parameter.zero_();
-            return;
-        }
-
-        var fanIn = parameter.shape[1..].Aggregate(1L, (product, size) => product * size);
-        var deviation = name switch
-        {
-            _ when name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) => 0.5,
-            "visual_encoder.cls_token" => 0.02,
-            "visual_encoder.pos_embed" => 0.2,
-            "llama_model.lm_head.weight" => 0.02,
-            _ when name.Contains("down_proj", StringComparison.Ordinal) || name.Contains("o_proj", StringComparison.Ordinal) => 0.5 / Math.Sqrt(fanIn * config.Language.Layers),
-            _ when name.Contains("fc2", StringComparison.Ordinal) || name.Contains("attn.proj", StringComparison.Ordinal) => 0.5 / Math.Sqrt(fanIn * config.Vision.Depth),
-            _ => 0.8 / Math.Sqrt(fanIn),
-        };
-        using var generator = new Generator(new CounterRandom(seed, "pre-training weights " + name).NextBits(), CPU);
-        parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, deviation, generator));
     }
 }

@@ -30,6 +30,7 @@ public sealed class Pretrainer : IDisposable
     private readonly long _seed;
     private readonly PretrainWorker[] _workers;
     private readonly AdamW _optimizer;
+    private readonly Muon _muon;
     private readonly HeldOutScenes _heldOut;
 
     /// <summary>Draws the start values.</summary>
@@ -37,7 +38,9 @@ public sealed class Pretrainer : IDisposable
     {
         (_settings, _seed) = (settings, seed);
         _workers = [.. Enumerable.Range(0, settings.Workers).Select(_ => new PretrainWorker(config, tokenizer, settings, seed))];
-        _optimizer = new AdamW(_workers[0].Parameters.Select(p => (p.Name, p.Value)), 0.9, 0.99, settings.WeightDecay);
+        var blocks = _workers[0].Parameters.ToLookup(p => Muon.Takes(p.Name, p.Value), p => (p.Name, p.Value));
+        _optimizer = new AdamW(blocks[false], 0.9, 0.99, settings.WeightDecay);
+        _muon = new Muon(blocks[true], settings.WeightDecay);
         _heldOut = new HeldOutScenes(config, tokenizer, seed, settings.HeldOut, settings.Objects, settings.Phrases);
     }
 
@@ -50,7 +53,7 @@ public sealed class Pretrainer : IDisposable
     /// <summary>Weights, heads and optimizer moments by name.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State() =>
         _workers[0].Parameters.Select(p => KeyValuePair.Create(p.Name, (Tensor)p.Value))
-            .Concat(_optimizer.State().Select(s => KeyValuePair.Create("optimizer." + s.Name, s.Value)));
+            .Concat(_optimizer.State().Concat(_muon.State()).Select(s => KeyValuePair.Create("optimizer." + s.Name, s.Value)));
 
     /// <summary>Continues after a saved state was copied into <see cref="State"/>.</summary>
     public void Restore(int step)
@@ -110,19 +113,32 @@ public sealed class Pretrainer : IDisposable
     {
         foreach (var worker in _workers) worker.Dispose();
         _optimizer.Dispose();
+        _muon.Dispose();
     }
 
     private (double Answer, double Auxiliary) TakeStep(double rate)
     {
         var most = Step < _settings.EasyShare * _settings.Steps ? Math.Min(2, _settings.Objects) : _settings.Objects;
         var first = (long)Step * _settings.Workers * _settings.Pictures;
-        var running = _workers.Skip(1).Select((worker, index) => Task.Run(() => worker.Accumulate(_seed, first + (index + 1L) * _settings.Pictures, most))).ToArray();
-        var losses = new List<(double Answer, double Auxiliary)> { _workers[0].Accumulate(_seed, first, most) };
-        foreach (var task in running) losses.Add(task.GetAwaiter().GetResult());
+        var losses = new (double Answer, double Auxiliary)[_workers.Length];
+        OnWorkers(worker => losses[worker] = _workers[worker].Accumulate(_seed, first + (long)worker * _settings.Pictures, most));
         SumGradients();
         _optimizer.Step(rate);
+        OnWorkers(worker => _muon.Step(rate / _settings.Lr * _settings.MuonLr, worker, _workers.Length));
         ShareWeights();
         return (losses.Average(l => l.Answer), losses.Average(l => l.Auxiliary));
+    }
+
+    /// <summary>Runs a piece of work per worker, each on one thread.</summary>
+    private void OnWorkers(Action<int> work)
+    {
+        var others = Enumerable.Range(1, _workers.Length - 1).Select(worker => Task.Run(() =>
+        {
+            set_num_threads(1); // a thread of the pool may have been used with more before, and then sums in another order
+            work(worker);
+        })).ToArray();
+        work(0);
+        foreach (var task in others) task.GetAwaiter().GetResult();
     }
 
     /// <summary>Adds the gradients of the other workers to the first one's and clips their common norm.</summary>

@@ -57,7 +57,7 @@ public static class AblationRun
             world.AllReduceSum(plan);
             var todo = (ToDo)(int)plan[0];
             if (todo == ToDo.Nothing) tell($"gathered  {training.Folder(configuration).Path}");
-            else train(training with { Existing = todo switch { ToDo.GoOn => ExistingRun.Resume, ToDo.Again => ExistingRun.Overwrite, _ => ExistingRun.Refuse } });
+            else train(training with { GoOn = "the same command", Existing = todo switch { ToDo.GoOn => ExistingRun.Resume, ToDo.Again => ExistingRun.Overwrite, _ => ExistingRun.Refuse } });
         }
 
         var split = options.Split.ToString().ToLowerInvariant();
@@ -86,7 +86,7 @@ public static class AblationRun
 
     private static ToDo Plan(PfmvgConfiguration configuration, TrainingOptions training, bool overwrite, int localRank, CancellationToken interrupt)
     {
-        if (TrainingRun.Earlier(configuration, training, localRank, interrupt) is not { } earlier) return ToDo.Begin;
+        if (EarlierTraining.Find(configuration, training, localRank, interrupt) is not { } earlier) return ToDo.Begin;
         if (earlier.Changes.Count == 0) return earlier.Info.Status == RunStatus.Finished ? ToDo.Nothing : ToDo.GoOn;
         return overwrite ? ToDo.Again : throw new InputException($"The training in {training.Folder(configuration).Path} is not this configuration's: "
             + $"{string.Join("; ", earlier.Changes)}. Put them back, train again what does not fit with --overwrite, or keep both with --set name=OTHER.");

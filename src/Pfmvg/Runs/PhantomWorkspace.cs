@@ -43,11 +43,33 @@ public static class PhantomWorkspace
 
         var paths = GroundingSetup.Paths(configuration);
         if (File.Exists(paths.Vision) && Directory.Exists(paths.Language)) return;
+        if (phantom.Base == PhantomBase.Pretrained)
+        {
+            CopyPretrained(paths);
+            tell($"base weights  the tiny base, pre-trained on generic scenes, in {Path.GetDirectoryName(paths.Vision)}");
+            return;
+        }
+
         var tokenizer = Path.Combine(paths.Language, "tokenizer.model");
         TinyTokenizer.Write(tokenizer);
         var sizes = ConfiguredModel.Sizes(configuration.Model, LlamaTokenizer.Load(tokenizer).VocabularySize).InFloatingPoint;
         using var model = ModelBuilder.Random(sizes, ScalarType.Float32, CPU, phantom.Seed);
         BaseWeights.Write(model, paths, ScalarType.Float16);
         tell($"base weights  random, {model.named_parameters().Sum(p => p.parameter.numel()):n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
+    }
+
+    /// <summary>Puts the files of the base that comes with the program where the configuration looks for them.</summary>
+    private static void CopyPretrained(WeightPaths paths)
+    {
+        if (paths.Start is null) throw new InputException("phantom.base is pretrained, so weights.start must name the file for the base's projector.");
+        Copy(PretrainRun.VisionFile, paths.Vision);
+        Copy(PretrainRun.StartFile, paths.Start);
+        foreach (var file in (string[])["config.json", "tokenizer.model", "model.safetensors"]) Copy(file, Path.Combine(paths.Language, file));
+
+        static void Copy(string name, string path)
+        {
+            using var file = typeof(PhantomWorkspace).Assembly.GetManifestResourceStream("tiny-base/" + name)!;
+            AtomicFile.Write(path, file.CopyTo);
+        }
     }
 }

@@ -39,20 +39,7 @@ public static class TrainingRehearsal
         if (training.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {options.Stage} has nothing to learn from; prepare the data sets that it needs.");
         using var trainer = new Trainer(setup.Model, settings, training, world);
         var steps = new List<StepEntry>();
-        using var enough = CancellationTokenSource.CreateLinkedTokenSource(interrupt);
-        try
-        {
-            trainer.Run(new Position(0, 0), entry =>
-            {
-                steps.Add(entry);
-                if (steps.Count == Steps - 1) enough.Cancel(); // heard at the end of the next step
-            }, _ => { }, _ => { }, enough.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            interrupt.ThrowIfCancellationRequested();
-        }
-
+        trainer.Try(Steps, steps.Add, interrupt);
         var (loss, validation) = Validate(Samples(Split.Validate));
         var step = steps[^1].Seconds;
         var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? validation : TimeSpan.Zero);

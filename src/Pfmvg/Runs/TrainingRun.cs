@@ -8,42 +8,6 @@ using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
 
-/// <summary>How a stage is to be run.</summary>
-public sealed record TrainingOptions
-{
-    /// <summary>1 or 2.</summary>
-    public required int Stage { get; init; }
-
-    /// <summary>Trained tensors to start from; null takes stage 1's result for stage 2 and the base weights for stage 1.</summary>
-    public string? From { get; init; }
-
-    /// <summary>Start from the base weights whatever there is, for an ablation without stage 1.</summary>
-    public bool FromBase { get; init; }
-
-    /// <summary>What to do when the run folder already holds a run.</summary>
-    public ExistingRun Existing { get; init; } = ExistingRun.Refuse;
-
-    /// <summary>Go on although the configuration, the weights or the data have changed.</summary>
-    public bool AllowChanges { get; init; }
-
-    /// <summary>The command line, for the record.</summary>
-    public IReadOnlyList<string> Command { get; init; } = [];
-
-    /// <summary>Name of the part of the run; null is `stage1` or `stage2`.</summary>
-    public string? Part { get; init; }
-
-    /// <summary>The folder that the stage is trained in.</summary>
-    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"stage{Stage}");
-
-    /// <summary>How a user goes on with it after an interrupt.</summary>
-    internal string GoOn => Part is null ? $"pfmvg train --stage {Stage} --resume" : "the same command";
-}
-
-/// <summary>A training that was begun earlier in the folder of the same options.</summary>
-/// <param name="Info">How it went.</param>
-/// <param name="Changes">Settings, weights and data that are not what it was begun with; empty when it is the run that the options ask for.</param>
-public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes);
-
 /// <summary>One stage from its files to its result: what `pfmvg train` does.</summary>
 public sealed class TrainingRun : IDisposable
 {
@@ -82,19 +46,6 @@ public sealed class TrainingRun : IDisposable
         return from;
     }
 
-    /// <summary>The training that the folder already holds, and whether it is the one that the options ask for; null when there is none.</summary>
-    /// <exception cref="InputException">There is nothing to start from, or a file is gone.</exception>
-    public static EarlierTraining? Earlier(PfmvgConfiguration configuration, TrainingOptions options, int localRank, CancellationToken interrupt)
-    {
-        var folder = options.Folder(configuration);
-        if (!File.Exists(folder.InfoPath)) return null;
-        var info = RunInfo.Read(folder.InfoPath);
-        var (weights, data) = Files(configuration, CheckStart(configuration, options, localRank), info, interrupt);
-        return new EarlierTraining(info,
-            // How validation answers does not change what is trained.
-            [.. ChangedSettings(configuration, options, info.Ranks).Where(c => !c.StartsWith("eval.", StringComparison.Ordinal)), .. RunFile.Changes(info.Weights, weights), .. RunFile.Changes(info.Data, data)]);
-    }
-
     /// <summary>Runs a stage, from its start or from its last good checkpoint.</summary>
     /// <param name="configuration">The configuration.</param>
     /// <param name="options">Which stage and from where.</param>
@@ -130,7 +81,7 @@ public sealed class TrainingRun : IDisposable
         _validation = _setup.Samples(data.Read(task, Split.Validate), _settings);
         _trainer = new Trainer(_setup.Model, _settings, samples, _world);
         var start = resumed ? Resume() : new Position(0, 0);
-        var done = (long)start.Epoch * _trainer.StepsPerEpoch + start.Step;
+        var done = StepOf(start);
         var total = (long)_settings.Epochs * _trainer.StepsPerEpoch;
         _tell($"stage {_options.Stage}  {samples.Count} samples, {_trainer.GlobalBatch} per step, {_trainer.StepsPerEpoch} steps per epoch, {_settings.Epochs} epochs"
             + (done > 0 ? $"; going on after step {done}" : ""));
@@ -167,6 +118,8 @@ public sealed class TrainingRun : IDisposable
         _setup?.Dispose();
     }
 
+    private string GoOn => _options.GoOn ?? $"pfmvg train --stage {_options.Stage} --resume";
+
     private void Train(Position start, CancellationToken interrupt)
     {
         var clock = System.Diagnostics.Stopwatch.StartNew();
@@ -183,7 +136,7 @@ public sealed class TrainingRun : IDisposable
         catch (OperationCanceledException)
         {
             Finish(RunStatus.Interrupted, null);
-            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {_options.GoOn}");
+            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {GoOn}");
             throw;
         }
         catch (Exception failure)
@@ -197,9 +150,14 @@ public sealed class TrainingRun : IDisposable
                 // The disk that failed cannot take the note either; the first failure is the one to tell.
             }
 
-            if (failure is not (IOException or UnauthorizedAccessException)) throw;
+            if (failure is not (IOException or UnauthorizedAccessException))
+            {
+                if (_info.Result is not null) _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {_options.GoOn}");
+                throw;
+            }
+
             throw new TrainingException($"After step {_info.Step}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
-                + $"are as they were: put it right and go on with `{_options.GoOn}`.", failure);
+                + $"are as they were: put it right and go on with `{GoOn}`.", failure);
         }
 
         void Finish(RunStatus status, string? message)
@@ -224,10 +182,10 @@ public sealed class TrainingRun : IDisposable
     {
         if (_world.Size > 1) _world.RequireSame("the trained tensors", TrainablesHash());
         if (_world.Rank != 0) return;
-        var step = (long)next.Epoch * _trainer!.StepsPerEpoch + next.Step;
+        var (model, optimizer) = (_setup!.Model, _trainer!.Optimizer);
         // The best first: a kill between the two repeats the step, and with it the best.
-        if (_improved) Checkpoint.Save(Path.Combine(_folder.Checkpoints, Best), _setup!.Model, _trainer.Optimizer, next);
-        Checkpoint.Save(Checkpoint.PathOf(_folder.Checkpoints, step), _setup!.Model, _trainer.Optimizer, next);
+        if (_improved) Checkpoint.Save(Path.Combine(_folder.Checkpoints, Best), model, optimizer, next);
+        Checkpoint.Save(Checkpoint.PathOf(_folder.Checkpoints, StepOf(next)), model, optimizer, next);
         _improved = false;
         foreach (var old in Checkpoint.List(_folder.Checkpoints).Skip(_settings.KeepLast)) File.Delete(old.Path);
     }
@@ -285,14 +243,33 @@ public sealed class TrainingRun : IDisposable
         // From the log, which a killed process has written, too; run.json is only written at a run's start and end.
         _best = StepLog.Read(_folder.LogPath).Where(line => (string?)line["kind"] == "validation" && (long?)line["step"] <= good.Step)
             .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
-        return good.Restore(_setup!.Model, _trainer!.Optimizer);
+        var position = good.Restore(_setup!.Model, _trainer!.Optimizer);
+        if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
+        if (StepOf(position) != good.Step)
+        {
+            _world.Barrier(); // all ranks have read it
+            if (_world.Rank == 0) Renumber(checkpoints, good, StepOf(position));
+        }
+
+        return position;
+    }
+
+    /// <summary>Number of steps before a position.</summary>
+    private long StepOf(Position position) => (long)position.Epoch * _trainer!.StepsPerEpoch + position.Step;
+
+    /// <summary>With other data or batches an epoch has another number of steps: the newest checkpoint must still have the highest number.</summary>
+    private void Renumber(IReadOnlyList<Checkpoint> checkpoints, Checkpoint current, long step)
+    {
+        foreach (var other in checkpoints.Where(c => c != current && File.Exists(c.Path))) File.Move(other.Path, other.Path + ".earlier", overwrite: true);
+        File.Move(current.Path, Checkpoint.PathOf(_folder.Checkpoints, step));
+        _tell($"An epoch has {_trainer!.StepsPerEpoch} steps now: step {current.Step} has become step {step}; older checkpoints are kept as *.earlier.");
     }
 
     /// <summary>The record of this run; for a resumed one it must depend on the same files.</summary>
     private RunInfo Describe(string? from, CancellationToken interrupt)
     {
         var earlier = _options.Existing == ExistingRun.Resume ? RunInfo.Read(_folder.InfoPath) : null;
-        var (weights, manifests) = Files(_configuration, from, earlier, interrupt);
+        var (weights, manifests) = EarlierTraining.Files(_configuration, from, earlier, interrupt);
         var info = new RunInfo
         {
             Started = DateTimeOffset.UtcNow,
@@ -304,46 +281,31 @@ public sealed class TrainingRun : IDisposable
             Weights = weights,
             Data = manifests,
         };
-        if (earlier is null || _options.AllowChanges) return info;
-        var changes = RunFile.Changes(earlier.Weights, info.Weights).Concat(RunFile.Changes(earlier.Data, info.Data)).ToList();
-        return changes.Count == 0
-            ? info
-            : throw new InputException($"The run in {_folder.Path} cannot be gone on with as it was: {string.Join("; ", changes)}. Start again with --overwrite, or go on all the same with --allow-changes.");
+        if (earlier is null) return info;
+        Judge([.. RunFile.Changes(earlier.Weights, info.Weights), .. RunFile.Changes(earlier.Data, info.Data)]);
+        return info;
     }
 
     /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
     private void RequireSameConfiguration()
     {
-        if (_options.AllowChanges || !File.Exists(_folder.ConfigurationPath)) return;
-        var changes = ChangedSettings(_configuration, _options, _world.Size);
-        if (changes.Count > 0)
-            throw new InputException($"The run in {_folder.Path} was begun with other settings: {string.Join("; ", changes)}. Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
+        try
+        {
+            Judge(EarlierTraining.ChangedSettings(_configuration, _options, _world.Size));
+        }
+        catch (InputException unreadable) when (_options.AllowChanges)
+        {
+            _tell($"The settings that the run was begun with cannot be compared: {unreadable.Message} Going on all the same.");
+        }
     }
 
-    private static List<string> ChangedSettings(PfmvgConfiguration configuration, TrainingOptions options, int ranks)
+    /// <summary>Refuses what is not as it was when the run was begun, or says that it goes on with it.</summary>
+    private void Judge(List<string> changes)
     {
-        var folder = options.Folder(configuration);
-        if (!File.Exists(folder.ConfigurationPath)) return [];
-        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
-        // The same global batch may be split over another number of processes.
-        var stage = $"stage{options.Stage}.";
-        var other = options.Stage == 1 ? "stage2." : "stage1.";
-        var earlier = ConfigurationFile.Load(folder.ConfigurationPath, []);
-        var changes = ConfigurationFile.Differences(earlier, configuration)
-            .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
-                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
-        var (before, now) = (earlier.Stage(options.Stage), configuration.Stage(options.Stage));
-        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * RunInfo.Read(folder.InfoPath).Ranks, now.BatchSize * now.Accumulate * ranks);
-        if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
-        return changes;
-    }
-
-    /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
-    private static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) Files(PfmvgConfiguration configuration, string? from, RunInfo? earlier, CancellationToken interrupt)
-    {
-        var folder = GroundingSetup.OpenData(configuration).Folder;
-        return (RunFile.Of(GroundingSetup.WeightFiles(configuration, from), earlier?.Weights, interrupt),
-            RunFile.Of(Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal), earlier?.Data, interrupt));
+        if (changes.Count == 0) return;
+        var changed = $"The run in {_folder.Path} was begun with other settings or files: {string.Join("; ", changes)}.";
+        if (!_options.AllowChanges) throw new InputException($"{changed} Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
+        _tell($"{changed} Going on all the same.");
     }
 
     private string TrainablesHash()

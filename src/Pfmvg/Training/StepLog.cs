@@ -58,6 +58,7 @@ public sealed class StepLog : IDisposable
         values["speed/tokens_per_second"] = report.TokensPerSecond;
 
         _lines.WriteLine(line.ToJsonString());
+        if (entry.Skipped is { } wrong) Note(entry.Step, entry.Epoch, $"step skipped: {wrong}");
         _events.Add(entry.Step, values);
         _watcher?.Report(report);
     }
@@ -126,8 +127,9 @@ public sealed class StepLog : IDisposable
 /// <param name="Tokens">Positions that went through the language model, padding excluded, of the global batch.</param>
 /// <param name="Seconds">Time since the end of the step before.</param>
 /// <param name="GradientNorm">Norm of the whole gradient before clipping; null when it was not computed.</param>
+/// <param name="Skipped">Why the step changed nothing: what was not finite, and in which samples; null for a good step.</param>
 public sealed record StepEntry(
-    long Step, int Epoch, double Loss, double LearningRate, int Samples, int Tokens, double Seconds, double? GradientNorm = null);
+    long Step, int Epoch, double Loss, double LearningRate, int Samples, int Tokens, double Seconds, double? GradientNorm = null, string? Skipped = null);
 
 /// <summary>A step and how the run goes.</summary>
 /// <param name="Entry">The step.</param>

@@ -87,6 +87,29 @@ public sealed class Trainer : IDisposable
         }
     }
 
+    /// <summary>Runs the first steps of the stage for what can be seen of them: no validation, no checkpoint.</summary>
+    /// <param name="steps">How many; no more than the stage has.</param>
+    /// <param name="stepped">Called on every rank after each step.</param>
+    /// <param name="interrupt">Ends it after the step at hand.</param>
+    public void Try(int steps, Action<StepEntry> stepped, CancellationToken interrupt)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(interrupt);
+        if (steps == 1) enough.Cancel();
+        try
+        {
+            Run(new Position(0, 0), entry =>
+            {
+                stepped(entry);
+                if (entry.Step == steps - 1) enough.Cancel(); // heard at the end of the next step
+            }, _ => { }, _ => { }, enough.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            interrupt.ThrowIfCancellationRequested();
+        }
+    }
+
     /// <summary>The summed loss and the number of answer tokens of some samples, as they are in the evaluation: no crop, first wording.</summary>
     public (double Sum, double Tokens) ValidationLoss(TrainingSamples samples, IReadOnlyList<int> indices)
     {
@@ -127,6 +150,7 @@ public sealed class Trainer : IDisposable
         var rate = _schedule.At(epoch, step);
         var norm = ScaleGradients(sums.AnswerTokens);
         var loss = sums.Loss / sums.AnswerTokens;
+        string? skipped = null;
         if (double.IsFinite(loss) && double.IsFinite(norm))
         {
             _skipped = 0;
@@ -134,12 +158,12 @@ public sealed class Trainer : IDisposable
         }
         else
         {
-            SkipOrStop(epoch, step, loss, batch);
+            skipped = SkipOrStop(epoch, step, loss, batch);
         }
 
         var seconds = _clock.Elapsed.TotalSeconds;
         _clock.Restart();
-        return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds, norm);
+        return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds, norm, skipped);
     }
 
     private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)
@@ -202,19 +226,20 @@ public sealed class Trainer : IDisposable
         return _trainables.FirstOrDefault(t => !t.Parameter.isfinite().all().item<bool>()).Name;
     }
 
-    private void SkipOrStop(int epoch, int step, double loss, int[] batch)
+    /// <summary>Drops the gradients of a step gone wrong and says what is wrong; too many of them in a row end the run.</summary>
+    private string SkipOrStop(int epoch, int step, double loss, int[] batch)
     {
         using var scope = NewDisposeScope();
         var broken = NotFinite();
-        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.sum().item<float>())).Select(t => t.Name).ToList();
+        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.norm().item<float>())).Select(t => t.Name).ToList();
         foreach (var (_, parameter) in _trainables) parameter.grad?.zero_();
         _skipped++;
-        if (_skipped <= _settings.NanTolerance) return;
-        throw new TrainingException(
-            $"Epoch {epoch + 1}, step {step + 1}: the loss is {loss} and the gradient is not finite" +
-            (bad.Count > 0 ? $" in {bad.Count} tensors, first {bad[0]}" : "") +
+        var wrong = $"the loss is {loss}" +
+            (bad.Count > 0 ? $", the gradient is not finite in {bad.Count} tensors, first {bad[0]}" : "") +
             (broken is null ? "" : $"; the trained tensor {broken} itself is not finite") +
-            $"; samples {string.Join(", ", batch.Take(8))}{(batch.Length > 8 ? ", ..." : "")} of the split. " +
+            $"; samples {string.Join(", ", batch.Take(8))}{(batch.Length > 8 ? ", ..." : "")} of the split";
+        if (_skipped <= _settings.NanTolerance) return wrong;
+        throw new TrainingException($"Epoch {epoch + 1}, step {step + 1}: {wrong}. " +
             $"{_skipped} steps in a row were skipped. The last checkpoint is intact; a lower init_lr or clip_norm helps, or precision: float32.");
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Pfmvg.Configuration;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 
@@ -36,6 +37,34 @@ public sealed partial class InterruptedTrainingTests : IDisposable
         Assert.True(File.Exists(run.In(info.Result!)));
         Assert.False(run.IsInUse);
         Assert.Matches(@"(?s)^\d{4}-.* INF weights .* ERR interrupted", File.ReadAllText(run.TextLogPath));
+    }
+
+    [Fact]
+    public void A_second_interrupt_leaves_at_once_without_a_checkpoint()
+    {
+        // Its only step takes many seconds.
+        string[] settings =
+        [
+            $"workspace={_folder.Path}", "phantom.patients=10", "threads=1", "stage1.epochs=1", "stage1.accumulate=10000", "stage1.validate=false", "data.feature_cache=null",
+            "model.image_size=448", "model.vision.width=256", "model.vision.depth=12", "model.vision.mlp_hidden=1024",
+        ];
+        var run = RunFolder.Of(new PfmvgConfiguration { Name = "tiny", Workspace = _folder.Path }, "stage1");
+        var start = new ProcessStartInfo("dotnet", [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(s => new[] { "--set", s })]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        using var process = Process.Start(start)!;
+        var heard = new List<string>();
+        while (process.StandardError.ReadLine() is { } line)
+        {
+            heard.Add(line);
+            if (line.StartsWith("stage 1  ", StringComparison.Ordinal)) SpinWait.SpinUntil(() => File.Exists(run.LogPath), TimeSpan.FromSeconds(60));
+            else if (!line.StartsWith("interrupted:", StringComparison.Ordinal)) continue;
+            Assert.Equal(0, Kill(process.Id, 2));
+        }
+
+        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
+        Assert.True(process.ExitCode == 130, string.Join('\n', heard));
+        Assert.DoesNotContain(heard, line => line.Contains("--resume", StringComparison.Ordinal));
+        Assert.Empty(Checkpoint.List(run.Checkpoints));
+        Assert.Empty(File.ReadAllText(run.LogPath));
     }
 
     [LibraryImport("libc", EntryPoint = "kill")] private static partial int Kill(int process, int signal);

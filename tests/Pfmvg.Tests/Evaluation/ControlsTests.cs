@@ -41,7 +41,7 @@ public sealed class ControlsTests
         Assert.Contains("one patient only", Assert.Throws<InputException>(() => Controls.Shuffle([Of("a", "p", "a.png"), Of("b", "p", "b.png")], 1)).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void Constant_boxes_are_the_medians_of_class_and_side_and_fall_back()
+    public void Constant_boxes_fit_class_and_side_best_and_fall_back()
     {
         var constant = new ConstantBoxes(
         [
@@ -52,12 +52,24 @@ public sealed class ControlsTests
             Of("5", "a", "5.png", "Pneumonia", "left and right", new Box(500, 0, 1000, 500)),
         ]);
         Box Answer(string name, string text) => Assert.Single(constant.Answer([Of("x", "b", "x.png", name, text) with { Width = 2000, Height = 1000 }])[0].Boxes!);
-        Assert.Equal(new Box(400, 200, 800, 600), Rounded(Answer("Edema", "on the left")));            // the middle of three
+        Box[] left = [new(200, 100, 600, 500), new(400, 200, 800, 600), new(1800, 900, 2000, 1000)];
+        AssertBest(left, Answer("Edema", "on the left"));
         Assert.Equal(new Box(0, 0, 20, 10), Rounded(Answer("Edema", "right")));
         Assert.Equal(new Box(1000, 0, 2000, 1000), Rounded(Answer("Pneumonia", "bilateral pneumonia"))); // both words are both sides
-        Assert.Equal(new Box(300, 150, 700, 550), Rounded(Answer("Edema", "edema")));                  // no side word: all four of the class
-        Assert.Equal(new Box(400, 100, 800, 600), Rounded(Answer("Nodule", "left")));                  // no such class: all five
+        AssertBest([.. left, new(0, 0, 20, 10)], Answer("Edema", "edema"));                             // no side word: all four of the class
+        AssertBest([.. left, new(0, 0, 20, 10), new(1000, 0, 2000, 1000)], Answer("Nodule", "left"));   // no such class: all five
         Assert.Contains("no training split", Assert.Throws<InputException>(() => new ConstantBoxes([])).Message, StringComparison.Ordinal);
+
+        // No worse than any of the boxes, nor than any neighbour.
+        static void AssertBest(Box[] truths, Box answer)
+        {
+            double Fit(Box box) => truths.Average(truth => Region.Iou(new Region([box]), new Region([truth])));
+            Assert.All(truths, truth => Assert.True(Fit(answer) >= Fit(truth) - 1e-9));
+            foreach (var step in new[] { -20, 20 })
+                Assert.All(
+                    (Box[])[answer with { Left = answer.Left + step }, answer with { Top = answer.Top + step }, answer with { Right = answer.Right + step }, answer with { Bottom = answer.Bottom + step }],
+                    neighbour => Assert.True(Fit(answer) >= Fit(neighbour) - 1e-9));
+        }
 
         static Box Rounded(Box box) => new(Math.Round(box.Left, 6), Math.Round(box.Top, 6), Math.Round(box.Right, 6), Math.Round(box.Bottom, 6));
     }

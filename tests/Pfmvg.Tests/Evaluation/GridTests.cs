@@ -85,5 +85,8 @@ public sealed class GridTests
         Assert.Equal(["✓", "×", "published", "0.049", "-"], grid.Rows[2].Take(5));
         Assert.Equal(["× ×", "✓ ×", "✓ ✓"], grid.Rows.Where(row => row[2] == "ours").Select(row => $"{row[0]} {row[1]}"));
         Assert.Equal(["stage 1", "stage 2", ""], grid.Columns.Take(3));
+        var weighted = Table.Weighted[Metric.Iou];
+        Assert.Equal(Enumerable.Repeat($"{ScoreGrid.Figure(weighted.Low)}–{ScoreGrid.Figure(weighted.High)}", 3), grid.Rows.Where(row => row[2] == "95 %").Select(row => row[^1]));
+        Assert.Contains("Intervals: 95 %, 200 bootstrap resamples", string.Join('\n', grid.Notes), StringComparison.Ordinal);
     }
 }

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using Pfmvg.Data;
+using Pfmvg.Distributed;
+using Pfmvg.Runs;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 
@@ -49,6 +52,77 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains("the training data", result.Error, StringComparison.Ordinal);
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public void An_interrupt_is_heard_by_all_ranks_which_write_a_checkpoint_and_exit_with_130()
+    {
+        using var process = StartMpi(workspace.Arguments("rank-interrupted", resume: false, "stage1.epochs=100000", "stage1.validate=false", "stage1.checkpoint_every=0"));
+        var run = workspace.Run("rank-interrupted");
+        Until(() => File.Exists(run.LogPath) && File.ReadLines(run.LogPath).Count() > 2, 60);
+        Shell.Run("kill", ["-USR1", $"{process.Id}"]); // mpirun hands it on
+        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)), "the job hangs");
+        Assert.Equal(130, process.ExitCode);
+        var info = RunInfo.Read(run.InfoPath);
+        Assert.Equal(RunStatus.Interrupted, info.Status);
+        Assert.Equal(info.Step, Checkpoint.List(run.Checkpoints)[0].Step);
+        Assert.True(Checkpoint.List(run.Checkpoints)[0].IsWhole());
+    }
+
+    [Fact]
+    public void A_corrupt_picture_on_one_rank_ends_the_job_with_its_sentence()
+    {
+        var data = PreparedData.Open(workspace.Data);
+        var path = data.ImagePath(data.Read(SampleTask.Caption, Split.Train)[0]);
+        var good = File.ReadAllBytes(path);
+        File.WriteAllText(path, "no picture");
+        try
+        {
+            var clock = Stopwatch.StartNew();
+            var result = Shell.RunMpi(2, workspace.Arguments("corrupt", resume: false));
+            Assert.Equal(2, result.ExitCode);
+            Assert.Matches(@"rank \d: error: .*neither JPEG nor PNG", result.Error);
+            Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(30));
+        }
+        finally
+        {
+            File.WriteAllBytes(path, good);
+        }
+    }
+
+    [Fact]
+    public void Numbers_gone_wrong_end_the_job_with_the_message()
+    {
+        var result = Shell.RunMpi(2, workspace.Arguments("wrong", resume: false, "model.lora.alpha=1e39", "stage1.nan_tolerance=1"));
+        Assert.Equal(1, result.ExitCode);
+        Assert.Matches(@"rank \d: error: Epoch 1, step 2: the loss is \S+, the gradient is not finite in \d+ tensors, first \S+; samples", result.Error);
+    }
+
+    [Fact]
+    public void Validation_and_evaluation_over_two_ranks_are_those_of_one_process()
+    {
+        string[] changes = ["stage1.task=refer", "stage1.epochs=1", "eval.max_new_tokens=6", "eval.batch_size=4", "stage1.init_lr=0.01"];
+        workspace.Train("alone", changes: changes);
+        var trained = Shell.RunMpi(2, workspace.Arguments("together", false, [.. changes, "stage1.batch_size=2"]));
+        Assert.True(trained.ExitCode == 0, $"{trained}");
+        var (alone, together) = (Validation("alone"), Validation("together"));
+        Assert.Equal(alone.Loss, together.Loss, 1e-5);
+        Assert.Equal(alone.Wiou, together.Wiou, 1e-5);
+
+        var from = workspace.Run("alone").Path;
+        var options = new EvaluationOptions { Split = Split.Train, From = from };
+        EvaluationRun.Execute(workspace.Configuration("alone", changes), options, new SingleProcess(), _ => { }, (_, _) => { }, CancellationToken.None);
+        var evaluated = Shell.RunMpi(2, ["eval", "--split", "train", "--from", from, .. workspace.Sets("together", changes)]);
+        Assert.True(evaluated.ExitCode == 0, $"{evaluated}");
+        Assert.Equal(Answers("alone"), Answers("together"));
+
+        string[] Answers(string name) => File.ReadAllLines(options.Folder(workspace.Configuration(name)).PredictionsPath);
+
+        (double Loss, double Wiou) Validation(string name)
+        {
+            var line = StepLog.Read(workspace.Run(name).LogPath).Single(l => (string?)l["kind"] == "validation");
+            return ((double)line["loss"]!, (double)line["wiou"]!);
+        }
     }
 
     private static Process StartMpi(string[] arguments)

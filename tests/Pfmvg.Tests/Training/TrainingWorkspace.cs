@@ -27,26 +27,30 @@ public sealed class TrainingWorkspace : IDisposable
         "model.image_size=56", "model.vision.width=32", "model.vision.depth=1", "model.vision.heads=2", "model.vision.mlp_hidden=64",
         "model.language.hidden_size=32", "model.language.layers=2", "model.language.heads=2", "model.language.intermediate_size=64",
         "model.lora.rank=2", "model.lora.dropout=0.1", "stage1.image=random_crop", "stage1.batch_size=4", "stage1.epochs=2",
-        "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1", .. changes,
+        "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1", "phantom.base=random", "weights.start=null", "model.lora.alpha=16",
+        "stage2.batch_size=16", "stage2.epochs=30", "stage2.warmup_steps=10", "stage2.min_lr=4e-4", "stage2.validate=true", "stage2.log_every=50", "eval.batch_size=16", .. changes,
     ];
 
     /// <summary>The configuration of these settings.</summary>
     public PfmvgConfiguration Configuration(string name, params string[] changes) =>
         ConfigurationFile.Load(System.IO.Path.Combine(Fixtures.Repository, "configs", "tiny.yaml"), Settings(name, changes));
 
-    /// <summary>The arguments of the program for a run.</summary>
+    /// <summary>The arguments of the program for stage 1 of a run.</summary>
     public string[] Arguments(string name, bool resume, params string[] changes) =>
-        ["train", "--stage", "1", .. resume ? (string[])["--resume"] : [], .. Settings(name, changes).SelectMany(s => new[] { "--set", s })];
+        ["train", "--stage", "1", .. resume ? (string[])["--resume"] : [], .. Sets(name, changes)];
 
-    /// <summary>Stage 1's folder of a run.</summary>
-    public RunFolder Run(string name) => RunFolder.Of(Configuration(name), "stage1");
+    /// <summary>The settings of a run as arguments of the program.</summary>
+    public string[] Sets(string name, params string[] changes) => [.. Settings(name, changes).SelectMany(s => new[] { "--set", s })];
+
+    /// <summary>The folder of a stage of a run.</summary>
+    public RunFolder Run(string name, int stage = 1) => RunFolder.Of(Configuration(name), $"stage{stage}");
 
     /// <summary>Trains stage 1 in this process; interrupts it so that this is the last step, where one is given.</summary>
-    public List<string> Train(string name, ExistingRun existing = ExistingRun.Refuse, string[]? changes = null, int lastStep = int.MaxValue, Action<StepReport>? watch = null)
+    public List<string> Train(string name, ExistingRun existing = ExistingRun.Refuse, string[]? changes = null, int lastStep = int.MaxValue, Action<StepReport>? watch = null, bool allowChanges = false)
     {
         using var stop = new CancellationTokenSource();
         var told = new List<string>();
-        TrainingRun.Execute(Configuration(name, changes ?? []), new TrainingOptions { Stage = 1, Existing = existing }, new SingleProcess(), new Watcher(report =>
+        TrainingRun.Execute(Configuration(name, changes ?? []), new TrainingOptions { Stage = 1, Existing = existing, AllowChanges = allowChanges }, new SingleProcess(), new Watcher(report =>
         {
             if (report.Entry.Step == lastStep - 1) stop.Cancel(); // seen at the end of the next step
             watch?.Invoke(report);
@@ -64,7 +68,7 @@ public sealed class TrainingWorkspace : IDisposable
     }
 
     /// <summary>All that a run logged, times left out.</summary>
-    public string[] Log(string name) => [.. StepLog.Read(Run(name).LogPath).Select(line =>
+    public string[] Log(string name, int stage = 1) => [.. StepLog.Read(Run(name, stage).LogPath).Select(line =>
     {
         line.Remove("seconds");
         return line.ToJsonString();
@@ -74,8 +78,8 @@ public sealed class TrainingWorkspace : IDisposable
     public double[] Losses(string name) => [.. StepLog.Read(Run(name).LogPath).Where(l => (string?)l["kind"] == "step").Select(l => (double)l["loss"]!)];
 
     /// <summary>The checkpoints that a run kept, with their content.</summary>
-    public Dictionary<string, byte[]> Checkpoints(string name) =>
-        Directory.GetFiles(Run(name).Checkpoints).Order().ToDictionary(p => System.IO.Path.GetFileName(p)!, File.ReadAllBytes);
+    public Dictionary<string, byte[]> Checkpoints(string name, int stage = 1) =>
+        Directory.GetFiles(Run(name, stage).Checkpoints).Order().ToDictionary(p => System.IO.Path.GetFileName(p)!, File.ReadAllBytes);
 
     /// <summary>A copy of the prepared data with other captions to train on; its folder.</summary>
     public string CopyData(Func<string[], IEnumerable<string>> change)
@@ -89,7 +93,8 @@ public sealed class TrainingWorkspace : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
+    /// <summary>Hands every step to a test.</summary>
+    public sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
     {
         public void Report(StepReport value) => watch(value);
     }

@@ -1,0 +1,51 @@
+using Pfmvg.Configuration;
+using Pfmvg.Training;
+
+namespace Pfmvg.Runs;
+
+/// <summary>A training that was begun earlier in the folder of the same options.</summary>
+/// <param name="Info">How it went.</param>
+/// <param name="Changes">Settings, weights and data that are not what it was begun with; empty when it is the run that the options ask for.</param>
+public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes)
+{
+    /// <summary>The training that the folder already holds, and whether it is the one that the options ask for; null when there is none.</summary>
+    /// <exception cref="InputException">There is nothing to start from, or a file is gone.</exception>
+    public static EarlierTraining? Find(PfmvgConfiguration configuration, TrainingOptions options, int localRank, CancellationToken interrupt)
+    {
+        var folder = options.Folder(configuration);
+        if (!File.Exists(folder.InfoPath)) return null;
+        var info = RunInfo.Read(folder.InfoPath);
+        var (weights, data) = Files(configuration, TrainingRun.CheckStart(configuration, options, localRank), info, interrupt);
+        return new EarlierTraining(info,
+            // How validation answers does not change what is trained.
+            [.. ChangedSettings(configuration, options, info.Ranks).Where(c => !c.StartsWith("eval.", StringComparison.Ordinal)), .. RunFile.Changes(info.Weights, weights), .. RunFile.Changes(info.Data, data)]);
+    }
+
+    /// <summary>The settings that are not those of the run in the folder; where it computes, and how a step is divided, may change.</summary>
+    /// <exception cref="InputException">The earlier settings cannot be read.</exception>
+    internal static List<string> ChangedSettings(PfmvgConfiguration configuration, TrainingOptions options, int ranks)
+    {
+        var folder = options.Folder(configuration);
+        if (!File.Exists(folder.ConfigurationPath)) return [];
+        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
+        // The same global batch may be split over another number of processes.
+        var stage = $"stage{options.Stage}.";
+        var other = options.Stage == 1 ? "stage2." : "stage1.";
+        var earlier = ConfigurationFile.Load(folder.ConfigurationPath, []);
+        var changes = ConfigurationFile.Differences(earlier, configuration)
+            .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
+                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
+        var (before, now) = (earlier.Stage(options.Stage), configuration.Stage(options.Stage));
+        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * RunInfo.Read(folder.InfoPath).Ranks, now.BatchSize * now.Accumulate * ranks);
+        if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
+        return changes;
+    }
+
+    /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
+    internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) Files(PfmvgConfiguration configuration, string? from, RunInfo? earlier, CancellationToken interrupt)
+    {
+        var folder = GroundingSetup.OpenData(configuration).Folder;
+        return (RunFile.Of(GroundingSetup.WeightFiles(configuration, from), earlier?.Weights, interrupt),
+            RunFile.Of(Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal), earlier?.Data, interrupt));
+    }
+}

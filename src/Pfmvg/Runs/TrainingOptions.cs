@@ -1,0 +1,35 @@
+using Pfmvg.Configuration;
+using Pfmvg.Training;
+
+namespace Pfmvg.Runs;
+
+/// <summary>How a stage is to be run.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>1 or 2.</summary>
+    public required int Stage { get; init; }
+
+    /// <summary>Trained tensors to start from; null takes stage 1's result for stage 2 and the base weights for stage 1.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Start from the base weights whatever there is, for an ablation without stage 1.</summary>
+    public bool FromBase { get; init; }
+
+    /// <summary>What to do when the run folder already holds a run.</summary>
+    public ExistingRun Existing { get; init; } = ExistingRun.Refuse;
+
+    /// <summary>Go on although the configuration, the weights or the data have changed.</summary>
+    public bool AllowChanges { get; init; }
+
+    /// <summary>The command line, for the record.</summary>
+    public IReadOnlyList<string> Command { get; init; } = [];
+
+    /// <summary>Name of the part of the run; null is `stage1` or `stage2`.</summary>
+    public string? Part { get; init; }
+
+    /// <summary>The folder that the stage is trained in.</summary>
+    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"stage{Stage}");
+
+    /// <summary>How a user goes on with it after an interrupt; null for `pfmvg train --resume`.</summary>
+    public string? GoOn { get; init; }
+}

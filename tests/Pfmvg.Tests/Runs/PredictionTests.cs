@@ -1,0 +1,99 @@
+using System.Text.Json.Nodes;
+using Pfmvg.Data;
+using Pfmvg.Distributed;
+using Pfmvg.Evaluation;
+using Pfmvg.Geometry;
+using Pfmvg.Runs;
+using Pfmvg.Tests.Evaluation;
+using Pfmvg.Tests.Support;
+using Pfmvg.Tests.Training;
+
+namespace Pfmvg.Tests.Runs;
+
+public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
+{
+    private string[] Settings(params string[] more) => [.. workspace.Settings("predict", ["eval.constrain=boxes", .. more]).SelectMany(s => new[] { "--set", s })];
+
+    private static string Config => Path.Combine(Fixtures.Repository, "configs", "tiny.yaml");
+
+    private (string Path, Sample Sample) Picture()
+    {
+        var data = GroundingSetup.OpenData(workspace.Configuration("predict"));
+        var sample = data.Read(SampleTask.Refer, Split.Test)[0];
+        return (data.ImagePath(sample), sample);
+    }
+
+    [Fact]
+    public void A_picture_alone_gets_the_answer_that_it_gets_in_its_data_set()
+    {
+        var configuration = workspace.Configuration("predict", "eval.constrain=boxes");
+        var (path, sample) = Picture();
+        var inSet = EvaluationRun.Execute(configuration, new EvaluationOptions { Split = Split.Test, FromBase = true }, new SingleProcess(), _ => { }, (_, _) => { }, CancellationToken.None)
+            .Predictions.Single(p => p.Id == sample.Id);
+        using var folder = new TemporaryFolder();
+        var moved = folder.In("anywhere" + Path.GetExtension(path));
+        File.Copy(path, moved);
+        // Nothing was prepared there.
+        var alone = Assert.Single(PredictionRun.Execute(configuration with { Data = configuration.Data with { Folder = folder.In("none") } },
+            [new PredictionCase("1", moved, sample.Text)], null, fromBase: true, _ => { }, CancellationToken.None));
+        Assert.Equal((inSet.Answer, sample.Width, sample.Height), (alone.Answer, alone.Width, alone.Height));
+        Assert.Equal(inSet.Confidence!.Count, alone.Confidence!.Count);
+        Assert.All(inSet.Confidence.Zip(alone.Confidence), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+    }
+
+    [Fact]
+    public void The_command_answers_a_table_in_lines_of_json_and_draws_each_box()
+    {
+        using var folder = new TemporaryFolder();
+        var (path, sample) = Picture();
+        var name = "x" + Path.GetExtension(path);
+        File.Copy(path, folder.In(name));
+        var table = Answers.Write(folder.Path, "cases.csv", "image,phrase,id", $"{name},left edema,first", $"{name},\"right, large\",a/b");
+        var result = Shell.RunPfmvg(["predict", "--config", Config, "--table", table, "--from", "base", "--json", "--overlay", folder.In("drawn"), .. Settings()]);
+        Assert.True(result.ExitCode == 0, $"{result}");
+        var lines = result.Output.Trim().Split('\n').Select(line => JsonNode.Parse(line)!).ToList();
+        Assert.Equal(["first", "a/b"], lines.Select(line => (string)line["id"]!));
+        Assert.Equal("right, large", (string)lines[1]["phrase"]!);
+        Assert.All(lines, line =>
+        {
+            Assert.Equal((sample.Width, sample.Height), ((int)line["width"]!, (int)line["height"]!));
+            var edges = line["boxes"]![0]!.AsArray().Select(edge => (double)edge!).ToArray();
+            Assert.True(edges[0] >= 0 && edges[0] < edges[2] && edges[2] <= sample.Width && edges[1] >= 0 && edges[1] < edges[3] && edges[3] <= sample.Height);
+            Assert.InRange((double)line["confidence"]![0]!, 0, 1);
+            Assert.Null(line["failure"]);
+        });
+        Assert.Equal(["0001-first.png", "0002-a_b.png"], Directory.GetFiles(folder.In("drawn")).Select(Path.GetFileName).Order());
+    }
+
+    [Theory]
+    [InlineData("--image nowhere.png --phrase edema", "nowhere.png: there is no such picture")]
+    [InlineData("--image cases.csv --phrase edema", "cases.csv: the file is neither JPEG nor PNG")]
+    [InlineData("--image x.png", "Say what to find where")]
+    [InlineData("--table cases.csv --phrase edema", "Say what to find where in one way")]
+    [InlineData("--table cases.csv", "cases.csv:3: the row has no phrase")]
+    [InlineData("--table twice.csv", "twice.csv:3: the id 'a' occurs twice")]
+    [InlineData("--table columns.csv", "the column phrase is missing")]
+    [InlineData("--table empty.csv", "the table has no row")]
+    public void Wrong_input_is_one_sentence(string arguments, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        Answers.Write(folder.Path, "cases.csv", "image,phrase", "a.png,edema", "a.png,");
+        Answers.Write(folder.Path, "twice.csv", "image,phrase,id", "a.png,edema,a", "a.png,edema,a");
+        Answers.Write(folder.Path, "columns.csv", "image,text", "a.png,edema");
+        Answers.Write(folder.Path, "empty.csv", "image,phrase");
+        var result = Shell.Run("dotnet", [Shell.Pfmvg, "predict", "--config", Config, "--from", "base", .. arguments.Split(' '), .. Settings()], folder: folder.Path);
+        Assert.True(result.ExitCode == 2, $"{result}");
+        Assert.Contains(expected, result.Error, StringComparison.Ordinal);
+        Assert.Equal("", result.Output);
+    }
+
+    [Fact]
+    public void An_answer_says_what_is_wrong_with_it()
+    {
+        var flawed = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)], "nothing to see"));
+        Assert.Equal("no region: no box, the answer was 'nothing to see'", flawed.ToText());
+        Assert.Equal("no box", (string)JsonNode.Parse(flawed.ToJson())!["failure"]!);
+        var two = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)], "{<1><2><3><4>}<delim>{<10><20><30><45>}") with { Confidence = [0.5, 0.25] });
+        Assert.Equal("box left 10, top 20, right 30, bottom 40 pixels, confidence 0.50; box left 100, top 200, right 300, bottom 450 pixels, confidence 0.25", two.ToText());
+    }
+}
