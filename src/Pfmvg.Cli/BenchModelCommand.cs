@@ -18,7 +18,7 @@ internal static class BenchModelCommand
     {
         var names = string.Join(',', Enum.GetNames<BenchmarkPart>()).ToLowerInvariant();
         var parts = new Option<string>("--parts") { Description = "What to measure; all-reduce needs several processes.", DefaultValueFactory = _ => names, HelpName = "PART,..." };
-        var repeats = new Option<int>("--repeats") { Description = "Timed rounds of each part and its limit in turn; medians are printed.", DefaultValueFactory = _ => 5 };
+        var repeats = new Option<int>("--repeats") { Description = "Timed rounds of each part and its limit in turn; medians are printed. 1 measures the first time, without a warm-up.", DefaultValueFactory = _ => 5 };
         var batch = new Option<int?>("--batch") { Description = "Rows of a training step; without it the stage's batch_size." };
         var rows = new Option<int>("--rows") { Description = "Rows of the second decoding.", DefaultValueFactory = _ => 8 };
         var tokens = new Option<int>("--tokens") { Description = "Tokens of a decoding round.", DefaultValueFactory = _ => 16 };
@@ -64,7 +64,7 @@ internal static class BenchModelCommand
         var others = new OtherLoad();
         var lines = benchmark.Run(line =>
         {
-            if (world.Rank == 0) Terminal.Standard.Message(string.Create(CultureInfo.InvariantCulture, $"{line.Part}: {line.Achieved:g4} {line.Unit}"));
+            if (world.Rank == 0) Terminal.Standard.Message(string.Create(CultureInfo.InvariantCulture, $"{line.Part}: {line.Achieved:g4} {line.Unit} in {line.Seconds:g4} s; ratio {line.Ratio:f2}, by CPU time {line.CpuRatio:f2}; peak {Units.Bytes(line.PeakBytes)}"));
         });
         if (world.Rank != 0) return ExitCode.Success;
         var busy = others.Cores;

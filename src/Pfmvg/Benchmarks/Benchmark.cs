@@ -31,7 +31,7 @@ public sealed record Limit(string Name, double Work, Action Run);
 /// <param name="cancel">Stops between two runs.</param>
 internal sealed class Rounds(int rounds, CancellationToken cancel)
 {
-    /// <summary>Runs a part once untimed, then in rounds with its limit.</summary>
+    /// <summary>Runs a part in rounds with its limit; once untimed before, where there are several rounds.</summary>
     /// <param name="part">Name.</param>
     /// <param name="unit">Unit of 1e9 pieces of work a second.</param>
     /// <param name="work">Pieces of work in one run.</param>
@@ -40,9 +40,13 @@ internal sealed class Rounds(int rounds, CancellationToken cancel)
     /// <param name="note">From the median duration, something to say.</param>
     public BenchmarkLine Measure(string part, string unit, double work, Limit? limit, Action run, Func<double, string>? note = null)
     {
-        run();
-        limit?.Run();
         ProcessMemory.ResetPeak();
+        if (rounds > 1) // a single round is what the first time costs
+        {
+            run();
+            limit?.Run();
+        }
+
         var parts = new List<(double Wall, double Cpu)>();
         var limits = new List<(double Wall, double Cpu)>();
         for (var round = 0; round < rounds; round++)

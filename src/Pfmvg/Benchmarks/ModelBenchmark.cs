@@ -247,7 +247,7 @@ public sealed class ModelBenchmark : IDisposable
         var visual = model.Project(Features(rows));
         using var state = new DecodingState(model, Prompts(rows), visual, steps * (_options.Rounds + 2), useCache: true);
         state.Next();
-        var bytes = (double)_flops.DecodedWeights * _type.ElementSize();
+        var bytes = (double)_flops.DecodedWeights * (_sizes.Language.Quantized ? 1 : _type.ElementSize());
         return _rounds.Measure($"decode, {rows} row{(rows > 1 ? "s" : "")}", "GB/s", bytes * steps, _limits.MemoryRead(), () =>
         {
             for (var step = 0; step < steps; step++)

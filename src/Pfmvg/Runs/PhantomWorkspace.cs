@@ -28,6 +28,7 @@ public static class PhantomWorkspace
             var study = configuration.Resolve(Path.Combine("data", "phantom"));
             if (!Directory.Exists(study))
             {
+                tell(FormattableString.Invariant($"phantoms  drawing {phantom.Patients} patients, once"));
                 var summary = PhantomStudy.Write(study, new PhantomOptions { Seed = phantom.Seed, Patients = phantom.Patients, Sets = PhantomSets.MsCxr | PhantomSets.Roco }, null, cancel);
                 tell($"phantoms  {summary.Pictures} pictures of {summary.Patients} patients, {summary.Phrases.Values.Sum()} phrases, {summary.Boxes} boxes in {study}");
             }

@@ -152,7 +152,7 @@ public sealed class TrainingRun : IDisposable
 
             if (failure is not (IOException or UnauthorizedAccessException))
             {
-                if (_info.Result is not null) _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {_options.GoOn}");
+                if (_info.Result is not null) _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {GoOn}");
                 throw;
             }
 

@@ -45,7 +45,7 @@ public sealed partial class InterruptedTrainingTests : IDisposable
         // Its only step takes many seconds.
         string[] settings =
         [
-            $"workspace={_folder.Path}", "phantom.patients=10", "threads=1", "stage1.epochs=1", "stage1.accumulate=10000", "stage1.validate=false", "data.feature_cache=null",
+            $"workspace={_folder.Path}", "phantom.patients=10", "threads=1", "stage1.epochs=1", "stage1.accumulate=10000", "stage1.validate=false", "data.feature_cache=null", "phantom.base=random", "weights.start=null",
             "model.image_size=448", "model.vision.width=256", "model.vision.depth=12", "model.vision.mlp_hidden=1024",
         ];
         var run = RunFolder.Of(new PfmvgConfiguration { Name = "tiny", Workspace = _folder.Path }, "stage1");

@@ -73,7 +73,8 @@ public sealed class ModelLawTests : IDisposable
                 if (name.Contains("lora_B", StringComparison.Ordinal)) parameter.fill_(0.1);
         var (plain, again) = (Gradients(false), Gradients(true));
         Assert.Equal(model.Trainables().Count(), plain.Count);
-        foreach (var (name, gradient) in plain) Assert.True(gradient.allclose(again[name], 1e-5, 1e-7), name);
+        foreach (var (name, gradient) in plain) // up to the order of float32 sums
+            Assert.True(again[name].sub(gradient).norm().item<float>() <= 1e-5 * gradient.norm().item<float>(), name);
 
         Dictionary<string, Tensor> Gradients(bool recompute)
         {
