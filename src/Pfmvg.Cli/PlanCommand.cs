@@ -101,6 +101,7 @@ internal static partial class PlanCommand
             Row("  the same without recomputation", c => c.Choice.Quantized ? "-" : Bytes(Decoder(c.Choice, false))),
             Row("  the same with recomputation", c => Bytes(Decoder(c.Choice, true))),
             Row("  vision tower", c => Bytes(plan.Of(c.Choice).Vision(plan.KeepsFeatures ? 1 : c.Choice.Batch))),
+            Row("  answers of the validation", c => plan.Validates ? Bytes(plan.Answering(c.Choice).Cache + plan.Answering(c.Choice).Working) : "-"),
             Row("allocator", c => Bytes(c.Memory.Allocator)),
             Row("process", c => Bytes(c.Memory.Process)),
             Row("peak in training", c => Bytes(c.Memory.Peak)),

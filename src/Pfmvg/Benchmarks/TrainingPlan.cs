@@ -33,7 +33,7 @@ public sealed record PlanChoice(Precision Precision, bool Quantized, int Batch, 
 /// <param name="Moments">AdamW's two moments.</param>
 /// <param name="Exchange">Buffer that sums the gradients over processes, where it is in the device's memory.</param>
 /// <param name="Process">What a process has before the model.</param>
-/// <param name="Working">The most of decoder, vision tower and optimizer step, which follow one another.</param>
+/// <param name="Working">The most of decoder, vision tower, optimizer step and the answers of a validation, which follow one another.</param>
 /// <param name="Allocator">Freed pieces that nothing else fits into.</param>
 public sealed record PlannedMemory(
     IReadOnlyDictionary<string, long> Frozen, long Trained, long Gradients, long Moments, long Exchange, long Process, long Working, long Allocator)
@@ -71,7 +71,7 @@ public sealed class TrainingPlan
 
     private const long CpuProcess = 220L << 20, CudaProcess = 1L << 30;
     private const int Passes = 8, RecomputedPasses = 12, OptimizerPasses = 30; // how often what is kept, and what is trained, is read or written
-    private const double CpuLoss = 0.6, CudaLoss = 0.1; // shares of the working memory
+    private const double CpuLoss = 0.6, RecomputedCpuLoss = 1.2, CudaLoss = 0.1; // shares of the working memory
 
     private readonly PfmvgConfiguration _configuration;
     private readonly PlanRequest _request;
@@ -122,6 +122,9 @@ public sealed class TrainingPlan
     /// <summary>Whether the vision tower's output is kept, so that only the first epoch computes it.</summary>
     public bool KeepsFeatures => _configuration.Data.FeatureCache is not null && _stage.Image == ImageMode.Resize;
 
+    /// <summary>Whether epochs end with answers, whose cache of keys and values then is in memory beside the optimizer's state.</summary>
+    public bool Validates => _stage.Validate && _stage.Task == StageTask.Refer;
+
     /// <summary>Share of the rate that is counted with.</summary>
     public double Efficiency => _request.Efficiency ?? (_request.Teraflops is null ? MeasuredEfficiency : GivenEfficiency);
 
@@ -158,11 +161,13 @@ public sealed class TrainingPlan
     public PlannedMemory Memory(PlanChoice choice)
     {
         var memory = Of(choice);
-        var working = Math.Max(memory.OptimizerStep, Math.Max(
+        var step = Math.Max(memory.OptimizerStep, Math.Max(
             memory.Training(choice.Batch, LongestPositions, LongestAnswers, choice.Recompute), memory.Vision(KeepsFeatures ? 1 : choice.Batch)));
+        var (cache, prompts) = Answering(choice);
+        var working = Validates ? Math.Max(step, cache + prompts) : step;
         return new PlannedMemory(
             memory.Frozen().ToDictionary(f => f.Type.ToString().ToLowerInvariant(), f => f.Bytes), memory.Trained, memory.Trained, 2 * memory.Trained,
-            IsCpu && _request.Devices > 1 ? memory.Trained : 0, IsCpu ? CpuProcess : CudaProcess, working, (long)(working * (IsCpu ? CpuLoss : CudaLoss)));
+            IsCpu && _request.Devices > 1 ? memory.Trained : 0, IsCpu ? CpuProcess : CudaProcess, working, (long)(step * (!IsCpu ? CudaLoss : choice.Recompute ? RecomputedCpuLoss : CpuLoss)));
     }
 
     /// <summary>The model's formulas under a choice.</summary>
