@@ -13,10 +13,12 @@ internal static partial class NativeSetup
 
     /// <summary>
     /// Tells glibc to keep freed memory below 32 MiB a piece instead of giving it back and asking for it again at every step: first
-    /// touches are slow. Call before anything else; does not load libtorch.
+    /// touches are slow. Call before anything else; does not load libtorch. Whoever set glibc's own variable knows better: with
+    /// MALLOC_MMAP_THRESHOLD_=65536 every tensor is given back when it is freed, so that the peak is what was alive at once.
     /// </summary>
     public static void KeepFreedMemory()
     {
+        if (Environment.GetEnvironmentVariable("MALLOC_MMAP_THRESHOLD_") is not null) return;
         try
         {
             _ = SetMallocOption(MmapThreshold, LargestMmapThreshold);

@@ -8,6 +8,7 @@ Terminal.ForgetPretendedTerminal();
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
 root.Add(DemoCommand.Create());
 root.Add(TrainCommand.Create());
+root.Add(PlanCommand.Create());
 root.Add(DataCommand.Create());
 root.Add(BenchCommand.Create());
 root.Add(EvalCommand.Create());

@@ -69,8 +69,8 @@ public sealed record ModelBenchmarkOptions
 /// </summary>
 public sealed class ModelBenchmark : IDisposable
 {
-    private const int PromptTokens = 62;   // beside the picture's tokens: 330 positions with 256 of those and a box's answer
-    private const int BoxTokens = 12, CaptionTokens = 60;
+    internal const int PromptTokens = 62;   // beside the picture's tokens: 330 positions with 256 of those and a box's answer
+    internal const int BoxTokens = 12, CaptionTokens = 60;
 
     private readonly PfmvgConfiguration _configuration;
     private readonly ModelBenchmarkOptions _options;

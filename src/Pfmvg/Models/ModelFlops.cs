@@ -58,6 +58,16 @@ public sealed class ModelFlops(GroundingConfig config)
         + rows * _language.Layers * (4.0 * positions * LayerWeights + 3 * Attention(positions, 0) + 3 * positions * Adapters())
         + 2 * Head(answers);
 
+    /// <summary>
+    /// What recomputation adds to a training step: the layers again, less their two last projections where those are frozen.
+    /// Not counted by <see cref="TrainingStep"/>.
+    /// </summary>
+    /// <param name="rows">B.</param>
+    /// <param name="positions">T.</param>
+    public double Recomputation(long rows, long positions) => Layers(rows, positions)
+        - rows * _language.Layers * 2.0 * positions * new[] { "o_proj", "down_proj" }.Where(name => !config.Lora.Targets.Contains(name)).Select(_language.Projection)
+            .Sum(sides => (double)sides.Inputs * sides.Outputs);
+
     // Two products (queries with keys, weights with values) over all pairs that see each other.
     private double Attention(double positions, double seen) =>
         4 * (positions * seen + positions * (positions + 1) / 2) * _language.HiddenSize;

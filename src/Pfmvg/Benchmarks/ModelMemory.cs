@@ -1,0 +1,112 @@
+using Pfmvg.Models;
+using Pfmvg.Weights;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Benchmarks;
+
+/// <summary>
+/// Bytes that a model needs, from its sizes alone: what is alive at once at the moment when most is. What an allocator loses
+/// between the pieces comes on top.
+/// </summary>
+/// <remarks>
+/// Letters: B rows, T positions, C hidden width, I intermediate width, H heads, W vocabulary, L layers, V vision width, N visual
+/// tokens. What autograd keeps of a layer is read off its operations: a frozen product keeps nothing, a norm its input in float32,
+/// an adapter its dropped input and the mask, attention its three inputs, its result and a number per head, the gated MLP three
+/// intermediate tensors.
+/// </remarks>
+/// <param name="config">All sizes.</param>
+/// <param name="type">Type of the frozen weights and of the activations.</param>
+public sealed class ModelMemory(GroundingConfig config, ScalarType type)
+{
+    private readonly LlamaConfig _language = config.Language;
+    private readonly long _element = TensorTypes.Size(type), _width = config.Language.HiddenSize, _inner = config.Language.IntermediateSize;
+
+    /// <summary>Frozen weights by their type in memory.</summary>
+    public IReadOnlyList<(ScalarType Type, long Bytes)> Frozen()
+    {
+        using var shapes = new GroundingModel(config, type, META);
+        return [.. shapes.named_parameters().Select(p => p.parameter).Where(p => !p.requires_grad)
+            .GroupBy(p => p.dtype).Select(group => (group.Key, group.Sum(p => p.numel() * TensorTypes.Size(group.Key))))];
+    }
+
+    /// <summary>Trained weights, float32; gradients take as much, AdamW's moments twice as much.</summary>
+    public long Trained => config.TrainedParameters * sizeof(float);
+
+    /// <summary>Most that AdamW needs beside the moments: a copy of the largest trained matrix.</summary>
+    public long OptimizerStep => sizeof(float) * _width * Math.Max(config.FeatureWidth, config.Lora.Rank);
+
+    /// <summary>What is kept of one position of one row until its backward pass, all layers together.</summary>
+    /// <param name="recompute">Whether only the inputs of each layer's halves are kept.</param>
+    public long KeptPerPosition(bool recompute) => _language.Layers * (recompute ? 2 * _element * _width : AttentionKeeps + MlpKeeps);
+
+    /// <summary>Most that is alive in forward and backward pass from the frozen features on, weights and gradients not included.</summary>
+    /// <param name="rows">B.</param>
+    /// <param name="positions">T.</param>
+    /// <param name="answers">Positions of a row that have logits.</param>
+    /// <param name="recompute">As in <see cref="KeptPerPosition"/>; int8 weights always do.</param>
+    public long Training(long rows, long positions, long answers, bool recompute)
+    {
+        var all = rows * positions;
+        var state = _element * _width;                                    // a hidden state of one position
+        recompute |= _language.Quantized;
+        var inputs = rows * sizeof(float) * config.VisualTokens * (config.FeatureWidth + _width) + all * state + all * KeptPerPosition(recompute);
+        // Logits in the model's type and in float32; then their logarithms, and two gradients.
+        var loss = all * (4 * _width + 2 * state) + 3 * sizeof(float) * rows * answers * _language.VocabularySize + Widened(_language.VocabularySize);
+        if (!recompute)
+        {
+            var forward = all * ((IsNarrow ? _language.Layers * state : 0) + 8 * _width + state); // the layers' outputs, and the last norm
+            var backward = all * (3 * _element * _inner + 3 * state);                             // gradients within the last MLP
+            return inputs + Math.Max(Math.Max(forward, loss), backward);
+        }
+
+        var mlp = all * (MlpKeeps - KeptInput + 4 * _element * _inner + 4 * state) + Widened(3 * _inner);
+        var attention = all * (AttentionKeeps - KeptInput + 8 * state + 12 * _width) + Widened(4 * _width);
+        return inputs + Math.Max(loss, Math.Max(mlp, attention));
+    }
+
+    /// <summary>Most that is alive in the vision tower.</summary>
+    /// <param name="pictures">Encoded together.</param>
+    public long Vision(long pictures)
+    {
+        var vision = config.Vision;
+        long tokens = vision.Patches + 1, head = (vision.Width / vision.Heads + 31) / 32 * 32;
+        var mlp = _element * (2L * vision.MlpHidden + 3L * vision.Width);
+        var attention = _element * (6L * vision.Width + 4 * head * vision.Heads);
+        var norm = (_element + 2L * sizeof(float)) * vision.Width;
+        return pictures * (tokens * Math.Max(Math.Max(mlp, attention), norm) + (sizeof(float) + _element) * 3L * vision.ImageSize * vision.ImageSize);
+    }
+
+    /// <summary>Keys and values of every layer.</summary>
+    /// <param name="rows">B, beams counted apart.</param>
+    /// <param name="positions">Prompt and answer.</param>
+    public long KvCache(long rows, long positions) => 2 * _element * _language.Layers * _width * rows * positions;
+
+    /// <summary>Most that is alive beside the cache while prompts are read.</summary>
+    /// <param name="rows">B.</param>
+    /// <param name="positions">Of a prompt.</param>
+    public long Prefill(long rows, long positions) =>
+        rows * (positions * (_element * (4 * _inner + 4 * _width) + 2 * sizeof(float) * _width) + (_element + sizeof(float)) * _language.VocabularySize
+            + sizeof(float) * config.VisualTokens * (config.FeatureWidth + _width)) + Widened(_inner);
+
+    private bool IsNarrow => _element < sizeof(float);
+
+    // In float32 the norm's input is the layer's, which is kept by itself when the rest is recomputed.
+    private long KeptInput => IsNarrow ? 0 : sizeof(float) * _width;
+
+    private long AttentionKeeps =>
+        sizeof(float) * (_width + 1 + _language.Heads) + 4 * _element * _width + Adapters(_width, "q_proj", "k_proj", "v_proj") + Adapters(_width, "o_proj");
+
+    private long MlpKeeps =>
+        sizeof(float) * (_width + 1) + 3 * _element * _inner + Adapters(_width, "gate_proj", "up_proj") + Adapters(_inner, "down_proj");
+
+    /// <summary>What adapters on the same input keep of a position.</summary>
+    private long Adapters(long inputs, params string[] targets)
+    {
+        var count = config.Lora.Targets.Count(targets.Contains);
+        var own = config.Lora.Dropout > 0 ? 2 * inputs : IsNarrow ? inputs : 0; // dropped input and mask, or a copy in float32
+        return sizeof(float) * (count * (config.Lora.Rank + own) + (own == 0 && count > 0 ? inputs : 0));
+    }
+
+    // A copy of some int8 rows in the model's type.
+    private long Widened(long outputs) => _language.Quantized ? _element * _width * outputs : 0;
+}
