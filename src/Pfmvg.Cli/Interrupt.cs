@@ -12,6 +12,7 @@ internal sealed partial class Interrupt : IDisposable
 
     private readonly CancellationTokenSource _source = new();
     private readonly PosixSignalRegistration[] _registrations;
+    private volatile bool _ended;
 
     /// <summary>Starts to listen.</summary>
     /// <param name="advice">Printed at the first signal: what happens now.</param>
@@ -19,7 +20,7 @@ internal sealed partial class Interrupt : IDisposable
         [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1 }.Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true; // do not end the process
-            if (_source.IsCancellationRequested)
+            if (_ended || _source.IsCancellationRequested)
             {
                 if (context.Signal == PosixSignal.SIGINT) EndAtOnce(ExitCode.Interrupted);
                 return;
@@ -32,11 +33,14 @@ internal sealed partial class Interrupt : IDisposable
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _source.Token;
 
-    /// <summary>Stops listening: signals end the process again.</summary>
+    /// <summary>
+    /// The work is over and the process about to end. It keeps listening: where another rank heard the signal first, one that
+    /// arrives now must not turn an orderly end into a crash. A SIGINT still ends the process at once.
+    /// </summary>
     public void Dispose()
     {
-        foreach (var registration in _registrations) registration.Dispose();
-        _source.Dispose();
+        _ended = true;
+        GC.KeepAlive(_registrations);
     }
 
     // Not Environment.Exit, which waits for other threads that may be deep in native code.
