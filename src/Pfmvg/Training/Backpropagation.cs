@@ -19,7 +19,7 @@ public static class Backpropagation
     /// <param name="weight">One over the number of answer tokens of the whole global batch, so that micro-batches and ranks add up.</param>
     /// <param name="recompute">
     /// True keeps only the inputs of each layer's two halves and computes the rest again in the backward pass: less memory,
-    /// 0.7 of a forward pass more, the same numbers. A model in int8 always does: otherwise autograd would keep a copy of
+    /// 0.7 of a forward pass more, the same numbers up to the order of float32 sums. A model in int8 always does: otherwise autograd would keep a copy of
     /// every matrix in floating point.
     /// </param>
     /// <returns>The summed loss of the micro-batch's answer tokens.</returns>
