@@ -34,7 +34,7 @@ internal static class AblationCommand
             {
                 using var interrupt = new Interrupt("a training writes a checkpoint after this step; the same command goes on.");
                 NativeSetup.SetThreads(settings, world);
-                if (world.Rank == 0) PhantomWorkspace.Prepare(settings, Terminal.Standard.Message, interrupt.Token);
+                if (world.Rank == 0) PhantomWorkspace.Prepare(settings, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
                 world.Barrier();
                 var rows = AblationRun.Execute(settings, options, world, training => TrainCommand.Train(settings, training, world, interrupt.Token),
                     Terminal.Standard.Message, EvalCommand.ShowProgress, interrupt.Token);

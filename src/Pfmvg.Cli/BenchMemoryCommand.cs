@@ -22,7 +22,7 @@ internal static class BenchMemoryCommand
             if (count < Readings) throw new InputException($"--steps {count}: give at least {Readings}.");
             using var interrupt = new Interrupt("stopping after this step.");
             NativeSetup.SetThreads(read, new SingleProcess());
-            PhantomWorkspace.Prepare(read, Terminal.Standard.Message, interrupt.Token);
+            PhantomWorkspace.Prepare(read, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
             Terminal.Standard.Print("    step   resident     heap   tensors");
             MemoryBenchmark.Run(read, new TrainingOptions { Stage = parsed.GetValue(stage), FromBase = true }, count, count / Readings, reading => Terminal.Standard.Print(
                 string.Create(CultureInfo.InvariantCulture, $"{reading.Step,8}  {Units.Bytes(reading.ResidentBytes),9}{Units.Bytes(reading.ManagedBytes),9}{reading.LiveTensors,10}")), interrupt.Token);

@@ -75,7 +75,6 @@ internal static class DataPhantomCommand
         var summary = PhantomStudy.Write(folder, options, new DrawingProgress(), interrupt.Token);
         var seconds = clock.Elapsed.TotalSeconds;
         var terminal = Terminal.Standard;
-        terminal.Live("");
         terminal.Print($"{summary.Pictures} pictures in {seconds:f1} s ({summary.Pictures / seconds:f0} per second) "
             + $"in {Path.GetFullPath(folder)}");
         if (summary.Boxes > 0)
@@ -88,13 +87,5 @@ internal static class DataPhantomCommand
 
         if (summary.Defects > 0) terminal.Print($"{summary.Defects} defects planted, listed in planted-defects.json");
         terminal.Print("The pictures are synthetic: scores on them are not clinical scores.");
-    }
-
-    private sealed class DrawingProgress : IProgress<PhantomProgress>
-    {
-        public void Report(PhantomProgress value)
-        {
-            if (value.Done % 20 == 0) Terminal.Standard.Live($"drawing {value.Done}/{value.Total}");
-        }
     }
 }

@@ -88,7 +88,7 @@ internal static class EvalCommand
     {
         NativeSetup.SetThreads(configuration, world);
         _ = EvaluationRun.CheckModel(configuration, options.From, options.FromBase, world.LocalRank);
-        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
+        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt, new DrawingProgress());
         world.Barrier();
         var result = EvaluationRun.Execute(configuration, options, world, Terminal.Standard.Message, ShowProgress, interrupt);
         Terminal.Standard.Live("");

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pfmvg.Phantoms;
 using Pfmvg.Training;
 
 namespace Pfmvg.Cli;
@@ -41,5 +42,22 @@ internal sealed class Progress(string title, int every) : IProgress<StepReport>,
             $"{title}  step {step.Step}/{report.TotalSteps}  epoch {step.Epoch}  loss {step.Loss:f4}  lr {step.LearningRate:0.00e-0}  "
             + $"{report.SamplesPerSecond:f1} samples/s  {report.TokensPerSecond:f0} tokens/s  "
             + $"left {Units.Duration(report.Remaining)}  memory {Units.Bytes(ProcessMemory.Resident)}");
+    }
+}
+
+/// <summary>Shows on a terminal how many phantoms are drawn; drawing threads report in any order.</summary>
+internal sealed class DrawingProgress : IProgress<PhantomProgress>
+{
+    private readonly Lock _gate = new();
+    private int _shown;
+
+    public void Report(PhantomProgress value)
+    {
+        lock (_gate)
+        {
+            if (value.Done <= _shown || value.Done < value.Total && value.Done % 20 != 0) return;
+            _shown = value.Done;
+            Terminal.Standard.Live(value.Done == value.Total ? "" : $"drawing {value.Done}/{value.Total}");
+        }
     }
 }

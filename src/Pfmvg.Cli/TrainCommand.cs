@@ -45,7 +45,7 @@ internal static class TrainCommand
         using var interrupt = new Interrupt("stopping after this step.");
         NativeSetup.SetThreads(configuration, world);
         _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
-        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt.Token);
+        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
         world.Barrier();
         var found = TrainingRehearsal.Execute(configuration, options, world, interrupt.Token);
         if (world.Rank != 0) return ExitCode.Success;
@@ -70,7 +70,7 @@ internal static class TrainCommand
     {
         NativeSetup.SetThreads(configuration, world);
         _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
-        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt);
+        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt, new DrawingProgress());
         world.Barrier();
         using var progress = world.Rank == 0 ? new Progress(options.Part ?? $"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
         using var log = new RunLog(options.Folder(configuration).TextLogPath); // rank 0 alone is told anything

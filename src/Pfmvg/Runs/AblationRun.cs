@@ -51,6 +51,9 @@ public static class AblationRun
             new() { Stage = 2, Command = options.Command, FromBase = true, Part = "stage2-only" },
             new() { Stage = 2, Command = options.Command },
         ];
+        // What is foreign by its settings alone is refused before the hours of the stage in front of it.
+        if (world.Rank == 0 && !options.Overwrite)
+            foreach (var training in trainings) Refuse(configuration, training, EarlierTraining.OtherSettings(configuration, training));
         foreach (var training in trainings)
         {
             Span<double> plan = [world.Rank == 0 ? (double)Plan(configuration, training, options.Overwrite, world.LocalRank, interrupt) : 0];
@@ -88,7 +91,14 @@ public static class AblationRun
     {
         if (EarlierTraining.Find(configuration, training, localRank, interrupt) is not { } earlier) return ToDo.Begin;
         if (earlier.Changes.Count == 0) return earlier.Info.Status == RunStatus.Finished ? ToDo.Nothing : ToDo.GoOn;
-        return overwrite ? ToDo.Again : throw new InputException($"The training in {training.Folder(configuration).Path} is not this configuration's: "
-            + $"{string.Join("; ", earlier.Changes)}. Put them back, train again what does not fit with --overwrite, or keep both with --set name=OTHER.");
+        if (!overwrite) Refuse(configuration, training, earlier.Changes);
+        return ToDo.Again;
+    }
+
+    private static void Refuse(PfmvgConfiguration configuration, TrainingOptions training, IReadOnlyList<string> changes)
+    {
+        if (changes.Count == 0) return;
+        throw new InputException($"The training in {training.Folder(configuration).Path} is not this configuration's: "
+            + $"{string.Join("; ", changes)}. Put them back, train again what does not fit with --overwrite, or keep both with --set name=OTHER.");
     }
 }

@@ -16,9 +16,17 @@ public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes
         if (!File.Exists(folder.InfoPath)) return null;
         var info = RunInfo.Read(folder.InfoPath);
         var (weights, data) = Files(configuration, TrainingRun.CheckStart(configuration, options, localRank), info, interrupt);
-        return new EarlierTraining(info,
-            // How validation answers does not change what is trained.
-            [.. ChangedSettings(configuration, options, info.Ranks).Where(c => !c.StartsWith("eval.", StringComparison.Ordinal)), .. RunFile.Changes(info.Weights, weights), .. RunFile.Changes(info.Data, data)]);
+        return new EarlierTraining(info, [.. OtherSettings(configuration, options), .. RunFile.Changes(info.Weights, weights), .. RunFile.Changes(info.Data, data)]);
+    }
+
+    /// <summary>The settings that the run in the folder was trained with and the options do not ask for; empty when there is no run.</summary>
+    /// <exception cref="InputException">The earlier settings cannot be read.</exception>
+    public static IReadOnlyList<string> OtherSettings(PfmvgConfiguration configuration, TrainingOptions options)
+    {
+        var path = options.Folder(configuration).InfoPath;
+        if (!File.Exists(path)) return [];
+        // How validation answers does not change what is trained.
+        return [.. ChangedSettings(configuration, options, RunInfo.Read(path).Ranks).Where(c => !c.StartsWith("eval.", StringComparison.Ordinal))];
     }
 
     /// <summary>The settings that are not those of the run in the folder; where it computes, and how a step is divided, may change.</summary>

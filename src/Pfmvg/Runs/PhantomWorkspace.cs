@@ -19,7 +19,8 @@ public static class PhantomWorkspace
     /// <param name="configuration">The configuration.</param>
     /// <param name="tell">Told in a line each what was made.</param>
     /// <param name="cancel">Stops; what is half made is made again next time.</param>
-    public static void Prepare(PfmvgConfiguration configuration, Action<string> tell, CancellationToken cancel)
+    /// <param name="drawing">Told how many pictures are drawn.</param>
+    public static void Prepare(PfmvgConfiguration configuration, Action<string> tell, CancellationToken cancel, IProgress<PhantomProgress>? drawing = null)
     {
         if (configuration.Phantom is not { } phantom) return;
         var prepared = configuration.Resolve(configuration.Data.Folder);
@@ -29,7 +30,7 @@ public static class PhantomWorkspace
             if (!Directory.Exists(study))
             {
                 tell(FormattableString.Invariant($"phantoms  drawing {phantom.Patients} patients, once"));
-                var summary = PhantomStudy.Write(study, new PhantomOptions { Seed = phantom.Seed, Patients = phantom.Patients, Sets = PhantomSets.MsCxr | PhantomSets.Roco }, null, cancel);
+                var summary = PhantomStudy.Write(study, new PhantomOptions { Seed = phantom.Seed, Patients = phantom.Patients, Sets = PhantomSets.MsCxr | PhantomSets.Roco }, drawing, cancel);
                 tell($"phantoms  {summary.Pictures} pictures of {summary.Patients} patients, {summary.Phrases.Values.Sum()} phrases, {summary.Boxes} boxes in {study}");
             }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Pfmvg.Evaluation;
 
 namespace Pfmvg.Tests.Evaluation;
@@ -87,20 +86,6 @@ public sealed class BootstrapTests
         Assert.InRange(alone / (double)Simulations, 0.5, 0.91); // phrases taken as independent: too narrow
 
         static int Covers(ScoreRow row) => row[Metric.Iou] is { Low: <= 0.5, High: >= 0.5 } ? 1 : 0;
-    }
-
-    [Fact]
-    [Trait("Category", "Slow")]
-    public void Ten_thousand_resamples_of_1200_phrases_take_less_than_two_seconds()
-    {
-        var predictions = Answers.Varied(1200);
-        var fastest = Enumerable.Range(0, 3).Min(_ =>
-        {
-            var watch = Stopwatch.StartNew();
-            Scorer.Score(predictions, new ScoringOptions { Protocol = Protocol.PhraseUnion });
-            return watch.Elapsed;
-        });
-        Assert.True(fastest < TimeSpan.FromSeconds(2), $"the fastest of three took {fastest.TotalSeconds:0.00} s");
     }
 
     [Fact]
