@@ -157,10 +157,10 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
             using var scope = NewDisposeScope();
             var (batch, length, width) = (x.shape[0], x.shape[1], x.shape[2]);
             var bias = cat([_queryBias, zeros_like(_queryBias), _valueBias]);
-            var heads = _qkv.Product(x, bias).view(batch, length, 3, _heads, _headSize);
+            var heads = _qkv.Product(x, bias).view(batch, length, 3, _heads, _headSize).ForProducts();
             if (_padding[1] > 0) heads = functional.pad(heads, _padding);                                   // zeros change no product
             var parts = heads.permute(2, 0, 3, 1, 4);                                                       // (3, B, H, P + 1, D + padding)
-            var mixed = Scripted.Attention(parts[0], parts[1], parts[2], _scale).narrow(3, 0, _headSize);   // (B, H, P + 1, D)
+            var mixed = Scripted.Attention(parts[0], parts[1], parts[2], _scale).narrow(3, 0, _headSize).to(x.dtype); // (B, H, P + 1, D)
             return _output.call(mixed.transpose(1, 2).reshape(batch, length, width)).MoveToOuterDisposeScope();
         }
     }

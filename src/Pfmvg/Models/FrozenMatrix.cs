@@ -14,8 +14,9 @@ namespace Pfmvg.Models;
 /// </summary>
 internal static class FrozenMatrix
 {
-    private const int FewRows = 16;       // inputs up to here read W as it is; more are worth a copy of W in floating point
+    private const int FewRows = 16;       // inputs up to here read int8 as it is; more are worth widening it
     private const int RowsAtOnce = 512;   // of W that are converted together
+    private const int WidenedAtOnce = 32; // of W that one thread widens
 
     private static readonly Scalar Most = 127, Least = -127, Smallest = 1e-30;
 
@@ -27,20 +28,25 @@ internal static class FrozenMatrix
     public static Tensor Product(Tensor x, Tensor weight, Tensor? scale, Tensor? bias)
     {
         var rows = x.numel() / x.shape[^1];
-        if (scale is null && (bias is not null || x.requires_grad || !ThinProduct.Fits(rows, x, weight))) return functional.linear(x, weight, bias);
         using var scope = NewDisposeScope();
-        if (scale is null) return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight).view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
-        if (rows > FewRows || x.requires_grad || x.device_type != DeviceType.CPU)
-            return functional.linear(x, Values(weight, scale), bias).MoveToOuterDisposeScope();
-        var flat = Scripted.Int8Product(x.reshape(rows, x.shape[^1]).contiguous(), weight, scale);
-        if (bias is not null) flat = flat.Plus(bias);
-        return flat.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+        if (scale is null && bias is null && !x.requires_grad && ThinProduct.Fits(rows, x, weight))
+            return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight).view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+        if (scale is not null && rows <= FewRows && !x.requires_grad && x.device_type == DeviceType.CPU)
+        {
+            var flat = Scripted.Int8Product(x.reshape(rows, x.shape[^1]).contiguous(), weight, scale);
+            if (bias is not null) flat = flat.Plus(bias);
+            return flat.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+        }
+
+        if (WideProduct.Fits(weight, scale)) return WideProduct.Of(x, weight, scale, bias).MoveToOuterDisposeScope();
+        return functional.linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
     }
 
     /// <summary>The gradient with respect to x of a product, from that of its result: g W.</summary>
     public static Tensor InputGradient(Tensor gradient, Tensor weight, Tensor? scale)
     {
         using var scope = NewDisposeScope();
+        if (WideProduct.Fits(weight, scale)) return WideProduct.InputGradient(gradient, weight, scale).MoveToOuterDisposeScope();
         return gradient.matmul(scale is null ? weight : Values(weight, scale)).MoveToOuterDisposeScope();
     }
 
@@ -56,17 +62,21 @@ internal static class FrozenMatrix
         return values.MoveToOuterDisposeScope();
     }
 
-    private static unsafe void Widen(Tensor weight, Tensor scale, Tensor values)
+    /// <summary>Writes the values of int8 rows.</summary>
+    /// <param name="weight">(O, I) int8.</param>
+    /// <param name="scale">(O) float32.</param>
+    /// <param name="values">(O, I) in a floating type. All three contiguous, on the CPU.</param>
+    public static unsafe void Widen(Tensor weight, Tensor scale, Tensor values)
     {
         var (rows, inputs, type) = (weight.shape[0], weight.shape[1], values.dtype);
         var size = TensorTypes.Size(type);
         sbyte* from = (sbyte*)TensorMemory.Address(weight);
         var scales = (float*)TensorMemory.Address(scale);
         var to = TensorMemory.Address(values);
-        Parallel.For(0, (rows + RowsAtOnce - 1) / RowsAtOnce, new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() }, piece =>
+        Parallel.For(0, (rows + WidenedAtOnce - 1) / WidenedAtOnce, new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() }, piece =>
         {
             Span<float> block = stackalloc float[2048];
-            for (var row = piece * RowsAtOnce; row < Math.Min(rows, (piece + 1) * RowsAtOnce); row++)
+            for (var row = piece * WidenedAtOnce; row < Math.Min(rows, (piece + 1) * WidenedAtOnce); row++)
             {
                 for (long at = 0; at < inputs; at += block.Length)
                 {

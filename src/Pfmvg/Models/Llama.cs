@@ -240,7 +240,9 @@ public sealed class CausalSelfAttention : Module<Tensor, DecoderPass, Tensor>
         var v = SplitHeads(_value.call(hidden));                                                          // (B, H, T, D)
         if (pass.Cache is { } cache) (k, v) = cache.Append(_layer, k, v);                                 // (B, H, K, D)
         var causal = pass.Mask is null && length > 1;
-        var mixed = functional.scaled_dot_product_attention(q, k, v, pass.Mask, is_casual: causal);       // (B, H, T, D)
+        var mask = pass.Mask;
+        if (length > 1) (q, k, v, mask) = (q.ForProducts(), k.ForProducts(), v.ForProducts(), mask?.ForProducts());
+        var mixed = functional.scaled_dot_product_attention(q, k, v, mask, is_casual: causal).to(hidden.dtype); // (B, H, T, D)
         return mixed.transpose(1, 2).reshape(batch, length, width).MoveToOuterDisposeScope();
 
         Tensor SplitHeads(Tensor x) => x.view(batch, length, _heads, _headSize).transpose(1, 2);

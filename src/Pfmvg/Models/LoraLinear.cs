@@ -19,6 +19,7 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
     [ComponentName(Name = "lora_A")] private readonly LoraFactor _down;   // (r, I)
     [ComponentName(Name = "lora_B")] private readonly LoraFactor _up;     // (O, r)
     private readonly Scalar _scale;
+    private readonly bool _isScaled;
     private readonly LoraDropout _dropout;
     private readonly int _index;
 
@@ -36,6 +37,7 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
         _down = new LoraFactor(lora.Rank, inputs, device);
         _up = new LoraFactor(outputs, lora.Rank, device);
         _scale = lora.Scale;
+        _isScaled = lora.Scale != 1;
         _dropout = dropout;
         _index = dropout.Register();
         RegisterComponents();
@@ -47,8 +49,9 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var frozen = FrozenMatrix.Product(input, _weight, _weightScale, null);
         var low = _dropout.Apply(input.to(ScalarType.Float32), _index);
-        var update = _up.call(_down.call(low)).mul(_scale);
-        return frozen.Plus(update.to(frozen.dtype)).MoveToOuterDisposeScope();
+        var mixed = _down.call(low);                            // (B, T, r): scaled here, where it is narrow
+        if (_isScaled) mixed = mixed.mul(_scale);
+        return frozen.Plus(_up.call(mixed).to(frozen.dtype)).MoveToOuterDisposeScope();
     }
 }
 

@@ -19,8 +19,8 @@ public static class Backpropagation
     /// <param name="weight">One over the number of answer tokens of the whole global batch, so that micro-batches and ranks add up.</param>
     /// <param name="recompute">
     /// True keeps only the inputs of each layer's two halves and computes the rest again in the backward pass: less memory,
-    /// 0.7 of a forward pass more, the same numbers up to the order of float32 sums. A model in int8 always does: otherwise autograd would keep a copy of
-    /// every matrix in floating point.
+    /// 0.7 of a forward pass more, the same numbers up to the order of float32 sums. A model in int8 always does on CUDA, where autograd
+    /// would otherwise keep a copy of every matrix in floating point.
     /// </param>
     /// <returns>The summed loss of the micro-batch's answer tokens.</returns>
     public static double Accumulate(GroundingModel model, MicroBatch batch, double weight, bool recompute)
@@ -30,7 +30,7 @@ public static class Backpropagation
         var language = model.Language;
         var pass = new DecoderPass(language.RotaryAt(HeldScalars.Range(0, batch.Ids.shape[1], model.Device)));
         var embeddings = model.Embed(batch.Ids, batch.Features is { } features ? model.Project(features) : null); // (B, T, C)
-        if (!recompute && !language.Config.Quantized)
+        if (!recompute && !(language.Config.Quantized && model.Device.type == DeviceType.CUDA))
         {
             var (sum, _) = model.AnswerLoss(language.call(embeddings, pass), batch.Targets);
             sum.mul(scale).backward();

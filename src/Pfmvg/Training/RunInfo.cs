@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Pfmvg.Models;
 using TorchSharp;
 
 namespace Pfmvg.Training;
@@ -111,6 +112,7 @@ public sealed record RunInfo
         ["processor"] = Processor(),
         ["cores"] = System.Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),
         ["threads"] = torch.get_num_threads().ToString(CultureInfo.InvariantCulture),
+        ["bf16_products"] = Bf16Products.Description,
         ["memory"] = string.Create(CultureInfo.InvariantCulture, $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):f1} GiB"),
         ["cuda_devices"] = torch.cuda.is_available() ? torch.cuda.device_count().ToString(CultureInfo.InvariantCulture) : "0",
     };

@@ -1,0 +1,118 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pfmvg.Models;
+
+/// <summary>
+/// x W^T and its gradient g W in another type than the one that the frozen W (O, I) is stored in: bfloat16 or int8 is widened some rows
+/// at a time into a buffer that stays in the cache. In float32 the widened values are exact and so is every sum up to
+/// float32's rounding; the result is rounded once. Autograd keeps W itself, never a widened copy.
+/// </summary>
+internal static class WideProduct
+{
+    private const long ChunkBytes = 16 << 20; // below glibc's largest threshold, above which every buffer would be paged in anew
+    private const long RowMultiple = 32;
+
+    // The last gradient that was handed to autograd on this thread: see Differentiable.
+    [ThreadStatic] private static Tensor? _handedOver;
+
+    /// <summary>Whether products with this matrix are computed in another type than it is stored in.</summary>
+    public static bool Fits(Tensor weight, Tensor? scale) =>
+        weight.device_type == DeviceType.CPU && (scale is not null || Bf16Products.Compute(weight.dtype) != weight.dtype);
+
+    /// <summary>x W^T (+ bias) in the type of x, with gradients towards x alone.</summary>
+    /// <param name="x">(..., I).</param>
+    /// <param name="weight">(O, I), contiguous.</param>
+    /// <param name="scale">(O) for int8, else null.</param>
+    /// <param name="bias">(O) or null.</param>
+    public static Tensor Of(Tensor x, Tensor weight, Tensor? scale, Tensor? bias)
+    {
+        if (!x.requires_grad || !is_grad_enabled()) return Multiply(x, weight, scale, bias);
+        // The scope also frees an empty tensor of the result's size, which the library makes for gradients that are missing.
+        using var scope = NewDisposeScope();
+        return Differentiable.apply(x, new Operands(weight, scale, bias)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The gradient with respect to x from that of the result, in the same type: g W.</summary>
+    public static Tensor InputGradient(Tensor gradient, Tensor weight, Tensor? scale)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var chunks = new Chunks(weight, scale);
+        var flat = gradient.reshape(-1, weight.shape[0]).to(chunks.Type);
+        var sum = empty([flat.shape[0], weight.shape[1]], chunks.Type);
+        chunks.Each((first, chunk) => sum.addmm_(flat.narrow(1, first, chunk.shape[0]), chunk, beta: first == 0 ? 0 : 1));
+        return sum.to(gradient.dtype).view([.. gradient.shape[..^1], weight.shape[1]]).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Multiply(Tensor x, Tensor weight, Tensor? scale, Tensor? bias)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var chunks = new Chunks(weight, scale);
+        var flat = x.reshape(-1, weight.shape[1]).to(chunks.Type);
+        var wideBias = bias?.to(chunks.Type);
+        var result = empty([flat.shape[0], weight.shape[0]], x.dtype);
+        chunks.Each((first, chunk) => result.narrow(1, first, chunk.shape[0]).copy_(functional.linear(flat, chunk, wideBias?.narrow(0, first, chunk.shape[0]))));
+        return result.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The rows of W in the type to compute in, in turns in one buffer. bfloat16 sums would lose by being split: there it is one chunk.</summary>
+    private sealed class Chunks
+    {
+        private readonly Tensor _weight;
+        private readonly Tensor? _scale;
+        private readonly long _rows;
+
+        public Chunks(Tensor weight, Tensor? scale)
+        {
+            (_weight, Type, _scale) = (weight.detach(), Bf16Products.Compute((scale ?? weight).dtype), scale?.detach().to(ScalarType.Float32));
+            var fitting = ChunkBytes / (sizeof(float) * weight.shape[1]) / RowMultiple * RowMultiple;
+            _rows = Type == ScalarType.Float32 ? Math.Clamp(fitting, Math.Min(RowMultiple, weight.shape[0]), weight.shape[0]) : weight.shape[0];
+        }
+
+        public ScalarType Type { get; }
+
+        /// <summary>Shows each chunk with the number of its first row.</summary>
+        public void Each(Action<long, Tensor> use)
+        {
+            var buffer = empty([_rows, _weight.shape[1]], Type);
+            for (long first = 0; first < _weight.shape[0]; first += _rows)
+            {
+                using var scope = NewDisposeScope();
+                var count = Math.Min(_rows, _weight.shape[0] - first);
+                var (stored, values) = (_weight.narrow(0, first, count), buffer.narrow(0, 0, count));
+                if (_scale is null) values.copy_(stored);
+                else FrozenMatrix.Widen(stored, _scale.narrow(0, first, count), values);
+                use(first, values);
+            }
+        }
+    }
+
+    private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias);
+
+    /// <summary>
+    /// Tells autograd of the product. The gradient that <see cref="backward"/> returns is read by native code after it has returned, when nothing
+    /// managed would hold it: it is held until the next one, and then freed, since a scope would keep all of them until the end of the pass.
+    /// </summary>
+    private sealed class Differentiable : autograd.SingleTensorFunction<Differentiable>
+    {
+        public override string Name => nameof(WideProduct);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var matrix = (Operands)vars[1];
+            ctx.save_data(nameof(Operands), matrix);
+            return Multiply((Tensor)vars[0], matrix.Weight, matrix.Scale, matrix.Bias);
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            var matrix = (Operands)ctx.get_data(nameof(Operands));
+            _handedOver?.Dispose();
+            using (grad_output) _handedOver = InputGradient(grad_output, matrix.Weight, matrix.Scale).DetachFromDisposeScope();
+            return [_handedOver, null!];
+        }
+    }
+}
