@@ -43,7 +43,7 @@ internal static partial class PlanCommand
             var plan = new TrainingPlan(read, request);
             var suggested = plan.Suggest();
             var configured = plan.Plan(plan.Configured);
-            var settings = Settings(read, request, suggested.Choice);
+            var settings = Settings(read, request, plan, suggested.Choice);
             if (parsed.GetValue(json)) PrintJson(plan, request, configured, suggested, settings);
             else Print(read, plan, request, configured, suggested, settings);
             return ExitCode.Success;
@@ -69,14 +69,14 @@ internal static partial class PlanCommand
         : throw new InputException(string.Create(CultureInfo.InvariantCulture, $"{option} {value}: give a number above 0, at most {most}."));
 
     /// <summary>What must be set for a choice, as arguments; empty when nothing must.</summary>
-    private static string Settings(PfmvgConfiguration configuration, PlanRequest request, PlanChoice choice)
+    private static string Settings(PfmvgConfiguration configuration, PlanRequest request, TrainingPlan plan, PlanChoice choice)
     {
         var stage = configuration.Stage(request.Stage);
         var prefix = $"stage{request.Stage}.";
         List<string> changed = [];
         if (choice.Batch != stage.BatchSize) changed.Add($"{prefix}batch_size={choice.Batch}");
         if (choice.Accumulate != stage.Accumulate) changed.Add($"{prefix}accumulate={choice.Accumulate}");
-        if (choice.Recompute != stage.Recompute && !choice.Quantized) changed.Add($"{prefix}recompute={(choice.Recompute ? "true" : "false")}");
+        if (choice.Recompute != stage.Recompute && (plan.IsCpu || !choice.Quantized)) changed.Add($"{prefix}recompute={(choice.Recompute ? "true" : "false")}");
         if (choice.Precision != configuration.Precision) changed.Add($"precision={choice.Precision.ToString().ToLowerInvariant()}");
         if (choice.Quantized != configuration.Model.Language.Quantized) changed.Add("model.language.quantized=true");
         return string.Join(' ', changed.Select(setting => $"--set {setting}"));
@@ -98,7 +98,7 @@ internal static partial class PlanCommand
             Row("exchange buffer", c => Bytes(c.Memory.Exchange)),
             Row("working memory, the most of:", c => Bytes(c.Memory.Working)),
             Row("  decoder and loss", c => Bytes(Decoder(c.Choice, c.Choice.Recompute))),
-            Row("  the same without recomputation", c => c.Choice.Quantized ? "-" : Bytes(Decoder(c.Choice, false))),
+            Row("  the same without recomputation", c => c.Choice.Quantized && !plan.IsCpu ? "-" : Bytes(Decoder(c.Choice, false))),
             Row("  the same with recomputation", c => Bytes(Decoder(c.Choice, true))),
             Row("  vision tower", c => Bytes(plan.Of(c.Choice).Vision(plan.KeepsFeatures ? 1 : c.Choice.Batch))),
             Row("  answers of the validation", c => plan.Validates ? Bytes(plan.Answering(c.Choice).Cache + plan.Answering(c.Choice).Working) : "-"),

@@ -16,9 +16,12 @@ namespace Pfmvg.Benchmarks;
 /// </remarks>
 /// <param name="config">All sizes.</param>
 /// <param name="type">Type of the frozen weights and of the activations.</param>
-public sealed class ModelMemory(GroundingConfig config, ScalarType type)
+/// <param name="isCpu">Whether it is computed on this machine's CPU, where bfloat16 may be computed in float32.</param>
+public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool isCpu = true)
 {
     private readonly LlamaConfig _language = config.Language;
+    private readonly bool _widens = isCpu && (config.Language.Quantized || Bf16Products.Compute(type) != type);
+    private readonly long _computed = TensorTypes.Size(isCpu ? Bf16Products.Compute(type) : type); // in attention
     private readonly long _element = TensorTypes.Size(type), _width = config.Language.HiddenSize, _inner = config.Language.IntermediateSize;
 
     /// <summary>Frozen weights by their type in memory.</summary>
@@ -43,23 +46,23 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type)
     /// <param name="rows">B.</param>
     /// <param name="positions">T.</param>
     /// <param name="answers">Positions of a row that have logits.</param>
-    /// <param name="recompute">As in <see cref="KeptPerPosition"/>; int8 weights always do.</param>
+    /// <param name="recompute">As in <see cref="KeptPerPosition"/>; int8 weights always do on CUDA.</param>
     public long Training(long rows, long positions, long answers, bool recompute)
     {
         var all = rows * positions;
         var state = _element * _width;                                    // a hidden state of one position
-        recompute |= _language.Quantized;
+        recompute |= _language.Quantized && !isCpu;
         var inputs = rows * sizeof(float) * config.VisualTokens * (config.FeatureWidth + _width) + all * state + all * KeptPerPosition(recompute);
         // Logits in the model's type and in float32; then their logarithms, and two gradients.
         var loss = all * (4 * _width + 2 * state) + 3 * sizeof(float) * rows * answers * _language.VocabularySize + Widened(_language.VocabularySize);
         if (!recompute)
         {
             var forward = all * ((IsNarrow ? _language.Layers * state : 0) + 8 * _width + state); // the layers' outputs, and the last norm
-            var backward = all * (3 * _element * _inner + 3 * state);                             // gradients within the last MLP
+            var backward = all * (3 * _element * _inner + 3 * state) + Float32Sides(all);         // gradients within the last MLP
             return inputs + Math.Max(Math.Max(forward, loss), backward);
         }
 
-        var mlp = all * (MlpKeeps - KeptInput + 4 * _element * _inner + 4 * state) + Widened(3 * _inner);
+        var mlp = all * (MlpKeeps - KeptInput + 4 * _element * _inner + 4 * state) + Widened(3 * _inner) + Float32Sides(all);
         var attention = all * (AttentionKeeps - KeptInput + 8 * state + 12 * _width) + Widened(4 * _width);
         return inputs + Math.Max(loss, Math.Max(mlp, attention));
     }
@@ -94,7 +97,7 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type)
     private long KeptInput => IsNarrow ? 0 : sizeof(float) * _width;
 
     private long AttentionKeeps =>
-        sizeof(float) * (_width + 1 + _language.Heads) + 4 * _element * _width + Adapters(_width, "q_proj", "k_proj", "v_proj") + Adapters(_width, "o_proj");
+        sizeof(float) * (_width + 1 + _language.Heads) + 4 * _computed * _width + Adapters(_width, "q_proj", "k_proj", "v_proj") + Adapters(_width, "o_proj");
 
     private long MlpKeeps =>
         sizeof(float) * (_width + 1) + 3 * _element * _inner + Adapters(_width, "gate_proj", "up_proj") + Adapters(_inner, "down_proj");
@@ -107,6 +110,9 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type)
         return sizeof(float) * (count * (config.Lora.Rank + own) + (own == 0 && count > 0 ? inputs : 0));
     }
 
-    // A copy of some int8 rows in the model's type.
-    private long Widened(long outputs) => _language.Quantized ? _element * _width * outputs : 0;
+    // A copy of some int8 rows in the model's type; a CPU needs no more than a small buffer.
+    private long Widened(long outputs) => _language.Quantized && !isCpu ? _element * _width * outputs : 0;
+
+    // Both sides of the MLP's last product in float32, where the product is computed in it.
+    private long Float32Sides(long positions) => _widens && IsNarrow ? positions * sizeof(float) * (_width + _inner) : 0;
 }

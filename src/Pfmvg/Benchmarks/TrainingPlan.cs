@@ -130,7 +130,7 @@ public sealed class TrainingPlan
 
     /// <summary>The settings as they are.</summary>
     public PlanChoice Configured => new(
-        _configuration.Precision, Sizes.Language.Quantized, _stage.BatchSize, _stage.Accumulate, _stage.Recompute || Sizes.Language.Quantized);
+        _configuration.Precision, Sizes.Language.Quantized, _stage.BatchSize, _stage.Accumulate, _stage.Recompute || (Sizes.Language.Quantized && !IsCpu));
 
     /// <summary>
     /// The settings that fit, of the configured samples per step: as configured if possible, then recomputing, then bfloat16, then
@@ -144,9 +144,10 @@ public sealed class TrainingPlan
         (Precision, bool, bool)[] kinds =
         [
             (now.Precision, now.Quantized, false), (now.Precision, now.Quantized, true), (Precision.Bf16, now.Quantized, false), (Precision.Bf16, now.Quantized, true),
-            (Precision.Bf16, true, true),
+            (Precision.Bf16, true, false), (Precision.Bf16, true, true),
         ];
-        var choices = kinds.Where(kind => !kind.Item2 || kind.Item3).Distinct()
+        var choices = kinds.Where(kind => !kind.Item2 || kind.Item3 || IsCpu) // on CUDA int8 always recomputes
+            .Distinct()
             .SelectMany(kind => Divisors(global).Select(batch => new PlanChoice(kind.Item1, kind.Item2, batch, global / batch, kind.Item3))).ToList();
         if (choices.Find(choice => Memory(choice).Peak <= _request.DeviceMemory) is { } found) return Plan(found);
         var least = choices.Select(choice => (Choice: choice, Memory: Memory(choice))).MinBy(c => c.Memory.Peak);
@@ -172,7 +173,7 @@ public sealed class TrainingPlan
 
     /// <summary>The model's formulas under a choice.</summary>
     public ModelMemory Of(PlanChoice choice) =>
-        new(Sizes with { Language = Sizes.Language with { Quantized = choice.Quantized } }, ConfiguredModel.Type(choice.Precision));
+        new(Sizes with { Language = Sizes.Language with { Quantized = choice.Quantized } }, ConfiguredModel.Type(choice.Precision), IsCpu);
 
     /// <summary>Bytes of the evaluation beside the weights: the cache of keys and values, and the rest.</summary>
     public (long Cache, long Working) Answering(PlanChoice choice)
@@ -205,7 +206,8 @@ public sealed class TrainingPlan
         long width = Sizes.Language.HiddenSize, inner = Sizes.Language.IntermediateSize, rows = (long)choice.Batch * Positions;
         rows = Math.Clamp((long)(LongestRun / (2.0 * width * (width + 2 * inner))), Math.Min(rows, Positions), rows);
         using var limits = new MachineLimits(ConfiguredModel.Device(_configuration.Device, 0));
-        return (Rate(limits.Products(ConfiguredModel.Type(choice.Precision), rows, width, inner)), IsCpu ? Rate(limits.MemoryRead()) : 0);
+        var type = ConfiguredModel.Type(choice.Precision);
+        return (Rate(limits.Products(IsCpu ? Bf16Products.Compute(type) : type, rows, width, inner)), IsCpu ? Rate(limits.MemoryRead()) : 0);
 
         static double Rate(Limit limit)
         {

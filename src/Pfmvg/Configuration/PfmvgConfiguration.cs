@@ -171,7 +171,7 @@ public sealed record LanguageSettings
 
     /// <summary>
     /// Hold the frozen linear layers as int8 with a scale per row: half the memory of bfloat16, slightly other numbers.
-    /// Training then always recomputes.
+    /// Training on CUDA then always recomputes.
     /// </summary>
     public bool Quantized { get; init; }
 

@@ -38,7 +38,7 @@ internal static class FrozenMatrix
             return flat.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
         }
 
-        if (WideProduct.Fits(weight, scale)) return WideProduct.Of(x, weight, scale, bias).MoveToOuterDisposeScope();
+        if (WideProduct.TypeFor(weight, scale) is { } type) return WideProduct.Of(x, weight, scale, bias, type).MoveToOuterDisposeScope();
         return functional.linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
     }
 
@@ -46,7 +46,7 @@ internal static class FrozenMatrix
     public static Tensor InputGradient(Tensor gradient, Tensor weight, Tensor? scale)
     {
         using var scope = NewDisposeScope();
-        if (WideProduct.Fits(weight, scale)) return WideProduct.InputGradient(gradient, weight, scale).MoveToOuterDisposeScope();
+        if (WideProduct.TypeFor(weight, scale) is { } type) return WideProduct.InputGradient(gradient, weight, scale, type).MoveToOuterDisposeScope();
         return gradient.matmul(scale is null ? weight : Values(weight, scale)).MoveToOuterDisposeScope();
     }
 

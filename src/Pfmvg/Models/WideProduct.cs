@@ -17,42 +17,47 @@ internal static class WideProduct
     // The last gradient that was handed to autograd on this thread: see Differentiable.
     [ThreadStatic] private static Tensor? _handedOver;
 
-    /// <summary>Whether products with this matrix are computed in another type than it is stored in.</summary>
-    public static bool Fits(Tensor weight, Tensor? scale) =>
-        weight.device_type == DeviceType.CPU && (scale is not null || Bf16Products.Compute(weight.dtype) != weight.dtype);
+    /// <summary>The type to compute products with this matrix in when they belong here; null when libtorch's own product will do.</summary>
+    public static ScalarType? TypeFor(Tensor weight, Tensor? scale)
+    {
+        var type = Bf16Products.Compute((scale ?? weight).dtype);
+        return weight.device_type == DeviceType.CPU && type != weight.dtype ? type : null;
+    }
 
     /// <summary>x W^T (+ bias) in the type of x, with gradients towards x alone.</summary>
     /// <param name="x">(..., I).</param>
     /// <param name="weight">(O, I), contiguous.</param>
     /// <param name="scale">(O) for int8, else null.</param>
     /// <param name="bias">(O) or null.</param>
-    public static Tensor Of(Tensor x, Tensor weight, Tensor? scale, Tensor? bias)
+    /// <param name="type">To compute in.</param>
+    public static Tensor Of(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, ScalarType type)
     {
-        if (!x.requires_grad || !is_grad_enabled()) return Multiply(x, weight, scale, bias);
+        if (!x.requires_grad || !is_grad_enabled()) return Multiply(x, new Operands(weight, scale, bias, type));
         // The scope also frees an empty tensor of the result's size, which the library makes for gradients that are missing.
         using var scope = NewDisposeScope();
-        return Differentiable.apply(x, new Operands(weight, scale, bias)).MoveToOuterDisposeScope();
+        return Differentiable.apply(x, new Operands(weight, scale, bias, type)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The gradient with respect to x from that of the result, in the same type: g W.</summary>
-    public static Tensor InputGradient(Tensor gradient, Tensor weight, Tensor? scale)
+    public static Tensor InputGradient(Tensor gradient, Tensor weight, Tensor? scale, ScalarType type)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var chunks = new Chunks(weight, scale);
-        var flat = gradient.reshape(-1, weight.shape[0]).to(chunks.Type);
-        var sum = empty([flat.shape[0], weight.shape[1]], chunks.Type);
+        var chunks = new Chunks(weight, scale, type);
+        var flat = gradient.reshape(-1, weight.shape[0]).to(type);
+        var sum = empty([flat.shape[0], weight.shape[1]], type);
         chunks.Each((first, chunk) => sum.addmm_(flat.narrow(1, first, chunk.shape[0]), chunk, beta: first == 0 ? 0 : 1));
         return sum.to(gradient.dtype).view([.. gradient.shape[..^1], weight.shape[1]]).MoveToOuterDisposeScope();
     }
 
-    private static Tensor Multiply(Tensor x, Tensor weight, Tensor? scale, Tensor? bias)
+    private static Tensor Multiply(Tensor x, Operands matrix)
     {
+        var (weight, scale, bias, type) = matrix;
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var chunks = new Chunks(weight, scale);
-        var flat = x.reshape(-1, weight.shape[1]).to(chunks.Type);
-        var wideBias = bias?.to(chunks.Type);
+        var chunks = new Chunks(weight, scale, type);
+        var flat = x.reshape(-1, weight.shape[1]).to(type);
+        var wideBias = bias?.to(type);
         var result = empty([flat.shape[0], weight.shape[0]], x.dtype);
         chunks.Each((first, chunk) => result.narrow(1, first, chunk.shape[0]).copy_(functional.linear(flat, chunk, wideBias?.narrow(0, first, chunk.shape[0]))));
         return result.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
@@ -63,21 +68,20 @@ internal static class WideProduct
     {
         private readonly Tensor _weight;
         private readonly Tensor? _scale;
+        private readonly ScalarType _type;
         private readonly long _rows;
 
-        public Chunks(Tensor weight, Tensor? scale)
+        public Chunks(Tensor weight, Tensor? scale, ScalarType type)
         {
-            (_weight, Type, _scale) = (weight.detach(), Bf16Products.Compute((scale ?? weight).dtype), scale?.detach().to(ScalarType.Float32));
+            (_weight, _type, _scale) = (weight.detach(), type, scale?.detach().to(ScalarType.Float32));
             var fitting = ChunkBytes / (sizeof(float) * weight.shape[1]) / RowMultiple * RowMultiple;
-            _rows = Type == ScalarType.Float32 ? Math.Clamp(fitting, Math.Min(RowMultiple, weight.shape[0]), weight.shape[0]) : weight.shape[0];
+            _rows = type == ScalarType.Float32 ? Math.Clamp(fitting, Math.Min(RowMultiple, weight.shape[0]), weight.shape[0]) : weight.shape[0];
         }
-
-        public ScalarType Type { get; }
 
         /// <summary>Shows each chunk with the number of its first row.</summary>
         public void Each(Action<long, Tensor> use)
         {
-            var buffer = empty([_rows, _weight.shape[1]], Type);
+            var buffer = empty([_rows, _weight.shape[1]], _type);
             for (long first = 0; first < _weight.shape[0]; first += _rows)
             {
                 using var scope = NewDisposeScope();
@@ -90,7 +94,7 @@ internal static class WideProduct
         }
     }
 
-    private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias);
+    private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias, ScalarType Type);
 
     /// <summary>
     /// Tells autograd of the product. The gradient that <see cref="backward"/> returns is read by native code after it has returned, when nothing
@@ -104,14 +108,14 @@ internal static class WideProduct
         {
             var matrix = (Operands)vars[1];
             ctx.save_data(nameof(Operands), matrix);
-            return Multiply((Tensor)vars[0], matrix.Weight, matrix.Scale, matrix.Bias);
+            return Multiply((Tensor)vars[0], matrix);
         }
 
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
         {
             var matrix = (Operands)ctx.get_data(nameof(Operands));
             _handedOver?.Dispose();
-            using (grad_output) _handedOver = InputGradient(grad_output, matrix.Weight, matrix.Scale).DetachFromDisposeScope();
+            using (grad_output) _handedOver = InputGradient(grad_output, matrix.Weight, matrix.Scale, matrix.Type).DetachFromDisposeScope();
             return [_handedOver, null!];
         }
     }
