@@ -19,12 +19,6 @@ internal static class Scripted
 
         """));
 
-    private static readonly Lazy<jit.CompilationUnit> Optimizer = new(() => jit.compile("""
-        def adam_w(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, steps: Tensor, numbers: Tensor):
-            torch._fused_adamw_([parameter], [gradient], [first], [second], [], [steps], lr=float(numbers[0]), beta1=float(numbers[1]), beta2=float(numbers[2]), weight_decay=float(numbers[3]), eps=float(numbers[4]), amsgrad=False, maximize=False)
-
-        """));
-
     /// <summary>softmax(q k^T x scale) v without a mask; (B, H, T, D) each.</summary>
     public static Tensor Attention(Tensor q, Tensor k, Tensor v, double scale) =>
         (Tensor)Attentions.GetOrAdd(scale, CompileAttention).invoke("attention", q, k, v)!;
@@ -34,16 +28,6 @@ internal static class Scripted
     /// <param name="weight">(O, I) int8.</param>
     /// <param name="scale">(O) in the type of x.</param>
     public static Tensor Int8Product(Tensor x, Tensor weight, Tensor scale) => (Tensor)Int8.Value.invoke("int8_product", x, weight, scale)!;
-
-    /// <summary>One step of AdamW in one pass over the memory: parameter and moments are changed.</summary>
-    /// <param name="parameter">Float32, as the three that follow.</param>
-    /// <param name="gradient">Of the same shape.</param>
-    /// <param name="first">First moment.</param>
-    /// <param name="second">Second moment.</param>
-    /// <param name="steps">Steps with this one; a float32 scalar on the same device.</param>
-    /// <param name="numbers">Learning rate, beta1, beta2, weight decay, eps; float64 on the CPU.</param>
-    public static void AdamW(Tensor parameter, Tensor gradient, Tensor first, Tensor second, Tensor steps, Tensor numbers) =>
-        Optimizer.Value.invoke("adam_w", parameter, gradient, first, second, steps, numbers);
 
     private static jit.CompilationUnit CompileAttention(double scale) => jit.compile($"""
         def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

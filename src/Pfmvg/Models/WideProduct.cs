@@ -11,8 +11,11 @@ namespace Pfmvg.Models;
 /// </summary>
 internal static class WideProduct
 {
-    private const long ChunkBytes = 16 << 20; // below glibc's largest threshold, above which every buffer would be paged in anew
+    private const long ChunkBytes = 16 << 20; // fits into the cache with the inputs
     private const long RowMultiple = 32;
+
+    // Always the same one: a new one for every product would leave holes of its size between the tensors that are kept.
+    [ThreadStatic] private static Tensor? _buffer;
 
     // The last gradient that was handed to autograd on this thread: see Differentiable.
     [ThreadStatic] private static Tensor? _handedOver;
@@ -81,7 +84,8 @@ internal static class WideProduct
         /// <summary>Shows each chunk with the number of its first row.</summary>
         public void Each(Action<long, Tensor> use)
         {
-            var buffer = empty([_rows, _weight.shape[1]], _type);
+            var size = _rows * _weight.shape[1];
+            var buffer = (_type == ScalarType.Float32 && size <= ChunkBytes / sizeof(float) ? Reused().narrow(0, 0, size) : empty(size, _type)).view(_rows, _weight.shape[1]);
             for (long first = 0; first < _weight.shape[0]; first += _rows)
             {
                 using var scope = NewDisposeScope();
@@ -93,6 +97,8 @@ internal static class WideProduct
             }
         }
     }
+
+    private static Tensor Reused() => _buffer ??= empty(ChunkBytes / sizeof(float), ScalarType.Float32).DetachFromDisposeScope();
 
     private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias, ScalarType Type);
 

@@ -47,17 +47,20 @@ public sealed class AdamW : IDisposable
     {
         using var quiet = no_grad();
         Steps++;
-        using var all = NewDisposeScope();
-        var (decaying, plain) = (Numbers(_weightDecay), Numbers(0));
+        var correction1 = 1 - Math.Pow(_beta1, Steps);
+        var correction2 = Math.Sqrt(1 - Math.Pow(_beta2, Steps));
+        using Scalar keep = 1 - learningRate * _weightDecay, beta1 = _beta1, fresh1 = 1 - _beta1, beta2 = _beta2, fresh2 = 1 - _beta2,
+            root = 1 / correction2, eps = _eps, rate = -learningRate / correction1;
         foreach (var (_, parameter, first, second, decays) in _slots)
         {
             using var scope = NewDisposeScope();
             if (parameter.grad is not { } gradient) continue;
-            Scripted.AdamW(parameter, gradient, first, second, tensor((float)Steps, device: parameter.device), decays ? decaying : plain);
+            if (decays) parameter.mul_(keep);
+            first.mul_(beta1).add_(gradient, fresh1);
+            second.mul_(beta2).addcmul_(gradient, gradient, fresh2);
+            parameter.addcdiv_(first, second.sqrt().mul_(root).PlusInPlace(eps), rate);
             gradient.zero_();
         }
-
-        Tensor Numbers(double weightDecay) => tensor([learningRate, _beta1, _beta2, weightDecay, _eps], ScalarType.Float64);
     }
 
     /// <summary>Frees the moments.</summary>
