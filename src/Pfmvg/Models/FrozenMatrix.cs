@@ -14,7 +14,6 @@ namespace Pfmvg.Models;
 /// </summary>
 internal static class FrozenMatrix
 {
-    private const int FewRows = 16;       // inputs up to here read W as it is; more are worth a copy of W in floating point
     private const int RowsAtOnce = 512;   // of W that are converted together
 
     private static readonly Scalar Most = 127, Least = -127, Smallest = 1e-30;
@@ -27,14 +26,10 @@ internal static class FrozenMatrix
     public static Tensor Product(Tensor x, Tensor weight, Tensor? scale, Tensor? bias)
     {
         var rows = x.numel() / x.shape[^1];
-        if (scale is null && (bias is not null || x.requires_grad || !ThinProduct.Fits(rows, x, weight))) return functional.linear(x, weight, bias);
         using var scope = NewDisposeScope();
-        if (scale is null) return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight).view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
-        if (rows > FewRows || x.requires_grad || x.device_type != DeviceType.CPU)
-            return functional.linear(x, Values(weight, scale), bias).MoveToOuterDisposeScope();
-        var flat = Scripted.Int8Product(x.reshape(rows, x.shape[^1]).contiguous(), weight, scale);
-        if (bias is not null) flat = flat.Plus(bias);
-        return flat.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+        if (bias is null && !x.requires_grad && ThinProduct.Fits(rows, x, weight))
+            return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight, scale).view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+        return functional.linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
     }
 
     /// <summary>The gradient with respect to x of a product, from that of its result: g W.</summary>
