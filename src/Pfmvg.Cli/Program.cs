@@ -4,6 +4,7 @@ using Pfmvg.Cli;
 
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
 NativeSetup.KeepFreedMemory();
+NativeSetup.ShortenIdleSpinning();
 Terminal.ForgetPretendedTerminal();
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
 root.Add(DemoCommand.Create());

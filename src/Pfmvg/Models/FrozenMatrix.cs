@@ -14,7 +14,6 @@ namespace Pfmvg.Models;
 /// </summary>
 internal static class FrozenMatrix
 {
-    private const int FewRows = 16;       // inputs up to here read int8 as it is; more are worth widening it
     private const int RowsAtOnce = 512;   // of W that are converted together
     private const int WidenedAtOnce = 32; // of W that one thread widens
 
@@ -29,15 +28,8 @@ internal static class FrozenMatrix
     {
         var rows = x.numel() / x.shape[^1];
         using var scope = NewDisposeScope();
-        if (scale is null && bias is null && !x.requires_grad && ThinProduct.Fits(rows, x, weight))
-            return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight).view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
-        if (scale is not null && rows <= FewRows && !x.requires_grad && x.device_type == DeviceType.CPU)
-        {
-            var flat = Scripted.Int8Product(x.reshape(rows, x.shape[^1]).contiguous(), weight, scale);
-            if (bias is not null) flat = flat.Plus(bias);
-            return flat.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
-        }
-
+        if (bias is null && !x.requires_grad && ThinProduct.Fits(rows, x, weight))
+            return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight, scale).view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
         if (WideProduct.TypeFor(weight, scale) is { } type) return WideProduct.Of(x, weight, scale, bias, type).MoveToOuterDisposeScope();
         return functional.linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
     }

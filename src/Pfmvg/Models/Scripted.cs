@@ -13,21 +13,9 @@ internal static class Scripted
     // The text of a script must end its last line.
     private static readonly ConcurrentDictionary<double, jit.CompilationUnit> Attentions = new();
 
-    private static readonly Lazy<jit.CompilationUnit> Int8 = new(() => jit.compile("""
-        def int8_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-            return torch._weight_int8pack_mm(x, weight, scale)
-
-        """));
-
     /// <summary>softmax(q k^T x scale) v without a mask; (B, H, T, D) each.</summary>
     public static Tensor Attention(Tensor q, Tensor k, Tensor v, double scale) =>
         (Tensor)Attentions.GetOrAdd(scale, CompileAttention).invoke("attention", q, k, v)!;
-
-    /// <summary>x W^T with W = weight x scale per row, without a copy of W; no gradients.</summary>
-    /// <param name="x">(R, I), contiguous.</param>
-    /// <param name="weight">(O, I) int8.</param>
-    /// <param name="scale">(O) in the type of x.</param>
-    public static Tensor Int8Product(Tensor x, Tensor weight, Tensor scale) => (Tensor)Int8.Value.invoke("int8_product", x, weight, scale)!;
 
     private static jit.CompilationUnit CompileAttention(double scale) => jit.compile($"""
         def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

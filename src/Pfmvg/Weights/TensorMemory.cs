@@ -11,9 +11,11 @@ internal static unsafe class TensorMemory
     /// <summary>The first byte of a contiguous CPU tensor; null when it has no elements. Keep the tensor alive while it is used.</summary>
     public static byte* Address(Tensor tensor)
     {
-        if (tensor.numel() == 0) return null;
+        var elements = tensor.numel();
+        if (elements == 0) return null;
+        if (!tensor.requires_grad && elements * tensor.ElementSize < int.MaxValue)
+            fixed (byte* first = tensor.bytes) return first; // native memory: it stays where it is after the pin is gone
         using var scope = NewDisposeScope();
-        // Native memory: it stays where it is after the pin is gone.
         fixed (byte* first = tensor.detach().view(-1).narrow(0, 0, 1).bytes) return first;
     }
 

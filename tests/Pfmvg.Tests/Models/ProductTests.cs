@@ -6,7 +6,7 @@ namespace Pfmvg.Tests.Models;
 
 public sealed class ProductTests
 {
-    [Theory, InlineData(1, 32, 5), InlineData(1, 96, 7), InlineData(3, 64, 9), InlineData(2, 4096, 300)]
+    [Theory, InlineData(1, 32, 5), InlineData(1, 96, 7), InlineData(3, 64, 9), InlineData(2, 4096, 300), InlineData(8, 64, 97), InlineData(11, 96, 100), InlineData(16, 11008, 40)]
     public void A_thin_product_is_the_product_summed_in_float32(int rows, int inputs, int outputs)
     {
         using var scope = NewDisposeScope();
@@ -15,11 +15,30 @@ public sealed class ProductTests
         var weight = randn([outputs, inputs], generator: generator).to(ScalarType.BFloat16);
         Assert.True(ThinProduct.Fits(rows, x, weight));
         var expected = x.to(float64).matmul(weight.to(float64).t());
-        var actual = ThinProduct.Of(x, weight);
+        var actual = ThinProduct.Of(x, weight, null);
         Assert.Equal(ScalarType.BFloat16, actual.dtype);
         // Half a unit of bfloat16's last place, and what float32 sums lose.
         Assert.True(actual.to(float64).sub(expected).abs().le(expected.abs().mul(1 / 256.0 + 1e-6).add(1e-4 * Math.Sqrt(inputs))).all().item<bool>());
         Assert.True(actual.Same(FrozenMatrix.Product(x.view(rows, 1, inputs), weight, null, null).view(rows, outputs)));
+    }
+
+    [Theory, InlineData(1, 32, 5), InlineData(1, 4096, 300), InlineData(3, 64, 97), InlineData(16, 96, 100)]
+    public void A_thin_product_with_whole_numbers_is_that_of_the_matrix_they_stand_for(int rows, int inputs, int outputs)
+    {
+        using var scope = NewDisposeScope();
+        var generator = new Generator(2, CPU);
+        var x = randn([rows, inputs], generator: generator);
+        var weight = randint(-127, 128, [outputs, inputs], dtype: ScalarType.Int8, generator: generator);
+        var scale = rand([outputs], generator: generator).to(ScalarType.BFloat16);
+        var expected = x.to(float64).matmul(weight.to(float64).mul(scale.to(float64).unsqueeze(1)).t());
+        foreach (var (input, tolerance) in new[] { (x, 1e-6), (x.to(ScalarType.BFloat16), 1 / 128.0) })
+        {
+            Assert.True(ThinProduct.Fits(rows, input, weight));
+            var actual = ThinProduct.Of(input, weight, scale);
+            Assert.Equal(input.dtype, actual.dtype);
+            var error = actual.to(float64).sub(expected).norm().item<double>() / expected.norm().item<double>();
+            Assert.InRange(error, 0, tolerance);
+        }
     }
 
     [Fact]

@@ -20,16 +20,16 @@ public sealed class WideProductTests
             var data = new TheoryData<int, int, int, ScalarType, bool>();
             foreach (var (rows, inputs, outputs) in new[] { (40, 33, 5), (3, 64, 96), (18, 2100, 2101) }) // the last in two chunks
                 foreach (var type in new[] { ScalarType.BFloat16, ScalarType.Float32 })
-                    foreach (var int8 in new[] { false, true }) data.Add(rows, inputs, outputs, type, int8);
+                    foreach (var quantized in new[] { false, true }) data.Add(rows, inputs, outputs, type, quantized);
             return data;
         }
     }
 
     [Theory, MemberData(nameof(Sizes))]
-    public void Product_and_gradient_are_those_of_the_exact_values(int rows, int inputs, int outputs, ScalarType type, bool int8)
+    public void Product_and_gradient_are_those_of_the_exact_values(int rows, int inputs, int outputs, ScalarType type, bool quantized)
     {
         using var scope = NewDisposeScope();
-        var (weight, scale, exact) = Matrix(outputs, inputs, int8);
+        var (weight, scale, exact) = Matrix(outputs, inputs, quantized);
         var generator = new Generator(1, CPU);
         var bias = randn([outputs], generator: generator).to(ScalarType.BFloat16);
         // Three dimensions, no row beside the next one.
@@ -52,7 +52,7 @@ public sealed class WideProductTests
     public void A_bfloat16_result_is_the_float32_result_rounded_once()
     {
         using var scope = NewDisposeScope();
-        var (weight, _, _) = Matrix(2101, 2100, int8: false);
+        var (weight, _, _) = Matrix(2101, 2100, quantized: false);
         var x = randn([40, 2100], generator: new Generator(1, CPU)).to(ScalarType.BFloat16);
         var exact = WideProduct.Of(x.to(float32), weight, null, null, ScalarType.Float32);
         Assert.Equal(float32, exact.dtype);
@@ -60,14 +60,14 @@ public sealed class WideProductTests
     }
 
     [Theory, InlineData(false), InlineData(true)]
-    public void Both_ways_of_computing_agree_within_bfloat16(bool int8)
+    public void Both_ways_of_computing_agree_within_bfloat16(bool quantized)
     {
         using var scope = NewDisposeScope();
-        var (weight, scale, exact) = Matrix(300, 512, int8);
+        var (weight, scale, exact) = Matrix(300, 512, quantized);
         var x = randn([40, 512], generator: new Generator(1, CPU)).to(ScalarType.BFloat16);
         var own = WideProduct.Of(x, weight, scale, null, ScalarType.Float32).to(float64);
-        var native = int8 ? WideProduct.Of(x, weight, scale, null, ScalarType.BFloat16) : nn.functional.linear(x, weight);
-        var most = x.to(float64).abs().matmul(exact.abs().t()).mul(int8 ? 1 / 256.0 : 1e-5).add(own.abs().mul(1 / 128.0));
+        var native = quantized ? WideProduct.Of(x, weight, scale, null, ScalarType.BFloat16) : nn.functional.linear(x, weight);
+        var most = x.to(float64).abs().matmul(exact.abs().t()).mul(quantized ? 1 / 256.0 : 1e-5).add(own.abs().mul(1 / 128.0));
         Assert.True(own.sub(native.to(float64)).abs().le(most).all().item<bool>());
         var gradient = WideProduct.InputGradient(own.to(ScalarType.BFloat16), weight, scale, ScalarType.Float32).to(float64);
         var other = WideProduct.InputGradient(own.to(ScalarType.BFloat16), weight, scale, ScalarType.BFloat16).to(float64);
@@ -109,7 +109,7 @@ public sealed class WideProductTests
                 Thread.SpinWait(5000);
             }
         });
-        var (weight, scale, _) = Matrix(48, 64, int8: true);
+        var (weight, scale, _) = Matrix(48, 64, quantized: true);
         var x = randn([20, 64], generator: new Generator(1, CPU)).to(ScalarType.BFloat16);
         var expected = Gradient(true).MoveToOuterDisposeScope();
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
@@ -175,10 +175,10 @@ public sealed class WideProductTests
         static int Part(string vendor, int at) => BitConverter.ToInt32(System.Text.Encoding.ASCII.GetBytes(vendor), at);
     }
 
-    private static (Tensor Weight, Tensor? Scale, Tensor Exact) Matrix(int outputs, int inputs, bool int8)
+    private static (Tensor Weight, Tensor? Scale, Tensor Exact) Matrix(int outputs, int inputs, bool quantized)
     {
         var values = randn([outputs, inputs], generator: new Generator(2, CPU));
-        if (!int8)
+        if (!quantized)
         {
             var narrow = values.to(ScalarType.BFloat16);
             return (narrow, null, narrow.to(float64));
