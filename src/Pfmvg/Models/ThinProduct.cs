@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Pfmvg.Weights;
@@ -21,7 +22,8 @@ internal static unsafe class ThinProduct
     /// <summary>Whether the product can be made here; the caller sees to it that no gradient is wanted.</summary>
     public static bool Fits(long rows, Tensor x, Tensor weight) =>
         rows <= MostRows && Avx512F.IsSupported && x.device_type == DeviceType.CPU && weight.is_contiguous()
-        && (weight.dtype == ScalarType.BFloat16 && x.dtype == ScalarType.BFloat16 || weight.dtype == ScalarType.Int8)
+        && (weight.dtype == ScalarType.BFloat16 && x.dtype == ScalarType.BFloat16
+            || weight.dtype == ScalarType.Int8 && x.dtype is ScalarType.BFloat16 or ScalarType.Float32)
         && weight.shape[0] >= 4 && weight.shape[1] % Step == 0;
 
     /// <summary>(R, I) by (O, I) to (R, O) in the type of x.</summary>
@@ -34,18 +36,51 @@ internal static unsafe class ThinProduct
         using var scope = NewDisposeScope();
         var (rows, inputs, outputs) = (x.shape[0], x.shape[1], weight.shape[0]);
         var padded = rows == 1 ? 1 : (rows + RowsAtOnce - 1) / RowsAtOnce * RowsAtOnce;
-        var wide = zeros([padded, inputs], ScalarType.Float32);
-        var seen = wide.narrow(0, 0, rows);
-        if (weight.dtype == ScalarType.Int8) seen.copy_(x);
-        else seen.view(rows, inputs / Step, 2, Half).copy_(x.reshape(rows, inputs / Step, Half, 2).transpose(2, 3)); // the order of Pairs
-        var scales = (scale ?? ones([1], ScalarType.Float32)).to(ScalarType.Float32).expand(outputs).contiguous();
-        var result = empty([padded, outputs], ScalarType.Float32);
-        var product = new Product(TensorMemory.Address(weight), (float*)TensorMemory.Address(scales), (float*)TensorMemory.Address(wide),
-            (float*)TensorMemory.Address(result), padded, inputs, outputs);
-        var threads = new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() };
-        Parallel.For(0, (outputs + Piece - 1) / Piece, threads, weight.dtype == ScalarType.Int8 ? product.Run<Whole> : product.Run<Pairs>);
-        foreach (var kept in (Tensor[])[weight, scales, wide, result]) GC.KeepAlive(kept);
-        return result.narrow(0, 0, rows).to(x.dtype).MoveToOuterDisposeScope();
+        var (plain, scales) = (x.contiguous(), scale?.to(ScalarType.Float32).contiguous());
+        var result = empty([rows, outputs], x.dtype);
+        // What follows costs microseconds; the same with tensors costs as much as reading a small matrix.
+        var wide = (float*)NativeMemory.AlignedAlloc((nuint)(padded * (inputs + outputs) * sizeof(float)), 64);
+        try
+        {
+            var sums = wide + padded * inputs;
+            LayOut(plain, wide, weight.dtype == ScalarType.BFloat16);
+            new Span<float>(wide + rows * inputs, checked((int)((padded - rows) * inputs))).Clear();
+            var product = new Product(TensorMemory.Address(weight), scales is null ? null : (float*)TensorMemory.Address(scales), wide, sums, padded, inputs, outputs);
+            ThreadTeam.Run(get_num_threads(), (outputs + Piece - 1) / Piece, weight.dtype == ScalarType.Int8 ? product.Run<Whole> : product.Run<Pairs>);
+            var from = new ReadOnlySpan<byte>(sums, checked((int)(rows * outputs * sizeof(float))));
+            var to = new Span<byte>(TensorMemory.Address(result), checked((int)(rows * outputs * TensorTypes.Size(x.dtype))));
+            if (x.dtype == ScalarType.Float32) from.CopyTo(to);
+            else FloatBlocks.Convert(from, ScalarType.Float32, to, x.dtype);
+        }
+        finally
+        {
+            NativeMemory.AlignedFree(wide);
+        }
+
+        foreach (var kept in (Tensor?[])[weight, scales, plain, result]) GC.KeepAlive(kept);
+        return result.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Widens x to float32, for bfloat16 weights in the order of <see cref="Pairs"/>.</summary>
+    private static void LayOut(Tensor x, float* to, bool asPairs)
+    {
+        var count = x.numel();
+        var from = TensorMemory.Address(x);
+        if (!asPairs)
+        {
+            var source = new ReadOnlySpan<byte>(from, checked((int)(count * TensorTypes.Size(x.dtype))));
+            var target = new Span<byte>(to, checked((int)(count * sizeof(float))));
+            if (x.dtype == ScalarType.Float32) source.CopyTo(target);
+            else FloatBlocks.Convert(source, x.dtype, target, ScalarType.Float32);
+            return;
+        }
+
+        for (long at = 0; at < count; at += Step)
+        {
+            var (first, second) = Pairs.Load(from + at * Pairs.Size);
+            first.Store(to + at);
+            second.Store(to + at + Half);
+        }
     }
 
     /// <summary>How weights are stored; structures, so that they are compiled into the loops.</summary>
@@ -169,6 +204,6 @@ internal static unsafe class ThinProduct
             Store(row + 7, output, a7); Store(row + 7, output + 1, b7); Store(row + 7, output + 2, c7);
         }
 
-        private void Store(long row, long output, Vector512<float> sums) => y[row * outputs + output] = Vector512.Sum(sums) * scale[output];
+        private void Store(long row, long output, Vector512<float> sums) => y[row * outputs + output] = Vector512.Sum(sums) * (scale is null ? 1 : scale[output]);
     }
 }
