@@ -139,16 +139,21 @@ internal static unsafe class ThinProduct
             var length = inputs;
             Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
             var stride = inputs * TWeights.Size;
+            var ahead = 4 * stride; // the processor itself fetches ahead within a page only
             byte* a = weight + output * stride, b = a + stride, c = b + stride, d = c + stride;
             for (long at = 0; at < length; at += Step)
             {
                 var (first, second) = (Vector512.Load(x + at), Vector512.Load(x + at + Half));
+                Sse.Prefetch0(a + at * TWeights.Size + ahead);
                 var (low, high) = TWeights.Load(a + at * TWeights.Size);
                 (a0, a1) = (Vector512.FusedMultiplyAdd(low, first, a0), Vector512.FusedMultiplyAdd(high, second, a1));
+                Sse.Prefetch0(b + at * TWeights.Size + ahead);
                 (low, high) = TWeights.Load(b + at * TWeights.Size);
                 (b0, b1) = (Vector512.FusedMultiplyAdd(low, first, b0), Vector512.FusedMultiplyAdd(high, second, b1));
+                Sse.Prefetch0(c + at * TWeights.Size + ahead);
                 (low, high) = TWeights.Load(c + at * TWeights.Size);
                 (c0, c1) = (Vector512.FusedMultiplyAdd(low, first, c0), Vector512.FusedMultiplyAdd(high, second, c1));
+                Sse.Prefetch0(d + at * TWeights.Size + ahead);
                 (low, high) = TWeights.Load(d + at * TWeights.Size);
                 (d0, d1) = (Vector512.FusedMultiplyAdd(low, first, d0), Vector512.FusedMultiplyAdd(high, second, d1));
             }
@@ -169,11 +174,15 @@ internal static unsafe class ThinProduct
             Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
             Vector512<float> c0 = default, c1 = default, c2 = default, c3 = default, c4 = default, c5 = default, c6 = default, c7 = default;
             var stride = length * TWeights.Size;
+            var ahead = 3 * stride;
             byte* a = weight + output * stride, b = a + stride, c = b + stride;
             for (long at = 0; at < length; at += Step)
             {
+                Sse.Prefetch0(a + at * TWeights.Size + ahead);
                 var (p, s) = TWeights.Load(a + at * TWeights.Size);
+                Sse.Prefetch0(b + at * TWeights.Size + ahead);
                 var (q, t) = TWeights.Load(b + at * TWeights.Size);
+                Sse.Prefetch0(c + at * TWeights.Size + ahead);
                 var (r, u) = TWeights.Load(c + at * TWeights.Size);
                 Vector512<float> z;
                 z = Vector512.Load(from + at); a0 = Vector512.FusedMultiplyAdd(p, z, a0); b0 = Vector512.FusedMultiplyAdd(q, z, b0); c0 = Vector512.FusedMultiplyAdd(r, z, c0);
