@@ -9,8 +9,10 @@ namespace Pfmvg.Models;
 /// </summary>
 public sealed class Rotary
 {
-    private readonly Tensor _cos; // (B or 1, 1, T, D / 2)
-    private readonly Tensor _sin;
+    private static readonly Scalar One = 1;
+
+    private readonly Tensor _cos; // (B or 1, 1, T, D), both halves alike
+    private readonly Tensor _sin; // the same, the first half negative
 
     private Rotary(Tensor cos, Tensor sin) => (_cos, _sin) = (cos, sin);
 
@@ -29,7 +31,8 @@ public sealed class Rotary
         var inverseFrequency = exponent.to(ScalarType.Float64).mul(logTheta).exp().to(ScalarType.Float32);   // (D / 2)
         var rows = positions.dim() == 1 ? positions.unsqueeze(0) : positions;
         var angle = rows.to(ScalarType.Float32).unsqueeze(-1).mul(inverseFrequency).unsqueeze(1);             // (B, 1, T, D / 2)
-        return new Rotary(angle.cos().to(type).MoveToOuterDisposeScope(), angle.sin().to(type).MoveToOuterDisposeScope());
+        var (cos, sin) = (angle.cos(), angle.sin());
+        return new Rotary(cat([cos, cos], 3).to(type).MoveToOuterDisposeScope(), cat([sin.neg(), sin], 3).to(type).MoveToOuterDisposeScope());
     }
 
     /// <summary>Rotates every head.</summary>
@@ -37,8 +40,6 @@ public sealed class Rotary
     public Tensor Rotate(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var half = x.shape[3] / 2;
-        var (first, second) = (x.narrow(3, 0, half), x.narrow(3, half, half));
-        return cat([first.mul(_cos).sub(second.mul(_sin)), second.mul(_cos).Plus(first.mul(_sin))], 3).MoveToOuterDisposeScope();
+        return x.mul(_cos).addcmul_(x.roll(x.shape[3] / 2, 3), _sin, One).MoveToOuterDisposeScope(); // rolled by half: the halves exchanged
     }
 }
