@@ -108,6 +108,9 @@ public sealed record WeightSettings
 
     /// <summary>MiniGPT-v2 checkpoint that stage 1 starts from; null for a fresh projector and adapter.</summary>
     public string? Start { get; init; } = "weights/minigptv2_checkpoint.pth";
+
+    /// <summary>Whether frozen weights that are stored in the model's precision are used on the files' own pages, without a copy.</summary>
+    public bool Map { get; init; } = true;
 }
 
 /// <summary>Sizes of the model.</summary>

@@ -1,4 +1,5 @@
 using Pfmvg.Weights;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -24,12 +25,14 @@ public static class ModelBuilder
     /// <param name="type">Type of the frozen weights.</param>
     /// <param name="device">Where the model is to live.</param>
     /// <param name="seed">Of the fresh projector and adapters.</param>
+    /// <param name="map">Whether frozen weights that are stored in the model's type may stay on the files' own pages (<see cref="ITensorFile.MapInto"/>).</param>
     /// <returns>The model and what was read.</returns>
     /// <exception cref="InputException">A file is missing or broken, a needed tensor is missing, has another shape, or is not finite.</exception>
     public static (GroundingModel Model, IReadOnlyList<LoadedFile> Files) Load(
-        GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed)
+        GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed, bool map = true)
     {
         var model = new GroundingModel(config, type, device);
+        var all = LoadRules.All with { Map = map };
         try
         {
             DrawTrainables(model, seed);
@@ -37,8 +40,8 @@ public static class ModelBuilder
             var files = new List<LoadedFile>
             {
                 Fill(paths.Vision, Frozen("visual_encoder."), key => "visual_encoder." + key,
-                    LoadRules.All with { Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null }),
-                Fill(paths.Language, Frozen("llama_model."), LanguageName, LoadRules.All with { Store = Quantised }),
+                    all with { Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null }),
+                Fill(paths.Language, Frozen("llama_model."), LanguageName, all with { Store = Quantised }),
             };
             if (paths.Start is { } start) files.Add(LoadStart(model, start));
             return (model, files);
@@ -121,21 +124,20 @@ public static class ModelBuilder
     internal static bool IsTrainable(string name) => name.StartsWith("llama_proj.", StringComparison.Ordinal) || name.Contains(".lora_", StringComparison.Ordinal);
 
     /// <summary>Fresh trainables: A and the projector uniform as torch draws a linear layer, B zero; and the neutral `ln_vision`.</summary>
-    private static void DrawTrainables(GroundingModel model, long seed)
+    private static void DrawTrainables(GroundingModel model, long seed) => Parallel.ForEach(model.named_parameters(), named =>
     {
+        var (name, parameter) = named;
         using var quiet = no_grad();
-        foreach (var (name, parameter) in model.named_parameters())
-        {
-            if (name == "ln_vision.weight") parameter.fill_(1);
-            if (name == "ln_vision.bias") parameter.zero_();
-            if (!IsTrainable(name) || name.Contains(".lora_B.", StringComparison.Ordinal)) continue;
-            using var scope = NewDisposeScope();
-            using var generator = new Generator(new CounterRandom(seed, "fresh " + name).NextBits(), CPU);
-            var inputs = name.StartsWith("llama_proj.", StringComparison.Ordinal) ? model.Config.FeatureWidth : parameter.shape[1];
-            var bound = 1 / Math.Sqrt(inputs);
-            parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).uniform_(-bound, bound, generator));
-        }
-    }
+        using var scope = NewDisposeScope();
+        if (name == "ln_vision.weight") parameter.fill_(1);
+        if (name == "ln_vision.bias") parameter.zero_();
+        if (!IsTrainable(name) || name.Contains(".lora_B.", StringComparison.Ordinal)) return;
+        using var generator = new Generator(new CounterRandom(seed, "fresh " + name).NextBits(), CPU);
+        var inputs = name.StartsWith("llama_proj.", StringComparison.Ordinal) ? model.Config.FeatureWidth : parameter.shape[1];
+        var bound = 1 / Math.Sqrt(inputs);
+        if (parameter.device_type == DeviceType.CPU) parameter.uniform_(-bound, bound, generator);
+        else parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).uniform_(-bound, bound, generator));
+    });
 
     private static Tensor? ResizePositions(Tensor stored, EvaConfig vision) =>
         stored.dim() == 3 && stored.shape[0] == 1 && stored.shape[2] == vision.Width && IsSquare(stored.shape[1] - 1)

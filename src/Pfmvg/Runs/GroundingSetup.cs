@@ -86,7 +86,7 @@ public sealed class GroundingSetup : IDisposable
         var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
         if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
             throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
-        var (model, files) = ModelBuilder.Load(sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed);
+        var (model, files) = ModelBuilder.Load(sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map);
         try
         {
             if (trained is not null)

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using Microsoft.Win32.SafeHandles;
+using static TorchSharp.torch;
 
 namespace Pfmvg.Weights;
 
@@ -14,30 +14,30 @@ internal abstract class ByteSource
 }
 
 /// <summary>Bytes that lie in the file as they are.</summary>
-internal sealed class FileBytes(SafeFileHandle file, string path, long start, long length) : ByteSource
+internal sealed class FileBytes(OpenedFile file, long start, long length) : ByteSource
 {
+    /// <summary>All bytes of a file.</summary>
+    public FileBytes(OpenedFile file) : this(file, 0, file.Length) { }
+
     public override long Length => length;
 
     /// <summary>The file, for messages.</summary>
-    public string Path => path;
+    public string Path => file.Path;
 
     /// <summary>Fills a span from <paramref name="offset"/> on; any number of threads may call it.</summary>
     public void Read(long offset, Span<byte> destination)
     {
         if (offset < 0 || offset + destination.Length > length) throw new ArgumentOutOfRangeException(nameof(offset));
-        for (var at = start + offset; destination.Length > 0;)
-        {
-            var read = RandomAccess.Read(file, destination, at);
-            if (read == 0) throw Refusal.Of(path, $"ended at byte {at} while it was being read");
-            destination = destination[read..];
-            at += read;
-        }
+        file.Read(start + offset, destination);
     }
+
+    /// <summary>The elements from <paramref name="offset"/> on as <see cref="OpenedFile.Map"/> gives them.</summary>
+    public Tensor? Map(ScalarType type, long offset, long count) => file.Map(type, start + offset, count);
 
     /// <summary>A shorter run of the same bytes.</summary>
     public FileBytes Slice(long offset, long count) =>
         offset >= 0 && count >= 0 && offset <= length - count
-            ? new FileBytes(file, path, start + offset, count)
+            ? new FileBytes(file, start + offset, count)
             : throw new ArgumentOutOfRangeException(nameof(offset));
 
     public override unsafe void CopyTo(long offset, byte* destination, long count) =>

@@ -33,4 +33,10 @@ public interface ITensorFile : IDisposable
     /// <returns>The row-major index of the first stored value that is NaN or infinite; null when all are finite.</returns>
     /// <exception cref="ArgumentException">The shapes differ.</exception>
     long? ReadInto(string name, Tensor target);
+
+    /// <summary>
+    /// As <see cref="ReadInto"/>, but a target on the CPU that needs the elements just as they are stored gets the file's own
+    /// pages as its memory (<see cref="OpenedFile.Map"/>), and one on another device is filled from them.
+    /// </summary>
+    long? MapInto(string name, Tensor target);
 }

@@ -63,21 +63,42 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
     /// <summary>Reads into a tensor of the same shape; see <see cref="ITensorFile.ReadInto"/>.</summary>
     public long? ReadInto(Tensor target, string path)
     {
-        if (!target.shape.AsSpan().SequenceEqual(Info.Shape))
-            throw new ArgumentException($"{Info.Name} is {Info.ShapeText}, the target is {TensorInfo.Describe(target.shape)}.", nameof(target));
+        RequireShape(target);
         var direct = Info.Type == target.dtype && Info.Type != ScalarType.Bool;
         var inPlace = Source is FileBytes && Strides is null && target.device_type == DeviceType.CPU && target.is_contiguous()
             && (direct || FloatBlocks.CanConvert(Info.Type, target.dtype));
         if (inPlace) return ReadInPlace((FileBytes)Source, target, direct);
 
         using var scope = NewDisposeScope();
+        return Take(Read(path), staged => target.detach().copy_(staged));
+    }
+
+    /// <summary>Gives a tensor of the same shape its values; see <see cref="ITensorFile.MapInto"/>.</summary>
+    public long? MapInto(Tensor target, string path)
+    {
+        RequireShape(target);
+        var onCpu = target.device_type == DeviceType.CPU;
+        var asStored = Info.Type == target.dtype && Info.Type != ScalarType.Bool && Strides is null && Info.Elements > 0;
+        using var scope = NewDisposeScope();
+        if (Source is not FileBytes file || !(asStored || !onCpu) || file.Map(Info.Type, Start, Info.Elements) is not { } elements)
+            return ReadInto(target, path);
+        return Take(elements.view(Info.Shape), mapped => _ = onCpu ? target.set_(mapped) : target.detach().copy_(mapped));
+    }
+
+    private void RequireShape(Tensor target)
+    {
+        if (!target.shape.AsSpan().SequenceEqual(Info.Shape))
+            throw new ArgumentException($"{Info.Name} is {Info.ShapeText}, the target is {TensorInfo.Describe(target.shape)}.", nameof(target));
+    }
+
+    private long? Take(Tensor values, Action<Tensor> take)
+    {
         using var quiet = no_grad();
-        var staged = Read(path);
-        var first = TensorMemory.Address(staged);
+        var first = TensorMemory.Address(values);
         var notFinite = new FirstIndex();
         Chunks.ForEach(Info.Bytes, (at, size) => Check(new ReadOnlySpan<byte>(first + at, size), at, notFinite));
-        GC.KeepAlive(staged);
-        target.detach().copy_(staged);
+        take(values);
+        GC.KeepAlive(values);
         return notFinite.Value;
     }
 

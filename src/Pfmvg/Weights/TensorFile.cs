@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Weights;
@@ -45,27 +44,11 @@ internal sealed class TensorFile : ITensorFile
 
     public long? ReadInto(string name, Tensor target) => _stored[name].ReadInto(target, Path);
 
+    public long? MapInto(string name, Tensor target) => _stored[name].MapInto(target, Path);
+
     public void Dispose()
     {
         foreach (var handle in _handles) handle.Dispose();
-    }
-
-    /// <summary>Opens a file for reading at any place, or says why it cannot be.</summary>
-    public static (SafeFileHandle Handle, long Length) OpenFile(string path)
-    {
-        try
-        {
-            var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-            return (handle, RandomAccess.GetLength(handle));
-        }
-        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw Refusal.Of(path, "there is no such file", "check the path");
-        }
-        catch (Exception closed) when (closed is UnauthorizedAccessException or IOException or NotSupportedException)
-        {
-            throw Refusal.Of(path, $"cannot be opened ({closed.Message.TrimEnd('.')})", "check its permissions");
-        }
     }
 
     private void Add(StoredTensor tensor)

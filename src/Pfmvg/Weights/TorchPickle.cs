@@ -23,15 +23,15 @@ public static class TorchPickle
     /// <exception cref="InputException">The file is not there, is damaged, or asks for anything but plain weights.</exception>
     public static ITensorFile Open(string path)
     {
-        var (handle, length) = TensorFile.OpenFile(path);
+        var opened = new OpenedFile(path);
         try
         {
-            var file = new FileBytes(handle, path, 0, length);
-            return file.Length >= 2 && Head(file, 2) is [(byte)'P', (byte)'K'] ? OpenZip(file, handle) : OpenStream(file, handle);
+            var file = new FileBytes(opened);
+            return file.Length >= 2 && Head(file, 2) is [(byte)'P', (byte)'K'] ? OpenZip(file, opened) : OpenStream(file, opened);
         }
         catch
         {
-            handle.Dispose();
+            opened.Dispose();
             throw;
         }
     }

@@ -17,13 +17,10 @@ public static class WeightFile
 
     private static bool LooksLikeSafeTensors(string path)
     {
-        var (handle, length) = TensorFile.OpenFile(path);
-        using (handle)
-        {
-            var head = new byte[Math.Min(9, length)];
-            new FileBytes(handle, path, 0, length).Read(0, head);
-            if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) return !head.AsSpan().StartsWith("PK"u8);
-            return head.Length == 9 && head[8] == '{' && BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(4)) == 0;
-        }
+        using var file = new OpenedFile(path);
+        var head = new byte[Math.Min(9, file.Length)];
+        file.Read(0, head);
+        if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) return !head.AsSpan().StartsWith("PK"u8);
+        return head.Length == 9 && head[8] == '{' && BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(4)) == 0;
     }
 }

@@ -14,6 +14,9 @@ public sealed record LoadRules
     /// <summary>Says of a name of the model whether the file may lack it.</summary>
     public Func<string, bool> MayBeMissing { get; init; } = _ => false;
 
+    /// <summary>Whether targets may get the file's own pages as their memory (<see cref="ITensorFile.MapInto"/>).</summary>
+    public bool Map { get; init; }
+
     /// <summary>
     /// What to do with a tensor that was read (on the CPU, in its own type), given the model's name; null to copy it into the
     /// target. Where it is given, that tensor is in memory beside the model while it is called.
@@ -31,7 +34,7 @@ public sealed record LoadRules
 public static class WeightLoader
 {
     /// <summary>
-    /// Matches names and shapes first, then reads straight into the targets' memory, converting types. Shapes must be
+    /// Matches names and shapes first, then reads straight into the targets' memory, converting types, or maps. Shapes must be
     /// equal: libtorch's own copy would broadcast without a word. When a required tensor is missing or a shape is
     /// wrong, nothing is copied. Beside the model, only resized tensors and one other at most are in memory.
     /// </summary>
@@ -72,7 +75,7 @@ public static class WeightLoader
             {
                 if (fitting.TryGetValue(name, out var result)) targets[name].detach().copy_(result);
                 else if (rules.Store(name) is { } store) Read(name, info, store);
-                else NoteNotFinite(name, info, source.ReadInto(info.Name, targets[name]));
+                else NoteNotFinite(name, info, Fill(info, targets[name]));
                 loaded.Add(name);
             }
         }
@@ -87,9 +90,11 @@ public static class WeightLoader
         {
             using var inner = NewDisposeScope();
             var original = empty(info.Shape, info.Type);
-            NoteNotFinite(name, info, source.ReadInto(info.Name, original));
+            NoteNotFinite(name, info, Fill(info, original));
             store(original);
         }
+
+        long? Fill(TensorInfo info, Tensor target) => rules.Map ? source.MapInto(info.Name, target) : source.ReadInto(info.Name, target);
 
         Tensor? Resize(string name, TensorInfo info)
         {
