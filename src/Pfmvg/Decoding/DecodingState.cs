@@ -17,6 +17,8 @@ internal sealed class DecodingState : IDisposable
     private readonly long _shared;      // positions that all prompts begin with, fed once for each picture
     private Tensor _embeddings;         // (B, positions, C); with a cache only those not yet fed
     private Tensor? _logits;
+    private DecoderStep? _step;         // where there is one, the positions after the prompt go through it
+    private bool _triedStep;
     private long _length;               // positions, fed or not
 
     /// <summary>Lays the prompts out.</summary>
@@ -94,12 +96,16 @@ internal sealed class DecodingState : IDisposable
         var positions = HeldScalars.Range(first, _length, _model.Device).unsqueeze(0).sub(Column(_padding)); // (B, T)
         // Padding itself is at position 1 in the original (cumsum - 1 filled); its output is never used.
         positions = positions.masked_fill(positions.lt(zero), one);
-        var pass = new DecoderPass(_model.Language.RotaryAt(positions), Mask(first, length), _cache);
-        var hidden = _model.Language.call(_embeddings, pass);
-        var logits = _model.Language.Logits(hidden.narrow(1, length - 1, 1)).squeeze(1);
+        var rotary = _model.Language.RotaryAt(positions);
+        if (_cache is not null && length == 1 && !_triedStep) (_step, _triedStep) = (DecoderStep.For(_model.Language, _cache), true);
+        var logits = _step is not null && length == 1
+            ? _step.Logits(_embeddings, rotary, [.. _padding.Select(padding => (_shared, _shared + padding))])
+            : Logits(new DecoderPass(rotary, Mask(first, length), _cache));
         _logits?.Dispose();
         _logits = logits.DetachFromDisposeScope();
         return _logits;
+
+        Tensor Logits(DecoderPass pass) => _model.Language.Logits(_model.Language.call(_embeddings, pass).narrow(1, length - 1, 1)).squeeze(1);
     }
 
     /// <summary>Continues every row with a token.</summary>
@@ -132,6 +138,7 @@ internal sealed class DecodingState : IDisposable
     {
         _embeddings.Dispose();
         _logits?.Dispose();
+        _step?.Dispose();
         _cache?.Dispose();
     }
 

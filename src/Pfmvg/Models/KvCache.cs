@@ -20,18 +20,24 @@ public sealed class KvCache : IDisposable
         _values = new Tensor[config.Layers];
         for (var layer = 0; layer < config.Layers; layer++)
         {
-            _keys[layer] = Room();
-            _values[layer] = Room();
+            _keys[layer] = Reserve();
+            _values[layer] = Reserve();
         }
 
-        Tensor Room() => empty([batch, config.Heads, capacity, config.HeadSize], type, device).DetachFromDisposeScope();
+        Tensor Reserve() => empty([batch, config.Heads, capacity, config.HeadSize], type, device).DetachFromDisposeScope();
     }
+
+    /// <summary>B.</summary>
+    public long Rows => _keys[0].shape[0];
 
     /// <summary>Number of positions that every layer holds.</summary>
     public long Length { get; private set; }
 
     /// <summary>Largest number of positions.</summary>
     public long Capacity => _keys[0].shape[2];
+
+    /// <summary>A layer's keys and values with their whole room, (B, H, capacity, D) each.</summary>
+    internal (Tensor Keys, Tensor Values) Room(int layer) => (_keys[layer], _values[layer]);
 
     /// <summary>Adds a layer's keys and values (B, H, T, D) behind the positions seen; returns all of them, as views.</summary>
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor keys, Tensor values)

@@ -40,6 +40,9 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
     /// <summary>Type of the weights and of the activations.</summary>
     public ScalarType Type { get; }
 
+    /// <summary>The norm behind the last layer, and the projection to the vocabulary.</summary>
+    internal (RmsNorm Norm, IProjection Head) End => (_decoder.Norm, _head);
+
     /// <summary>The decoder layers, for a backward pass layer by layer.</summary>
     public IReadOnlyList<LlamaLayer> Layers => _decoder.Layers;
 
@@ -99,6 +102,8 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
 
         public Tensor EmbedTokens(Tensor ids) => _embedding.call(ids);
 
+        public RmsNorm Norm => _norm;
+
         public Tensor FinalNorm(Tensor hidden) => _norm.call(hidden);
     }
 
@@ -136,6 +141,12 @@ public sealed class LlamaLayer : Module<Tensor, DecoderPass, Tensor>
         _mlpNorm = new RmsNorm(config.HiddenSize, config.RmsNormEps, type, device);
         RegisterComponents();
     }
+
+    /// <summary>Norm, then the projections to query, key and value, then the one behind the attention.</summary>
+    internal (RmsNorm Norm, IReadOnlyList<Module<Tensor, Tensor>> Inputs, Module<Tensor, Tensor> Output) Attention => (_attentionNorm, _attention.Inputs, _attention.Output);
+
+    /// <summary>Norm, then the projections to gate and values, then the one behind them.</summary>
+    internal (RmsNorm Norm, IReadOnlyList<Module<Tensor, Tensor>> Inputs, Module<Tensor, Tensor> Output) Mlp => (_mlpNorm, _mlp.Inputs, _mlp.Output);
 
     /// <summary>(B, T, C) to (B, T, C).</summary>
     public override Tensor forward(Tensor hidden, DecoderPass pass)
@@ -220,6 +231,9 @@ public sealed class CausalSelfAttention : Module<Tensor, DecoderPass, Tensor>
         Module<Tensor, Tensor> Projection(string name) => projection($"layers.{layer}.self_attn.{name}", config.HiddenSize, config.HiddenSize);
     }
 
+    /// <summary>The projections to query, key and value.</summary>
+    internal IReadOnlyList<Module<Tensor, Tensor>> Inputs => [_query, _key, _value];
+
     /// <summary>The projection behind the attention.</summary>
     internal Module<Tensor, Tensor> Output => _output;
 
@@ -264,6 +278,9 @@ internal sealed class GatedMlp : Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>The projections to gate and values.</summary>
+    public IReadOnlyList<Module<Tensor, Tensor>> Inputs => [_gate, _up];
+
     /// <summary>The projection behind the gate.</summary>
     public Module<Tensor, Tensor> Output => _down;
 
@@ -286,6 +303,7 @@ public sealed class RmsNorm : Module<Tensor, Tensor>
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight; // (C)
     private readonly Scalar _eps;
+    private readonly double _epsilon;
     private readonly long[] _lastDimension = [-1];
 
     /// <summary>Creates the norm over the last dimension.</summary>
@@ -293,8 +311,12 @@ public sealed class RmsNorm : Module<Tensor, Tensor>
     {
         _weight = Frozen.Parameter(type, device, width);
         _eps = eps;
+        _epsilon = eps;
         RegisterComponents();
     }
+
+    /// <summary>The weight (C), and what is added to the mean square.</summary>
+    internal (Tensor Weight, float Eps) Values => (_weight, (float)_epsilon);
 
     /// <summary>(..., C) to (..., C).</summary>
     public override Tensor forward(Tensor x)

@@ -12,14 +12,14 @@ namespace Pfmvg.Models;
 /// A frozen projection with a trainable low-rank update: y = W x + (alpha / r) B A dropout(x). A and B stay in float32
 /// whatever the type of W (paper, section 2.1; Hu et al. 2021).
 /// </summary>
-public sealed class LoraLinear : Module<Tensor, Tensor>
+public sealed class LoraLinear : Module<Tensor, Tensor>, IProjection
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;  // (O, I)
     [ComponentName(Name = "weight_scale")] private readonly Parameter? _weightScale; // (O) with int8 only
     [ComponentName(Name = "lora_A")] private readonly LoraFactor _down;   // (r, I)
     [ComponentName(Name = "lora_B")] private readonly LoraFactor _up;     // (O, r)
     private readonly Scalar _scale;
-    private readonly bool _isScaled;
+    private readonly double _factor;
     private readonly LoraDropout _dropout;
     private readonly int _index;
 
@@ -37,11 +37,13 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
         _down = new LoraFactor(lora.Rank, inputs, device);
         _up = new LoraFactor(outputs, lora.Rank, device);
         _scale = lora.Scale;
-        _isScaled = lora.Scale != 1;
+        _factor = lora.Scale;
         _dropout = dropout;
         _index = dropout.Register();
         RegisterComponents();
     }
+
+    ProjectionWeights IProjection.Weights => new(_weight, _weightScale, (_down.Weight, _up.Weight, (float)_factor));
 
     /// <summary>(B, T, I) to (B, T, O) in the input's type.</summary>
     public override Tensor forward(Tensor input)
@@ -50,7 +52,7 @@ public sealed class LoraLinear : Module<Tensor, Tensor>
         var frozen = FrozenMatrix.Product(input, _weight, _weightScale, null);
         var low = _dropout.Apply(input.to(ScalarType.Float32), _index);
         var mixed = _down.call(low);                            // (B, T, r): scaled here, where it is narrow
-        if (_isScaled) mixed = mixed.mul(_scale);
+        if (_factor != 1) mixed = mixed.mul(_scale);
         return frozen.Plus(_up.call(mixed).to(frozen.dtype)).MoveToOuterDisposeScope();
     }
 }
@@ -65,6 +67,8 @@ public sealed class LoraFactor : Module<Tensor, Tensor>
         _weight = new Parameter(zeros(outputs, inputs, ScalarType.Float32, device), requires_grad: true);
         RegisterComponents();
     }
+
+    internal Tensor Weight => _weight;
 
     /// <summary>(..., inputs) to (..., outputs).</summary>
     public override Tensor forward(Tensor input) => functional.linear(input, _weight);

@@ -35,6 +35,9 @@ public sealed class Rotary
         return new Rotary(cat([cos, cos], 3).to(type).MoveToOuterDisposeScope(), cat([sin.neg(), sin], 3).to(type).MoveToOuterDisposeScope());
     }
 
+    /// <summary>Cosines and sines (B or 1, 1, T, D): both halves alike, the first half of the sines negative.</summary>
+    internal (Tensor Cos, Tensor Sin) Tables => (_cos, _sin);
+
     /// <summary>Rotates every head.</summary>
     /// <param name="x">(B, H, T, D).</param>
     public Tensor Rotate(Tensor x)
