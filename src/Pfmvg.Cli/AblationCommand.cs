@@ -43,7 +43,7 @@ internal static class AblationCommand
                 var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, rules with { Synthetic = rules.Synthetic || settings.Phantom is not null }))).ToList();
                 foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
                     GridPrinter.Print(PaperGrid.Ablation(metric, scored, parsed.GetValue(baselines) is not null), format);
-                if (options.Controls) ControlPrinter.Print(scored[^1].Table, rows[^1].Result, format);
+                foreach (var table in ControlPrinter.Tables(scored[^1].Table, rows[^1].Result)) GridPrinter.Print(table, format);
                 return ExitCode.Success;
             });
         });

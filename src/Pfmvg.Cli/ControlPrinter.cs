@@ -15,11 +15,11 @@ internal static class ControlPrinter
         if (options.Protocol == Protocol.MaskThresholds) throw new InputException("--controls answers with boxes, which the protocol mask-thresholds does not score; choose another --protocol.");
     }
 
-    /// <summary>Prints what the model is better by than its controls, and whether its boxes follow the phrases.</summary>
-    public static void Print(ScoreTable model, EvaluationResult result, TableFormat format)
+    /// <summary>What the model is better by than its controls, and whether its boxes follow the phrases; nothing where the controls were not asked for.</summary>
+    public static IReadOnlyList<TextGrid> Tables(ScoreTable model, EvaluationResult result)
     {
-        GridPrinter.Print(ControlGrid.Of(model, result.Controls.ToDictionary(
-            control => control.Key, control => Scorer.Score(control.Value, model.Options))), format);
-        if (PhraseSwap.Of(result.Predictions, model.Options) is { } swap) GridPrinter.Print(ControlGrid.Of(swap, model.Options), format);
+        if (result.Controls.Count == 0) return [];
+        var controls = ControlGrid.Of(model, result.Controls.ToDictionary(control => control.Key, control => Scorer.Score(control.Value, model.Options)));
+        return PhraseSwap.Of(result.Predictions, model.Options) is { } swap ? [controls, ControlGrid.Of(swap, model.Options)] : [controls];
     }
 }

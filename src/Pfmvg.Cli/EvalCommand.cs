@@ -50,8 +50,9 @@ internal static class EvalCommand
                 var (folder, answers, data) = (result.Folder, result.Predictions, result.Data);
                 var scores = Scorer.Score(answers, options with { Synthetic = options.Synthetic || settings.Phantom is not null });
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
-                if (asked.Controls) ControlPrinter.Print(scores, result, scoring.Format(parsed));
-                report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path, ImagePath(data));
+                var tables = ControlPrinter.Tables(scores, result);
+                foreach (var table in tables) GridPrinter.Print(table, scoring.Format(parsed));
+                report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path, ImagePath(data), tables);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 return ExitCode.Success;
             }
@@ -66,12 +67,14 @@ internal static class EvalCommand
         var (folder, data) = (result.Folder, result.Data);
         var table = Scorer.Score(result.Predictions, new ScoringOptions { Synthetic = configuration.Phantom is not null });
         Print(table, TableFormat.Text, null);
-        ControlPrinter.Print(table, result, TableFormat.Text);
+        var tables = ControlPrinter.Tables(table, result);
+        foreach (var control in tables) GridPrinter.Print(control, TableFormat.Text);
         ScoreReport.WriteAll(folder.Path, table, new ReportOptions
         {
             Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
             ImagePath = ImagePath(data),
             Settings = [.. Settings(configuration, folder)],
+            Tables = tables,
         });
         Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\nreport:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
     }

@@ -26,8 +26,9 @@ internal sealed class ReportArguments
     /// <param name="settings">What to list under the rules.</param>
     /// <param name="folder">Where to write when the user does not say; null for nowhere.</param>
     /// <param name="imagePath">Where pictures are when the user does not say.</param>
+    /// <param name="tables">Shown behind the scores.</param>
     public void Write(ParseResult parsed, ScoreTable table, string title, IEnumerable<(string Name, string Value)> settings,
-        string? folder = null, Func<Prediction, string?>? imagePath = null)
+        string? folder = null, Func<Prediction, string?>? imagePath = null, IReadOnlyList<TextGrid>? tables = null)
     {
         if ((parsed.GetValue(_output) ?? folder) is not { } output) return;
         var options = new ReportOptions
@@ -39,6 +40,7 @@ internal sealed class ReportArguments
             IncludeIdentifiers = parsed.GetValue(_identifiers),
             Colors = parsed.GetValue(_colors) is { } colors ? OverlayColors.Parse(colors) : new OverlayColors(),
             Settings = [.. settings],
+            Tables = tables ?? [],
         };
         ScoreReport.WriteAll(output, table, options);
         Terminal.Standard.Message($"Report: {Path.Combine(output, "report.html")}" + (options.IncludeImages ? $", overlay: {Path.Combine(output, "overlay.png")}" : ""));

@@ -62,6 +62,9 @@ public sealed record StageSettings
     /// <summary>What a phrase with several boxes becomes.</summary>
     public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
 
+    /// <summary>Puts samples with texts of like length into the same step, so that less of a batch is padding; the published training draws steps at random.</summary>
+    public bool GroupByLength { get; init; }
+
     /// <summary>Forward each block again in the backward pass instead of keeping its activations.</summary>
     public bool Recompute { get; init; }
 

@@ -37,6 +37,7 @@ public static class HtmlReport
             html.WriteLine("<p class=\"warning\">The pictures are synthetic phantoms. These scores say nothing about clinical pictures.</p>");
         html.WriteLine(Headline(table));
         html.WriteLine(Classes(table));
+        foreach (var further in options.Tables) html.WriteLine(Further(further));
         html.WriteLine($"<div class=\"columns\">{Distribution(table)}{CalibrationSection(table)}</div>");
         html.WriteLine(Failures(table));
         html.WriteLine(Gallery(table, shown, options, phrases));
@@ -97,6 +98,14 @@ public static class HtmlReport
         }
 
         return html.Append("</tbody></table></div></section>").ToString();
+    }
+
+    private static string Further(TextGrid grid)
+    {
+        var html = new StringBuilder($"<section class=\"long\"><h2>{Text(grid.Title)}</h2><div class=\"scroll\"><table><thead><tr>");
+        html.AppendJoin("", grid.Columns.Select(column => $"<th>{Text(column)}</th>")).Append("</tr></thead><tbody>");
+        foreach (var row in grid.Rows) html.Append("<tr>").AppendJoin("", row.Select(cell => $"<td>{Text(cell)}</td>")).Append("</tr>");
+        return html.Append("</tbody></table></div>").AppendJoin("", grid.Notes.Select(note => $"<p class=\"note\">{Text(note)}</p>")).Append("</section>").ToString();
     }
 
     private static string Distribution(ScoreTable table) =>

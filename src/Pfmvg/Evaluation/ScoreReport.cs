@@ -21,6 +21,9 @@ public sealed record ReportOptions
     /// <summary>Colours of the boxes.</summary>
     public OverlayColors Colors { get; init; } = new();
 
+    /// <summary>Tables to show behind the scores, such as the controls'.</summary>
+    public IReadOnlyList<TextGrid> Tables { get; init; } = [];
+
     /// <summary>Settings and hashes to list, in order: model, data, configuration.</summary>
     public IReadOnlyList<(string Name, string Value)> Settings { get; init; } = [];
 }

@@ -55,7 +55,15 @@ public static class BaseWeights
     {
         var needed = shapes.named_parameters().Sum(p => p.parameter.numel() * (p.parameter.requires_grad ? sizeof(float) : TensorTypes.Size(type)));
         var folder = Path.GetDirectoryName(Path.GetFullPath(paths.Vision))!;
-        Directory.CreateDirectory(folder);
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{folder}: cannot be made ({refused.Message.TrimEnd('.')}); choose another folder.", refused);
+        }
+
         var free = new DriveInfo(folder).AvailableFreeSpace;
         if (needed > free)
             throw new InputException(FormattableString.Invariant(

@@ -62,7 +62,7 @@ public sealed class Trainer : IDisposable
         _clock.Restart();
         for (; epoch < _settings.Epochs; epoch++, step = 0)
         {
-            var order = _samples.Order(epoch);
+            var order = _samples.Order(epoch, GlobalBatch);
             for (; step < StepsPerEpoch; step++)
             {
                 var entry = Step(order, epoch, step, interrupt, out var interrupted);

@@ -28,6 +28,8 @@ public sealed class TrainingSamples(
     PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed, DataSettings? loading = null,
     FeatureCache? features = null)
 {
+    private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
+
     private readonly SampleLoader _loader = new(data, new LoaderOptions
     {
         Size = imageSize,
@@ -47,8 +49,20 @@ public sealed class TrainingSamples(
     /// <summary>Number of samples.</summary>
     public int Count => Samples.Count;
 
-    /// <summary>The order of an epoch.</summary>
-    public int[] Order(int epoch) => new CounterRandom(seed, "order", epoch).Permutation(Samples.Count);
+    /// <summary>
+    /// The order of an epoch: at random or, where the stage groups by length, steps at random whose samples have texts of like
+    /// length, the best fitting ones of some steps that were drawn together. An incomplete step is the last one.
+    /// </summary>
+    /// <param name="epoch">The epoch.</param>
+    /// <param name="stepSize">Samples of a step, of all processes together.</param>
+    public int[] Order(int epoch, int stepSize)
+    {
+        var drawn = new CounterRandom(seed, "order", epoch).Permutation(Samples.Count);
+        if (!settings.GroupByLength) return drawn;
+        var steps = drawn.Chunk(StepsTogether * stepSize).SelectMany(together => together.OrderBy(i => Samples[i].Text.Length).Chunk(stepSize)).ToList();
+        var order = new CounterRandom(seed, "steps", epoch).Permutation(Samples.Count / stepSize);
+        return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
+    }
 
     /// <summary>Samples left out so far because their pictures are broken.</summary>
     public IReadOnlyList<BrokenSample> Broken => _loader.Broken;

@@ -77,7 +77,7 @@ public class ConfigurationFileTests
               name (line 1) must be a text of the form [A-Za-z0-9][A-Za-z0-9._-]*, not "../up".
               seed (line 2) must be a whole number of at least 0, not "1.5".
               stage1.epochs (line 4) must be a whole number of at least 1 and at most 1000000, not "0".
-              stage1.lr (line 5) is not a setting; the settings of stage1 are: task, epochs, batch_size, accumulate, init_lr, min_lr, warmup_start_lr, warmup_steps, warmup_scope, weight_decay, beta1, beta2, clip_norm, max_answer_tokens, image, crop_scale_min, normalize_text, caption_words, multi_box, recompute, nan_tolerance, checkpoint_every, keep_last, log_every, validate.
+              stage1.lr (line 5) is not a setting; the settings of stage1 are: task, epochs, batch_size, accumulate, init_lr, min_lr, warmup_start_lr, warmup_steps, warmup_scope, weight_decay, beta1, beta2, clip_norm, max_answer_tokens, image, crop_scale_min, normalize_text, caption_words, multi_box, group_by_length, recompute, nan_tolerance, checkpoint_every, keep_last, log_every, validate.
               stage1.min_lr (line 6) must be a number of at least 0 and at most 10, not ".inf".
               stage1.image (line 7) must be resize or random_crop, not "crop".
               model.lora.dropout (line 9) must be a number of at least 0 and below 1, not "1".

@@ -60,8 +60,18 @@ public sealed partial class ReportTests : IDisposable
     {
         const string Evil = "</script><img src=x onerror=alert(1)>&\"'";
         var prediction = Answers.Of("evil", [new Box(1, 1, 9, 9)], Evil, Evil) with { Phrase = Evil };
-        var html = Write(Scorer.Score([prediction], new ScoringOptions { Resamples = 0 }), Options() with { Title = Evil, Settings = [(Evil, Evil)], IncludeIdentifiers = true });
+        var html = Write(Scorer.Score([prediction], new ScoringOptions { Resamples = 0 }), Options() with { Title = Evil, Settings = [(Evil, Evil)], Tables = [new TextGrid(Evil, [Evil], [[Evil]], [Evil])], IncludeIdentifiers = true });
         Assert.DoesNotContain("<img src=x", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Further_tables_stand_behind_the_scores()
+    {
+        var html = Write(Table(40), Options() with { Tables = [new TextGrid("Controls", ["answers", "wIoU"], [["model", "0.5"], ["blind", "0.1"]], ["95 % intervals"])] });
+        Assert.Contains("<h2>Controls</h2>", html, StringComparison.Ordinal);
+        Assert.Contains("<tr><td>blind</td><td>0.1</td></tr>", html, StringComparison.Ordinal);
+        Assert.Contains("95 % intervals", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("<h2>Controls</h2>", Write(Table(40), Options()), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -84,6 +84,15 @@ public sealed class RandomWeightsTests : IDisposable
         Assert.Contains("the weights need", refused.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
+
+    [Fact]
+    public void A_folder_that_cannot_be_made_is_named()
+    {
+        File.WriteAllText(_folder.In("file"), "");
+        var paths = new WeightPaths(_folder.In("file", "eva.pth"), _folder.In("file", "llama"), null);
+        var refused = Assert.Throws<InputException>(() => BaseWeights.WriteRandom(Tiny, paths, ScalarType.Float32, ShardFormat.SafeTensors, 1 << 30, 1));
+        Assert.StartsWith($"{_folder.In("file")}: cannot be made", refused.Message, StringComparison.Ordinal);
+    }
 }
 
 internal static class TensorComparison

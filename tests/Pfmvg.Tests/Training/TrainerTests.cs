@@ -1,3 +1,4 @@
+using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
@@ -19,6 +20,32 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
     [Fact]
     public void Recomputed_blocks_give_the_same_losses_and_gradients_with_dropout_on() =>
         AssertSameRuns(["stage1.recompute=false"], ["stage1.recompute=true"]);
+
+    [Fact]
+    public void Grouped_micro_batches_are_one_batch_too() =>
+        AssertSameRuns(["stage1.group_by_length=true", "stage1.batch_size=4"], ["stage1.group_by_length=true", "stage1.batch_size=2", "stage1.accumulate=2"]);
+
+    [Theory, InlineData(1000, 8), InlineData(1000, 7), InlineData(5, 8), InlineData(4096, 64)]
+    public void Grouped_steps_hold_every_sample_once_and_less_padding(int count, int stepSize)
+    {
+        using var run = new Run(workspace);
+        var sample = run.Setup.Data.Read(SampleTask.Caption, Split.Train)[0];
+        var random = new CounterRandom(1, "lengths");
+        Sample[] samples = [.. Enumerable.Range(0, count).Select(_ => sample with { Text = new string('a', 20 + random.Next(200)) })];
+        var (grouped, plain) = (Of(true), Of(false));
+        Assert.Equal(Enumerable.Range(0, count), grouped.Order(0, stepSize).Order());
+        Assert.Equal(grouped.Order(3, stepSize), Of(true).Order(3, stepSize));
+        if (count < stepSize) return;
+        Assert.NotEqual(grouped.Order(0, stepSize), grouped.Order(1, stepSize));
+        Assert.InRange(Padding(grouped), 0, Padding(plain) / 4);
+        var longest = grouped.Order(0, stepSize).Chunk(stepSize).Where(step => step.Length == stepSize).Select(step => step.Max(i => samples[i].Text.Length)).ToArray();
+        Assert.NotEqual(longest.Order(), longest); // steps come at random, not by length
+
+        TrainingSamples Of(bool groups) => new(run.Setup.Data, samples, run.Setup.Builder, new StageSettings { GroupByLength = groups }, 56, seed: 4);
+
+        int Padding(TrainingSamples set) => set.Order(0, stepSize).Chunk(stepSize)
+            .Sum(step => step.Max(i => samples[i].Text.Length) * step.Length - step.Sum(i => samples[i].Text.Length));
+    }
 
     [Fact]
     public void A_trained_tensor_gone_NaN_stops_the_run_after_the_tolerated_steps_and_is_never_saved()
