@@ -76,6 +76,7 @@ internal sealed unsafe class DecoderStep : IDisposable
     /// <param name="hidden">Of every row the cached positions that hold nothing.</param>
     public Tensor Logits(Tensor embeddings, Rotary rotary, IReadOnlyList<(long From, long To)> hidden)
     {
+        if (_cache.Length == _cache.Capacity) throw new InvalidOperationException($"The cache has room for {_cache.Capacity} positions.");
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var (input, cos, sin) = (Wide(embeddings), Wide(rotary.Tables.Cos), Wide(rotary.Tables.Sin));

@@ -71,6 +71,15 @@ public sealed class DecoderStepTests
         Assert.Null(DecoderStep.For(crowd.Model.Language, crowd.NewCache()));
     }
 
+    [Fact]
+    public void A_full_cache_is_refused()
+    {
+        using var world = new World(2, 64, 2, [], 4, ScalarType.Float32, quantized: false);
+        var cache = world.NewCache();
+        cache.Advance(Room - Seen);
+        Assert.Throws<InvalidOperationException>(() => world.Fused(cache, [0, 1], steps: 1));
+    }
+
     /// <summary>A random model, and keys and values as if some positions had been seen.</summary>
     private sealed class World : IDisposable
     {
