@@ -36,7 +36,8 @@ public interface ITensorFile : IDisposable
 
     /// <summary>
     /// As <see cref="ReadInto"/>, but a target on the CPU that needs the elements just as they are stored gets the file's own
-    /// pages as its memory (<see cref="OpenedFile.Map"/>), and one on another device is filled from them.
+    /// pages as its memory (<see cref="OpenedFile.Map"/>), and one on another device is filled from them. Tensors that share the
+    /// target's old memory keep that.
     /// </summary>
     long? MapInto(string name, Tensor target);
 }

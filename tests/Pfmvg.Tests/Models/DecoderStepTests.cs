@@ -51,7 +51,7 @@ public sealed class DecoderStepTests
         double Error(Tensor logits) => logits.sub(expected).norm().item<float>() / expected.norm().item<float>();
     }
 
-    [Theory, InlineData(ScalarType.Float32, false), InlineData(ScalarType.BFloat16, false), InlineData(ScalarType.BFloat16, true)]
+    [Theory, InlineData(ScalarType.Float32, false), InlineData(ScalarType.Float32, true), InlineData(ScalarType.BFloat16, false), InlineData(ScalarType.BFloat16, true)]
     public void A_row_has_the_same_bits_alone_and_among_others(ScalarType type, bool quantized)
     {
         using var world = new World(11, 160, 5, AllTargets, 4, type, quantized);
@@ -69,6 +69,18 @@ public sealed class DecoderStepTests
         Assert.Null(DecoderStep.For(odd.Model.Language, odd.NewCache()));
         using var crowd = new World(65, 64, 2, [], 4, ScalarType.Float32, quantized: false);
         Assert.Null(DecoderStep.For(crowd.Model.Language, crowd.NewCache()));
+    }
+
+    [Theory, InlineData(ScalarType.Float32, false), InlineData(ScalarType.Float32, true), InlineData(ScalarType.BFloat16, true)]
+    public void No_tensor_outlives_it_but_the_logits(ScalarType type, bool quantized)
+    {
+        using var world = new World(3, 64, 2, AllTargets, 4, type, quantized);
+        var cache = world.NewCache();
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        var logits = world.Fused(cache, [0, 1, 2], steps: 2, inScope: true);
+        Assert.Equal(before + 1, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        Assert.True(logits.isfinite().all().item<bool>());
+        Assert.True(world.Model.named_parameters().All(p => p.parameter.numel() > 0)); // nor was one of the model's freed
     }
 
     [Fact]
@@ -151,15 +163,16 @@ public sealed class DecoderStepTests
             return ((logits, fused), (expected!, modules));
         }
 
-        public Tensor Fused(KvCache cache, IEnumerable<int> chosen, int steps)
+        public Tensor Fused(KvCache cache, IEnumerable<int> chosen, int steps, bool inScope = false)
         {
+            using var scope = inScope ? NewDisposeScope() : null;
             int[] rows = [.. chosen];
             using var fused = DecoderStep.For(Model.Language, cache);
             Assert.NotNull(fused);
             Tensor? logits = null;
             for (var step = 0; step < steps; step++)
                 logits = fused.Logits(_embeddings[step].index_select(0, tensor(rows)), Positions(rows, step), [.. rows.Select(row => (1L, 1L + Hidden(row)))]);
-            return logits!;
+            return scope is null ? logits! : logits!.MoveToOuterDisposeScope();
         }
 
         public void Dispose()
