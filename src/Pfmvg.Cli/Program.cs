@@ -1,6 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using Pfmvg.Cli;
+using Pfmvg.Cli.Commands;
+using Pfmvg.Cli.Commands.Data;
+using Pfmvg.Cli.Commands.Measuring;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
 NativeSetup.KeepFreedMemory();

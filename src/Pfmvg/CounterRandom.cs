@@ -48,6 +48,30 @@ public sealed class CounterRandom
         return order;
     }
 
+    /// <summary>Uniform between two numbers.</summary>
+    public float Range(float low, float high) => low + (high - low) * (float)NextDouble();
+
+    /// <summary>True with a probability.</summary>
+    public bool Chance(double probability) => NextDouble() < probability;
+
+    /// <summary>One of some choices, each as likely as the others.</summary>
+    public T Pick<T>(params ReadOnlySpan<T> choices) => choices[Next(choices.Length)];
+
+    /// <summary>An index with probability proportional to its weight; -1 when all weights are 0.</summary>
+    public int Weighted(ReadOnlySpan<double> weights)
+    {
+        var total = 0.0;
+        foreach (var weight in weights) total += weight;
+        var place = NextDouble() * total;
+        for (var i = 0; i < weights.Length; i++)
+        {
+            place -= weights[i];
+            if (place < 0) return i;
+        }
+
+        return -1;
+    }
+
     private static ulong Mix(ulong value) => Finish(unchecked(value + 0x9E3779B97F4A7C15UL));
 
     private static ulong Finish(ulong z)

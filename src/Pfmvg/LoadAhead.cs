@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Data;
+namespace Pfmvg;
 
 /// <summary>Does work ahead of its consumer on threads of its own, and hands the results out in order.</summary>
 public static class LoadAhead

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Pfmvg.Data;
+namespace Pfmvg;
 
 /// <summary>Keeps patient identifiers out of messages.</summary>
 public static partial class Privacy

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Pfmvg.Training;
+namespace Pfmvg;
 
 /// <summary>Resident memory of this process, native libraries included, as Linux counts it.</summary>
 public static class ProcessMemory

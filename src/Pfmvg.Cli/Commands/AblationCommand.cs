@@ -1,8 +1,12 @@
 using System.CommandLine;
-using Pfmvg.Evaluation;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg ablation`: the base weights alone, stage 1 only, stage 2 only, and both; trained and answered where that is missing.</summary>
 internal static class AblationCommand

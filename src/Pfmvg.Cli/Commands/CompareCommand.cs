@@ -1,7 +1,10 @@
 using System.CommandLine;
-using Pfmvg.Evaluation;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg compare A B`: what changed between two sets of answers to the same questions, and whether it is chance.</summary>
 internal static class CompareCommand

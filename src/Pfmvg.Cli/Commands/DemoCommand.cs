@@ -1,10 +1,13 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Data;
 using Pfmvg.Runs;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg demo`: the whole method in miniature, through the same code as a real run.</summary>
 internal static class DemoCommand

@@ -1,13 +1,16 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 using Spectre.Console;
 using TorchSharp;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg doctor`: does everything load and compute here, also when `mpirun` or `srun` starts several of us?</summary>
 internal static class DoctorCommand

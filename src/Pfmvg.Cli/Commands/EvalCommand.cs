@@ -1,13 +1,20 @@
 using System.CommandLine;
 using System.Globalization;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Reports;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg eval`: answers a split with the model, or takes answers from a file; scores them, prints the tables and writes the report.</summary>
 internal static class EvalCommand

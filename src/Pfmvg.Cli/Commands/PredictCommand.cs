@@ -1,9 +1,13 @@
 using System.CommandLine;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Reports;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg predict`: finds phrases in pictures of any place, without a data set.</summary>
 internal static class PredictCommand

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Pretraining;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg pretrain`: makes a small base from generic scenes.</summary>
 internal static class PretrainCommand

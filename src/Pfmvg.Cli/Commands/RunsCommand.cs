@@ -1,11 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
 using Pfmvg.Configuration;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 using Spectre.Console;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg runs list` and `pfmvg runs show DIR`: what was run, from what, and how it went.</summary>
 internal static class RunsCommand

@@ -1,11 +1,14 @@
 using System.CommandLine;
 using System.Globalization;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg train`: one stage of the fine-tuning.</summary>
 internal static class TrainCommand

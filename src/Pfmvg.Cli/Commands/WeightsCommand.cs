@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg weights`: look into weight files, and make random ones.</summary>
 internal static class WeightsCommand

@@ -1,11 +1,13 @@
 using System.CommandLine;
-using Pfmvg.Models;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Configuration;
+using Pfmvg.Models.Building;
 using Pfmvg.Text;
-using Pfmvg.Training;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using TorchSharp;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands;
 
 /// <summary>`pfmvg weights random`: random weights in the files that real ones come in.</summary>
 internal static class WeightsRandomCommand

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Pfmvg.Configuration;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Options;
 
 /// <summary>The options by which a command is told its configuration: `--config FILE` and any number of `--set path=value`.</summary>
 internal sealed class ConfigurationOptions

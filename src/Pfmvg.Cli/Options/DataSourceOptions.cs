@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Pfmvg.Data;
+using Pfmvg.Data.Sets;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Options;
 
 /// <summary>The options by which the `data` commands are told where the data sets are.</summary>
 internal sealed class DataSourceOptions

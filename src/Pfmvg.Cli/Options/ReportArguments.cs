@@ -1,7 +1,11 @@
 using System.CommandLine;
-using Pfmvg.Evaluation;
+using Pfmvg.Cli.Output;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Reports;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Options;
 
 /// <summary>The options of every command that writes a report.</summary>
 internal sealed class ReportArguments

@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
-using Pfmvg.Evaluation;
+using Pfmvg.Cli.Output;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Options;
 
 /// <summary>The options of every command that scores: how answers are read, scored and printed.</summary>
 internal sealed class ScoringArguments

@@ -1,7 +1,8 @@
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Output;
 
 /// <summary>The controls beside a model's scores, for every command that evaluates one.</summary>
 internal static class ControlPrinter

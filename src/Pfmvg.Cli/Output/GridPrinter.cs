@@ -1,7 +1,7 @@
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Tables;
 using Spectre.Console;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Output;
 
 /// <summary>Prints tables as results: drawn on a terminal, plain in a pipe or in another format.</summary>
 internal static class GridPrinter

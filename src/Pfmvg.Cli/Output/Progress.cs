@@ -1,8 +1,8 @@
 using System.Globalization;
-using Pfmvg.Phantoms;
-using Pfmvg.Training;
+using Pfmvg.Phantoms.Planning;
+using Pfmvg.Runs.Records;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Output;
 
 /// <summary>Shows how a training goes: a live line on a terminal, else a plain line every so many steps.</summary>
 /// <param name="title">What is trained, for example "stage 1".</param>

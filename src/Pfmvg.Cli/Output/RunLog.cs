@@ -2,7 +2,7 @@ using System.Globalization;
 using Serilog;
 using Serilog.Core;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Output;
 
 /// <summary>
 /// What a run tells its user, on the console and, with the time, in the text log of its folder; how it failed goes into the file

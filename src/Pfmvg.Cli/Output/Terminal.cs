@@ -2,7 +2,7 @@ using Pfmvg.Distributed;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Output;
 
 /// <summary>
 /// Where the program speaks. Results go to standard output; messages and progress go to standard error, where a

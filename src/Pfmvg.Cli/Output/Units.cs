@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Output;
 
 /// <summary>Sizes and times for people.</summary>
 internal static class Units

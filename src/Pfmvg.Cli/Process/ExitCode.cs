@@ -1,4 +1,4 @@
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Process;
 
 /// <summary>What the program tells the shell.</summary>
 internal static class ExitCode

@@ -1,4 +1,4 @@
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Process;
 
 /// <summary>What the user is told when a command does not come to its end, and the exit code.</summary>
 /// <param name="Code">One of <see cref="ExitCode"/>.</param>

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
+using Pfmvg.Cli.Output;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Process;
 
 /// <summary>
 /// Turns the first SIGINT, SIGTERM (Slurm's pre-emption) or SIGUSR1 (its early warning) into a cancelled token, so that the

@@ -1,6 +1,6 @@
 using Pfmvg.Distributed;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Process;
 
 /// <summary>Runs a command's work on all the processes that were started together.</summary>
 internal static class Job

@@ -3,7 +3,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using TorchSharp;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Process;
 
 /// <summary>How the native libraries use the machine.</summary>
 internal static partial class NativeSetup

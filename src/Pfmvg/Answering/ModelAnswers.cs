@@ -1,11 +1,14 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Loading;
 using Pfmvg.Decoding;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
 using Pfmvg.Text;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Answering;
 
 /// <summary>Asks the model for the box of phrases: the answering half of the evaluation.</summary>
 public sealed class ModelAnswers

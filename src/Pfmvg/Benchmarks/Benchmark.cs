@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Pfmvg.Training;
 
 namespace Pfmvg.Benchmarks;
 

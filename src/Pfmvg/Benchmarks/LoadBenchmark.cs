@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
+using Pfmvg.Data.Loading;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Benchmarks;
 
 /// <summary>What <see cref="LoadBenchmark"/> measures.</summary>
 public sealed record BenchmarkOptions

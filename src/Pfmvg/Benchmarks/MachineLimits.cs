@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

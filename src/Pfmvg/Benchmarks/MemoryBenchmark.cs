@@ -1,10 +1,12 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
 using Pfmvg.Distributed;
+using Pfmvg.Runs;
 using Pfmvg.Training;
 using TorchSharp;
 
-namespace Pfmvg.Runs;
+namespace Pfmvg.Benchmarks;
 
 /// <summary>What a training process holds after a step.</summary>
 /// <param name="Step">Steps taken.</param>

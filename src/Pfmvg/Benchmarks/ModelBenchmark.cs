@@ -3,8 +3,9 @@ using Pfmvg.Configuration;
 using Pfmvg.Decoding;
 using Pfmvg.Distributed;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Training;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using TorchSharp;
 using static TorchSharp.torch;
 

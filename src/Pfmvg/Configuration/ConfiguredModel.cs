@@ -1,9 +1,8 @@
-using Pfmvg.Configuration;
 using Pfmvg.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Training;
+namespace Pfmvg.Configuration;
 
 /// <summary>From a configuration to the model's records, types and device.</summary>
 public static class ConfiguredModel

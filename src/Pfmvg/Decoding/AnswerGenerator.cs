@@ -1,4 +1,5 @@
 using Pfmvg.Models;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,6 @@
 using Pfmvg.Models;
+using Pfmvg.Models.Language;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>
 /// Pillow's bicubic resize to the bit: a = -0.5, the support widened when shrinking (antialiasing), 22-bit fixed-point

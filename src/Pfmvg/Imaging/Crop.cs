@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>A rectangle of whole pixels of a picture.</summary>
 /// <param name="Left">First column.</param>

@@ -1,4 +1,4 @@
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>A picture as 8-bit samples, as Pillow's <c>convert("RGB")</c> has them; a gray picture keeps one channel.</summary>
 /// <param name="width">Pixels per row.</param>

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>
 /// A fast decoder for what chest radiographs come as: gray, baseline, Huffman-coded JPEG in one scan. Its pixels are

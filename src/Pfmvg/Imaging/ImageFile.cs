@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>Size and kind of a picture, from the first bytes of its file.</summary>
 /// <param name="Format">"JPEG" or "PNG".</param>

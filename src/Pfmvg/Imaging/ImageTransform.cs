@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>
 /// From decoded pixels to what the vision tower sees: bicubic resize to a square without keeping the aspect ratio, then

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using SkiaSharp;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>Decodes JPEG: the usual gray radiograph by <see cref="GrayJpeg"/>, all others through libjpeg-turbo.</summary>
 internal static class Jpeg

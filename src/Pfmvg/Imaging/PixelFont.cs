@@ -1,6 +1,6 @@
 using SkiaSharp;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>
 /// Letters of 5 x 7 pixels, because a machine may have no fonts at all. Capitals, digits and marks; small letters are drawn

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging;
 
 /// <summary>
 /// Decodes PNG: every colour type, depth and interlacing. An own decoder because a drawing library premultiplies alpha

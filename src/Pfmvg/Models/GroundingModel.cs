@@ -1,5 +1,9 @@
 using System.Security.Cryptography;
-using Pfmvg.Weights;
+using Pfmvg.Models.Building;
+using Pfmvg.Models.Language;
+using Pfmvg.Models.Layers;
+using Pfmvg.Models.Vision;
+using Pfmvg.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;

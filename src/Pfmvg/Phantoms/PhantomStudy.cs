@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using SkiaSharp;
 using Pfmvg.Geometry;
+using Pfmvg.Phantoms.Drawing;
+using Pfmvg.Phantoms.Files;
+using Pfmvg.Phantoms.Planning;
+using SkiaSharp;
 
 namespace Pfmvg.Phantoms;
 

@@ -1,8 +1,9 @@
 using Pfmvg.Models;
-using Pfmvg.Weights;
+using Pfmvg.Models.Kernels;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Benchmarks;
+namespace Pfmvg.Planning;
 
 /// <summary>
 /// Bytes that a model needs, from its sizes alone: what is alive at once at the moment when most is. What an allocator loses

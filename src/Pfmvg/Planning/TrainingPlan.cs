@@ -1,13 +1,14 @@
 using System.Diagnostics;
+using Pfmvg.Benchmarks;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Models;
+using Pfmvg.Models.Kernels;
 using Pfmvg.Runs;
 using Pfmvg.Text;
-using Pfmvg.Training;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Benchmarks;
+namespace Pfmvg.Planning;
 
 /// <summary>What a plan is asked for.</summary>
 /// <param name="Stage">1 or 2.</param>

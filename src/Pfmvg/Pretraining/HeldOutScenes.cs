@@ -1,6 +1,7 @@
-using Pfmvg.Data;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
+using Pfmvg.Pretraining.Scenes;
 using Pfmvg.Text;
 using static TorchSharp.torch;
 

@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Text;
-using Pfmvg.Training;
 using Pfmvg.Weights;
 using static TorchSharp.torch;
 

@@ -1,5 +1,9 @@
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Models.Language;
+using Pfmvg.Models.Vision;
+using Pfmvg.Pretraining.Scenes;
+using Pfmvg.Tensors;
 using Pfmvg.Text;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Tensors;
 using Pfmvg.Text;
 using Pfmvg.Training;
 using TorchSharp;

@@ -1,4 +1,5 @@
-using Pfmvg.Models;
+using Pfmvg.Pretraining.Scenes;
+using Pfmvg.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;

@@ -1,5 +1,6 @@
-using Pfmvg.Data;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
+using Pfmvg.Pretraining.Scenes;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,7 +1,7 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
 

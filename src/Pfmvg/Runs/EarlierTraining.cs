@@ -1,5 +1,5 @@
 using Pfmvg.Configuration;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
 

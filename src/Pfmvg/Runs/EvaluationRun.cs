@@ -1,8 +1,14 @@
+using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
+using Pfmvg.Data.Loading;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
-using Pfmvg.Training;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Tables;
+using Pfmvg.Imaging;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
 
@@ -133,7 +139,7 @@ public sealed class EvaluationRun
         if (answers) Write(_folder.PredictionsPath, Ask(model, _samples, pictures.Whole));
         foreach (var control in controls)
         {
-            _tell($"control  {Controls.Describe(control)}");
+            _tell($"control  {control.Describe()}");
             Write(FileOf(control), control switch
             {
                 Control.Blind => Ask(model, Controls.Blind(_samples), (_, _) => blank),

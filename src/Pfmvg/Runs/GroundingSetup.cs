@@ -1,9 +1,13 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Loading;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
+using Pfmvg.Runs.Records;
 using Pfmvg.Text;
 using Pfmvg.Training;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Runs;
 

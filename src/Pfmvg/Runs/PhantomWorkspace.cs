@@ -1,10 +1,11 @@
 using Pfmvg.Configuration;
-using Pfmvg.Data;
-using Pfmvg.Models;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Data.Sets;
+using Pfmvg.Models.Building;
 using Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
 using Pfmvg.Pretraining;
 using Pfmvg.Text;
-using Pfmvg.Training;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Runs;

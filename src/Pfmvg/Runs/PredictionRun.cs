@@ -1,6 +1,10 @@
+using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Evaluation;
+using Pfmvg.Data.Files;
+using Pfmvg.Data.Loading;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Imaging;
 
 namespace Pfmvg.Runs;
 

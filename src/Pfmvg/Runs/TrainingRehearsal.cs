@@ -1,8 +1,10 @@
 using System.Diagnostics;
+using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
+using Pfmvg.Data.Loading;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;

@@ -1,9 +1,12 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Runs.Records;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;

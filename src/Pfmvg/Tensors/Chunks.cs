@@ -1,6 +1,6 @@
 using System.Runtime.ExceptionServices;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Tensors;
 
 /// <summary>Cuts a long run of bytes into pieces that fit into a core's cache and works on them in parallel.</summary>
 internal static class Chunks

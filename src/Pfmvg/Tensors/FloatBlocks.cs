@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Tensors;
 
 /// <summary>
 /// What is done to stored values on their way into memory while they are still in the cache: a search for NaN and

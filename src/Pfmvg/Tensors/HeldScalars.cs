@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Tensors;
 
 /// <summary>
 /// Operations whose hidden scalars live long enough. TorchSharp passes a scalar's native handle without keeping the object

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Tensors;
 
 /// <summary>
 /// Operations of libtorch that TorchSharp does not wrap, reached through TorchScript; autograd knows them. Only tensors are

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Tensors;
 
 /// <summary>Receives the bytes of a tensor piece by piece.</summary>
 internal delegate void ByteSink(ReadOnlySpan<byte> bytes);
@@ -29,17 +29,5 @@ internal static unsafe class TensorMemory
         for (long at = 0; at < bytes; at += Chunks.Size)
             sink(new ReadOnlySpan<byte>(first + at, (int)Math.Min(Chunks.Size, bytes - at)));
         GC.KeepAlive(plain);
-    }
-
-    /// <summary>Fetches a planned tensor in a dispose scope of its own and hands out its elements.</summary>
-    /// <exception cref="ArgumentException">The tensor is not as planned.</exception>
-    public static void WritePlanned(TensorInfo planned, Func<TensorInfo, Tensor> valueOf, ByteSink sink)
-    {
-        using var scope = NewDisposeScope();
-        var value = valueOf(planned);
-        if (value.dtype != planned.Type || !value.shape.AsSpan().SequenceEqual(planned.Shape))
-            throw new ArgumentException(
-                $"{planned.Name} was planned as {planned.Type} {planned.ShapeText} but is {value.dtype} {TensorInfo.Describe(value.shape)}.");
-        Write(value, sink);
     }
 }

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Tensors;
 
 /// <summary>The element types that weight files have and their names in each format.</summary>
 internal static class TensorTypes

@@ -1,4 +1,4 @@
-using Pfmvg.Models;
+using Pfmvg.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Pfmvg.Models;
 using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Training;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Configuration;
-using Pfmvg.Data;
+using Pfmvg.Data.Loading;
 using Pfmvg.Distributed;
 using Pfmvg.Models;
 using Pfmvg.Text;

@@ -1,5 +1,7 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Loading;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Text;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Weights;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Weights;

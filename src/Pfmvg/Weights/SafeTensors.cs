@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Weights;
@@ -59,7 +60,7 @@ public static class SafeTensors
         AtomicFile.Write(path, stream =>
         {
             stream.Write(header);
-            foreach (var info in order) TensorMemory.WritePlanned(info, valueOf, stream.Write);
+            foreach (var info in order) info.Write(valueOf, stream.Write);
         });
     }
 

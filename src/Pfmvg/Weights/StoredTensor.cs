@@ -1,4 +1,5 @@
 using System.Buffers;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -11,41 +12,6 @@ namespace Pfmvg.Weights;
 /// <param name="Strides">Elements between neighbours per dimension; null when the elements lie in row-major order without gaps.</param>
 internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, long Start, long[]? Strides)
 {
-    /// <summary>
-    /// A view of a storage, checked: every element lies inside, and the view is not larger than the storage or the
-    /// file (a stride of 0 can repeat a few bytes without end).
-    /// </summary>
-    public static StoredTensor View(string name, PickledTensor tensor, ByteSource source, string path, long fileLength)
-    {
-        var ((_, type, elements), offset, shape, strides) = tensor;
-        var width = TensorTypes.Size(type);
-        if (elements < 0 || elements > source.Length / width)
-            throw Refuse($"claims a storage of {elements} elements of {width} bytes, but only {source.Length} bytes are there");
-        if (shape.Length != strides.Length) throw Refuse($"has {shape.Length} sizes but {strides.Length} strides");
-        if (TensorInfo.CountBytes(shape, type) is not { } bytes)
-            throw Refuse($"has the impossible shape {TensorInfo.Describe(shape)}");
-        if (bytes > Math.Max(source.Length, fileLength)) throw Refuse($"has the shape {TensorInfo.Describe(shape)}, larger than the whole file");
-        var info = new TensorInfo(name, type, shape, bytes);
-        if (bytes == 0) return new StoredTensor(info, source, 0, null);
-
-        Int128 last = offset;
-        long expected = 1;
-        var rowMajor = true;
-        for (var dimension = shape.Length - 1; dimension >= 0; dimension--)
-        {
-            if (strides[dimension] < 0) throw Refuse($"has the stride {strides[dimension]}");
-            last += (Int128)(shape[dimension] - 1) * strides[dimension];
-            rowMajor &= shape[dimension] == 1 || strides[dimension] == expected;
-            expected *= shape[dimension];
-        }
-
-        if (offset < 0 || last >= elements)
-            throw Refuse($"covers elements {offset} to {last} of a storage that has {elements}");
-        return new StoredTensor(info, source, offset * width, rowMajor ? null : strides);
-
-        InputException Refuse(string problem) => Refusal.Of(path, $"the tensor '{Refusal.Show(name)}' {problem}");
-    }
-
     /// <summary>The elements in new, contiguous memory.</summary>
     public Tensor Read(string path)
     {
@@ -150,13 +116,14 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
     /// <summary>The smallest index that any thread offered.</summary>
     private sealed class FirstIndex
     {
+        private readonly Lock _gate = new();
         private long _value = long.MaxValue;
 
         public long? Value => _value == long.MaxValue ? null : _value;
 
         public void Offer(long index)
         {
-            lock (this) _value = Math.Min(_value, index);
+            lock (_gate) _value = Math.Min(_value, index);
         }
     }
 }

@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Weights;
@@ -44,6 +45,17 @@ public sealed record TensorInfo(string Name, ScalarType Type, long[] Shape, long
         }
 
         return shape.Contains(0) ? 0 : (long)bytes;
+    }
+
+    /// <summary>Fetches the tensor in a dispose scope of its own and hands out its elements.</summary>
+    /// <exception cref="ArgumentException">The tensor is not as it was described.</exception>
+    internal void Write(Func<TensorInfo, Tensor> valueOf, ByteSink sink)
+    {
+        using var scope = NewDisposeScope();
+        var value = valueOf(this);
+        if (value.dtype != Type || !value.shape.AsSpan().SequenceEqual(Shape))
+            throw new ArgumentException($"{Name} was planned as {Type} {ShapeText} but is {value.dtype} {Describe(value.shape)}.");
+        TensorMemory.Write(value, sink);
     }
 
     internal static string Describe(ReadOnlySpan<long> shape) => $"({string.Join(", ", shape.ToArray())})";

@@ -1,8 +1,12 @@
+using Pfmvg.Answering;
 using Pfmvg.Data;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Tests.Evaluation.Predictions;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Answering;
 
 public sealed class ControlsTests
 {

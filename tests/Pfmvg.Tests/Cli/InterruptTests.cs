@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Pfmvg.Cli;
+using Pfmvg.Cli.Process;
 
 namespace Pfmvg.Tests.Cli;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Pfmvg.Configuration;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 

@@ -1,6 +1,7 @@
 using Pfmvg.Configuration;
-using Pfmvg.Tests.Support;
+using Pfmvg.Runs.Records;
 using Pfmvg.Training;
+using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.Cli;
 

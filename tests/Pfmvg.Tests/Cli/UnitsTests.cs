@@ -1,4 +1,4 @@
-using Pfmvg.Cli;
+using Pfmvg.Cli.Output;
 
 namespace Pfmvg.Tests.Cli;
 

@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Data;
+using Pfmvg.Data.Checks;
+using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 using Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
 
 namespace Pfmvg.Tests.Data;
 

@@ -1,11 +1,15 @@
 using System.Globalization;
 using Pfmvg.Data;
+using Pfmvg.Data.Loading;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Runs;
+using Pfmvg.Tests.Runs;
 using Pfmvg.Tests.Support;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Data;
 
 [Collection(nameof(Alone))]
 public sealed class FeatureCacheTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>

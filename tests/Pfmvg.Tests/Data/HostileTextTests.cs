@@ -1,5 +1,6 @@
 using System.IO.Compression;
-using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Data.Sets;
 
 namespace Pfmvg.Tests.Data;
 

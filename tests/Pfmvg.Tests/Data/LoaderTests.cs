@@ -1,5 +1,10 @@
+using Pfmvg.Benchmarks;
 using Pfmvg.Data;
+using Pfmvg.Data.Checks;
+using Pfmvg.Data.Loading;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 using Pfmvg.Text;
 using SkiaSharp;
 

@@ -1,6 +1,9 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Tests.Data;

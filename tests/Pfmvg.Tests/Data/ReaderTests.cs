@@ -1,4 +1,5 @@
 using Pfmvg.Data;
+using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Tests.Data;

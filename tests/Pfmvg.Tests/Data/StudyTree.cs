@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text;
-using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Data.Sets;
 using SkiaSharp;
 
 namespace Pfmvg.Tests.Data;

@@ -1,8 +1,11 @@
+using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Loading;
 using Pfmvg.Decoding;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 using Pfmvg.Tests.Golden;
 using Pfmvg.Text;
 using TorchSharp;

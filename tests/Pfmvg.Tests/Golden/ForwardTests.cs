@@ -1,10 +1,11 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Pfmvg.Models;
+using Pfmvg.Models.Language;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 using Pfmvg.Training;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using static Pfmvg.Tests.Support.Fixtures;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Text.Json.Nodes;
 using Pfmvg.Geometry;
-using Pfmvg.Tests.Evaluation;
+using Pfmvg.Tests.Evaluation.Scoring;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 

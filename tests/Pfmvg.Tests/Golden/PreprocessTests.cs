@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
-using Pfmvg.Data;
+using Pfmvg.Imaging;
 using Pfmvg.Tests.Support;
 using SkiaSharp;
 using TorchSharp;

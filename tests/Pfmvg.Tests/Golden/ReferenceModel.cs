@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 using static TorchSharp.torch;

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
+using Pfmvg.Weights.Torch;
 using static Pfmvg.Tests.Weights.TestTensors;
 using static TorchSharp.torch;
 

@@ -3,7 +3,7 @@ using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.House;
 
-/// <summary>The rule of docs/architecture.md: a floor never imports a higher one.</summary>
+/// <summary>The rules of docs/architecture.md: a floor never uses a higher one, and nothing is used in a circle.</summary>
 public partial class FloorTests
 {
     private static readonly string Source = Path.Combine(Fixtures.Repository, "src", "Pfmvg");
@@ -13,6 +13,22 @@ public partial class FloorTests
         .Matches(File.ReadAllText(Path.Combine(Fixtures.Repository, "docs", "architecture.md")))
         .ToDictionary(row => row.Groups[1].Value, row => int.Parse(row.Groups[2].Value));
 
+    private static readonly List<SourceFile> Files = [.. Floors.Keys.Select(folder => Path.Combine(Source, folder)).Where(Directory.Exists)
+        .SelectMany(folder => Directory.GetFiles(folder, "*.cs", SearchOption.AllDirectories)).Order(StringComparer.Ordinal)
+        .Select(path => SourceFile.Read(Path.GetRelativePath(Source, path)))];
+
+    // Who declares a type, by its namespace and name. A name may be declared in several namespaces.
+    private static readonly ILookup<(string Namespace, string Type), SourceFile> Declarations = Files
+        .SelectMany(file => file.Declared.Select(type => (Key: (file.Namespace, type), File: file)))
+        .ToLookup(declared => declared.Key, declared => declared.File);
+
+    private static readonly List<(SourceFile File, SourceFile Used)> Uses = [.. from file in Files
+        from space in file.Visible
+        from name in file.Names
+        from used in Declarations[(space, name)]
+        where used != file
+        select (file, used)];
+
     [Fact]
     public void Every_folder_has_a_floor() =>
         Assert.Equal(
@@ -20,39 +36,91 @@ public partial class FloorTests
             Floors.Keys.Where(folder => HasSource(Path.Combine(Source, folder))).Order());
 
     [Fact]
-    public void A_folder_is_its_files_namespace() => Assert.Empty(Files()
-        .Where(file => !Regex.IsMatch(File.ReadAllText(file.Path), $@"^namespace Pfmvg\.{file.Folder}(\.\w+)*;", RegexOptions.Multiline))
-        .Select(file => file.Path));
+    public void A_folder_is_its_files_namespace() => Assert.All(
+        Files, file => Assert.Equal("Pfmvg." + Path.GetDirectoryName(file.Path)!.Replace(Path.DirectorySeparatorChar, '.'), file.Namespace));
 
     [Fact]
-    public void No_floor_imports_a_higher_one() => Assert.Empty(Imports()
-        .Where(import => Floors[import.Imported] > Floors[import.Folder])
-        .Select(import => $"{import.File} (floor {Floors[import.Folder]}) uses {import.Imported} (floor {Floors[import.Imported]})"));
+    public void No_floor_uses_a_higher_one() => Assert.Empty(Files
+        .SelectMany(file => file.Mentioned.Where(Floors.ContainsKey).Select(mentioned => (File: file, Used: mentioned)))
+        .Where(use => Floors[use.Used] > Floors[use.File.Folder])
+        .Select(use => $"{use.File.Path} (floor {Floors[use.File.Folder]}) uses {use.Used} (floor {Floors[use.Used]})"));
 
     [Fact]
-    public void Folders_of_one_floor_never_use_each_other_in_a_circle()
+    public void Folders_of_one_floor_never_use_each_other_in_a_circle() => Assert.Empty(Circles(
+        from file in Files
+        from mentioned in file.Mentioned
+        where mentioned != file.Folder && Floors.ContainsKey(mentioned)
+        select (file.Folder, mentioned)));
+
+    /// <summary>Files beside rooms count as rooms of their own; a circle among such files alone is their own affair.</summary>
+    [Fact]
+    public void Rooms_of_one_folder_never_use_each_other_in_a_circle()
     {
-        var left = Imports().GroupBy(import => import.Folder).ToDictionary(folder => folder.Key, folder => folder.Select(import => import.Imported).ToHashSet());
-        while (left.FirstOrDefault(folder => !folder.Value.Any(left.ContainsKey)) is { Key: { } done }) left.Remove(done); // uses none that is left
-        Assert.Empty(left.Select(folder => $"{folder.Key} uses {string.Join(", ", folder.Value.Where(left.ContainsKey))}"));
+        var circles = Circles(
+            from use in Uses
+            where use.File.Folder == use.Used.Folder && use.File.Room != use.Used.Room
+            select ($"{use.File.Folder}/{use.File.Room}", $"{use.Used.Folder}/{use.Used.Room}"));
+        Assert.DoesNotContain(circles, circle => IsRoom(circle.Room) || circle.Used.Any(IsRoom));
+
+        static bool IsRoom(string name) => !name.EndsWith(".cs", StringComparison.Ordinal);
     }
 
-    private static IEnumerable<(string File, string Folder, string Imported)> Imports() =>
-        from file in Files()
-        from Match import in Import().Matches(File.ReadAllText(file.Path))
-        let imported = import.Groups[1].Value
-        where imported != file.Folder && Floors.ContainsKey(imported)
-        select (Path.GetRelativePath(Source, file.Path), file.Folder, imported);
+    /// <summary>What is left of the uses when everything is taken away, again and again, that uses nothing that is left or is used by nothing.</summary>
+    private static IEnumerable<(string Room, string[] Used)> Circles(IEnumerable<(string Room, string Used)> uses)
+    {
+        var left = uses.Distinct().ToList();
+        while (left.RemoveAll(use => left.TrueForAll(other => other.Room != use.Used) || left.TrueForAll(other => other.Used != use.Room)) > 0)
+        {
+        }
 
-    private static IEnumerable<(string Folder, string Path)> Files() => Floors.Keys
-        .Select(folder => (Folder: folder, Path: Path.Combine(Source, folder))).Where(folder => Directory.Exists(folder.Path))
-        .SelectMany(folder => Directory.GetFiles(folder.Path, "*.cs", SearchOption.AllDirectories).Select(path => (folder.Folder, path)));
+        return left.GroupBy(use => use.Room, (room, used) => (room, used.Select(use => use.Used).ToArray()));
+    }
 
-    private static bool HasSource(string folder) =>
-        Path.GetFileName(folder) is not ("bin" or "obj") && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories).Any();
+    private static bool HasSource(string folder) => Path.GetFileName(folder) is not ("bin" or "obj") && Directory.Exists(folder)
+        && Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories).Any();
 
     [GeneratedRegex(@"^\| `(\w+)` \| (\d) \|", RegexOptions.Multiline)] private static partial Regex TableRow();
 
-    // using lines, and names written out; the library's root namespace is every floor's.
-    [GeneratedRegex(@"\bPfmvg\.([A-Z]\w+)\b")] private static partial Regex Import();
+    /// <summary>What a file of the library declares and names; comments do not count.</summary>
+    /// <param name="Path">Relative to the library's folder.</param>
+    /// <param name="Namespace">Its namespace.</param>
+    /// <param name="Declared">Its types.</param>
+    /// <param name="Visible">Namespaces that it sees: its own, those around it, and those that it imports.</param>
+    /// <param name="Names">Every name in it that may be a type's.</param>
+    /// <param name="Mentioned">Folders that it imports or writes out.</param>
+    private sealed partial record SourceFile(
+        string Path, string Namespace, string[] Declared, HashSet<string> Visible, HashSet<string> Names, HashSet<string> Mentioned)
+    {
+        public string Folder => Path.Split(System.IO.Path.DirectorySeparatorChar)[0];
+
+        public string Room => Path.Split(System.IO.Path.DirectorySeparatorChar)[1];
+
+        public static SourceFile Read(string path)
+        {
+            var code = Comment().Replace(File.ReadAllText(System.IO.Path.Combine(Source, path)), "");
+            var own = NamespaceLine().Match(code).Groups[1].Value;
+            var parts = own.Split('.');
+            return new SourceFile(
+                path,
+                own,
+                [.. Declaration().Matches(code).Select(match => match.Groups[1].Value)],
+                [.. UsingLine().Matches(code).Select(match => match.Groups[1].Value), .. parts.Select((_, i) => string.Join('.', parts[..(i + 1)]))],
+                [.. Name().Matches(code).Select(match => match.Value)],
+                [.. Mention().Matches(code).Select(match => match.Groups[1].Value)]);
+        }
+
+        [GeneratedRegex(@"//.*")] private static partial Regex Comment();
+
+        [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)] private static partial Regex NamespaceLine();
+
+        [GeneratedRegex(@"^using (?:static )?([\w.]+);", RegexOptions.Multiline)] private static partial Regex UsingLine();
+
+        [GeneratedRegex(@"(?<![.\w""])[A-Z]\w*")] private static partial Regex Name();
+
+        [GeneratedRegex(@"\bPfmvg\.([A-Z]\w+)\b")] private static partial Regex Mention();
+
+        [GeneratedRegex(@"^(?:public |internal |file )?(?:(?:static|sealed|abstract|partial|readonly|ref|unsafe) )*(?:class|record struct|record|struct|interface|enum|delegate .+?) (\w+)",
+            RegexOptions.Multiline)]
+        private static partial Regex Declaration();
+    }
 }

@@ -1,7 +1,7 @@
-using Pfmvg.Data;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Tests.Data;
+namespace Pfmvg.Tests.Imaging;
 
 public sealed class CropTests
 {

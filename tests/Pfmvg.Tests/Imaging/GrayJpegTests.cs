@@ -1,7 +1,7 @@
-using Pfmvg.Data;
+using Pfmvg.Imaging;
 using SkiaSharp;
 
-namespace Pfmvg.Tests.Data;
+namespace Pfmvg.Tests.Imaging;
 
 /// <summary>The fast decoder agrees with libjpeg-turbo to the bit, and leaves to it what it does not know.</summary>
 public sealed class GrayJpegTests

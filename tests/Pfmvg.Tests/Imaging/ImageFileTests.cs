@@ -1,7 +1,7 @@
-using Pfmvg.Data;
+using Pfmvg.Imaging;
 using SkiaSharp;
 
-namespace Pfmvg.Tests.Data;
+namespace Pfmvg.Tests.Imaging;
 
 public sealed class ImageFileTests : IDisposable
 {

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 
-namespace Pfmvg.Tests.Data;
+namespace Pfmvg.Tests.Imaging;
 
 /// <summary>Writes PNG files of any layout, unfiltered, to have something to decode.</summary>
 internal static class PngWriter

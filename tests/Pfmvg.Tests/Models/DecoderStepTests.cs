@@ -1,5 +1,7 @@
 using System.Runtime.Intrinsics.X86;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
+using Pfmvg.Models.Language;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Pfmvg.Configuration;
 using Pfmvg.Models;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
 using TorchSharp;
 
 namespace Pfmvg.Tests.Models;

@@ -1,5 +1,7 @@
 using Pfmvg.Decoding;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
+using Pfmvg.Models.Language;
 using Pfmvg.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
+using Pfmvg.Models.Language;
 using Pfmvg.Tests.Support;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Models;

@@ -1,5 +1,6 @@
 using Pfmvg.Geometry;
-using Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Drawing;
+using Pfmvg.Phantoms.Planning;
 
 namespace Pfmvg.Tests.Phantoms;
 

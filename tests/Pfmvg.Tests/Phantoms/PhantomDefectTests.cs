@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
-using Pfmvg.Data;
+using Pfmvg.Data.Sets;
 using Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
 using Pfmvg.Text;
 using SkiaSharp;
 

@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Text.Json.Nodes;
 using Pfmvg.Geometry;
 using Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
 using SkiaSharp;
 
 namespace Pfmvg.Tests.Phantoms;

@@ -1,13 +1,14 @@
 using System.Text.Json;
-using Pfmvg.Benchmarks;
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Models.Language;
+using Pfmvg.Models.Vision;
+using Pfmvg.Planning;
+using Pfmvg.Tensors;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
-using Pfmvg.Weights;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Tests.Benchmarks;
+namespace Pfmvg.Tests.Planning;
 
 public sealed class PlanTests : IDisposable
 {

@@ -1,6 +1,9 @@
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
+using Pfmvg.Models.Language;
 using Pfmvg.Pretraining;
+using Pfmvg.Pretraining.Scenes;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 using static TorchSharp.torch;
@@ -61,7 +64,7 @@ public class PretrainTests
         using var folder = new TemporaryFolder();
         TinyTokenizer.Write(folder.In("tokenizer.model"));
         var tokenizer = LlamaTokenizer.Load(folder.In("tokenizer.model"));
-        var config = Pfmvg.Training.ConfiguredModel.Sizes(Small.Model, tokenizer.VocabularySize);
+        var config = Pfmvg.Configuration.ConfiguredModel.Sizes(Small.Model, tokenizer.VocabularySize);
         var settings = new PretrainSettings { Pictures = 4, Phrases = 4, CaptionShare = 1 };
         using var worker = new PretrainWorker(config, tokenizer, settings, 1);
         using var quiet = no_grad();
@@ -76,7 +79,7 @@ public class PretrainTests
             var random = new CounterRandom(3, "questions", i);
             var caption = random.NextDouble() < settings.CaptionShare;
             var planes = new float[3 * 56 * 56];
-            Pfmvg.Data.ImageTransform.Normalise(scene.Pixels, 1, planes);
+            Pfmvg.Imaging.ImageTransform.Normalise(scene.Pixels, 1, planes);
             var visual = worker.Model.Project(worker.Model.EncodeImages(tensor(planes, [1, 3, 56, 56])));
             foreach (var question in questions.Ask(scene, settings.Phrases, caption, random, random))
             {

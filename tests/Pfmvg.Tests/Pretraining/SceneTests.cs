@@ -1,5 +1,5 @@
 using Pfmvg.Geometry;
-using Pfmvg.Pretraining;
+using Pfmvg.Pretraining.Scenes;
 
 namespace Pfmvg.Tests.Pretraining;
 

@@ -1,10 +1,10 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
-using Pfmvg.Tests.Training;
-using Pfmvg.Training;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Tests.Runs;
 

@@ -1,6 +1,6 @@
 using Pfmvg.Tests.Support;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs;
 
 public sealed class DryRunTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
 {

@@ -1,10 +1,11 @@
-using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs;
 
 /// <summary>What a run says, notes and keeps when something goes wrong in its midst.</summary>
 [Collection(nameof(Alone))]

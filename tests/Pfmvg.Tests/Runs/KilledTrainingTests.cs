@@ -1,7 +1,7 @@
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs;
 
 [Trait("Category", "Slow")]
 public sealed class KilledTrainingTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>

@@ -1,10 +1,11 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
 
 namespace Pfmvg.Tests.Runs;
 

@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs;
 
 [Trait("Category", "Mpi")]
 public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>

@@ -1,12 +1,11 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Runs;
-using Pfmvg.Tests.Evaluation;
+using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
-using Pfmvg.Tests.Training;
 
 namespace Pfmvg.Tests.Runs;
 

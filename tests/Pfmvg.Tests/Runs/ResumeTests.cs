@@ -1,7 +1,8 @@
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs;
 
 public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
 {

@@ -2,10 +2,10 @@ using System.Diagnostics;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs;
 
 /// <summary>Phantoms and random base weights of a very small model, prepared once for all tests that train; dropout and random crops are on.</summary>
 public sealed class TrainingWorkspace : IDisposable

@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
+using Pfmvg.Tests.Runs;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 using TorchSharp;

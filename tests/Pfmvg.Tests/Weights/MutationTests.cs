@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Tests.Support;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Tests.Weights;
 

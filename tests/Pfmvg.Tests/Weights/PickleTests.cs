@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Text;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Tests.Weights;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Weights;

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
+using Pfmvg.Weights.Torch;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Weights;

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using Pfmvg.Tests.Support;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
+using Pfmvg.Weights.Torch;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Weights;

@@ -3,10 +3,14 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Pfmvg.Data;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
+using Pfmvg.Data.Checks;
+using Pfmvg.Data.Preparation;
 using Spectre.Console;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Data;
 
 /// <summary>`pfmvg data check`: what is wrong with data sets, before time is spent on them.</summary>
 internal static class DataCheckCommand

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Data;
 
 /// <summary>`pfmvg data`: prepare, check and look at data sets.</summary>
 internal static class DataCommand

@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Data;
 
 /// <summary>`pfmvg data phantom`: writes a synthetic study in the official layouts.</summary>
 internal static class DataPhantomCommand

@@ -1,10 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
-using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
 using Spectre.Console;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Data;
 
 /// <summary>`pfmvg data prepare`: data sets as downloaded to one folder of manifests.</summary>
 internal static class DataPrepareCommand

@@ -1,8 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
 using Pfmvg.Data;
+using Pfmvg.Data.Checks;
+using Pfmvg.Data.Preparation;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Data;
 
 /// <summary>`pfmvg data show`: a sheet of what the model sees.</summary>
 internal static class DataShowCommand

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Measuring;
 
 /// <summary>`pfmvg bench`: how fast parts of the program are on this machine.</summary>
 internal static class BenchCommand

@@ -1,10 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using Pfmvg.Data;
+using Pfmvg.Benchmarks;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Spectre.Console;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Measuring;
 
 /// <summary>`pfmvg bench data`: how fast pictures are made ready for the model.</summary>
 internal static class BenchDataCommand

@@ -1,9 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
+using Pfmvg.Benchmarks;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Measuring;
 
 /// <summary>`pfmvg bench memory`: what a training holds over many steps.</summary>
 internal static class BenchMemoryCommand

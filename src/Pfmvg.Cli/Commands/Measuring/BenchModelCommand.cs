@@ -2,12 +2,15 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Pfmvg.Benchmarks;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
-using Pfmvg.Training;
+using Pfmvg.Evaluation.Tables;
+using Pfmvg.Runs.Records;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Measuring;
 
 /// <summary>`pfmvg bench model`: the machine's limits, and the model's parts against them.</summary>
 internal static class BenchModelCommand

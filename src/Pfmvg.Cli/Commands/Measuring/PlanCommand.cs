@@ -3,12 +3,15 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
-using Pfmvg.Benchmarks;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Tables;
+using Pfmvg.Planning;
 
-namespace Pfmvg.Cli;
+namespace Pfmvg.Cli.Commands.Measuring;
 
 /// <summary>`pfmvg plan`: memory and time of a stage before it is begun, and the settings that fit a device.</summary>
 internal static partial class PlanCommand

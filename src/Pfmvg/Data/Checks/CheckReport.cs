@@ -1,4 +1,4 @@
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Checks;
 
 /// <summary>How bad a finding is.</summary>
 public enum FindingLevel

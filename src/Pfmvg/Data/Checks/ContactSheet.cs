@@ -1,9 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Pfmvg.Data.Files;
+using Pfmvg.Data.Loading;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Imaging;
 using Pfmvg.Text;
 using SkiaSharp;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Checks;
 
 /// <summary>What <see cref="ContactSheet"/> shows.</summary>
 public sealed record SheetOptions

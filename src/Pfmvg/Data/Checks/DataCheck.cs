@@ -1,6 +1,8 @@
+using Pfmvg.Data.Preparation;
+using Pfmvg.Data.Sets;
 using Pfmvg.Text;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Checks;
 
 /// <summary>What <see cref="DataCheck"/> looks at.</summary>
 public sealed record CheckOptions

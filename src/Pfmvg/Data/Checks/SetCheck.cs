@@ -1,6 +1,9 @@
+using Pfmvg.Data.Files;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Checks;
 
 /// <summary>Checks one data set.</summary>
 internal sealed class SetCheck(IDataSetReader reader, FindingList findings, TextStatistics texts)

@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using Pfmvg.Text;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Checks;
 
 /// <summary>What one text is like.</summary>
 internal readonly record struct TextFacts(int Words, int Tokens, bool Cut, bool Emptied, bool Left, bool Right, bool Both);

@@ -1,7 +1,7 @@
 using System.Globalization;
 using CsvHelper;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Files;
 
 /// <summary>One row of a table; good until the next row is read.</summary>
 internal sealed class CsvRow(string file, CsvReader reader)

@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Files;
 
 /// <summary>One line of a text file.</summary>
 /// <param name="Number">Counted from 1.</param>

@@ -1,4 +1,4 @@
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Files;
 
 /// <summary>
 /// The folder that a data set's pictures lie in. Paths of data sets are untrusted: nothing outside the folder is reached,

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Files;
 
 /// <summary>One element of a JSON file's outermost array, or one member of its outermost object.</summary>
 /// <param name="Key">The member's name; null in an array.</param>

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Files;
 
 /// <summary>A manifest file: one <see cref="Sample"/> per line as JSON, boxes as [left, top, right, bottom] in original pixels.</summary>
 public static class Manifest

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Files;
 
 /// <summary>What there is of a listed picture.</summary>
 internal enum PictureState

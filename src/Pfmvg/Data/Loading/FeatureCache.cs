@@ -2,8 +2,9 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Loading;
 
 /// <summary>
 /// What the frozen vision tower makes of whole pictures, on the disk and, the first of them, in memory: later epochs and

@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Loading;
 
 /// <summary>
 /// Ready pictures on the disk: the S x S bytes of a whole picture after the transform, named by the hash of its file, so

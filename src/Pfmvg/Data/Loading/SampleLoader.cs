@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Loading;
 
 /// <summary>How <see cref="SampleLoader"/> loads.</summary>
 public sealed record LoaderOptions

@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Loading;
 
 /// <summary>A picture on its way into the model: its pixels, or its features where they were kept.</summary>
 /// <remarks>Letters: B pictures, S image side, N visual tokens, V vision width.</remarks>

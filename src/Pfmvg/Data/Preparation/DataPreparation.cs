@@ -1,7 +1,8 @@
 using Pfmvg.Configuration;
+using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Preparation;
 
 /// <summary>
 /// Turns data sets as they were downloaded into one folder of manifests, which is all that training and evaluation read.

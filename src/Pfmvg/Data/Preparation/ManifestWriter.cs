@@ -1,4 +1,6 @@
-namespace Pfmvg.Data;
+using Pfmvg.Data.Files;
+
+namespace Pfmvg.Data.Preparation;
 
 /// <summary>Writes all manifests of a folder beside the old ones and puts them in their place together at the end.</summary>
 internal sealed class ManifestWriter(string folder) : IDisposable

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using Pfmvg.Data.Files;
+using Pfmvg.Imaging;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Preparation;
 
 /// <summary>
 /// Looks at pictures (size, wholeness, hash) with several workers, in order, and keeps a journal beside the manifests: what

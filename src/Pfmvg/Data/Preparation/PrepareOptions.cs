@@ -1,6 +1,7 @@
 using Pfmvg.Configuration;
+using Pfmvg.Data.Sets;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Preparation;
 
 /// <summary>Where the split of MS-CXR comes from.</summary>
 public enum SplitRule

@@ -1,8 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Pfmvg.Data.Files;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Preparation;
 
 /// <summary>A folder of manifests that <see cref="DataPreparation"/> wrote.</summary>
 public sealed class PreparedData

@@ -1,4 +1,6 @@
-namespace Pfmvg.Data;
+using Pfmvg.Data.Files;
+
+namespace Pfmvg.Data.Preparation;
 
 /// <summary>Divides patients between training, validation and test.</summary>
 public static class Splits

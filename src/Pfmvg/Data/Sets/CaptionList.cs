@@ -1,4 +1,6 @@
-namespace Pfmvg.Data;
+using Pfmvg.Data.Files;
+
+namespace Pfmvg.Data.Sets;
 
 /// <summary>The authors' layout of caption data: a JSON list of {"image": path, "caption": text}, one file per split.</summary>
 internal static class CaptionList

@@ -1,7 +1,7 @@
 using YamlDotNet.Serialization;
 using YamlDotNet.Serialization.NamingConventions;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Sets;
 
 /// <summary>What is known about a data set beforehand: where it is obtained, its files and its counts (`data-manifests/*.yaml`).</summary>
 public sealed record DataSetManifest

@@ -1,4 +1,4 @@
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Sets;
 
 /// <summary>The folders of the data sets as they were downloaded; null for those that are not there.</summary>
 public sealed record DataSources

@@ -1,4 +1,6 @@
-namespace Pfmvg.Data;
+using Pfmvg.Data.Files;
+
+namespace Pfmvg.Data.Sets;
 
 /// <summary>
 /// ImageCLEFmedical 2022, caption prediction: `caption_prediction_{train,valid}.csv` (separated by tabs) beside the folders of

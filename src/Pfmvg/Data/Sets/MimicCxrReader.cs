@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Pfmvg.Data.Files;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Sets;
 
 /// <summary>
 /// MIMIC-CXR-JPG with MIMIC-CXR's reports: `mimic-cxr-2.*-metadata.csv[.gz]` and `-split.csv[.gz]`, pictures

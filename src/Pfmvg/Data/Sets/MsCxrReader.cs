@@ -1,8 +1,9 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Sets;
 
 /// <summary>
 /// MS-CXR, releases 0.1 (v1.0.0) and 1.1.0, as CSV or COCO-like JSON: one listed sample per box. The pictures are

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Data.Sets;
 
 /// <summary>Takes the wanted sections out of a radiology report as MIMIC-CXR has it.</summary>
 /// <remarks>

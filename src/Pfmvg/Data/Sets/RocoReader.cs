@@ -1,4 +1,6 @@
-namespace Pfmvg.Data;
+using Pfmvg.Data.Files;
+
+namespace Pfmvg.Data.Sets;
 
 /// <summary>
 /// ROCO v1: `captions.txt` in `[data/]{train,validation,test}/{radiology,non-radiology}`, the mirror's CSV files in the same

@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>
 /// Refuses boxes that cannot be in the coordinates that were declared: most of them beyond the picture or with swapped

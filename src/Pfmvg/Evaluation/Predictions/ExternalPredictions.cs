@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>Reads answers in any of the supported forms: predictions.jsonl, COCO results, or a folder of heat maps.</summary>
 public static class ExternalPredictions
@@ -82,7 +82,7 @@ public static class ExternalPredictions
         var truth = options.Truth ?? throw new InputException($"{folder}: heat maps hold no truth; name the file with the true boxes with --truth.");
         var files = Directory.EnumerateFiles(folder, "*.npy").ToDictionary(file => Path.GetFileNameWithoutExtension(file));
         if (files.Count == 0) throw new InputException($"{folder}: holds no .npy file; heat maps are named <sample id>.npy.");
-        var phrases = truth.Questions.GroupBy(SampleMaker.PhraseKey).Select(same => same.ToList()).ToList();
+        var phrases = truth.Questions.GroupBy(p => p.PhraseKey).Select(same => same.ToList()).ToList();
         var alone = phrases.CountBy(phrase => QuestionIndex.ImageKey(phrase[0].Image)).Where(pair => pair.Value == 1).Select(pair => pair.Key).ToHashSet();
         List<Prediction> answered = [];
         HashSet<string> used = [];

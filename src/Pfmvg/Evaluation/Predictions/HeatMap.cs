@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>A map of similarity or attention over a picture, from NumPy's .npy format (versions 1 to 3).</summary>
 /// <remarks>

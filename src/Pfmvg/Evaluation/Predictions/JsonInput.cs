@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>Reads JSON that others wrote: every error names the file and the place in it.</summary>
 internal readonly struct JsonInput(JsonElement element, string place)

@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>One question, the truth and what a model answered: a line of predictions.jsonl.</summary>
 /// <remarks>The answer is exactly one of <see cref="Answer"/>, <see cref="Boxes"/> and <see cref="HeatMap"/>; none of them is a missing answer.</remarks>
@@ -44,4 +44,7 @@ public sealed record Prediction
 
     /// <summary>The picture is a phantom, so its score is not a clinical one.</summary>
     public bool Synthetic { get; init; }
+
+    /// <summary>What makes two questions the same phrase.</summary>
+    internal (string Image, string Class, string Phrase) PhraseKey => (Image, Class, Phrase);
 }

@@ -2,7 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>How to read predictions that another program wrote.</summary>
 public sealed record ReadOptions

@@ -1,4 +1,4 @@
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>Finds the question that an answer belongs to: by its identifier, else by picture and phrase.</summary>
 /// <remarks>

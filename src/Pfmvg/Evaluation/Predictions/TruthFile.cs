@@ -1,8 +1,9 @@
 using System.Text.Json;
 using Pfmvg.Data;
+using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>The questions that another program answered, with their truth.</summary>
 /// <param name="Questions">One per true box, as MS-CXR lists them; none has an answer.</param>

@@ -1,7 +1,10 @@
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using SkiaSharp;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Reports;
 
 /// <summary>The colours of the boxes; by default those of the paper's Fig. 2.</summary>
 /// <param name="Truth">The true box, as "#rrggbb".</param>

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Reports;
 
 /// <summary>The report's charts as SVG; colours come from the style sheet, so they follow the theme.</summary>
 internal static class ReportCharts

@@ -1,6 +1,6 @@
 using SkiaSharp;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Reports;
 
 /// <summary>Pictures for people to look at (reports and overlays); the model's input goes through Data's own transform.</summary>
 internal static class ReportImage

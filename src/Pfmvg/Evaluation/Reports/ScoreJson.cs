@@ -1,7 +1,8 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Pfmvg.Evaluation.Scoring;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Reports;
 
 /// <summary>scores.json: everything a table shows, unrounded, for other programs.</summary>
 internal static class ScoreJson

@@ -1,4 +1,8 @@
-namespace Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
+
+namespace Pfmvg.Evaluation.Reports;
 
 /// <summary>What goes into a report beside the scores.</summary>
 public sealed record ReportOptions

@@ -1,7 +1,8 @@
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
 using Pfmvg.Text;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>The region that an answer gives under a rule, in original pixels, and its flaw.</summary>
 /// <param name="Boxes">Boxes with an area; empty when the answer scores 0.</param>

@@ -1,4 +1,4 @@
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>
 /// The cluster bootstrap: as many clusters as there are (patients, with all their samples) are drawn with replacement,

@@ -1,4 +1,4 @@
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>One bin of a calibration plot.</summary>
 /// <param name="Low">Least confidence of the bin.</param>

@@ -1,4 +1,4 @@
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>One figure of one class, computed with each sample counted as often as its cluster was drawn.</summary>
 internal abstract class Column

@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>
 /// Every figure of every row of a score table: the classes, their mean, and the two weighted ones. Values and intervals

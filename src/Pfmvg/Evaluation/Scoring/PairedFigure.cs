@@ -1,4 +1,4 @@
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>The mean difference of paired samples per class, over the classes and over all samples, with intervals and p values.</summary>
 internal sealed class PairedFigure

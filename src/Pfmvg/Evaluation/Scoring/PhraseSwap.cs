@@ -1,6 +1,7 @@
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>
 /// Whether the box follows the phrase: each phrase is exchanged for the next one of its picture that means another region,
@@ -22,7 +23,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
     public static PhraseSwap? Of(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
         List<(double Moved, double Asked, double Other, string Cluster)> cases = [];
-        var phrases = predictions.GroupBy(SampleMaker.PhraseKey).Select(same => (Answer: same.First(), Truth: same.SelectMany(p => p.Truth).ToHashSet()));
+        var phrases = predictions.GroupBy(p => p.PhraseKey).Select(same => (Answer: same.First(), Truth: same.SelectMany(p => p.Truth).ToHashSet()));
         foreach (var picture in phrases.GroupBy(phrase => phrase.Answer.Image).Select(group => group.ToList()))
             for (var i = 0; i < picture.Count; i++)
             {

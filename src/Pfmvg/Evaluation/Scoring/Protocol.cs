@@ -1,4 +1,4 @@
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>The ways in which the literature scores phrase grounding. Their figures are not comparable with each other.</summary>
 public enum Protocol

@@ -1,13 +1,11 @@
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>Cuts predictions into the samples of a protocol and scores each.</summary>
 internal static class SampleMaker
 {
-    /// <summary>What makes two questions the same phrase.</summary>
-    public static (string Image, string Class, string Phrase) PhraseKey(Prediction p) => (p.Image, p.Class, p.Phrase);
-
     public static List<ScoredSample> Make(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
         if (options.Protocol != Protocol.MaskThresholds && predictions.FirstOrDefault(p => p.HeatMap is not null) is { } map)
@@ -52,7 +50,7 @@ internal static class SampleMaker
 
     /// <summary>Questions about the same phrase as one question with all of its boxes, in the order of first appearance.</summary>
     private static IEnumerable<(Prediction Question, IReadOnlyList<Prediction> Answers)> Phrases(IReadOnlyList<Prediction> predictions) =>
-        predictions.GroupBy(PhraseKey).Select(same => same.ToList()).Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
+        predictions.GroupBy(p => p.PhraseKey).Select(same => same.ToList()).Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
 
     private static ScoredSample OfHeatMap(Prediction question, ScoringOptions options)
     {

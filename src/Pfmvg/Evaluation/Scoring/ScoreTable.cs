@@ -1,6 +1,7 @@
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>A figure that is reported per class and over all classes.</summary>
 public enum Metric

@@ -1,4 +1,6 @@
-namespace Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+
+namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>From predictions to a score table: samples by the protocol's rule, figures per class, intervals.</summary>
 public static class Scorer
@@ -38,7 +40,7 @@ public static class Scorer
         {
             Options = options,
             Protocol = ProtocolDescription.Of(options),
-            Phrases = samples.DistinctBy(sample => SampleMaker.PhraseKey(sample.Prediction)).Count(),
+            Phrases = samples.DistinctBy(sample => sample.Prediction.PhraseKey).Count(),
             Boxes = samples.Sum(sample => sample.Truth.Count),
             Images = samples.DistinctBy(sample => sample.Prediction.Image).Count(),
             Clusters = clusters.Count,

@@ -2,9 +2,11 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Tables;
 
 /// <summary>An answer for people and for programs, where there is no truth to score it by.</summary>
 /// <param name="Prediction">The question and the answer's text.</param>

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Pfmvg.Evaluation.Scoring;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Tables;
 
 /// <summary>The difference B - A of one figure over the same samples.</summary>
 /// <param name="A">The figure of A.</param>

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Pfmvg.Evaluation.Scoring;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Tables;
 
 /// <summary>The controls beside the model, laid out for print.</summary>
 public static class ControlGrid
@@ -19,7 +20,7 @@ public static class ControlGrid
 
         return new TextGrid($"Does the model look at the picture? Protocol {model.Protocol.Name}", ["answers", "wIoU", "mean IoU", "Acc@0.5", "model - control, wIoU", "p"], rows,
         [
-            .. controls.Keys.Order().Select(Controls.Describe),
+            .. controls.Keys.Order().Select(control => control.Describe()),
             .. ScoreGrid.Notes(model),
         ]);
 

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Pfmvg.Evaluation.Scoring;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Tables;
 
 /// <summary>Tables in the paper's own form: one method per line, one class per column, then mean and weighted.</summary>
 public static class PaperGrid

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Tables;
 
 /// <summary>A published row: one score per class in the order of <see cref="PublishedScores.Classes"/>.</summary>
 /// <param name="PerClass">null where the paper prints "-": no valid answer in that class.</param>

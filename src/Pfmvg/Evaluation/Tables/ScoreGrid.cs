@@ -1,6 +1,7 @@
 using System.Globalization;
+using Pfmvg.Evaluation.Scoring;
 
-namespace Pfmvg.Evaluation;
+namespace Pfmvg.Evaluation.Tables;
 
 /// <summary>Score tables laid out for print.</summary>
 public static class ScoreGrid

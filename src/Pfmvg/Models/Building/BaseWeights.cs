@@ -1,7 +1,10 @@
+using Pfmvg.Tensors;
 using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
+using Pfmvg.Weights.Torch;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Building;
 
 /// <summary>Writes a model's weights in the files that users have: an EVA checkpoint, a Hugging Face folder, a MiniGPT-v2 checkpoint.</summary>
 public static class BaseWeights

@@ -1,9 +1,12 @@
+using Pfmvg.Models.Kernels;
+using Pfmvg.Models.Vision;
 using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Building;
 
 /// <summary>Where the base weights are.</summary>
 /// <param name="Vision">EVA ViT-G checkpoint (`eva_vit_g.pth`).</param>

@@ -1,11 +1,11 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Pfmvg.Weights;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Building;
 
 /// <summary>
 /// Random weights at full size: for measuring and for trying the loader, not for learning. A value depends on the seed, the

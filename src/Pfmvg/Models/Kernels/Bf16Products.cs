@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics.X86;
 using System.Text;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// Whether a CPU's own bfloat16 products are worth using. Without matrix units libtorch's take as long as float32 products or

@@ -1,11 +1,11 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
-using Pfmvg.Weights;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// A frozen matrix W (O, I) in either of two forms: in a floating type, or as whole numbers of 8 bits with one scale per output

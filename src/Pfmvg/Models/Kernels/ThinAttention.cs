@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Pfmvg.Models.Language;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Kernels;
 
 /// <summary>Attention of one head at one new position, in float32, over keys and values that are kept in float32 or bfloat16.</summary>
 internal static unsafe class ThinAttention

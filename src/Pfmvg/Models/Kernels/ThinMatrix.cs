@@ -1,11 +1,11 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using Pfmvg.Weights;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// A matrix W (O, I) in memory, in float32, bfloat16 or int8, as few rows are multiplied with it: it is read once, in order, by all

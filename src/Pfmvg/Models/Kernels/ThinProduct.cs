@@ -1,9 +1,9 @@
 using System.Runtime.InteropServices;
-using Pfmvg.Weights;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Kernels;
 
 /// <summary>x W^T for few rows of x, with W in bfloat16 or int8, by <see cref="ThinMatrix"/>.</summary>
 internal static unsafe class ThinProduct

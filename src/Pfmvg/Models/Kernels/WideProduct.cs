@@ -2,7 +2,7 @@ using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// x W^T and its gradient g W in another type than the one that the frozen W (O, I) is stored in: bfloat16 or int8 is widened some rows

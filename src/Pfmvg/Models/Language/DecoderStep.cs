@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using Pfmvg.Weights;
+using Pfmvg.Models.Kernels;
+using Pfmvg.Models.Layers;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Language;
 
 /// <summary>
 /// One new position of every row through the language model, as the answer's tokens need it: what <see cref="Llama"/> computes, on a

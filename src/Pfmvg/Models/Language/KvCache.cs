@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Language;
 
 /// <summary>Keys and values of the positions already seen, for every layer; owned by the generator, not by the model.</summary>
 public sealed class KvCache : IDisposable

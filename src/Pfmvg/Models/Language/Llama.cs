@@ -1,10 +1,13 @@
+using Pfmvg.Models.Kernels;
+using Pfmvg.Models.Layers;
+using Pfmvg.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Language;
 
 /// <summary>What the layers of one forward pass share.</summary>
 /// <param name="Rotary">Rotations for the positions of the input.</param>

@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Language;
 
 /// <summary>
 /// Rotary position embedding in Hugging Face's half-split convention: element i of the first half is rotated together with

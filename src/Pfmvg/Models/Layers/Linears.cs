@@ -1,9 +1,10 @@
+using Pfmvg.Models.Kernels;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Layers;
 
 /// <summary>Makes the layer for one projection of a block, so that a block does not know about adapters or storage types.</summary>
 /// <param name="name">Name of the projection within the model, for example "layers.3.self_attn.q_proj".</param>

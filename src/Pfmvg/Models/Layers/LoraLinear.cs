@@ -1,12 +1,13 @@
 using System.Numerics;
-using Pfmvg.Weights;
+using Pfmvg.Models.Kernels;
+using Pfmvg.Tensors;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Layers;
 
 /// <summary>
 /// A frozen projection with a trainable low-rank update: y = W x + (alpha / r) B A dropout(x). A and B stay in float32

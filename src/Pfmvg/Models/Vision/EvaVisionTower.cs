@@ -1,9 +1,12 @@
+using Pfmvg.Models.Kernels;
+using Pfmvg.Models.Layers;
+using Pfmvg.Tensors;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Vision;
 
 /// <summary>
 /// EVA ViT as in BLIP-2: pre-norm blocks, separate query and value biases and no key bias, exact GELU, absolute position

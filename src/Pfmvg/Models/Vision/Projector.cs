@@ -1,9 +1,10 @@
+using Pfmvg.Models.Building;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Pfmvg.Models;
+namespace Pfmvg.Models.Vision;
 
 /// <summary>Joins each run of neighbouring patch tokens into one, without weights.</summary>
 public static class TokenConcat

@@ -1,4 +1,6 @@
-namespace Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
+
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>A chart, for ROCO's pictures that are no radiographs and must not be taught.</summary>
 internal static class BarChart

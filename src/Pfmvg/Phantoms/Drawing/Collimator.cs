@@ -1,4 +1,4 @@
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>The blades that leave the picture dark outside a rectangle about the chest; often wide open.</summary>
 internal readonly struct Collimator

@@ -1,6 +1,7 @@
-using static Pfmvg.Phantoms.Thorax;
+using Pfmvg.Phantoms.Planning;
+using static Pfmvg.Phantoms.Drawing.Thorax;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>What the chest is like at one point without the finding.</summary>
 /// <param name="Lung">1 in the lung.</param>

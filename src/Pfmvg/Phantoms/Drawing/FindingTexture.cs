@@ -1,6 +1,6 @@
-using static Pfmvg.Phantoms.Thorax;
+using static Pfmvg.Phantoms.Drawing.Thorax;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>
 /// The looks of opacities within an ellipse of half axes (a, b) about (u0, v0), as density to add before the lung's mask.

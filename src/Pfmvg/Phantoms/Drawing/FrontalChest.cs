@@ -1,6 +1,7 @@
-using static Pfmvg.Phantoms.Thorax;
+using Pfmvg.Phantoms.Planning;
+using static Pfmvg.Phantoms.Drawing.Thorax;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>The layers of a frontal picture, one number per pixel.</summary>
 /// <param name="Density">Tissue along the ray, about 0 (air) to 1.</param>

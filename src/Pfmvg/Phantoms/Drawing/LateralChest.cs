@@ -1,6 +1,7 @@
-using static Pfmvg.Phantoms.Thorax;
+using Pfmvg.Phantoms.Planning;
+using static Pfmvg.Phantoms.Drawing.Thorax;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>A healthy chest from the side, so that lateral views exist and can be told from frontal ones.</summary>
 internal static class LateralChest

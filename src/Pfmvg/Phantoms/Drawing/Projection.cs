@@ -1,4 +1,4 @@
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>Where the chest lies in a picture: chest coordinates to pixels and back.</summary>
 internal sealed class Projection

@@ -1,6 +1,7 @@
 using Pfmvg.Geometry;
+using Pfmvg.Phantoms.Planning;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>
 /// Draws phantom radiographs: tissue densities along each ray, findings on top, then exposure and noise. An instance keeps

@@ -1,4 +1,4 @@
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>A straight, soft stroke between two points of the chest, with the density it adds along its axis.</summary>
 internal readonly record struct Stroke(float U0, float V0, float U1, float V1, float Radius, float Density);

@@ -1,4 +1,6 @@
-namespace Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
+
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>
 /// A patient's chest in chest coordinates: u to the picture's right (the patient's left), v downwards, the origin between

@@ -1,4 +1,4 @@
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>Smooth random texture: random values at the whole numbers, smoothly joined between them.</summary>
 internal readonly struct ValueNoise(ulong key)

@@ -1,6 +1,7 @@
 using System.Text;
+using Pfmvg.Phantoms.Planning;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Files;
 
 /// <summary>A picture and its caption.</summary>
 internal sealed record CaptionedImage(string Split, PlannedImage Image, string Caption);

@@ -2,8 +2,9 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Pfmvg.Geometry;
+using Pfmvg.Phantoms.Planning;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Files;
 
 /// <summary>One defect as `planted-defects.json` lists it.</summary>
 /// <param name="Kind">What is wrong, for example "missing-picture".</param>

@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Files;
 
 /// <summary>Writes tables with a header, separated by commas or tabs; a name that ends in .gz is compressed.</summary>
 internal static class DelimitedText

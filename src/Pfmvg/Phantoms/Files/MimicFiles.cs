@@ -1,6 +1,7 @@
 using System.Globalization;
+using Pfmvg.Phantoms.Planning;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Files;
 
 /// <summary>MIMIC-CXR-JPG's tables and MIMIC-CXR's reports; the pictures lie beside them.</summary>
 internal static class MimicFiles

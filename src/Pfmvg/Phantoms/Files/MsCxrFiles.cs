@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Pfmvg.Geometry;
+using Pfmvg.Phantoms.Planning;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Files;
 
 /// <summary>One box of MS-CXR, as one row of its CSV.</summary>
 internal sealed record BoxAnnotation(FindingClass Class, string Text, PlannedImage Image, Box Box, string Split)

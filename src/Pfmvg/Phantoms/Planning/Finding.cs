@@ -1,4 +1,4 @@
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>The eight finding classes of MS-CXR, in the order of the paper's tables.</summary>
 public enum FindingClass

@@ -1,4 +1,4 @@
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>Chooses the findings of a picture so that each has a place of its own.</summary>
 internal static class FindingSampler

@@ -1,4 +1,4 @@
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>The data sets a phantom study can imitate, each in a folder of its own.</summary>
 [Flags]

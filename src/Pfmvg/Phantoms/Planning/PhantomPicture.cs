@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>The projection of a radiograph.</summary>
 public enum PhantomView

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>
 /// Words for findings. A phrase tells side, zone and size in varying order and wording, or leaves them out, but always

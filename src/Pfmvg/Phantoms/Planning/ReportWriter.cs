@@ -1,7 +1,7 @@
 using System.Text;
 using Pfmvg.Text;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>Captions in the manner of figures and reports in the manner of MIMIC-CXR, about a picture's findings.</summary>
 internal static class ReportWriter

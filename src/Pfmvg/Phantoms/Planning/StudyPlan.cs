@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Pfmvg.Phantoms;
+namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>A picture and its file.</summary>
 /// <param name="Id">Its identifier: the DICOM id in MIMIC-CXR.</param>

@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
 using Pfmvg.Configuration;
-using Pfmvg.Data;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>
 /// Scenes and their questions as tensors. All questions about a picture share one row: the picture once, then the

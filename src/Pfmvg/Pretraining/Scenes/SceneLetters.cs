@@ -1,4 +1,4 @@
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>Capital letters that straight strokes can draw, on a grid of -1 to 1.</summary>
 internal static class SceneLetters

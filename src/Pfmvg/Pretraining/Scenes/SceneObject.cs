@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>What an object of a generic scene looks like; the word in phrases is the name in lower case.</summary>
 public enum SceneShape

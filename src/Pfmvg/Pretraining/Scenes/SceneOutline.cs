@@ -1,4 +1,4 @@
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>Outlines of the shapes as approximate signed distances in pixels, negative inside.</summary>
 internal readonly struct SceneOutline

@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>Says things about a scene that are true of exactly the objects meant.</summary>
 public static class ScenePhrases

@@ -1,7 +1,7 @@
 using Pfmvg.Geometry;
 using Pfmvg.Text;
 
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>One question about a scene.</summary>
 /// <param name="Prompt">Token ids behind the picture, up to the answer.</param>

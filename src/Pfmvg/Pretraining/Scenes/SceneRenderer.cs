@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>
 /// Draws generic scenes: uneven ground, large soft fields, unnamed clutter, the objects, then blur, noise and a gray curve.

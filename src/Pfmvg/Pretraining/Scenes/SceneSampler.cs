@@ -1,4 +1,4 @@
-namespace Pfmvg.Pretraining;
+namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>Chooses what a scene holds.</summary>
 public static class SceneSampler

@@ -2,7 +2,7 @@ using System.Numerics;
 using Google.Protobuf;
 using Tensorboard;
 
-namespace Pfmvg.Training;
+namespace Pfmvg.Runs.Records;
 
 /// <summary>
 /// Writes scalars for TensorBoard: an event file of TFRecords (length, its checksum, data, their checksum).

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace Pfmvg.Training;
+namespace Pfmvg.Runs.Records;
 
 /// <summary>A file that a run depended on, known by its content.</summary>
 /// <param name="Path">Absolute path.</param>

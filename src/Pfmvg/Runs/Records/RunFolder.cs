@@ -1,6 +1,6 @@
 using Pfmvg.Configuration;
 
-namespace Pfmvg.Training;
+namespace Pfmvg.Runs.Records;
 
 /// <summary>The folder of one part of a run, `runs/NAME/PART`, and the names of what is in it.</summary>
 public sealed class RunFolder

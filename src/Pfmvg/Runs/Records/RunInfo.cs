@@ -4,10 +4,10 @@ using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Pfmvg.Models;
+using Pfmvg.Models.Kernels;
 using TorchSharp;
 
-namespace Pfmvg.Training;
+namespace Pfmvg.Runs.Records;
 
 /// <summary>What a part of a run was and how it went, as run.json holds it: with it a run can be told and repeated.</summary>
 public sealed record RunInfo

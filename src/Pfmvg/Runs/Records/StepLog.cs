@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Pfmvg.Training;
 
-namespace Pfmvg.Training;
+namespace Pfmvg.Runs.Records;
 
 /// <summary>
 /// Notes every step of a run in log.jsonl and for TensorBoard, and tells whoever watches how fast it goes. Each line is
@@ -117,19 +118,6 @@ public sealed class StepLog : IDisposable
         }
     }
 }
-
-/// <summary>One optimizer step.</summary>
-/// <param name="Step">Number of the step, counted from 1.</param>
-/// <param name="Epoch">Epoch, counted from 1.</param>
-/// <param name="Loss">Mean loss over the answer tokens of the global batch.</param>
-/// <param name="LearningRate">Rate of the step.</param>
-/// <param name="Samples">Samples of the global batch.</param>
-/// <param name="Tokens">Positions that went through the language model, padding excluded, of the global batch.</param>
-/// <param name="Seconds">Time since the end of the step before.</param>
-/// <param name="GradientNorm">Norm of the whole gradient before clipping; null when it was not computed.</param>
-/// <param name="Skipped">Why the step changed nothing: what was not finite, and in which samples; null for a good step.</param>
-public sealed record StepEntry(
-    long Step, int Epoch, double Loss, double LearningRate, int Samples, int Tokens, double Seconds, double? GradientNorm = null, string? Skipped = null);
 
 /// <summary>A step and how the run goes.</summary>
 /// <param name="Entry">The step.</param>

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Loading;
 
 /// <summary>A stored tensor whose shape is not the model's.</summary>
 /// <param name="Name">The model's name.</param>

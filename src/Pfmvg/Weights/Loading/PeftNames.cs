@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Loading;
 
 /// <summary>
 /// The names that peft, over its versions, gives to the tensors of an adapted model, brought to one form: the base

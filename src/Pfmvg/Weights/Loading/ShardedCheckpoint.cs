@@ -1,8 +1,9 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Pfmvg.Weights.Torch;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Loading;
 
 /// <summary>The file format of a folder of weights.</summary>
 public enum ShardFormat

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using Pfmvg.Weights.Torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Loading;
 
 /// <summary>Opens any weights that users have.</summary>
 public static class WeightFile

@@ -4,8 +4,9 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Pfmvg.Tensors;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Loading;
 
 /// <summary>What is in a weight file, for people and for programs. No value of a tensor is read.</summary>
 public static class WeightListing

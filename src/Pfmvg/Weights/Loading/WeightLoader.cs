@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Loading;
 
 /// <summary>How weights are matched with a model.</summary>
 public sealed record LoadRules

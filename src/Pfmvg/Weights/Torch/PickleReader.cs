@@ -1,9 +1,10 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Torch;
 
 /// <summary>
 /// Reads pickles (protocols 2 to 5) that hold weights. It is a reader of data, not an interpreter of Python: it knows

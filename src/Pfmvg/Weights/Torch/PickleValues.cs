@@ -1,6 +1,4 @@
-using static TorchSharp.torch;
-
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Torch;
 
 // What a pickle of weights is made of, beside null, bool, long, BigInteger, double, string, byte[], object?[] (a tuple)
 // and List<object?> (a list or a set).
@@ -10,12 +8,6 @@ internal sealed class PickledDictionary
 {
     public List<KeyValuePair<object?, object?>> Pairs { get; } = [];
 }
-
-/// <summary>A typed storage: some bytes of the file, named by a key.</summary>
-internal sealed record PickledStorage(string Key, ScalarType Type, long Elements);
-
-/// <summary>A view of a storage; offset and strides count elements.</summary>
-internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[] Shape, long[] Strides);
 
 /// <summary>The names a pickle of weights may refer to. Each stands for plain data; none is ever looked up or called.</summary>
 internal enum PickleName

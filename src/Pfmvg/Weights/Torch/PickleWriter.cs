@@ -2,9 +2,10 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Collections;
 using System.Text;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Torch;
 
 /// <summary>Writes plain data and tensors as the pickle (protocol 2) inside a file of torch.save.</summary>
 internal sealed class PickleWriter

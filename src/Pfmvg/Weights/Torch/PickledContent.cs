@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Torch;
 
 /// <summary>Sorts what a pickle held into weights, other tensors and plain data.</summary>
 /// <param name="path">The file, for messages.</param>

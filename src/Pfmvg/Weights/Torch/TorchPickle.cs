@@ -2,9 +2,10 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
 using System.Text;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Torch;
 
 /// <summary>
 /// Files of <c>torch.save</c>: the zip format, the stream format from before PyTorch 1.6, and bare pickles. Nothing in
@@ -64,7 +65,7 @@ public static class TorchPickle
             zip.Add("archive/data.pkl", pickle.Bytes);
             zip.Add("archive/byteorder", "little"u8);
             foreach (var (index, (info, value)) in pickle.Tensors.Index())
-                zip.Add($"archive/data/{index}", info.Bytes, sink => TensorMemory.WritePlanned(info, value is null ? valueOf : _ => value, sink));
+                zip.Add($"archive/data/{index}", info.Bytes, sink => info.Write(value is null ? valueOf : _ => value, sink));
             zip.Add("archive/version", "3\n"u8);
             zip.Finish();
         });
@@ -137,7 +138,7 @@ public static class TorchPickle
     private static TensorFile Bind(FileBytes file, IDisposable handle, string format, object? content, Func<PickledStorage, ByteSource> find)
     {
         var plain = new PickledContent(
-            file.Path, (name, tensor) => StoredTensor.View(name, tensor, find(tensor.Storage), file.Path, file.Length));
+            file.Path, (name, tensor) => tensor.View(name, find(tensor.Storage), file.Path, file.Length));
         plain.Sort(content);
         return new TensorFile(file.Path, format, plain.Weights, plain.Others, plain.Metadata, [handle]);
     }

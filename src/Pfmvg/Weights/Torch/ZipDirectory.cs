@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Torch;
 
 /// <summary>
 /// The directory of a zip file, read so that the place of every entry's bytes in the file is known and strictly enough

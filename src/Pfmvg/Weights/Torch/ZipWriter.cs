@@ -2,8 +2,9 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 using ICSharpCode.SharpZipLib.Checksum;
+using Pfmvg.Tensors;
 
-namespace Pfmvg.Weights;
+namespace Pfmvg.Weights.Torch;
 
 /// <summary>
 /// Writes a zip file as torch.save does: entries stored as they are, each aligned to 64 bytes so that it can be mapped

@@ -1,7 +1,8 @@
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Predictions;
 
 /// <summary>Makes predictions for tests.</summary>
 internal static class Answers

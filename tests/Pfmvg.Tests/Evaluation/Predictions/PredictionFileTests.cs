@@ -1,9 +1,10 @@
 using System.Diagnostics;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Support;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Predictions;
 
 public sealed class PredictionFileTests : IDisposable
 {

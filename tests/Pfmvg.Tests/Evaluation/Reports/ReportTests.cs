@@ -1,12 +1,15 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Reports;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
 using SkiaSharp;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Reports;
 
 public sealed partial class ReportTests : IDisposable
 {

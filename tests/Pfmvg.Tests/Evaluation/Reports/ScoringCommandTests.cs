@@ -1,8 +1,11 @@
 using System.Text.Json.Nodes;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
+using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Reports;
 
 /// <summary>The commands that score files, as a user runs them.</summary>
 public sealed class ScoringCommandTests : IDisposable

@@ -1,6 +1,8 @@
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Tests.Evaluation.Predictions;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Scoring;
 
 public sealed class BootstrapTests
 {

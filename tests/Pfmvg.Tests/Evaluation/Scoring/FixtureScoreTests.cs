@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Support;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Scoring;
 
 /// <summary>Every score of the fixtures, which were computed as exact fractions.</summary>
 [Trait("Category", "Golden")]

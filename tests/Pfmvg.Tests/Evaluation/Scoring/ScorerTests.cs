@@ -1,7 +1,10 @@
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Tests.Evaluation.Predictions;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Scoring;
 
 public sealed class ScorerTests
 {

@@ -1,4 +1,4 @@
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Scoring;
 
 /// <summary>The score of one sample: a phrase, or one box of a phrase, as the protocol has it.</summary>
 /// <param name="Id">Unique within the evaluation.</param>

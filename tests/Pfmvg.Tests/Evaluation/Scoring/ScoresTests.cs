@@ -1,6 +1,6 @@
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Tables;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Scoring;
 
 public class ScoresTests
 {

@@ -1,6 +1,9 @@
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
+using Pfmvg.Tests.Evaluation.Predictions;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Tables;
 
 public sealed class ComparisonTests
 {

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
-using Pfmvg.Evaluation;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
+using Pfmvg.Tests.Evaluation.Predictions;
 
-namespace Pfmvg.Tests.Evaluation;
+namespace Pfmvg.Tests.Evaluation.Tables;
 
 public sealed class GridTests
 {

@@ -1,11 +1,14 @@
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
+using Pfmvg.Models.Kernels;
+using Pfmvg.Models.Language;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
-using Pfmvg.Weights;
+using Pfmvg.Weights.Loading;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Tests.Models;
+namespace Pfmvg.Tests.Models.Kernels;
 
 /// <summary>A model in int8 is the floating-point model that holds the values which the whole numbers stand for.</summary>
 public sealed class Int8Tests : IDisposable

@@ -1,8 +1,9 @@
-using Pfmvg.Models;
+using Pfmvg.Models.Kernels;
+using Pfmvg.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Tests.Models;
+namespace Pfmvg.Tests.Models.Kernels;
 
 public sealed class ProductTests
 {

@@ -1,11 +1,11 @@
-using Pfmvg.Models;
+using Pfmvg.Models.Kernels;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Tests.Models;
+namespace Pfmvg.Tests.Models.Kernels;
 
 /// <summary>A product in float32 with a matrix in bfloat16 or int8 is that of the matrix's exact values.</summary>
 [Collection(nameof(Alone))]

@@ -1,7 +1,7 @@
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs.Records;
 
 public sealed class RunFileTests : IDisposable
 {

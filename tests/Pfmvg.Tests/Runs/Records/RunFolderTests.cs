@@ -1,8 +1,8 @@
 using Pfmvg.Configuration;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
-using Pfmvg.Training;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs.Records;
 
 public sealed class RunFolderTests : IDisposable
 {

@@ -1,10 +1,11 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Pfmvg.Configuration;
-using Pfmvg.Tests.Support;
 using Pfmvg.Training;
+using Pfmvg.Configuration;
+using Pfmvg.Runs.Records;
+using Pfmvg.Tests.Support;
 
-namespace Pfmvg.Tests.Training;
+namespace Pfmvg.Tests.Runs.Records;
 
 public sealed class StepLogTests : IDisposable
 {

@@ -1,0 +1,90 @@
+using Pfmvg.Data;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Answering;
+
+/// <summary>Answers every phrase with the one box that fits the training split's boxes of the same class and the same side word best.</summary>
+public sealed class ConstantBoxes
+{
+    private static readonly string[] Both = ["bilateral", "bilaterally", "both", "bibasilar", "bibasal", "biapical"];
+
+    private readonly Dictionary<(string? Class, SideWord? Side), Box> _boxes = [];
+
+    private enum SideWord
+    {
+        None,
+        Left,
+        Right,
+        Both,
+    }
+
+    /// <summary>Learns the boxes: of each class and side, and, for what does not occur, of each class and of all.</summary>
+    /// <param name="training">The training split.</param>
+    /// <exception cref="InputException">It is empty.</exception>
+    public ConstantBoxes(IReadOnlyList<Sample> training)
+    {
+        if (training.Count == 0) throw new InputException("There is no training split of boxes to learn the constant boxes from; prepare MS-CXR with one, or leave the controls out.");
+        foreach (var group in training.GroupBy(s => ((string?)s.Class, (SideWord?)SideOf(s.Text)))) _boxes[group.Key] = Best(group);
+        foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Best(group);
+        _boxes[(null, null)] = Best(training);
+    }
+
+    /// <summary>The constant answers, in pixels of each picture.</summary>
+    public IReadOnlyList<Prediction> Answer(IReadOnlyList<Sample> samples) => [.. samples.Select(sample =>
+    {
+        var box = _boxes.TryGetValue((sample.Class, SideOf(sample.Text)), out var exact) ? exact
+            : _boxes.TryGetValue((sample.Class, null), out var ofClass) ? ofClass : _boxes[(null, null)];
+        return ModelAnswers.Question(sample) with { Boxes = [box.Scale(sample.Width, sample.Height)] };
+    })];
+
+    /// <summary>
+    /// The box, in shares of width and height, with the largest mean IoU: from the median of each edge, the edges are moved by
+    /// ever smaller steps as long as that helps. A weaker constant would flatter the model.
+    /// </summary>
+    private static Box Best(IEnumerable<Sample> samples)
+    {
+        var boxes = samples.SelectMany(s => s.Boxes.Select(box => box.Scale(1.0 / s.Width, 1.0 / s.Height))).ToList();
+        var best = new Box(Median(box => box.Left), Median(box => box.Top), Median(box => box.Right), Median(box => box.Bottom));
+        var reached = Fit(best);
+        for (var step = 0.08; step > 0.002; step /= 2)
+        {
+            for (var improved = true; improved;)
+            {
+                improved = false;
+                foreach (var (left, top, right, bottom) in Moves)
+                {
+                    var moved = new Box(best.Left + left * step, best.Top + top * step, best.Right + right * step, best.Bottom + bottom * step);
+                    if (moved.IsEmpty || Fit(moved) is var fit && fit <= reached + 1e-9) continue;
+                    (best, reached, improved) = (moved, Fit(moved), true);
+                }
+            }
+        }
+
+        return best;
+
+        double Fit(Box box) => boxes.Average(truth => box.Intersect(truth).Area is var common && common > 0 ? common / (box.Area + truth.Area - common) : 0);
+
+        double Median(Func<Box, double> edge)
+        {
+            var values = boxes.ConvertAll(box => edge(box)).ToArray();
+            Array.Sort(values);
+            return Bootstrap.Quantile(values, 0.5);
+        }
+    }
+
+    /// <summary>One edge, or opposite edges alike (a shift), or apart (a growth).</summary>
+    private static readonly (int Left, int Top, int Right, int Bottom)[] Moves =
+    [
+        .. new[] { (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 0, 1, 0), (0, 1, 0, 1), (-1, 0, 1, 0), (0, -1, 0, 1) }
+            .SelectMany(m => new[] { m, (-m.Item1, -m.Item2, -m.Item3, -m.Item4) }),
+    ];
+
+    private static SideWord SideOf(string phrase)
+    {
+        var words = phrase.ToLowerInvariant().Split([.. phrase.ToLowerInvariant().Where(c => !char.IsLetter(c)).Distinct()], StringSplitOptions.RemoveEmptyEntries);
+        var (left, right) = (words.Contains("left"), words.Contains("right"));
+        return left && right || words.Any(word => Both.Contains(word)) ? SideWord.Both : left ? SideWord.Left : right ? SideWord.Right : SideWord.None;
+    }
+}
