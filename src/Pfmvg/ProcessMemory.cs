@@ -17,7 +17,8 @@ public static class ProcessMemory
             var line = File.Exists("/proc/self/status")
                 ? File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal))
                 : null;
-            return line is null ? Resident : 1024 * long.Parse(line[Key.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture);
+            return line is null ? Resident : 1024 * long.Parse(
+                line[Key.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture);
         }
     }
 

@@ -8,17 +8,30 @@ using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg ablation`: the base weights alone, stage 1 only, stage 2 only, and both; trained and answered where that is missing.</summary>
+/// <summary>
+/// `pfmvg ablation`: the base weights alone, stage 1 only, stage 2 only, and both; trained and answered where that is
+/// missing.
+/// </summary>
 internal static class AblationCommand
 {
     public static Command Create()
     {
         var scoring = new ScoringArguments();
-        var split = new Option<string>("--split") { Description = "Score this split: train, validate or test.", DefaultValueFactory = _ => "test", HelpName = "SPLIT" };
+        var split = new Option<string>("--split")
+        {
+            Description = "Score this split: train, validate or test.",
+            DefaultValueFactory = _ => "test",
+            HelpName = "SPLIT",
+        };
         var baselines = new Option<string?>("--baselines") { Description = "'paper' sets the published rows above ours." };
         var controls = new Option<bool>("--controls") { Description = "For the row with both stages: " + ControlPrinter.Description };
-        var overwrite = new Option<bool>("--overwrite") { Description = "Train again what was trained with other settings, weights or data; what fits is kept." };
-        var command = new Command("ablation", "The paper's Tables 3 and 4 for one configuration: runs the missing rows, gathers the others.") { split, baselines, controls, overwrite };
+        var overwrite = new Option<bool>("--overwrite")
+        {
+            Description = "Train again what was trained with other settings, weights or data; what fits is kept.",
+        };
+        var command = new Command("ablation",
+            "The paper's Tables 3 and 4 for one configuration: runs the missing rows, gathers the others.") { split, baselines, controls,
+            overwrite };
         var configuration = new ConfigurationOptions().AddTo(command);
         scoring.AddTo(command, files: false);
         command.SetAction(parsed =>
@@ -40,11 +53,15 @@ internal static class AblationCommand
                 NativeSetup.SetThreads(settings, world);
                 if (world.Rank == 0) PhantomWorkspace.Prepare(settings, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
                 world.Barrier();
-                var rows = AblationRun.Execute(settings, options, world, training => TrainCommand.Train(settings, training, world, interrupt.Token),
+                var rows = AblationRun.Execute(settings, options, world,
+                    training => TrainCommand.Train(settings, training, world, interrupt.Token),
                     Terminal.Standard.Message, EvalCommand.ShowProgress, interrupt.Token);
                 Terminal.Standard.Live("");
                 if (world.Rank != 0) return ExitCode.Success;
-                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, rules with { Synthetic = rules.Synthetic || settings.Phantom is not null }))).ToList();
+                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, rules with
+                {
+                    Synthetic = rules.Synthetic || settings.Phantom is not null,
+                }))).ToList();
                 foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
                     GridPrinter.Print(PaperGrid.Ablation(metric, scored, parsed.GetValue(baselines) is not null), format);
                 foreach (var table in ControlPrinter.Tables(scored[^1].Table, rows[^1].Result)) GridPrinter.Print(table, format);

@@ -14,22 +14,30 @@ internal static class CompareCommand
         var scoring = new ScoringArguments();
         var a = new Argument<string>("A") { Description = "The first answers: predictions.jsonl, COCO results, or a folder of heat maps." };
         var b = new Argument<string>("B") { Description = "The second answers, to the same questions." };
-        var changes = new Option<int>("--changes") { Description = "How many of the samples that changed most to list.", DefaultValueFactory = _ => 10 };
+        var changes = new Option<int>("--changes")
+        {
+            Description = "How many of the samples that changed most to list.",
+            DefaultValueFactory = _ => 10,
+        };
         var phrases = new Option<bool>("--with-phrases") { Description = "List the changed samples with identifier and phrase." };
-        var command = new Command("compare", "Compares two sets of answers: paired differences with intervals and p values.") { a, b, changes, phrases };
+        var command = new Command("compare", "Compares two sets of answers: paired differences with intervals and p values.") { a, b,
+            changes, phrases };
         scoring.AddTo(command);
         command.SetAction(parsed =>
         {
             var (format, options) = (scoring.Format(parsed), scoring.Options(parsed));
             var comparison = Comparison.Of(Score(a), Score(b));
-            foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice, Metric.Accuracy50]) GridPrinter.Print(comparison.Grid(metric), format);
-            if (parsed.GetValue(changes) is > 0 and var count) GridPrinter.Print(comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
+            foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice, Metric.Accuracy50])
+                GridPrinter.Print(comparison.Grid(metric), format);
+            if (parsed.GetValue(changes) is > 0 and var count)
+                GridPrinter.Print(comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
 
             // Both sets are scored without intervals of their own; the comparison makes those of the differences.
             ScoreTable Score(Argument<string> which)
             {
                 var path = parsed.GetValue(which)!;
-                var table = Scorer.Score(scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path)), options with { Resamples = 0 });
+                var table = Scorer.Score(scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path)),
+                    options with { Resamples = 0 });
                 return table with { Options = table.Options with { Resamples = options.Resamples } };
             }
         });

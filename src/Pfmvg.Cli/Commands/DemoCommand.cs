@@ -14,7 +14,12 @@ internal static class DemoCommand
 {
     public static Command Create()
     {
-        var output = new Option<string>("--out") { Description = "Folder for data, weights and runs; made anew.", DefaultValueFactory = _ => "pfmvg-demo", HelpName = "FOLDER" };
+        var output = new Option<string>("--out")
+        {
+            Description = "Folder for data, weights and runs; made anew.",
+            DefaultValueFactory = _ => "pfmvg-demo",
+            HelpName = "FOLDER",
+        };
         var command = new Command("demo", "Phantom study, stage 1, stage 2 and the scored test split, in minutes on two cores.") { output };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed => Job.Run(world =>
@@ -24,7 +29,12 @@ internal static class DemoCommand
             var settings = configuration.Read(parsed) with { Workspace = Path.GetFullPath(parsed.GetValue(output)!) };
             if (settings.Phantom is null) throw new InputException("The demo needs a configuration with a phantom section; use `pfmvg train` and `pfmvg eval` for real data.");
             foreach (var stage in (int[])[1, 2])
-                TrainCommand.Train(settings, new TrainingOptions { Stage = stage, Existing = ExistingRun.Overwrite, Command = ["pfmvg", "demo"] }, world, interrupt.Token);
+                TrainCommand.Train(settings, new TrainingOptions
+                {
+                    Stage = stage,
+                    Existing = ExistingRun.Overwrite,
+                    Command = ["pfmvg", "demo"],
+                }, world, interrupt.Token);
             EvalCommand.Evaluate(settings, Split.Test, world, interrupt.Token);
             if (world.Rank == 0) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");
             return ExitCode.Success;

@@ -45,7 +45,8 @@ internal static class DoctorCommand
         if (world.Rank == 0)
         {
             var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
-            foreach (var (what, found, good) in findings) grid.AddRow(Markup.Escape(what), (good ? "" : "[red]FAILED[/] ") + Markup.Escape(found));
+            foreach (var (what, found, good) in findings)
+                grid.AddRow(Markup.Escape(what), (good ? "" : "[red]FAILED[/] ") + Markup.Escape(found));
             foreach (var rank in ranks) grid.AddRow("", Markup.Escape(rank));
             Terminal.Standard.Print(grid);
         }
@@ -77,7 +78,8 @@ internal static class DoctorCommand
         return string.Join(", ", new[] { torch.ScalarType.Float32, torch.ScalarType.BFloat16 }.Select(type =>
         {
             var sum = rows.to(type).matmul(columns.to(type)).to(torch.float32).sum().item<float>();
-            return Math.Abs(sum - 2016f * 2016f) <= 2016f * 2016f * 1e-2 ? $"{type} computes" : throw new InvalidOperationException($"{type}: a product is {sum}");
+            return Math.Abs(sum - 2016f * 2016f) <= 2016f * 2016f * 1e-2
+                ? $"{type} computes" : throw new InvalidOperationException($"{type}: a product is {sum}");
         }));
     }
 
@@ -93,20 +95,26 @@ internal static class DoctorCommand
         var seconds = clock.Elapsed.TotalSeconds;
         var ranks = world.Size * (world.Size + 1) / 2;
         for (var i = 0; i < values.Length; i++)
-            if (values[i] != ranks * (i % 7)) throw new InvalidOperationException($"the sum over the ranks is {values[i]} at {i}, not {ranks * (i % 7)}");
+            if (values[i] != ranks * (i % 7))
+                throw new InvalidOperationException($"the sum over the ranks is {values[i]} at {i}, not {ranks * (i % 7)}");
 
         var parts = new double[] { world.Rank, 1 };
         world.AllReduceSum(parts);
-        if (parts[0] != ranks - world.Size || parts[1] != world.Size) throw new InvalidOperationException("the sum of doubles over the ranks is wrong");
+        if (parts[0] != ranks - world.Size || parts[1] != world.Size)
+            throw new InvalidOperationException("the sum of doubles over the ranks is wrong");
 
         var bytes = BitConverter.GetBytes(world.Rank);
         world.Broadcast(bytes, world.Size - 1);
         if (BitConverter.ToInt32(bytes) != world.Size - 1) throw new InvalidOperationException("a broadcast brought something else");
 
         var gathered = world.Gather(new string('x', 1 + world.Rank * 1000));
-        if (world.Rank == 0 && !gathered.Select(text => text.Length).SequenceEqual(Enumerable.Range(0, world.Size).Select(rank => 1 + rank * 1000)))
+        if (world.Rank == 0 && !gathered.Select(text => text.Length)
+            .SequenceEqual(Enumerable.Range(0, world.Size).Select(rank => 1 + rank * 1000)))
             throw new InvalidOperationException("gathering brought something else");
-        world.RequireSame("the sum over the ranks", Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()))));
-        return string.Create(CultureInfo.InvariantCulture, $"{world.Size} processes; {Units.Bytes(4L * values.Length)} summed in {seconds:f2} s");
+        world.RequireSame("the sum over the ranks",
+            Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(
+            System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()))));
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{world.Size} processes; {Units.Bytes(4L * values.Length)} summed in {seconds:f2} s");
     }
 }

@@ -16,17 +16,31 @@ using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg eval`: answers a split with the model, or takes answers from a file; scores them, prints the tables and writes the report.</summary>
+/// <summary>
+/// `pfmvg eval`: answers a split with the model, or takes answers from a file; scores them, prints the tables and
+/// writes the report.
+/// </summary>
 internal static class EvalCommand
 {
     public static Command Create()
     {
         var scoring = new ScoringArguments();
         var report = new ReportArguments();
-        var split = new Option<string?>("--split") { Description = "Answer this split with the model: train, validate or test. Writes predictions.jsonl and scores it.", HelpName = "SPLIT" };
-        var from = new Option<string?>("--from") { Description = "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.", HelpName = "PATH" };
-        var predictions = new Option<string?>("--predictions") { Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, or a folder of heat maps .npy." };
-        var baselines = new Option<string?>("--baselines") { Description = "'paper' sets the published rows beside ours, in the paper's form." };
+        var split = new Option<string?>("--split")
+        {
+            Description = "Answer this split with the model: train, validate or test. Writes predictions.jsonl and scores it.",
+            HelpName = "SPLIT",
+        };
+        var from = new Option<string?>("--from") { Description =
+            "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.",
+            HelpName = "PATH" };
+        var predictions = new Option<string?>(
+            "--predictions") { Description =
+            "Score these answers without loading a model: predictions.jsonl, COCO results .json, or a folder of heat maps .npy." };
+        var baselines = new Option<string?>("--baselines")
+        {
+            Description = "'paper' sets the published rows beside ours, in the paper's form.",
+        };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
         var command = new Command("eval", "Scores the model's answers, or answers from a file; prints the table per class and writes the report.") { split, from, predictions, baselines, controls };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
@@ -39,7 +53,8 @@ internal static class EvalCommand
             if ((path is null) == (name is null))
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for answers from a file" + (path is null ? "." : ", not both."));
             if (path is null) return Job.Run(world => FromModel(world, name!));
-            if (parsed.GetValue(controls)) throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
+            if (parsed.GetValue(controls))
+                throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
             var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
@@ -52,14 +67,21 @@ internal static class EvalCommand
                 if (parsed.GetValue(controls)) ControlPrinter.Check(options);
                 using var interrupt = new Interrupt("nothing is written.");
                 var isBase = parsed.GetValue(from) == "base";
-                var asked = new EvaluationOptions { Split = ParseSplit(splitName), From = isBase ? null : parsed.GetValue(from), FromBase = isBase, Controls = parsed.GetValue(controls) };
+                var asked = new EvaluationOptions
+                {
+                    Split = ParseSplit(splitName),
+                    From = isBase ? null : parsed.GetValue(from),
+                    FromBase = isBase,
+                    Controls = parsed.GetValue(controls),
+                };
                 if (Answer(settings, asked, world, interrupt.Token) is not { } result) return ExitCode.Success;
                 var (folder, answers, data) = (result.Folder, result.Predictions, result.Data);
                 var scores = Scorer.Score(answers, options with { Synthetic = options.Synthetic || settings.Phantom is not null });
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var table in tables) GridPrinter.Print(table, scoring.Format(parsed));
-                report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path, ImagePath(data), tables);
+                report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path,
+                    ImagePath(data), tables);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 return ExitCode.Success;
             }
@@ -67,7 +89,10 @@ internal static class EvalCommand
         return command;
     }
 
-    /// <summary>Answers and scores a split and its controls with default settings, prints the tables and writes the report; used by the demo.</summary>
+    /// <summary>
+    /// Answers and scores a split and its controls with default settings, prints the tables and writes the report; used
+    /// by the demo.
+    /// </summary>
     public static void Evaluate(PfmvgConfiguration configuration, Split split, ICommunicator world, CancellationToken interrupt)
     {
         if (Answer(configuration, new EvaluationOptions { Split = split, Controls = true }, world, interrupt) is not { } result) return;
@@ -89,12 +114,15 @@ internal static class EvalCommand
     /// <summary>The table per class, and beside the published rows when they are asked for.</summary>
     public static void Print(ScoreTable table, TableFormat format, string? baselines)
     {
-        if (baselines is null || format == TableFormat.Text) GridPrinter.Print(ScoreGrid.PerClass(table, allMetrics: format is not TableFormat.Text), format);
+        if (baselines is null || format == TableFormat.Text)
+            GridPrinter.Print(ScoreGrid.PerClass(table, allMetrics: format is not TableFormat.Text), format);
         if (baselines is null) return;
-        foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice]) GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
+        foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
+            GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
     }
 
-    private static EvaluationResult? Answer(PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, CancellationToken interrupt)
+    private static EvaluationResult? Answer(
+        PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, CancellationToken interrupt)
     {
         NativeSetup.SetThreads(configuration, world);
         _ = EvaluationRun.CheckModel(configuration, options.From, options.FromBase, world.LocalRank);
@@ -124,8 +152,10 @@ internal static class EvalCommand
             if (info.Environment.TryGetValue(key, out var value)) yield return (key, value);
     }
 
-    private static string Decoding(EvalSettings eval) => string.Create(CultureInfo.InvariantCulture, $"{(eval.Beams > 1 ? $"beam search, {eval.Beams} beams"
-        : eval.Temperature > 0 ? $"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries" : "greedy")}{(eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "")}");
+    private static string Decoding(EvalSettings eval) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(eval.Beams > 1 ? $"beam search, {eval.Beams} beams"
+        : eval.Temperature > 0 ? $"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries"
+            : "greedy")}{(eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "")}");
 
     /// <summary>The split of a name.</summary>
     public static Split ParseSplit(string name) => name.ToLowerInvariant() switch
@@ -139,6 +169,7 @@ internal static class EvalCommand
     /// <summary>Refuses baselines that there are not.</summary>
     public static void CheckBaselines(string? baselines)
     {
-        if (baselines is not (null or "paper")) throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
+        if (baselines is not (null or "paper"))
+            throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
     }
 }

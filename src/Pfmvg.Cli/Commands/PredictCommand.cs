@@ -18,30 +18,59 @@ internal static class PredictCommand
     {
         var image = new Option<string?>("--image") { Description = "The picture, JPEG or PNG.", HelpName = "FILE" };
         var phrase = new Option<string?>("--phrase") { Description = "What to find in it.", HelpName = "TEXT" };
-        var table = new Option<string?>("--table") { Description = "Instead of both: a CSV with the columns image, phrase and, optionally, id.", HelpName = "CSV" };
-        var images = new Option<string?>("--images") { Description = "With --table: the folder that the images' paths start from. Default: the table's own.", HelpName = "FOLDER" };
-        var overlay = new Option<string?>("--overlay") { Description = "Draw the boxes into this PNG; with --table, into one PNG per row in this folder.", HelpName = "PATH" };
-        var colors = new Option<string?>("--color") { Description = "Colour of the boxes in the overlay, such as red or #00ff00.", HelpName = "COLOR" };
+        var table = new Option<string?>("--table")
+        {
+            Description = "Instead of both: a CSV with the columns image, phrase and, optionally, id.",
+            HelpName = "CSV",
+        };
+        var images = new Option<string?>("--images")
+        {
+            Description = "With --table: the folder that the images' paths start from. Default: the table's own.",
+            HelpName = "FOLDER",
+        };
+        var overlay = new Option<string?>("--overlay")
+        {
+            Description = "Draw the boxes into this PNG; with --table, into one PNG per row in this folder.",
+            HelpName = "PATH",
+        };
+        var colors = new Option<string?>("--color")
+        {
+            Description = "Colour of the boxes in the overlay, such as red or #00ff00.",
+            HelpName = "COLOR",
+        };
         var json = new Option<bool>("--json") { Description = "Print one line of JSON per case." };
-        var from = new Option<string?>("--from") { Description = "The run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.", HelpName = "PATH" };
-        var command = new Command("predict", "Finds a phrase in a picture: prints its box in pixels with a confidence.") { image, phrase, table, images, overlay, colors, json, from };
+        var from = new Option<string?>("--from")
+        {
+            Description = "The run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.",
+            HelpName = "PATH",
+        };
+        var command = new Command("predict", "Finds a phrase in a picture: prints its box in pixels with a confidence.")
+        {
+            image, phrase, table, images, overlay, colors, json, from,
+        };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         command.SetAction(parsed =>
         {
             var cases = Cases(parsed.GetValue(image), parsed.GetValue(phrase), parsed.GetValue(table), parsed.GetValue(images));
-            var chosen = parsed.GetValue(colors) is { } color ? OverlayColors.Parse($"white,{color}") : new OverlayColors(Prediction: "#f1c40f");
+            var chosen = parsed.GetValue(colors) is { } color
+                ? OverlayColors.Parse($"white,{color}") : new OverlayColors(Prediction: "#f1c40f");
             var (settings, isBase) = (configuration.Read(parsed), parsed.GetValue(from) == "base");
             using var world = new SingleProcess();
             NativeSetup.SetThreads(settings, world);
             using var interrupt = new Interrupt("nothing more is answered.");
-            var answers = PredictionRun.Execute(settings, cases, isBase ? null : parsed.GetValue(from), isBase, done => EvalCommand.ShowProgress(done, cases.Count), interrupt.Token)
+            var answers = PredictionRun.Execute(
+                settings, cases, isBase ? null : parsed.GetValue(from), isBase, done =>
+                EvalCommand.ShowProgress(done, cases.Count), interrupt.Token)
                 .Select(AnswerLine.Of).ToList();
             Terminal.Standard.Live("");
             foreach (var answer in answers)
-                Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText() : $"{answer.Prediction.Id}  {answer.ToText()}");
+                Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
+                    : $"{answer.Prediction.Id}  {answer.ToText()}");
             if (parsed.GetValue(overlay) is not { } target) return ExitCode.Success;
             foreach (var (i, answer) in answers.Index())
-                Overlay.WriteOne(parsed.GetValue(table) is null ? target : Path.Combine(target, $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png"),
+                Overlay.WriteOne(parsed.GetValue(table) is null
+                    ? target : Path.Combine(target,
+                    $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png"),
                     answer.Prediction.Image, [], answer.Boxes, chosen);
             return ExitCode.Success;
         });
@@ -50,9 +79,11 @@ internal static class PredictCommand
 
     private static IReadOnlyList<PredictionCase> Cases(string? image, string? phrase, string? table, string? images)
     {
-        if (table is not null && (image ?? phrase) is null) return PredictionCase.ReadTable(table, images ?? Path.GetDirectoryName(Path.GetFullPath(table))!);
+        if (table is not null && (image ?? phrase) is null)
+            return PredictionCase.ReadTable(table, images ?? Path.GetDirectoryName(Path.GetFullPath(table))!);
         if (table is not null || images is not null) throw new InputException("Say what to find where in one way: --image FILE --phrase TEXT, or --table CSV, with --images FOLDER if the pictures are elsewhere.");
-        if (image is null || string.IsNullOrWhiteSpace(phrase)) throw new InputException("Say what to find where: --image FILE --phrase TEXT, or --table CSV.");
+        if (image is null || string.IsNullOrWhiteSpace(phrase))
+            throw new InputException("Say what to find where: --image FILE --phrase TEXT, or --table CSV.");
         return [new PredictionCase("1", image, phrase)];
     }
 }

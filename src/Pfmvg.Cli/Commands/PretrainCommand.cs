@@ -12,9 +12,15 @@ internal static class PretrainCommand
 {
     public static Command Create()
     {
-        var command = new Command("pretrain", "Makes a small base (vision tower, projector, language model, tokenizer) from generic scenes; no chest picture is in it.");
+        var command = new Command("pretrain",
+            "Makes a small base (vision tower, projector, language model, tokenizer) from generic scenes; no chest picture is in it.");
         var configuration = new ConfigurationOptions().AddTo(command);
-        var output = new Option<string>("--out") { Description = "Folder for the base's files; an interrupted run there is continued.", HelpName = "DIR", Required = true };
+        var output = new Option<string>("--out")
+        {
+            Description = "Folder for the base's files; an interrupted run there is continued.",
+            HelpName = "DIR",
+            Required = true,
+        };
         command.Add(output);
         command.SetAction((parsed, cancel) => Task.FromResult(Run(configuration.Read(parsed), parsed.GetValue(output)!, cancel)));
         return command;
@@ -34,7 +40,8 @@ internal static class PretrainCommand
     private static string Line(PretrainProgress progress)
     {
         var score = progress.Score is { } held
-            ? string.Create(CultureInfo.InvariantCulture, $"  held-out IoU {held.Iou:f3}, IoU>=0.5 {held.Half:p0}, unreadable {held.Unreadable:p0} (n={held.Phrases})")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"  held-out IoU {held.Iou:f3}, IoU>=0.5 {held.Half:p0}, unreadable {held.Unreadable:p0} (n={held.Phrases})")
             : "";
         return string.Create(CultureInfo.InvariantCulture,
             $"step {progress.Step}/{progress.Steps}  loss {progress.AnswerLoss:f3}  auxiliary {progress.AuxiliaryLoss:f3}  lr {progress.LearningRate:e2}  {progress.PicturesPerSecond:f0} pictures/s  {progress.Remaining:hh\\:mm\\:ss} left{score}");

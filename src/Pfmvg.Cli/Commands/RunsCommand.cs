@@ -23,7 +23,11 @@ internal static class RunsCommand
     private static Command ListCommand()
     {
         var command = new Command("list", "List the runs, one line for each part.");
-        var folder = new Argument<string?>("DIR") { Description = "Folder of the runs; without it the configured one.", DefaultValueFactory = _ => null };
+        var folder = new Argument<string?>("DIR")
+        {
+            Description = "Folder of the runs; without it the configured one.",
+            DefaultValueFactory = _ => null,
+        };
         command.Add(folder);
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed =>
@@ -59,7 +63,8 @@ internal static class RunsCommand
         foreach (var (folder, info) in rows)
         {
             string[] cells = [folder.Name, folder.Part, info.Story(folder.IsInUse), Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
-            table.AddRow([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-")).Select(Markup.Escape)]);
+            table.AddRow([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-"))
+                .Select(Markup.Escape)]);
         }
 
         Terminal.Standard.Print(table);
@@ -83,7 +88,8 @@ internal static class RunsCommand
         foreach (var (name, value) in info.Figures) Row(Words(name), Figure(name, value));
         Loss(folder, Row);
         if (info.Result is { } result) Row("result", folder.In(result));
-        foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists)) Row(Path.GetFileName(path), path);
+        foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists))
+            Row(Path.GetFileName(path), path);
         foreach (var file in info.Weights) Row("weights", Described(file));
         foreach (var file in info.Data) Row("data", Described(file));
         foreach (var (name, value) in info.Environment) Row(Words(name), value);
@@ -100,7 +106,8 @@ internal static class RunsCommand
     private static void Loss(RunFolder folder, Action<string, string> row)
     {
         var lines = StepLog.Read(folder.LogPath).ToArray();
-        var losses = lines.Where(line => (string?)line["kind"] == "step").Select(line => line["loss"] is JsonValue value && value.TryGetValue(out double loss) ? loss : double.NaN).ToArray();
+        var losses = lines.Where(line => (string?)line["kind"] == "step")
+            .Select(line => line["loss"] is JsonValue value && value.TryGetValue(out double loss) ? loss : double.NaN).ToArray();
         if (losses.Length > 0) row("loss", string.Create(CultureInfo.InvariantCulture, $"{losses[0]:f4} {Curve(losses)} {losses[^1]:f4}"));
         foreach (var line in lines.Where(line => (string?)line["kind"] is not ("step" or "note")))
         {
@@ -117,10 +124,12 @@ internal static class RunsCommand
         const string Levels = "▁▂▃▄▅▆▇█";
         var columns = Math.Min(60, losses.Length);
         var means = Enumerable.Range(0, columns)
-            .Select(column => losses[(column * losses.Length / columns)..((column + 1) * losses.Length / columns)].Where(double.IsFinite).DefaultIfEmpty(double.NaN).Average())
+            .Select(column => losses[(column * losses.Length / columns)..((column + 1) * losses.Length / columns)].Where(double.IsFinite)
+                .DefaultIfEmpty(double.NaN).Average())
             .ToArray();
         var (low, high) = (means.Where(double.IsFinite).DefaultIfEmpty(0).Min(), means.Where(double.IsFinite).DefaultIfEmpty(1).Max());
-        return string.Concat(means.Select(mean => !double.IsFinite(mean) ? '?' : high <= low ? Levels[0] : Levels[(int)((mean - low) / (high - low) * (Levels.Length - 1))]));
+        return string.Concat(means.Select(mean => !double.IsFinite(mean) ? '?' : high <= low ? Levels[0]
+            : Levels[(int)((mean - low) / (high - low) * (Levels.Length - 1))]));
     }
 
     private static string Figure(string name, double value) => name.EndsWith("_bytes", StringComparison.Ordinal)

@@ -19,13 +19,23 @@ internal static class TrainCommand
         var from = new Option<string?>("--from") { Description = "Start from this run folder or checkpoint, or from 'base' for the base weights alone. Stage 2 starts from stage 1's result by itself.", HelpName = "PATH" };
         var resume = new Option<bool>("--resume") { Description = "Go on with an interrupted run from its last good checkpoint." };
         var overwrite = new Option<bool>("--overwrite") { Description = "Remove an earlier run of the same name and start again." };
-        var allowChanges = new Option<bool>("--allow-changes") { Description = "With --resume: go on although settings, weights or data have changed." };
-        var dryRun = new Option<bool>("--dry-run") { Description = "Build everything, take two steps and one validation batch, say memory and time; write no run." };
-        var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.") { stage, from, resume, overwrite, allowChanges, dryRun };
+        var allowChanges = new Option<bool>("--allow-changes")
+        {
+            Description = "With --resume: go on although settings, weights or data have changed.",
+        };
+        var dryRun = new Option<bool>("--dry-run")
+        {
+            Description = "Build everything, take two steps and one validation batch, say memory and time; write no run.",
+        };
+        var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.")
+        {
+            stage, from, resume, overwrite, allowChanges, dryRun,
+        };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(resume) && parsed.GetValue(overwrite)) throw new InputException("--resume and --overwrite contradict each other: give one of them.");
+            if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
+                throw new InputException("--resume and --overwrite contradict each other: give one of them.");
             var read = configuration.Read(parsed);
             _ = read.Stage(parsed.GetValue(stage));
             var isBase = parsed.GetValue(from) == "base";
@@ -34,7 +44,8 @@ internal static class TrainCommand
                 Stage = parsed.GetValue(stage),
                 From = isBase ? null : parsed.GetValue(from),
                 FromBase = isBase,
-                Existing = parsed.GetValue(resume) ? ExistingRun.Resume : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
+                Existing = parsed.GetValue(resume) ? ExistingRun.Resume : parsed.GetValue(overwrite) ? ExistingRun.Overwrite
+                    : ExistingRun.Refuse,
                 AllowChanges = parsed.GetValue(allowChanges),
                 Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
             };
@@ -69,13 +80,15 @@ internal static class TrainCommand
     });
 
     /// <summary>Trains a stage and says where its result is.</summary>
-    public static RunFolder Train(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, CancellationToken interrupt)
+    public static RunFolder Train(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world,
+        CancellationToken interrupt)
     {
         NativeSetup.SetThreads(configuration, world);
         _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
         if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt, new DrawingProgress());
         world.Barrier();
-        using var progress = world.Rank == 0 ? new Progress(options.Part ?? $"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
+        using var progress = world.Rank == 0
+            ? new Progress(options.Part ?? $"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
         using var log = new RunLog(options.Folder(configuration).TextLogPath); // rank 0 alone is told anything
         try
         {

@@ -19,15 +19,20 @@ internal static class WeightsCommand
 
     private static Command InspectCommand()
     {
-        var command = new Command("inspect", "List the tensors of a file or folder: types, shapes, bytes, names. Nothing in it is executed.");
-        var file = new Argument<string>("FILE") { Description = "A safetensors file, a file of torch.save (.pth, .bin, .pt), or a Hugging Face folder." };
+        var command = new Command("inspect",
+            "List the tensors of a file or folder: types, shapes, bytes, names. Nothing in it is executed.");
+        var file = new Argument<string>("FILE")
+        {
+            Description = "A safetensors file, a file of torch.save (.pth, .bin, .pt), or a Hugging Face folder.",
+        };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         command.Add(file);
         command.Add(json);
         command.SetAction(parsed =>
         {
             using var weights = WeightFile.Open(parsed.GetRequiredValue(file));
-            Console.Out.WriteLine(parsed.GetValue(json) ? WeightListing.ToJson(weights).ToJsonString(Indented) : WeightListing.ToText(weights));
+            Console.Out.WriteLine(parsed.GetValue(json)
+                ? WeightListing.ToJson(weights).ToJsonString(Indented) : WeightListing.ToText(weights));
         });
         return command;
     }

@@ -18,31 +18,56 @@ internal static class WeightsRandomCommand
     {
         var command = new Command("random", "Write random weights of a configuration's sizes in the real formats, to try and to measure without the real ones.");
         var configuration = new ConfigurationOptions().AddTo(command);
-        var output = new Option<string>("--out") { Description = "Folder for the files; their names are the configuration's.", Required = true, HelpName = "DIR" };
+        var output = new Option<string>("--out")
+        {
+            Description = "Folder for the files; their names are the configuration's.",
+            Required = true,
+            HelpName = "DIR",
+        };
         var seed = new Option<long>("--seed") { Description = "The same seed gives the same files.", DefaultValueFactory = _ => 1 };
-        var type = new Option<string>("--type") { Description = "Element type in the files.", DefaultValueFactory = _ => Types[0] }.AcceptOnlyFromAmong(Types);
-        var format = new Option<string>("--format") { Description = "Of the language model's shards.", DefaultValueFactory = _ => Formats[0] }.AcceptOnlyFromAmong(Formats);
-        var shard = new Option<double>("--shard-gb") { Description = "Largest shard of the language model in GB.", DefaultValueFactory = _ => 5 };
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "A tokenizer.model to put into the language model's folder. Without it training and evaluation ask for one.", HelpName = "FILE" };
+        var type = new Option<string>("--type")
+        {
+            Description = "Element type in the files.",
+            DefaultValueFactory = _ => Types[0],
+        }.AcceptOnlyFromAmong(Types);
+        var format = new Option<string>("--format")
+        {
+            Description = "Of the language model's shards.",
+            DefaultValueFactory = _ => Formats[0],
+        }.AcceptOnlyFromAmong(Formats);
+        var shard = new Option<double>("--shard-gb")
+        {
+            Description = "Largest shard of the language model in GB.",
+            DefaultValueFactory = _ => 5,
+        };
+        var tokenizer = new Option<string?>("--tokenizer")
+        {
+            Description = "A tokenizer.model to put into the language model's folder. Without it training and evaluation ask for one.",
+            HelpName = "FILE",
+        };
         foreach (var option in (Option[])[output, seed, type, format, shard, tokenizer]) command.Add(option);
         command.SetAction(parsed =>
         {
             var read = configuration.Read(parsed);
-            if (parsed.GetValue(shard) is not (> 0 and < 1000) and var gigabytes) throw new InputException($"--shard-gb is {gigabytes}; give a number above 0 and below 1000.");
+            if (parsed.GetValue(shard) is not (> 0 and < 1000) and var gigabytes)
+                throw new InputException($"--shard-gb is {gigabytes}; give a number above 0 and below 1000.");
             var words = parsed.GetValue(tokenizer) is { } file ? LlamaTokenizer.Load(file).VocabularySize : 0;
             var sizes = ConfiguredModel.Sizes(read.Model, words);
             if (sizes.Language.VocabularySize == 0) throw new InputException("model.language.vocabulary is 0, the tokenizer's number: give --tokenizer FILE, or set the number.");
             var folder = Path.GetFullPath(parsed.GetRequiredValue(output));
-            var paths = new WeightPaths(Place(read.Weights.Vision), Place(read.Weights.Language), read.Weights.Start is { } start ? Place(start) : null);
+            var paths = new WeightPaths(Place(read.Weights.Vision), Place(read.Weights.Language),
+                read.Weights.Start is { } start ? Place(start) : null);
             foreach (var path in new[] { paths.Vision, paths.Language, paths.Start }.OfType<string>())
                 if (Path.Exists(path)) throw new InputException($"{path}: is there already; remove it, or choose another folder.");
 
-            BaseWeights.WriteRandom(sizes, paths, Element(parsed.GetValue(type)!), parsed.GetValue(format) == Formats[0] ? ShardFormat.SafeTensors : ShardFormat.Torch,
+            BaseWeights.WriteRandom(sizes, paths, Element(parsed.GetValue(type)!),
+                parsed.GetValue(format) == Formats[0] ? ShardFormat.SafeTensors : ShardFormat.Torch,
                 (long)(parsed.GetValue(shard) * 1e9), parsed.GetValue(seed));
             if (parsed.GetValue(tokenizer) is { } model) File.Copy(model, Path.Combine(paths.Language, "tokenizer.model"));
             else Terminal.Standard.Message($"note: {paths.Language} has no tokenizer.model; put one there before training or evaluation.");
             Terminal.Standard.Print($"random weights in {folder}; use them with --set weights.vision={paths.Vision} --set weights.language={paths.Language}"
-                + (paths.Start is null ? "" : $" --set weights.start={paths.Start}") + $"  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
+                + (paths.Start is null ? "" : $" --set weights.start={paths.Start}")
+                    + $"  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
 
             string Place(string configured) => Path.Combine(folder, Path.GetFileName(Path.TrimEndingDirectorySeparator(configured)));
         });

@@ -10,17 +10,30 @@ namespace Pfmvg.Cli.Options;
 /// <summary>The options of every command that writes a report.</summary>
 internal sealed class ReportArguments
 {
-    private readonly Option<string?> _output = new("--out") { Description = "Write scores.json, report.html and overlay.png into this folder." };
+    private readonly Option<string?> _output = new("--out")
+    {
+        Description = "Write scores.json, report.html and overlay.png into this folder.",
+    };
     private readonly Option<string?> _images = new("--images") { Description = "The folder that the samples' picture paths start from." };
     private readonly Option<string?> _title = new("--title") { Description = "Headline of the report." };
-    private readonly Option<bool> _noImages = new("--no-images") { Description = "Leave pictures, phrases and answers out, so that the report can be shared." };
-    private readonly Option<bool> _phrases = new("--with-phrases") { Description = "Keep phrases and answers in a report without pictures." };
-    private readonly Option<bool> _identifiers = new("--with-identifiers") { Description = "Put sample identifiers into the report; MS-CXR's name patients." };
+    private readonly Option<bool> _noImages = new("--no-images")
+    {
+        Description = "Leave pictures, phrases and answers out, so that the report can be shared.",
+    };
+    private readonly Option<bool> _phrases = new("--with-phrases")
+    {
+        Description = "Keep phrases and answers in a report without pictures.",
+    };
+    private readonly Option<bool> _identifiers = new("--with-identifiers")
+    {
+        Description = "Put sample identifiers into the report; MS-CXR's name patients.",
+    };
     private readonly Option<string?> _colors = new("--colors") { Description = "Colours of the true and the predicted boxes, such as green,red or #00ff00,#ff0000 (default: white,gray as in the paper)." };
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_output, _images, _title, _noImages, _phrases, _identifiers, _colors]) command.Options.Add(option);
+        foreach (var option in (Option[])[_output, _images, _title, _noImages, _phrases, _identifiers, _colors])
+            command.Options.Add(option);
     }
 
     /// <summary>Writes the report where the user wants one and says where it is.</summary>
@@ -38,7 +51,8 @@ internal sealed class ReportArguments
         var options = new ReportOptions
         {
             Title = parsed.GetValue(_title) ?? $"Evaluation of {title}",
-            ImagePath = parsed.GetValue(_images) is { } root ? prediction => Path.Combine(root, prediction.Image) : imagePath ?? (_ => null),
+            ImagePath = parsed.GetValue(_images) is { } root ? prediction =>
+                Path.Combine(root, prediction.Image) : imagePath ?? (_ => null),
             IncludeImages = !parsed.GetValue(_noImages),
             IncludePhrases = parsed.GetValue(_phrases) ? true : null,
             IncludeIdentifiers = parsed.GetValue(_identifiers),
@@ -47,6 +61,7 @@ internal sealed class ReportArguments
             Tables = tables ?? [],
         };
         ScoreReport.WriteAll(output, table, options);
-        Terminal.Standard.Message($"Report: {Path.Combine(output, "report.html")}" + (options.IncludeImages ? $", overlay: {Path.Combine(output, "overlay.png")}" : ""));
+        Terminal.Standard.Message($"Report: {Path.Combine(output, "report.html")}"
+            + (options.IncludeImages ? $", overlay: {Path.Combine(output, "overlay.png")}" : ""));
     }
 }

@@ -22,28 +22,72 @@ internal sealed class ScoringArguments
         DefaultValueFactory = _ => AnswerRule.Raw,
     };
 
-    private readonly Option<bool> _plusOne = new("--plus-one") { Description = "Add one pixel to every side, as the authors' helper does." };
-    private readonly Option<bool> _inclusive = new("--inclusive") { Description = "Accuracy counts IoU >= threshold instead of IoU > threshold." };
-    private readonly Option<bool> _holes = new("--nan-outside") { Description = "NaN in a heat map is outside the map instead of spoiling it." };
-    private readonly Option<int> _resamples = new("--resamples") { Description = "Bootstrap resamples for the 95 % intervals; 0 for none.", DefaultValueFactory = _ => 10_000 };
+    private readonly Option<bool> _plusOne = new("--plus-one")
+    {
+        Description = "Add one pixel to every side, as the authors' helper does.",
+    };
+    private readonly Option<bool> _inclusive = new("--inclusive")
+    {
+        Description = "Accuracy counts IoU >= threshold instead of IoU > threshold.",
+    };
+    private readonly Option<bool> _holes = new("--nan-outside")
+    {
+        Description = "NaN in a heat map is outside the map instead of spoiling it.",
+    };
+    private readonly Option<int> _resamples = new("--resamples")
+    {
+        Description = "Bootstrap resamples for the 95 % intervals; 0 for none.",
+        DefaultValueFactory = _ => 10_000,
+    };
     private readonly Option<long> _seed = new("--bootstrap-seed") { Description = "Seed of the resamples.", DefaultValueFactory = _ => 0 };
-    private readonly Option<bool> _synthetic = new("--synthetic") { Description = "The pictures are phantoms: say in every table that the scores are not clinical." };
+    private readonly Option<bool> _synthetic = new("--synthetic")
+    {
+        Description = "The pictures are phantoms: say in every table that the scores are not clinical.",
+    };
 
-    private readonly Option<FileInfo?> _truth = new("--truth") { Description = "True boxes for answers that hold none: COCO or MS-CXR .json, MS-CXR .csv, or .jsonl." };
-    private readonly Option<string?> _truthSplit = new("--truth-split") { Description = "Keep only this split of the truth, where it names splits (train, val, test)." };
-    private readonly Option<string?> _coordinates = new("--coordinates") { Description = $"What the numbers of boxes mean: {string.Join(", ", Coordinates.All)}." };
-    private readonly Option<bool> _trust = new("--trust-coordinates") { Description = "Accept boxes that look as if they were in other coordinates." };
-    private readonly Option<bool> _missing = new("--allow-missing") { Description = "Count samples without an answer as failures that score 0 instead of refusing the file." };
-    private readonly Option<double> _confidence = new("--min-confidence") { Description = "Drop boxes with less confidence.", DefaultValueFactory = _ => 0 };
+    private readonly Option<FileInfo?> _truth = new("--truth")
+    {
+        Description = "True boxes for answers that hold none: COCO or MS-CXR .json, MS-CXR .csv, or .jsonl.",
+    };
+    private readonly Option<string?> _truthSplit = new("--truth-split")
+    {
+        Description = "Keep only this split of the truth, where it names splits (train, val, test).",
+    };
+    private readonly Option<string?> _coordinates = new("--coordinates")
+    {
+        Description = $"What the numbers of boxes mean: {string.Join(", ", Coordinates.All)}.",
+    };
+    private readonly Option<bool> _trust = new("--trust-coordinates")
+    {
+        Description = "Accept boxes that look as if they were in other coordinates.",
+    };
+    private readonly Option<bool> _missing = new("--allow-missing")
+    {
+        Description = "Count samples without an answer as failures that score 0 instead of refusing the file.",
+    };
+    private readonly Option<double> _confidence = new("--min-confidence")
+    {
+        Description = "Drop boxes with less confidence.",
+        DefaultValueFactory = _ => 0,
+    };
 
-    private readonly Option<string> _format = new("--format") { Description = "Print tables as text, markdown, csv, json or latex.", DefaultValueFactory = _ => "text" };
+    private readonly Option<string> _format = new("--format")
+    {
+        Description = "Print tables as text, markdown, csv, json or latex.",
+        DefaultValueFactory = _ => "text",
+    };
 
-    /// <summary>Adds the options to a command that reads answers from files, or, without <paramref name="files"/>, scores the model's own.</summary>
+    /// <summary>
+    /// Adds the options to a command that reads answers from files, or, without <paramref name="files"/>, scores the
+    /// model's own.
+    /// </summary>
     public void AddTo(Command command, bool files = true)
     {
-        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _seed, _synthetic, _format]) command.Options.Add(option);
+        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _seed, _synthetic, _format])
+            command.Options.Add(option);
         if (!files) return;
-        foreach (var option in (Option[])[_holes, _truth, _truthSplit, _coordinates, _trust, _missing, _confidence]) command.Options.Add(option);
+        foreach (var option in (Option[])[_holes, _truth, _truthSplit, _coordinates, _trust, _missing, _confidence])
+            command.Options.Add(option);
     }
 
     /// <summary>How to score.</summary>
@@ -61,7 +105,8 @@ internal sealed class ScoringArguments
     };
 
     /// <summary>Reads answers; what the reader left out is said on the error stream.</summary>
-    public IReadOnlyList<Prediction> Read(ParseResult parsed, FileSystemInfo predictions) => ExternalPredictions.Read(predictions.FullName, new ReadOptions
+    public IReadOnlyList<Prediction> Read(ParseResult parsed, FileSystemInfo predictions) =>
+        ExternalPredictions.Read(predictions.FullName, new ReadOptions
     {
         Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
         Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,

@@ -16,11 +16,15 @@ internal static class ControlPrinter
         if (options.Protocol == Protocol.MaskThresholds) throw new InputException("--controls answers with boxes, which the protocol mask-thresholds does not score; choose another --protocol.");
     }
 
-    /// <summary>What the model is better by than its controls, and whether its boxes follow the phrases; nothing where the controls were not asked for.</summary>
+    /// <summary>
+    /// What the model is better by than its controls, and whether its boxes follow the phrases; nothing where the
+    /// controls were not asked for.
+    /// </summary>
     public static IReadOnlyList<TextGrid> Tables(ScoreTable model, EvaluationResult result)
     {
         if (result.Controls.Count == 0) return [];
-        var controls = ControlGrid.Of(model, result.Controls.ToDictionary(control => control.Key, control => Scorer.Score(control.Value, model.Options)));
+        var controls = ControlGrid.Of(model,
+            result.Controls.ToDictionary(control => control.Key, control => Scorer.Score(control.Value, model.Options)));
         return PhraseSwap.Of(result.Predictions, model.Options) is { } swap ? [controls, ControlGrid.Of(swap, model.Options)] : [controls];
     }
 }

@@ -13,7 +13,8 @@ internal sealed class RunLog(string file) : IDisposable
 {
     private readonly Lazy<Logger> _file = new(() => new LoggerConfiguration()
         .WriteTo.File(
-            file, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: 64 << 20, rollOnFileSizeLimit: true, retainedFileCountLimit: 2,
+            file, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: 64 << 20, rollOnFileSizeLimit: true,
+                retainedFileCountLimit: 2,
             outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} {Level:u3} {Message:lj}{NewLine}{Exception}")
         .CreateLogger());
 

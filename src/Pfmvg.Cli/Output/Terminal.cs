@@ -19,7 +19,10 @@ internal sealed class Terminal
 
     private Terminal() { }
 
-    /// <summary>True when results go to a file or a pipe, or to a launcher such as mpirun, whose terminal is a pretence: whole lines then, no drawing.</summary>
+    /// <summary>
+    /// True when results go to a file or a pipe, or to a launcher such as mpirun, whose terminal is a pretence: whole
+    /// lines then, no drawing.
+    /// </summary>
     public static bool IsPlainOutput => Console.IsOutputRedirected || Communicator.StartedTogether() > 1;
 
     /// <summary>

@@ -18,7 +18,8 @@ internal sealed partial class Interrupt : IDisposable
     /// <summary>Starts to listen.</summary>
     /// <param name="advice">Printed at the first signal: what happens now.</param>
     public Interrupt(string advice) => _registrations =
-        [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1 }.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1 }
+            .Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true; // do not end the process
             if (_ended || _source.IsCancellationRequested)

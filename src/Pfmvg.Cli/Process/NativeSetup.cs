@@ -40,7 +40,10 @@ internal static partial class NativeSetup
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
     }
 
-    /// <summary>Sets the CPU threads of this process: those that are asked for, else its fair share of the machine. Loads libtorch.</summary>
+    /// <summary>
+    /// Sets the CPU threads of this process: those that are asked for, else its fair share of the machine. Loads
+    /// libtorch.
+    /// </summary>
     public static void SetThreads(PfmvgConfiguration configuration, ICommunicator world) =>
         torch.set_num_threads(configuration.Threads > 0 ? configuration.Threads : FairShare(world.LocalSize));
 
@@ -54,7 +57,8 @@ internal static partial class NativeSetup
     }
 
     // .NET's own method changes a copy of the environment that native libraries do not see.
-    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)] private static partial int SetEnvironment(string name, string value, int overwrite);
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)] private static partial int SetEnvironment(
+        string name, string value, int overwrite);
 
     [LibraryImport("libc", EntryPoint = "mallopt")] private static partial int SetMallocOption(int option, int value);
 

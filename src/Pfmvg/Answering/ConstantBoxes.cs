@@ -5,7 +5,10 @@ using Pfmvg.Geometry;
 
 namespace Pfmvg.Answering;
 
-/// <summary>Answers every phrase with the one box that fits the training split's boxes of the same class and the same side word best.</summary>
+/// <summary>
+/// Answers every phrase with the one box that fits the training split's boxes of the same class and the same side word
+/// best.
+/// </summary>
 public sealed class ConstantBoxes
 {
     private static readonly string[] Both = ["bilateral", "bilaterally", "both", "bibasilar", "bibasal", "biapical"];
@@ -55,7 +58,8 @@ public sealed class ConstantBoxes
                 improved = false;
                 foreach (var (left, top, right, bottom) in Moves)
                 {
-                    var moved = new Box(best.Left + left * step, best.Top + top * step, best.Right + right * step, best.Bottom + bottom * step);
+                    var moved = new Box(best.Left + left * step, best.Top + top * step, best.Right + right * step,
+                        best.Bottom + bottom * step);
                     if (moved.IsEmpty || Fit(moved) is var fit && fit <= reached + 1e-9) continue;
                     (best, reached, improved) = (moved, Fit(moved), true);
                 }
@@ -64,7 +68,8 @@ public sealed class ConstantBoxes
 
         return best;
 
-        double Fit(Box box) => boxes.Average(truth => box.Intersect(truth).Area is var common && common > 0 ? common / (box.Area + truth.Area - common) : 0);
+        double Fit(Box box) => boxes.Average(
+            truth => box.Intersect(truth).Area is var common && common > 0 ? common / (box.Area + truth.Area - common) : 0);
 
         double Median(Func<Box, double> edge)
         {
@@ -83,8 +88,10 @@ public sealed class ConstantBoxes
 
     private static SideWord SideOf(string phrase)
     {
-        var words = phrase.ToLowerInvariant().Split([.. phrase.ToLowerInvariant().Where(c => !char.IsLetter(c)).Distinct()], StringSplitOptions.RemoveEmptyEntries);
+        var words = phrase.ToLowerInvariant()
+            .Split([.. phrase.ToLowerInvariant().Where(c => !char.IsLetter(c)).Distinct()], StringSplitOptions.RemoveEmptyEntries);
         var (left, right) = (words.Contains("left"), words.Contains("right"));
-        return left && right || words.Any(word => Both.Contains(word)) ? SideWord.Both : left ? SideWord.Left : right ? SideWord.Right : SideWord.None;
+        return left && right || words.Any(word => Both.Contains(word)) ? SideWord.Both : left ? SideWord.Left : right ? SideWord.Right
+            : SideWord.None;
     }
 }

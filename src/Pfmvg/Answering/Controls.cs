@@ -12,7 +12,8 @@ public static class Controls
     public static DecodedImage BlankPicture(int side) => new(side, side, 1, [.. Enumerable.Repeat(Gray, side * side)]);
 
     /// <summary>The same questions about one blank picture.</summary>
-    public static IReadOnlyList<Sample> Blind(IReadOnlyList<Sample> samples) => [.. samples.Select(sample => sample with { Image = "blank" })];
+    public static IReadOnlyList<Sample> Blind(IReadOnlyList<Sample> samples) =>
+        [.. samples.Select(sample => sample with { Image = "blank" })];
 
     /// <summary>
     /// The same questions about exchanged pictures. All patients form one random cycle, so everybody gets the next one's
@@ -27,7 +28,8 @@ public static class Controls
             .Select(own => (Name: own.Key, Pictures: own.Select(Picture).Distinct().ToList())).ToList();
         if (patients.Count < 2) throw new InputException("The split has one patient only, so pictures cannot be exchanged between patients; leave the controls out.");
         var order = new CounterRandom(seed, "exchanged pictures").Permutation(patients.Count);
-        var given = new Dictionary<(string Source, string Image, int Width, int Height), (string Source, string Image, int Width, int Height)>();
+        var given = new Dictionary<(string Source, string Image, int Width, int Height),
+            (string Source, string Image, int Width, int Height)>();
         for (var i = 0; i < order.Length; i++)
         {
             var (own, other) = (patients[order[i]].Pictures, patients[order[(i + 1) % order.Length]].Pictures);
@@ -35,9 +37,16 @@ public static class Controls
         }
 
         return [.. samples.Select(sample => (Sample: sample, Given: given[Picture(sample)]))
-            .Select(pair => pair.Sample with { Source = pair.Given.Source, Image = pair.Given.Image, Width = pair.Given.Width, Height = pair.Given.Height })];
+            .Select(pair => pair.Sample with
+            {
+                Source = pair.Given.Source,
+                Image = pair.Given.Image,
+                Width = pair.Given.Width,
+                Height = pair.Given.Height,
+            })];
 
-        static (string Source, string Image, int Width, int Height) Picture(Sample sample) => (sample.Source, sample.Image, sample.Width, sample.Height);
+        static (string Source, string Image, int Width, int Height) Picture(Sample sample) =>
+            (sample.Source, sample.Image, sample.Width, sample.Height);
         static string Patient(Sample sample) => sample.Patient ?? $"picture {sample.Source}/{sample.Image}";
     }
 }

@@ -25,7 +25,8 @@ public sealed class ModelAnswers
     /// <param name="builder">Prompts to tokens.</param>
     /// <param name="settings">Batch, longest answer, and how tokens are chosen.</param>
     /// <param name="seed">With a temperature: what is drawn is a function of this seed, the sample's identifier and the try.</param>
-    /// <exception cref="InputException">Answers are restricted to boxes, and the longest answer has no room for one or the tokenizer no pieces for them.</exception>
+    /// <exception cref="InputException">Answers are restricted to boxes, and the longest answer has no room for one or
+    /// the tokenizer no pieces for them.</exception>
     public ModelAnswers(GroundingModel model, SequenceBuilder builder, EvalSettings settings, long seed = 0)
     {
         (_model, _builder, _settings, _seed) = (model, builder, settings, seed);
@@ -44,14 +45,19 @@ public sealed class ModelAnswers
         return _builder.Generation(prompt.Whole, _settings.DoubleBos);
     }
 
-    /// <summary>Answers phrases in batches; the phrases of a picture follow each other, so that it is encoded once for those of a batch.</summary>
+    /// <summary>
+    /// Answers phrases in batches; the phrases of a picture follow each other, so that it is encoded once for those of
+    /// a batch.
+    /// </summary>
     /// <param name="samples">Phrases in any order.</param>
-    /// <param name="picture">The picture of a sample, S x S, or its features; called on several threads, each with memory of its own.</param>
+    /// <param name="picture">The picture of a sample, S x S, or its features; called on several threads, each with
+    /// memory of its own.</param>
     /// <param name="answered">Told after every batch how many phrases are answered.</param>
     /// <param name="cancel">Stops between batches.</param>
     /// <returns>The answers in the order of the samples.</returns>
     public IReadOnlyList<Prediction> Answer(
-        IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null, CancellationToken cancel = default)
+        IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null,
+            CancellationToken cancel = default)
     {
         var predictions = new Prediction[samples.Count];
         // The phrases of a picture together, pictures with phrases of like length together: little is padding.
@@ -69,9 +75,11 @@ public sealed class ModelAnswers
             var left = Enumerable.Range(0, batch.Length).ToList();
             for (var attempt = 0; left.Count > 0; attempt++)
             {
-                var answers = Generate([.. left.Select(b => prompts[batch[b]])], visual, [.. left.Select(b => pictures[b])], [.. left.Select(b => samples[batch[b]].Id)], attempt);
+                var answers = Generate([.. left.Select(b => prompts[batch[b]])], visual, [.. left.Select(b => pictures[b])],
+                    [.. left.Select(b => samples[batch[b]].Id)], attempt);
                 foreach (var (b, answer) in left.Zip(answers)) predictions[batch[b]] = ToPrediction(samples[batch[b]], answer);
-                left.RemoveAll(b => attempt >= _settings.Retries || BoxCodec.Parse(predictions[batch[b]].Answer!).Failure == ParseFailure.None);
+                left.RemoveAll(b => attempt >= _settings.Retries
+                    || BoxCodec.Parse(predictions[batch[b]].Answer!).Failure == ParseFailure.None);
             }
 
             answered?.Invoke(done += batch.Length);
@@ -85,10 +93,12 @@ public sealed class ModelAnswers
     {
         using var scope = NewDisposeScope();
         IReadOnlyList<int>? shared = pictures;
-        if (!_settings.SharePrefix) (visual, shared) = (visual.index_select(0, tensor([.. pictures.Select(p => (long)p)], device: visual.device)), null);
+        if (!_settings.SharePrefix)
+            (visual, shared) = (visual.index_select(0, tensor([.. pictures.Select(p => (long)p)], device: visual.device)), null);
         if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, _settings.MaxNewTokens, shared, _grammar);
         var sampling = _settings.Temperature > 0
-            ? new Sampling(_settings.Temperature, _settings.TopP, [.. ids.Select(id => new CounterRandom(_seed, $"answer to {id}", attempt))]) : null;
+            ? new Sampling(_settings.Temperature, _settings.TopP,
+                [.. ids.Select(id => new CounterRandom(_seed, $"answer to {id}", attempt))]) : null;
         return _generator.Greedy(prompts, visual, _settings.MaxNewTokens, pictures: shared, grammar: _grammar, sampling: sampling);
     }
 
@@ -97,7 +107,8 @@ public sealed class ModelAnswers
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();
         var pictures = LoadAhead.InOrder(distinct, picture, Environment.ProcessorCount, distinct.Count).ToList();
-        return (VisionInput.Encode(_model, pictures), [.. batch.Select(s => distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image))]);
+        return (VisionInput.Encode(_model, pictures),
+            [.. batch.Select(s => distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image))]);
     }
 
     private Prediction ToPrediction(Sample sample, GeneratedAnswer answer)

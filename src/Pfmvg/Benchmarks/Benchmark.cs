@@ -6,7 +6,8 @@ namespace Pfmvg.Benchmarks;
 /// <param name="Part">What was measured.</param>
 /// <param name="Unit">Of both rates.</param>
 /// <param name="Achieved">Median rate.</param>
-/// <param name="Limit">Median rate of the machine at the kind of work that the part consists of, measured in turns with it; 0 without one.</param>
+/// <param name="Limit">Median rate of the machine at the kind of work that the part consists of, measured in turns with
+/// it; 0 without one.</param>
 /// <param name="LimitName">What that work is.</param>
 /// <param name="Ratio">Median of the rounds' achieved / limit; 0 without a limit.</param>
 /// <param name="CpuRatio">
@@ -17,7 +18,8 @@ namespace Pfmvg.Benchmarks;
 /// <param name="PeakBytes">Most resident memory of the process while the part ran.</param>
 /// <param name="Note">What else there is to say.</param>
 public sealed record BenchmarkLine(
-    string Part, string Unit, double Achieved, double Limit, string LimitName, double Ratio, double CpuRatio, double Seconds, long PeakBytes, string Note);
+    string Part, string Unit, double Achieved, double Limit, string LimitName, double Ratio, double CpuRatio, double Seconds,
+        long PeakBytes, string Note);
 
 /// <summary>Work of the machine that bounds a part.</summary>
 /// <param name="Name">For the table.</param>
@@ -58,8 +60,10 @@ internal sealed class Rounds(int rounds, CancellationToken cancel)
         var seconds = Median(parts.Select(time => time.Wall));
         var scale = limit is null ? 0 : work / limit.Work;
         return new BenchmarkLine(
-            part, unit, work / 1e9 / seconds, limit is null ? 0 : limit.Work / 1e9 / Median(limits.Select(time => time.Wall)), limit?.Name ?? "",
-            Median(limits.Zip(parts, (bound, own) => scale * bound.Wall / own.Wall)), Median(limits.Zip(parts, (bound, own) => scale * bound.Cpu / own.Cpu)),
+            part, unit, work / 1e9 / seconds, limit is null ? 0 : limit.Work / 1e9 / Median(limits.Select(time => time.Wall)), limit?.Name
+                ?? "",
+            Median(limits.Zip(parts, (bound, own) => scale * bound.Wall / own.Wall)),
+                Median(limits.Zip(parts, (bound, own) => scale * bound.Cpu / own.Cpu)),
             seconds, ProcessMemory.Peak, note?.Invoke(seconds) ?? "");
     }
 

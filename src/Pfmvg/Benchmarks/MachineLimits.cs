@@ -65,7 +65,8 @@ public sealed unsafe class MachineLimits(Device device) : IDisposable
         return new Limit("memory read", share * threads, () =>
         {
             var seen = new ulong[threads];
-            Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, index => seen[index] = Read(memory + index * share, share));
+            Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads },
+                index => seen[index] = Read(memory + index * share, share));
             if (seen.Contains(0ul)) throw new InvalidOperationException("Memory was not read."); // and the reading cannot be optimised away
         });
     }
@@ -78,7 +79,10 @@ public sealed unsafe class MachineLimits(Device device) : IDisposable
         {
             using var handle = File.OpenHandle(file);
             var length = RandomAccess.GetLength(handle);
-            Parallel.For(0, (length + FileBuffer - 1) / FileBuffer, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, () => new byte[FileBuffer],
+            Parallel.For(0, (length + FileBuffer - 1) / FileBuffer, new ParallelOptions
+            {
+                MaxDegreeOfParallelism = Environment.ProcessorCount,
+            }, () => new byte[FileBuffer],
                 (index, _, buffer) =>
                 {
                     ReadPiece(handle, buffer, index * FileBuffer, length);

@@ -27,7 +27,8 @@ public static class MemoryBenchmark
     /// <param name="interrupt">Stops after the step at hand.</param>
     /// <exception cref="InputException">Something that the stage needs is absent or wrong.</exception>
     public static void Run(
-        PfmvgConfiguration configuration, TrainingOptions options, int steps, int every, Action<MemoryReading> read, CancellationToken interrupt)
+        PfmvgConfiguration configuration, TrainingOptions options, int steps, int every, Action<MemoryReading> read,
+            CancellationToken interrupt)
     {
         var from = TrainingRun.CheckStart(configuration, options, localRank: 0);
         var settings = configuration.Stage(options.Stage) with { CheckpointEvery = 0 };
@@ -37,11 +38,15 @@ public static class MemoryBenchmark
         if (samples.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so there is nothing to train on.");
         var world = new SingleProcess();
         var perEpoch = (samples.Count + settings.BatchSize * settings.Accumulate - 1) / (settings.BatchSize * settings.Accumulate);
-        using var trainer = new Trainer(setup.Model, settings with { Epochs = Math.Max(settings.Epochs, steps / perEpoch + 1) }, samples, world);
+        using var trainer = new Trainer(setup.Model, settings with
+        {
+            Epochs = Math.Max(settings.Epochs, steps / perEpoch + 1),
+        }, samples, world);
         trainer.Try(steps, entry =>
         {
             if (entry.Step % every == 0)
-                read(new MemoryReading((int)entry.Step, ProcessMemory.Resident, GC.GetTotalMemory(forceFullCollection: false), DisposeScopeManager.Statistics.ThreadTotalLiveCount));
+                read(new MemoryReading((int)entry.Step, ProcessMemory.Resident, GC.GetTotalMemory(forceFullCollection: false),
+                    DisposeScopeManager.Statistics.ThreadTotalLiveCount));
         }, interrupt);
     }
 }

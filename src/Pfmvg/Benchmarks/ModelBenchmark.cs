@@ -88,7 +88,8 @@ public sealed class ModelBenchmark : IDisposable
     /// <param name="options">What and how.</param>
     /// <param name="world">The processes that measure at the same time; each has its own model.</param>
     /// <param name="cancel">Stops between two runs.</param>
-    public ModelBenchmark(PfmvgConfiguration configuration, ModelBenchmarkOptions options, ICommunicator world, CancellationToken cancel = default)
+    public ModelBenchmark(PfmvgConfiguration configuration, ModelBenchmarkOptions options, ICommunicator world,
+        CancellationToken cancel = default)
     {
         (_configuration, _options, _world) = (configuration, options, world);
         const int SmallVocabulary = 512; // where the tokenizer decides, which is not there
@@ -142,7 +143,8 @@ public sealed class ModelBenchmark : IDisposable
     {
         var language = _sizes.Language;
         foreach (var type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
-            yield return Alone(_limits.Products(type, PromptTokens + BoxTokens + _sizes.VisualTokens, language.HiddenSize, language.IntermediateSize), "GFLOP/s");
+            yield return Alone(_limits.Products(
+                type, PromptTokens + BoxTokens + _sizes.VisualTokens, language.HiddenSize, language.IntermediateSize), "GFLOP/s");
         yield return Alone(_limits.MemoryRead(), "GB/s");
         var file = Path.Combine(_options.Folder, $"pfmvg-bench-{Guid.NewGuid():N}");
         try
@@ -173,7 +175,8 @@ public sealed class ModelBenchmark : IDisposable
             string[] files = [paths.Vision, .. Directory.GetFiles(paths.Language, "*.safetensors")];
             var bytes = files.Sum(file => new FileInfo(file).Length);
             var before = ProcessMemory.Resident;
-            var line = _rounds.Measure("load weights", "GB/s", bytes, MachineLimits.FileRead(files), () => ModelBuilder.Load(_sizes, paths, _type, _device, 1).Model.Dispose());
+            var line = _rounds.Measure("load weights", "GB/s", bytes, MachineLimits.FileRead(files),
+                () => ModelBuilder.Load(_sizes, paths, _type, _device, 1).Model.Dispose());
             return line with { Note = Text($"{bytes / 1e9:f2} GB; peak {(line.PeakBytes - before) / 1e9:f2} GB above what was there") };
         }
         finally
@@ -187,7 +190,8 @@ public sealed class ModelBenchmark : IDisposable
         using var scope = NewDisposeScope();
         var vision = _sizes.Vision;
         var images = randn(1, 3, vision.ImageSize, vision.ImageSize, device: _device);
-        return _rounds.Measure("vision tower", "GFLOP/s", _flops.Vision(1), _limits.Products(_type, vision.Patches + 1, vision.Width, vision.MlpHidden), () =>
+        return _rounds.Measure("vision tower", "GFLOP/s", _flops.Vision(1),
+            _limits.Products(_type, vision.Patches + 1, vision.Width, vision.MlpHidden), () =>
         {
             using var inside = NewDisposeScope();
             model.EncodeImages(images);
@@ -212,7 +216,8 @@ public sealed class ModelBenchmark : IDisposable
         foreach (var recompute in _options.Recompute is { } only ? [only] : (bool[])[false, true])
         {
             yield return _rounds.Measure(
-                $"{part}, {rows} x {length}{(recompute ? ", recomputing" : "")}", "GFLOP/s", _flops.TrainingStep(rows, length, (long)rows * answers), limit, () =>
+                $"{part}, {rows} x {length}{(recompute ? ", recomputing" : "")}", "GFLOP/s",
+                    _flops.TrainingStep(rows, length, (long)rows * answers), limit, () =>
                 {
                     using var inside = NewDisposeScope();
                     model.Dropout.Begin(dropout);
@@ -265,7 +270,8 @@ public sealed class ModelBenchmark : IDisposable
         var gradients = new float[_sizes.TrainedParameters];
         var sent = 2.0 * sizeof(float) * gradients.Length * (_world.Size - 1) / _world.Size;
         var read = _limits.MemoryRead();
-        return _rounds.Measure($"all-reduce, {_world.Size} processes", "GB/s", sent, read with { Run = Together(read.Run) }, Together(() => _world.AllReduceSum(gradients)),
+        return _rounds.Measure($"all-reduce, {_world.Size} processes", "GB/s", sent, read with { Run = Together(read.Run) },
+            Together(() => _world.AllReduceSum(gradients)),
             _ => Text($"{sizeof(float) * (double)gradients.Length / 1e6:f0} MB of gradients"));
 
         Action Together(Action run) => () =>
@@ -277,7 +283,8 @@ public sealed class ModelBenchmark : IDisposable
 
     private Tensor Ids(int rows, long length)
     {
-        var row = Enumerable.Range(0, (int)length).Select(i => i is >= 4 && i < 4 + _sizes.VisualTokens ? GroundingModel.ImageToken : i % _sizes.Language.VocabularySize);
+        var row = Enumerable.Range(0, (int)length)
+            .Select(i => i is >= 4 && i < 4 + _sizes.VisualTokens ? GroundingModel.ImageToken : i % _sizes.Language.VocabularySize);
         return tensor([.. Enumerable.Repeat(row, rows).SelectMany(r => r)], [rows, length], device: _device);
     }
 

@@ -13,7 +13,8 @@ public static class ConfigurationFile
     /// <summary>Reads a file, lays the overrides over it and checks the whole.</summary>
     /// <param name="path">YAML file; null starts from the values of <see cref="PfmvgConfiguration"/>.</param>
     /// <param name="overrides">Texts like `stage2.init_lr=1e-4`; a later one wins.</param>
-    /// <exception cref="InputException">The file cannot be read or anything in it is wrong; all errors are listed, each with its place.</exception>
+    /// <exception cref="InputException">The file cannot be read or anything in it is wrong; all errors are listed, each
+    /// with its place.</exception>
     public static PfmvgConfiguration Load(string? path, IReadOnlyList<string> overrides) =>
         Parse(path is null ? "" : Read(path), path ?? "the built-in configuration", overrides);
 
@@ -97,7 +98,8 @@ public static class ConfigurationFile
         }
         catch (YamlException failure)
         {
-            throw new InputException($"{source}, line {failure.Start.Line}, column {failure.Start.Column} is not YAML: {failure.Message}", failure);
+            throw new InputException($"{source}, line {failure.Start.Line}, column {failure.Start.Column} is not YAML: {failure.Message}",
+                failure);
         }
     }
 

@@ -41,9 +41,11 @@ internal static class ConfigurationRules
 
         var eval = configuration.Eval;
         if (eval.Temperature > 0 && eval.Beams > 1)
-            yield return new(["eval.temperature", "eval.beams"], $"is {eval.Temperature:r}, but beam search (eval.beams {eval.Beams}) draws no tokens; set one of them back");
+            yield return new(["eval.temperature", "eval.beams"],
+                $"is {eval.Temperature:r}, but beam search (eval.beams {eval.Beams}) draws no tokens; set one of them back");
         if (eval.Temperature == 0 && eval.Retries > 0)
-            yield return new(["eval.retries", "eval.temperature"], $"is {eval.Retries}, but without eval.temperature the same answer would come again");
+            yield return new(["eval.retries", "eval.temperature"],
+                $"is {eval.Retries}, but without eval.temperature the same answer would come again");
         if (eval.Temperature == 0 && eval.TopP < 1)
             yield return new(["eval.top_p", "eval.temperature"], $"is {eval.TopP:r}, but without eval.temperature no tokens are drawn");
     }

@@ -11,10 +11,12 @@ public static class ConfiguredModel
     /// <param name="settings">The configuration's model section.</param>
     /// <param name="vocabulary">The tokenizer's number of tokens, used where the configuration says 0.</param>
     public static GroundingConfig Sizes(ModelSettings settings, int vocabulary = 0) => new(
-        new EvaConfig(settings.ImageSize, settings.Vision.PatchSize, settings.Vision.Width, settings.Vision.Depth, settings.Vision.Heads, settings.Vision.MlpHidden),
+        new EvaConfig(settings.ImageSize, settings.Vision.PatchSize, settings.Vision.Width, settings.Vision.Depth, settings.Vision.Heads,
+            settings.Vision.MlpHidden),
         settings.Concat,
         new LlamaConfig(
-            settings.Language.Vocabulary > 0 ? settings.Language.Vocabulary : vocabulary, settings.Language.HiddenSize, settings.Language.Layers,
+            settings.Language.Vocabulary > 0 ? settings.Language.Vocabulary : vocabulary, settings.Language.HiddenSize,
+                settings.Language.Layers,
             settings.Language.Heads, settings.Language.IntermediateSize, settings.Language.RmsNormEps, settings.Language.RopeTheta,
             settings.Language.Quantized),
         new LoraConfig(settings.Lora.Rank, settings.Lora.Alpha, settings.Lora.Dropout, settings.Lora.Targets));

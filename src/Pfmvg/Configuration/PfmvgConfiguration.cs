@@ -214,10 +214,16 @@ public sealed record DataSettings
     /// <summary>Leave a sample with a broken picture out of training, count and list it, instead of stopping.</summary>
     public bool SkipBroken { get; init; }
 
-    /// <summary>Folder for resized pictures, so that later epochs need not decode again; null for none. Random crops are never kept.</summary>
+    /// <summary>
+    /// Folder for resized pictures, so that later epochs need not decode again; null for none. Random crops are never
+    /// kept.
+    /// </summary>
     public string? Cache { get; init; }
 
-    /// <summary>Folder for the frozen vision tower's features of whole pictures, so that no epoch encodes them again; null for none. Those of random crops are never kept.</summary>
+    /// <summary>
+    /// Folder for the frozen vision tower's features of whole pictures, so that no epoch encodes them again; null for
+    /// none. Those of random crops are never kept.
+    /// </summary>
     public string? FeatureCache { get; init; }
 
     /// <summary>Most gigabytes in <see cref="FeatureCache"/>; beyond it the longest unread go.</summary>
@@ -243,7 +249,10 @@ public enum PhantomBase
     /// <summary>Random ones of the configured sizes: the chain runs, but nothing was learned before.</summary>
     Random,
 
-    /// <summary>The tiny base that comes with the program, pre-trained on generic scenes (`pfmvg pretrain`); it has the sizes of configs/tiny.yaml.</summary>
+    /// <summary>
+    /// The tiny base that comes with the program, pre-trained on generic scenes (`pfmvg pretrain`); it has the sizes of
+    /// configs/tiny.yaml.
+    /// </summary>
     Pretrained,
 }
 
@@ -287,7 +296,10 @@ public enum AnswerConstraint
     /// <summary>Nothing, as published.</summary>
     None,
 
-    /// <summary>Well-formed boxes: `{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}` with ordered corners, several joined by `&lt;delim&gt;`.</summary>
+    /// <summary>
+    /// Well-formed boxes: `{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}` with ordered corners, several joined by
+    /// `&lt;delim&gt;`.
+    /// </summary>
     Boxes,
 }
 

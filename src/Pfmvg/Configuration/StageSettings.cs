@@ -62,7 +62,10 @@ public sealed record StageSettings
     /// <summary>What a phrase with several boxes becomes.</summary>
     public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
 
-    /// <summary>Puts samples with texts of like length into the same step, so that less of a batch is padding; the published training draws steps at random.</summary>
+    /// <summary>
+    /// Puts samples with texts of like length into the same step, so that less of a batch is padding; the published
+    /// training draws steps at random.
+    /// </summary>
     public bool GroupByLength { get; init; }
 
     /// <summary>Forward each block again in the backward pass instead of keeping its activations.</summary>
@@ -100,7 +103,10 @@ public enum WarmupScope
     /// <summary>The step since the start of the stage.</summary>
     Run,
 
-    /// <summary>The step since the start of the epoch, as the original: with epochs shorter than the warm-up it starts again in each.</summary>
+    /// <summary>
+    /// The step since the start of the epoch, as the original: with epochs shorter than the warm-up it starts again in
+    /// each.
+    /// </summary>
     Epoch,
 }
 

@@ -41,7 +41,8 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
             if (properties.FirstOrDefault(p => Key(p.Name) == key) is not { } property)
             {
                 var allowed = string.Join(", ", properties.Select(p => Key(p.Name)));
-                Reject(keyNode, full, $"is not a setting; {(path.Length == 0 ? "the settings" : $"the settings of {path}")} are: {allowed}", null);
+                Reject(keyNode, full, $"is not a setting; {(path.Length == 0 ? "the settings" : $"the settings of {path}")} are: {allowed}",
+                    null);
                 continue;
             }
 
@@ -71,7 +72,8 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
     private object? List(YamlNode node, PropertyInfo property, object? current, string path)
     {
         var items = (node as YamlSequenceNode)?.Children.Select(child => (child as YamlScalarNode)?.Value).ToArray();
-        return items is { Length: > 0 } && items.All(item => item is not null && Fits(item, property)) && items.Distinct().Count() == items.Length
+        return items is { Length: > 0 } && items.All(item => item is not null && Fits(item, property))
+            && items.Distinct().Count() == items.Length
             ? items
             : Reject(node, path, $"must be a list like [a, b] of different values: {Expected(property)}", current);
     }
@@ -95,7 +97,8 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
     {
         _ when type == typeof(string) => text.Length > 0 ? text : null,
         _ when type == typeof(bool) => text switch { "true" => true, "false" => false, _ => null },
-        _ when type == typeof(int) => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null,
+        _ when type == typeof(int) => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            ? number : null,
         _ when type == typeof(double) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
             && double.IsFinite(number) ? number : null,
         { IsEnum: true } => Enum.GetNames(type).FirstOrDefault(name => Key(name) == text) is { } name ? Enum.Parse(type, name) : null,

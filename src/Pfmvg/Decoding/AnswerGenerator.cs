@@ -20,7 +20,10 @@ public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOn
 /// <param name="endToken">Id that ends an answer, `&lt;/s&gt;`.</param>
 public sealed class AnswerGenerator(GroundingModel model, int endToken)
 {
-    /// <summary>Greedy decoding, as published: the most likely token at each step. Or a drawn token, with <paramref name="sampling"/>.</summary>
+    /// <summary>
+    /// Greedy decoding, as published: the most likely token at each step. Or a drawn token, with
+    /// <paramref name="sampling"/>.
+    /// </summary>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
     /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
@@ -33,7 +36,8 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
     /// <param name="grammar">Restricts the answers to boxes.</param>
     /// <param name="sampling">Draws tokens instead.</param>
     public IReadOnlyList<GeneratedAnswer> Greedy(
-        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int maxNewTokens, bool useCache = true, Action<int, Tensor>? observe = null,
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int maxNewTokens, bool useCache = true, Action<int,
+            Tensor>? observe = null,
         IReadOnlyList<int>? pictures = null, BoxGrammar? grammar = null, Sampling? sampling = null)
     {
         using var quiet = no_grad();
@@ -75,16 +79,20 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
     /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="beams">Hypotheses kept for each prompt; at least 2.</param>
     /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
-    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has its own row.</param>
-    /// <param name="grammar">Restricts the answers to boxes. Hypotheses are ranked by the model's own log-probabilities all the same.</param>
+    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has
+    /// its own row.</param>
+    /// <param name="grammar">Restricts the answers to boxes. Hypotheses are ranked by the model's own log-probabilities
+    /// all the same.</param>
     public IReadOnlyList<GeneratedAnswer> Beam(
-        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, int maxNewTokens, IReadOnlyList<int>? pictures = null, BoxGrammar? grammar = null)
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, int maxNewTokens, IReadOnlyList<int>? pictures = null,
+            BoxGrammar? grammar = null)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var rows = prompts.SelectMany(p => Enumerable.Repeat(p, beams)).ToList();
         var repeated = pictures is null ? visual?.repeat_interleave(beams, 0) : visual;
-        using var state = new DecodingState(model, rows, repeated, maxNewTokens, useCache: true, pictures?.SelectMany(p => Enumerable.Repeat(p, beams)).ToList());
+        using var state = new DecodingState(model, rows, repeated, maxNewTokens, useCache: true,
+            pictures?.SelectMany(p => Enumerable.Repeat(p, beams)).ToList());
         var searches = prompts.Select(_ => new BeamSearch(beams, endToken)).ToArray();
         var places = Enumerable.Repeat(BoxState.Start, rows.Count).ToArray();
         for (var step = 0; step < maxNewTokens; step++)

@@ -38,8 +38,10 @@ internal sealed class BeamSearch
         // Fewer ways on than beams: the rest stands still and is never chosen.
         while (kept.Count < _beams) kept.Add((0, _endToken, float.NegativeInfinity));
         var best = candidates[0].Score;
-        Done = float.IsNegativeInfinity(best) || _finished.Count >= _beams && _finished.Min(f => f.Score) >= best / (double)Math.Max(1, length);
-        _growing = [.. kept.Select(k => (_growing[k.Beam].Ids.Append(k.Token).ToList(), _growing[k.Beam].Logs.Append(k.Score - Scores[k.Beam]).ToList()))];
+        Done = float.IsNegativeInfinity(best) || _finished.Count >= _beams
+            && _finished.Min(f => f.Score) >= best / (double)Math.Max(1, length);
+        _growing = [.. kept.Select(k => (_growing[k.Beam].Ids.Append(k.Token).ToList(),
+            _growing[k.Beam].Logs.Append(k.Score - Scores[k.Beam]).ToList()))];
         Scores = [.. kept.Select(k => k.Score)];
         return [.. kept.Select(k => (k.Beam, k.Token))];
     }

@@ -4,8 +4,10 @@ using Pfmvg.Text;
 namespace Pfmvg.Decoding;
 
 /// <summary>
-/// The answers that are boxes: <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c> with 0 &lt;= x1 &lt; x2 &lt;= 100 and 0 &lt;= y1 &lt; y2 &lt;= 100, one or several
-/// joined by <c>&lt;delim&gt;</c>, numbers without leading zeros, a space in front allowed as the tokenizer writes one. Tells which tokens may
+/// The answers that are boxes: <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c> with 0 &lt;= x1 &lt; x2 &lt;= 100 and
+/// 0 &lt;= y1 &lt; y2 &lt;= 100, one or several
+/// joined by <c>&lt;delim&gt;</c>, numbers without leading zeros, a space in front allowed as the tokenizer writes one.
+/// Tells which tokens may
 /// come next; every piece of the vocabulary is walked character by character, so it does not matter how the tokenizer cuts the notation.
 /// </summary>
 /// <remarks>Not for several threads at once.</remarks>
@@ -22,7 +24,8 @@ public sealed class BoxGrammar
     private readonly Dictionary<BoxState, int> _rest = [];
 
     /// <summary>Prepares the grammar for a vocabulary.</summary>
-    /// <exception cref="InputException">A character of the notation is no piece of its own, so that there may be no way to go on.</exception>
+    /// <exception cref="InputException">A character of the notation is no piece of its own, so that there may be no way
+    /// to go on.</exception>
     public BoxGrammar(LlamaTokenizer tokenizer)
     {
         const string Alphabet = "{<>}0123456789delim";
@@ -39,9 +42,13 @@ public sealed class BoxGrammar
     /// <summary>Tokens of the shortest answer, the end token with it.</summary>
     public int ShortestAnswer { get; }
 
-    /// <summary>The tokens that may come next: ids in ascending order, the end token among them where an answer may end. Never empty.</summary>
+    /// <summary>
+    /// The tokens that may come next: ids in ascending order, the end token among them where an answer may end. Never
+    /// empty.
+    /// </summary>
     /// <param name="state">Where the answer is.</param>
-    /// <param name="left">Tokens that may still be written, the end token with them; those from which the answer could not be ended in time are left out.</param>
+    /// <param name="left">Tokens that may still be written, the end token with them; those from which the answer could
+    /// not be ended in time are left out.</param>
     /// <exception cref="ArgumentException">There are too few tokens left to end the answer.</exception>
     public IReadOnlyList<int> Allowed(BoxState state, int left)
     {
@@ -64,7 +71,8 @@ public sealed class BoxGrammar
     {
         if (token == _endToken || state == BoxState.Ended) return BoxState.Ended;
         var at = Array.BinarySearch(_pieces, (token, ""), Comparer<(int Id, string Text)>.Create((a, b) => a.Id.CompareTo(b.Id)));
-        return at >= 0 && Walk(state, _pieces[at].Text) is { } next ? next : throw new ArgumentException($"The token {token} is not allowed here.", nameof(token));
+        return at >= 0 && Walk(state, _pieces[at].Text) is { } next
+            ? next : throw new ArgumentException($"The token {token} is not allowed here.", nameof(token));
     }
 
     private static BoxState? Walk(BoxState state, string piece)
@@ -75,7 +83,10 @@ public sealed class BoxGrammar
         return at;
     }
 
-    /// <summary>Tokens, the end token with them, of the shortest text that ends the answer. Following it, each token makes this one less.</summary>
+    /// <summary>
+    /// Tokens, the end token with them, of the shortest text that ends the answer. Following it, each token makes this
+    /// one less.
+    /// </summary>
     private int Rest(BoxState state)
     {
         if (state == BoxState.Ended) return 0;

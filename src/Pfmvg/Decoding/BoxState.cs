@@ -63,7 +63,10 @@ public readonly record struct BoxState
         _ => null,
     };
 
-    /// <summary>The next character of the shortest text that makes the box whole; among equally short ones, of the smallest numbers.</summary>
+    /// <summary>
+    /// The next character of the shortest text that makes the box whole; among equally short ones, of the smallest
+    /// numbers.
+    /// </summary>
     internal char ShortestWay() => _part switch
     {
         Part.Start or Part.Open => '{',

@@ -29,9 +29,11 @@ internal sealed class DecodingState : IDisposable
     /// <param name="visual">(B, N, C), or with <paramref name="pictures"/> (U, N, C), or null when the prompts have no pictures.</param>
     /// <param name="room">Largest number of answer tokens.</param>
     /// <param name="useCache">False feeds everything again at each step; only for comparison.</param>
-    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has its own row.</param>
+    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has
+    /// its own row.</param>
     public DecodingState(
-        GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int room, bool useCache, IReadOnlyList<int>? pictures = null)
+        GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int room, bool useCache,
+            IReadOnlyList<int>? pictures = null)
     {
         using var scope = NewDisposeScope();
         _model = model;
@@ -45,7 +47,8 @@ internal sealed class DecodingState : IDisposable
             using var beginning = new KvCache(model.Config.Language, visual!.shape[0], _shared, model.Language.Type, model.Device);
             var ids = prompts[0].Take((int)_shared).Select(id => (long)id).ToArray();
             var embedded = model.Embed(tensor(ids, device: model.Device).unsqueeze(0).expand(visual.shape[0], -1), visual);   // (U, P, C)
-            model.Language.call(embedded, new DecoderPass(model.Language.RotaryAt(HeldScalars.Range(0, _shared, model.Device)), Cache: beginning)).Dispose();
+            model.Language.call(embedded, new DecoderPass(
+                model.Language.RotaryAt(HeldScalars.Range(0, _shared, model.Device)), Cache: beginning)).Dispose();
             _cache = beginning.Spread(model.Config.Language, rows!, _length + room);
             _embeddings = Embedded(prompts, null).DetachFromDisposeScope();
             return;
@@ -85,7 +88,8 @@ internal sealed class DecodingState : IDisposable
     public Tensor AttentionMask()
     {
         using var scope = NewDisposeScope();
-        return IsPadding(HeldScalars.Range(0, _length, _model.Device).unsqueeze(0), 2).logical_not().to(ScalarType.Int64).MoveToOuterDisposeScope();
+        return IsPadding(HeldScalars.Range(0, _length, _model.Device).unsqueeze(0), 2).logical_not().to(ScalarType.Int64)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits (B, W) of the next token of every row; valid until the next call.</summary>
@@ -107,7 +111,8 @@ internal sealed class DecodingState : IDisposable
         _logits = logits.DetachFromDisposeScope();
         return _logits;
 
-        Tensor Logits(DecoderPass pass) => _model.Language.Logits(_model.Language.call(_embeddings, pass).narrow(1, length - 1, 1)).squeeze(1);
+        Tensor Logits(DecoderPass pass) => _model.Language.Logits(_model.Language.call(_embeddings, pass).narrow(1, length - 1, 1)).squeeze(
+            1);
     }
 
     /// <summary>Continues every row with a token.</summary>

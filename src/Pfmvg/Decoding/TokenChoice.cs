@@ -57,7 +57,10 @@ internal sealed class TokenChoice
         return (tensor(ids, [lists.Count, width], device: device), tensor(absent, [lists.Count, width], device: device));
     }
 
-    /// <summary>By falling probability, the first place at which the sum exceeds the row's random number times the sum of those drawn from.</summary>
+    /// <summary>
+    /// By falling probability, the first place at which the sum exceeds the row's random number times the sum of those
+    /// drawn from.
+    /// </summary>
     private static Tensor Draw(Tensor scores, Sampling sampling)
     {
         using Scalar temperature = sampling.Temperature, share = sampling.TopP, nothing = 0.0;
@@ -65,7 +68,8 @@ internal sealed class TokenChoice
         var before = probability.cumsum(1).sub(probability);                                                // (B, K)
         var kept = probability.masked_fill(before.ge(share), nothing);
         var sum = kept.cumsum(1);
-        var drawn = tensor([.. sampling.Rows.Select(row => row.NextDouble())], device: scores.device).unsqueeze(1).mul(sum.amax([1], keepdim: true));
+        var drawn = tensor([.. sampling.Rows.Select(row => row.NextDouble())], device: scores.device).unsqueeze(1).mul(
+            sum.amax([1], keepdim: true));
         // A place without probability never exceeds: its sum is that of the place before.
         return order.gather(1, sum.gt(drawn).to(ScalarType.Int64).argmax(1, keepdim: true)).squeeze(1);
     }

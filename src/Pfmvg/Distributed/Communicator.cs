@@ -15,7 +15,8 @@ public static class Communicator
     /// <summary>Processes that the launcher says it started; 1 without a launcher.</summary>
     public static int StartedTogether() =>
         new[] { "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMI_SIZE" }
-            .Select(name => int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var size) ? size : 0)
+            .Select(name => int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture,
+                out var size) ? size : 0)
             .FirstOrDefault(size => size > 0, 1);
 
     /// <summary>Gives every rank the text of rank 0; the others' argument is not looked at.</summary>

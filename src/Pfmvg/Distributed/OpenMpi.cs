@@ -34,7 +34,8 @@ internal sealed unsafe class OpenMpi
         Receive = (delegate* unmanaged<void*, int, nint, int, int, nint, void*, int>)Function("MPI_Recv");
         LibraryVersion = (delegate* unmanaged<byte*, int*, int>)Function("MPI_Get_library_version");
         (World, Info) = (Function("ompi_mpi_comm_world"), Function("ompi_mpi_info_null"));
-        (Byte, Float, Double, Sum) = (Function("ompi_mpi_byte"), Function("ompi_mpi_float"), Function("ompi_mpi_double"), Function("ompi_mpi_op_sum"));
+        (Byte, Float, Double, Sum) = (Function("ompi_mpi_byte"), Function("ompi_mpi_float"), Function("ompi_mpi_double"),
+            Function("ompi_mpi_op_sum"));
     }
 
     public readonly delegate* unmanaged<int*, byte***, int, int*, int> InitThread;

@@ -71,7 +71,8 @@ public sealed class GroundingModel : Module
 
     /// <summary>The trained tensors by name, in a fixed order: projector and adapters; nothing else ever changes.</summary>
     public IEnumerable<(string Name, Parameter Parameter)> Trainables() =>
-        named_parameters().Where(p => p.name.StartsWith("llama_proj.", StringComparison.Ordinal) || p.name.Contains(".lora_", StringComparison.Ordinal))
+        named_parameters().Where(p => p.name.StartsWith("llama_proj.", StringComparison.Ordinal)
+            || p.name.Contains(".lora_", StringComparison.Ordinal))
             .OrderBy(p => p.name, StringComparer.Ordinal);
 
     /// <summary>Pictures to frozen features: vision tower, norm, class token dropped, tokens joined. No gradients.</summary>
@@ -85,7 +86,10 @@ public sealed class GroundingModel : Module
         return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config.Concat).MoveToOuterDisposeScope();
     }
 
-    /// <summary>A hash of all that the frozen features of a picture depend on beside its pixels: weights, types, sizes and kind of device.</summary>
+    /// <summary>
+    /// A hash of all that the frozen features of a picture depend on beside its pixels: weights, types, sizes and kind
+    /// of device.
+    /// </summary>
     /// <returns>SHA-256 in lower-case hex. Reads every weight of the vision tower once.</returns>
     public string VisionHash()
     {
@@ -93,7 +97,8 @@ public sealed class GroundingModel : Module
         Add(FormattableString.Invariant($"features 1 {Device.type} {Config.Vision} {_llama.Type}\n"));
         foreach (var (name, parameter) in named_parameters())
         {
-            if (!name.StartsWith("visual_encoder.", StringComparison.Ordinal) && !name.StartsWith("ln_vision.", StringComparison.Ordinal)) continue;
+            if (!name.StartsWith("visual_encoder.", StringComparison.Ordinal) && !name.StartsWith("ln_vision.", StringComparison.Ordinal))
+                continue;
             Add($"{name} {parameter.dtype} {string.Join('x', parameter.shape)}\n");
             TensorMemory.Write(parameter, hash.AppendData);
         }

@@ -53,9 +53,11 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
         var all = rows * positions;
         var state = _element * _width;                                    // a hidden state of one position
         recompute |= _language.Quantized && !isCpu;
-        var inputs = rows * sizeof(float) * config.VisualTokens * (config.FeatureWidth + _width) + all * state + all * KeptPerPosition(recompute);
+        var inputs = rows * sizeof(float) * config.VisualTokens * (config.FeatureWidth + _width) + all * state
+            + all * KeptPerPosition(recompute);
         // Logits in the model's type and in float32; then their logarithms, and two gradients.
-        var loss = all * (4 * _width + 2 * state) + 3 * sizeof(float) * rows * answers * _language.VocabularySize + Widened(_language.VocabularySize);
+        var loss = all * (4 * _width + 2 * state) + 3 * sizeof(float) * rows * answers * _language.VocabularySize
+            + Widened(_language.VocabularySize);
         if (!recompute)
         {
             var forward = all * ((IsNarrow ? _language.Layers * state : 0) + 8 * _width + state); // the layers' outputs, and the last norm
@@ -77,7 +79,8 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
         var mlp = _element * (2L * vision.MlpHidden + 3L * vision.Width);
         var attention = _element * (6L * vision.Width + 4 * head * vision.Heads);
         var norm = (_element + 2L * sizeof(float)) * vision.Width;
-        return pictures * (tokens * Math.Max(Math.Max(mlp, attention), norm) + (sizeof(float) + _element) * 3L * vision.ImageSize * vision.ImageSize);
+        return pictures * (tokens * Math.Max(Math.Max(mlp, attention), norm)
+            + (sizeof(float) + _element) * 3L * vision.ImageSize * vision.ImageSize);
     }
 
     /// <summary>Keys and values of every layer.</summary>
@@ -89,7 +92,8 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
     /// <param name="rows">B.</param>
     /// <param name="positions">Of a prompt.</param>
     public long Prefill(long rows, long positions) =>
-        rows * (positions * (_element * (4 * _inner + 4 * _width) + 2 * sizeof(float) * _width) + (_element + sizeof(float)) * _language.VocabularySize
+        rows * (positions * (_element * (4 * _inner + 4 * _width) + 2 * sizeof(float) * _width)
+            + (_element + sizeof(float)) * _language.VocabularySize
             + sizeof(float) * config.VisualTokens * (config.FeatureWidth + _width)) + Widened(_inner);
 
     private bool IsNarrow => _element < sizeof(float);
@@ -98,7 +102,8 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
     private long KeptInput => IsNarrow ? 0 : sizeof(float) * _width;
 
     private long AttentionKeeps =>
-        sizeof(float) * (_width + 1 + _language.Heads) + 4 * _computed * _width + Adapters(_width, "q_proj", "k_proj", "v_proj") + Adapters(_width, "o_proj");
+        sizeof(float) * (_width + 1 + _language.Heads) + 4 * _computed * _width + Adapters(_width, "q_proj", "k_proj", "v_proj")
+            + Adapters(_width, "o_proj");
 
     private long MlpKeeps =>
         sizeof(float) * (_width + 1) + 3 * _element * _inner + Adapters(_width, "gate_proj", "up_proj") + Adapters(_inner, "down_proj");

@@ -34,10 +34,12 @@ public sealed record PlanChoice(Precision Precision, bool Quantized, int Batch, 
 /// <param name="Moments">AdamW's two moments.</param>
 /// <param name="Exchange">Buffer that sums the gradients over processes, where it is in the device's memory.</param>
 /// <param name="Process">What a process has before the model.</param>
-/// <param name="Working">The most of decoder, vision tower, optimizer step and the answers of a validation, which follow one another.</param>
+/// <param name="Working">The most of decoder, vision tower, optimizer step and the answers of a validation, which
+/// follow one another.</param>
 /// <param name="Allocator">Freed pieces that nothing else fits into.</param>
 public sealed record PlannedMemory(
-    IReadOnlyDictionary<string, long> Frozen, long Trained, long Gradients, long Moments, long Exchange, long Process, long Working, long Allocator)
+    IReadOnlyDictionary<string, long> Frozen, long Trained, long Gradients, long Moments, long Exchange, long Process, long Working,
+        long Allocator)
 {
     /// <summary>Frozen and trained weights.</summary>
     public long Weights => Frozen.Values.Sum() + Trained;
@@ -61,7 +63,10 @@ public sealed record PlannedTime(double StepFlop, double StepBytes, double Flops
 /// <summary>A choice with what it needs.</summary>
 public sealed record PlannedChoice(PlanChoice Choice, PlannedMemory Memory, PlannedTime Time);
 
-/// <summary>Memory and time that a stage will need, and the settings that fit a device, from the sizes alone: no weights are read.</summary>
+/// <summary>
+/// Memory and time that a stage will need, and the settings that fit a device, from the sizes alone: no weights are
+/// read.
+/// </summary>
 public sealed class TrainingPlan
 {
     /// <summary>Share of the measured rate of plain products that a step reaches on a CPU (docs/performance.md).</summary>
@@ -71,7 +76,8 @@ public sealed class TrainingPlan
     public const double GivenEfficiency = 0.4;
 
     private const long CpuProcess = 220L << 20, CudaProcess = 1L << 30;
-    private const int Passes = 8, RecomputedPasses = 12, OptimizerPasses = 30; // how often what is kept, and what is trained, is read or written
+    // how often what is kept, and what is trained, is read or written
+    private const int Passes = 8, RecomputedPasses = 12, OptimizerPasses = 30;
     private const double CpuLoss = 0.6, RecomputedCpuLoss = 1.2, CudaLoss = 0.1; // shares of the working memory
 
     private readonly PfmvgConfiguration _configuration;
@@ -88,7 +94,8 @@ public sealed class TrainingPlan
         Sizes = ConfiguredModel.Sizes(configuration.Model, Vocabulary);
         Samples = request.Samples ?? Prepared();
         Answers = _stage.Task == StageTask.Caption ? ModelBenchmark.CaptionTokens : ModelBenchmark.BoxTokens;
-        LongestAnswers = Math.Min(_stage.MaxAnswerTokens, _stage.Task == StageTask.Caption ? 2 * _stage.CaptionWords : 2 * ModelBenchmark.BoxTokens);
+        LongestAnswers = Math.Min(_stage.MaxAnswerTokens,
+            _stage.Task == StageTask.Caption ? 2 * _stage.CaptionWords : 2 * ModelBenchmark.BoxTokens);
     }
 
     /// <summary>Sizes of the model as configured.</summary>
@@ -112,7 +119,10 @@ public sealed class TrainingPlan
     /// <summary>Positions of the longest sample.</summary>
     public int LongestPositions => Positions - Answers + LongestAnswers;
 
-    /// <summary>Whether the memory in question is the machine's own: `device: auto` means a GPU when there is one or --tflops speaks of one.</summary>
+    /// <summary>
+    /// Whether the memory in question is the machine's own: `device: auto` means a GPU when there is one or --tflops
+    /// speaks of one.
+    /// </summary>
     public bool IsCpu => _configuration.Device switch
     {
         DeviceChoice.Cpu => true,
@@ -131,7 +141,8 @@ public sealed class TrainingPlan
 
     /// <summary>The settings as they are.</summary>
     public PlanChoice Configured => new(
-        _configuration.Precision, Sizes.Language.Quantized, _stage.BatchSize, _stage.Accumulate, _stage.Recompute || (Sizes.Language.Quantized && !IsCpu));
+        _configuration.Precision, Sizes.Language.Quantized, _stage.BatchSize, _stage.Accumulate, _stage.Recompute
+            || (Sizes.Language.Quantized && !IsCpu));
 
     /// <summary>
     /// The settings that fit, of the configured samples per step: as configured if possible, then recomputing, then bfloat16, then
@@ -144,12 +155,14 @@ public sealed class TrainingPlan
         var global = now.Batch * now.Accumulate;
         (Precision, bool, bool)[] kinds =
         [
-            (now.Precision, now.Quantized, false), (now.Precision, now.Quantized, true), (Precision.Bf16, now.Quantized, false), (Precision.Bf16, now.Quantized, true),
+            (now.Precision, now.Quantized, false), (now.Precision, now.Quantized, true), (Precision.Bf16, now.Quantized, false),
+                (Precision.Bf16, now.Quantized, true),
             (Precision.Bf16, true, false), (Precision.Bf16, true, true),
         ];
         var choices = kinds.Where(kind => !kind.Item2 || kind.Item3 || IsCpu) // on CUDA int8 always recomputes
             .Distinct()
-            .SelectMany(kind => Divisors(global).Select(batch => new PlanChoice(kind.Item1, kind.Item2, batch, global / batch, kind.Item3))).ToList();
+            .SelectMany(kind => Divisors(global).Select(batch => new PlanChoice(kind.Item1, kind.Item2, batch, global / batch, kind.Item3)))
+                .ToList();
         if (choices.Find(choice => Memory(choice).Peak <= _request.DeviceMemory) is { } found) return Plan(found);
         var least = choices.Select(choice => (Choice: choice, Memory: Memory(choice))).MinBy(c => c.Memory.Peak);
         throw new InputException(FormattableString.Invariant(
@@ -164,12 +177,15 @@ public sealed class TrainingPlan
     {
         var memory = Of(choice);
         var step = Math.Max(memory.OptimizerStep, Math.Max(
-            memory.Training(choice.Batch, LongestPositions, LongestAnswers, choice.Recompute), memory.Vision(KeepsFeatures ? 1 : choice.Batch)));
+            memory.Training(choice.Batch, LongestPositions, LongestAnswers, choice.Recompute),
+                memory.Vision(KeepsFeatures ? 1 : choice.Batch)));
         var (cache, prompts) = Answering(choice);
         var working = Validates ? Math.Max(step, cache + prompts) : step;
         return new PlannedMemory(
-            memory.Frozen().ToDictionary(f => f.Type.ToString().ToLowerInvariant(), f => f.Bytes), memory.Trained, memory.Trained, 2 * memory.Trained,
-            IsCpu && _request.Devices > 1 ? memory.Trained : 0, IsCpu ? CpuProcess : CudaProcess, working, (long)(step * (!IsCpu ? CudaLoss : choice.Recompute ? RecomputedCpuLoss : CpuLoss)));
+            memory.Frozen().ToDictionary(f => f.Type.ToString().ToLowerInvariant(), f => f.Bytes), memory.Trained, memory.Trained,
+                2 * memory.Trained,
+            IsCpu && _request.Devices > 1 ? memory.Trained : 0, IsCpu ? CpuProcess : CudaProcess, working,
+                (long)(step * (!IsCpu ? CudaLoss : choice.Recompute ? RecomputedCpuLoss : CpuLoss)));
     }
 
     /// <summary>The model's formulas under a choice.</summary>
@@ -191,9 +207,11 @@ public sealed class TrainingPlan
         var rows = choice.Batch * choice.Accumulate;
         var step = flops.TrainingStep(rows, Positions, (long)rows * Answers)
             + (choice.Recompute ? flops.Recomputation(rows, Positions) : 0) + (KeepsFeatures ? 0 : flops.Vision(rows));
-        if (!_rates.TryGetValue(choice.Precision, out var rates)) rates = _rates[choice.Precision] = _request.Teraflops is { } given ? (given * 1e12, 0) : Measure(choice);
+        if (!_rates.TryGetValue(choice.Precision, out var rates))
+            rates = _rates[choice.Precision] = _request.Teraflops is { } given ? (given * 1e12, 0) : Measure(choice);
         var bytes = rates.Bytes == 0 ? 0
-            : (double)rows * Positions * memory.KeptPerPosition(false) * (choice.Recompute ? RecomputedPasses : Passes) + (double)OptimizerPasses * memory.Trained;
+            : (double)rows * Positions * memory.KeptPerPosition(false) * (choice.Recompute ? RecomputedPasses : Passes)
+                + (double)OptimizerPasses * memory.Trained;
         var seconds = step / (rates.Flops * Efficiency) + (rates.Bytes == 0 ? 0 : bytes / rates.Bytes);
         return new PlannedTime(step, bytes, rates.Flops, seconds, (Samples + rows * _request.Devices - 1) / (rows * _request.Devices));
     }
@@ -208,7 +226,8 @@ public sealed class TrainingPlan
         rows = Math.Clamp((long)(LongestRun / (2.0 * width * (width + 2 * inner))), Math.Min(rows, Positions), rows);
         using var limits = new MachineLimits(ConfiguredModel.Device(_configuration.Device, 0));
         var type = ConfiguredModel.Type(choice.Precision);
-        return (Rate(limits.Products(IsCpu ? Bf16Products.Compute(type) : type, rows, width, inner)), IsCpu ? Rate(limits.MemoryRead()) : 0);
+        return (Rate(limits.Products(IsCpu ? Bf16Products.Compute(type) : type, rows, width, inner)),
+            IsCpu ? Rate(limits.MemoryRead()) : 0);
 
         static double Rate(Limit limit)
         {
@@ -223,8 +242,10 @@ public sealed class TrainingPlan
     private int? Prepared()
     {
         if (!File.Exists(Path.Combine(_configuration.Resolve(_configuration.Data.Folder), "prepared.json"))) return null;
-        var samples = GroundingSetup.OpenData(_configuration).Read(_stage.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer, Split.Train);
-        return samples.Count == 0 ? null : _stage.MultiBox == MultiBox.PerBox ? samples.Sum(sample => Math.Max(1, sample.Boxes.Count)) : samples.Count;
+        var samples = GroundingSetup.OpenData(_configuration)
+            .Read(_stage.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer, Split.Train);
+        return samples.Count == 0 ? null : _stage.MultiBox == MultiBox.PerBox ? samples.Sum(sample => Math.Max(1, sample.Boxes.Count))
+            : samples.Count;
     }
 
     private static int WordsOf(PfmvgConfiguration configuration)

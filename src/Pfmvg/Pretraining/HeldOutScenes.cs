@@ -42,7 +42,8 @@ public sealed class HeldOutScenes
         using var scope = NewDisposeScope();
         var side = model.Config.Vision.ImageSize;
         var images = new float[_scenes.Count * 3 * side * side];
-        for (var i = 0; i < _scenes.Count; i++) ImageTransform.Normalise(_scenes[i].Scene.Pixels, 1, images.AsSpan(i * 3 * side * side, 3 * side * side));
+        for (var i = 0; i < _scenes.Count; i++)
+            ImageTransform.Normalise(_scenes[i].Scene.Pixels, 1, images.AsSpan(i * 3 * side * side, 3 * side * side));
         var visual = model.Project(model.EncodeImages(tensor(images, [_scenes.Count, 3, side, side])));     // (pictures, N, C)
         var asked = _scenes.SelectMany((scene, index) => scene.Questions.Select(question => (Index: (long)index, Question: question)))
             .OrderBy(a => a.Question.Prompt.Length).ToList();

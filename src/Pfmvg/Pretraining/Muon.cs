@@ -24,7 +24,9 @@ internal sealed class Muon : IDisposable
     {
         _weightDecay = weightDecay;
         // Query, key and value are three matrices that are stored as one.
-        _slots = [.. parameters.Select(p => (p.Name, p.Parameter, zeros_like(p.Parameter, requires_grad: false).DetachFromDisposeScope(), p.Name.Contains(".qkv.", StringComparison.Ordinal) ? 3 : 1))];
+        _slots = [.. parameters.Select(p => (
+            p.Name, p.Parameter, zeros_like(p.Parameter, requires_grad: false).DetachFromDisposeScope(),
+            p.Name.Contains(".qkv.", StringComparison.Ordinal) ? 3 : 1))];
     }
 
     /// <summary>The momentum by name.</summary>
@@ -32,9 +34,13 @@ internal sealed class Muon : IDisposable
 
     /// <summary>Whether a parameter is a matrix of a block.</summary>
     public static bool Takes(string name, Tensor parameter) =>
-        parameter.dim() == 2 && (name.Contains(".blocks.", StringComparison.Ordinal) || name.Contains(".layers.", StringComparison.Ordinal));
+        parameter.dim() == 2 && (name.Contains(".blocks.", StringComparison.Ordinal)
+            || name.Contains(".layers.", StringComparison.Ordinal));
 
-    /// <summary>Applies the gradients of every <paramref name="of"/>-th matrix once, from <paramref name="share"/> on, and clears them: threads can share the work.</summary>
+    /// <summary>
+    /// Applies the gradients of every <paramref name="of"/>-th matrix once, from <paramref name="share"/> on, and
+    /// clears them: threads can share the work.
+    /// </summary>
     public void Step(double learningRate, int share = 0, int of = 1)
     {
         using var quiet = no_grad();
@@ -52,7 +58,8 @@ internal sealed class Muon : IDisposable
         using var scope = NewDisposeScope();
         if (slot.Parameter.grad is not { } gradient) return;
         var rows = slot.Parameter.shape[0] / slot.Parts;
-        using Scalar keep = 1 - learningRate * _weightDecay, rate = -learningRate * Math.Sqrt(Math.Max(1, (double)rows / slot.Parameter.shape[1]));
+        using Scalar keep = 1 - learningRate * _weightDecay,
+            rate = -learningRate * Math.Sqrt(Math.Max(1, (double)rows / slot.Parameter.shape[1]));
         slot.Momentum.mul_(_momentum).add_(gradient, _one);
         var update = gradient.add(slot.Momentum, _momentum); // Nesterov's
         slot.Parameter.mul_(keep);

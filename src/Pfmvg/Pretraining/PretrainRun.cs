@@ -35,7 +35,8 @@ public sealed class PretrainRun : IDisposable
     public Pretrainer Pretrainer { get; }
 
     /// <summary>Begins a run, or continues the one that the folder holds the state of.</summary>
-    /// <exception cref="InputException">The folder's state belongs to another configuration, or the vocabulary has another size.</exception>
+    /// <exception cref="InputException">The folder's state belongs to another configuration, or the vocabulary has
+    /// another size.</exception>
     public static PretrainRun Open(string folder, PfmvgConfiguration configuration, PretrainSettings settings)
     {
         var tokenizerFile = Path.Combine(folder, LanguageFolder, "tokenizer.model");
@@ -44,7 +45,8 @@ public sealed class PretrainRun : IDisposable
         var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
         if (sizes.Language.VocabularySize != tokenizer.VocabularySize)
             throw new InputException($"model.language.vocabulary is {sizes.Language.VocabularySize}, but the tiny tokenizer has {tokenizer.VocabularySize} pieces; set it to 0.");
-        var run = new PretrainRun(folder, ConfigurationFile.ToYaml(configuration), new Pretrainer(sizes, tokenizer, settings, configuration.Seed));
+        var run = new PretrainRun(folder, ConfigurationFile.ToYaml(configuration),
+            new Pretrainer(sizes, tokenizer, settings, configuration.Seed));
         try
         {
             run.Restore();
@@ -77,14 +79,16 @@ public sealed class PretrainRun : IDisposable
 
     /// <summary>Writes a base in the formats of the full-size weights, in float16.</summary>
     public static void WriteBase(GroundingModel model, string folder) => BaseWeights.Write(
-        model, new WeightPaths(Path.Combine(folder, VisionFile), Path.Combine(folder, LanguageFolder), Path.Combine(folder, StartFile)), ScalarType.Float16);
+        model, new WeightPaths(Path.Combine(folder, VisionFile), Path.Combine(folder, LanguageFolder), Path.Combine(folder, StartFile)),
+            ScalarType.Float16);
 
     /// <summary>Frees the model.</summary>
     public void Dispose() => Pretrainer.Dispose();
 
     private void Save() => SafeTensors.Write(
         Path.Combine(_folder, StateFile), Pretrainer.State(),
-        new Dictionary<string, string> { ["step"] = Pretrainer.Step.ToString(CultureInfo.InvariantCulture), ["configuration"] = _configuration });
+        new Dictionary<string, string> { ["step"] = Pretrainer.Step.ToString(CultureInfo.InvariantCulture),
+            ["configuration"] = _configuration });
 
     private void Restore()
     {
@@ -113,7 +117,8 @@ public sealed class PretrainRun : IDisposable
         Pretrainer.Restore(step);
         // Lines behind the saved step will be written again.
         if (File.Exists(log))
-            AtomicFile.WriteText(log, string.Concat(File.ReadLines(log).Where(line => StepOf(line) is { } at && at <= step).Select(line => line + "\n")));
+            AtomicFile.WriteText(log, string.Concat(
+                File.ReadLines(log).Where(line => StepOf(line) is { } at && at <= step).Select(line => line + "\n")));
     }
 
     private static int? StepOf(string line)

@@ -27,7 +27,8 @@ internal sealed class PretrainWorker : IDisposable
         _model = new GroundingModel(config with { Lora = config.Lora with { Targets = [] } }, ScalarType.Float32, CPU);
         _heads = new PretrainingHeads(config.Vision.Width, config.Language.HiddenSize, config.Vision.Patches);
         _questions = new SceneQuestions(tokenizer, config.VisualTokens);
-        Parameters = [.. _model.named_parameters().Select(p => (p.name, p.parameter)), .. _heads.named_parameters().Select(p => ("auxiliary." + p.name, p.parameter))];
+        Parameters = [.. _model.named_parameters().Select(p => (p.name, p.parameter)),
+            .. _heads.named_parameters().Select(p => ("auxiliary." + p.name, p.parameter))];
         foreach (var (name, parameter) in Parameters)
         {
             StartValues.Fill(name, parameter, config, seed);

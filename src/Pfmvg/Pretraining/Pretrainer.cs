@@ -18,7 +18,8 @@ namespace Pfmvg.Pretraining;
 /// <param name="Remaining">Expected time to the end.</param>
 /// <param name="Score">Held-out score, when it was taken here.</param>
 public sealed record PretrainProgress(
-    int Step, int Steps, double AnswerLoss, double AuxiliaryLoss, double LearningRate, double PicturesPerSecond, TimeSpan Remaining, HeldOutScore? Score);
+    int Step, int Steps, double AnswerLoss, double AuxiliaryLoss, double LearningRate, double PicturesPerSecond, TimeSpan Remaining,
+        HeldOutScore? Score);
 
 /// <summary>
 /// Trains every weight of a small model on generic scenes: vision tower, norm, projector and language model, in float32,
@@ -97,7 +98,8 @@ public sealed class Pretrainer : IDisposable
                 if (Step % _settings.SaveEvery == 0 && !last) save();
                 if (!scored && Step % _settings.LogEvery != 0) continue;
                 var (steps, seconds) = (Step - since, watch.Elapsed.TotalSeconds);
-                report(new PretrainProgress(Step, _settings.Steps, answer / steps, auxiliary / steps, rate, steps * _settings.Workers * _settings.Pictures / seconds,
+                report(new PretrainProgress(Step, _settings.Steps, answer / steps, auxiliary / steps, rate,
+                    steps * _settings.Workers * _settings.Pictures / seconds,
                     TimeSpan.FromSeconds(seconds / steps * (_settings.Steps - Step)), scored ? _heldOut.Score(Model) : null));
                 (answer, auxiliary, since) = (0, 0, Step);
                 watch.Restart();

@@ -30,7 +30,8 @@ internal static class StartValues
 
         if (parameter.dim() < 2)
         {
-            if (name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal) || name == "ln_vision.weight") parameter.fill_(1);
+            if (name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal)
+                || name == "ln_vision.weight") parameter.fill_(1);
             else parameter.zero_();
             return;
         }
@@ -40,19 +41,25 @@ internal static class StartValues
         {
             _ when name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) => 0.5,
             "visual_encoder.cls_token" or "llama_model.lm_head.weight" => 0.02,
-            _ when name.Contains("down_proj", StringComparison.Ordinal) || name.Contains("o_proj", StringComparison.Ordinal) => 0.5 / Math.Sqrt(fanIn * config.Language.Layers),
-            _ when name.Contains("fc2", StringComparison.Ordinal) || name.Contains("attn.proj", StringComparison.Ordinal) => 0.5 / Math.Sqrt(fanIn * config.Vision.Depth),
+            _ when name.Contains("down_proj", StringComparison.Ordinal) || name.Contains("o_proj", StringComparison.Ordinal) =>
+                0.5 / Math.Sqrt(fanIn * config.Language.Layers),
+            _ when name.Contains("fc2", StringComparison.Ordinal) || name.Contains("attn.proj", StringComparison.Ordinal) =>
+                0.5 / Math.Sqrt(fanIn * config.Vision.Depth),
             _ => 0.8 / Math.Sqrt(fanIn),
         };
         using var generator = new Generator(new CounterRandom(seed, "pre-training weights " + name).NextBits(), CPU);
         parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, deviation, generator));
     }
 
-    /// <summary>(V, 3, p, p): the V lowest frequencies of the discrete cosine transform, the same in all colours; more than p*p start at zero.</summary>
+    /// <summary>
+    /// (V, 3, p, p): the V lowest frequencies of the discrete cosine transform, the same in all colours; more than p*p
+    /// start at zero.
+    /// </summary>
     private static void FillWithWaves(Parameter parameter, EvaConfig config, long seed)
     {
         var (patch, side) = (config.PatchSize, config.ImageSize);
-        var frequencies = Enumerable.Range(0, patch * patch).Select(i => (X: i % patch, Y: i / patch)).OrderBy(f => f.X * f.X + f.Y * f.Y).Take(config.Width).ToArray();
+        var frequencies = Enumerable.Range(0, patch * patch).Select(i => (X: i % patch, Y: i / patch)).OrderBy(f => f.X * f.X + f.Y * f.Y)
+            .Take(config.Width).ToArray();
         var waves = new float[config.Width * 3 * patch * patch];
         for (var i = 0; i < frequencies.Length * 3 * patch * patch; i++)
         {
@@ -63,13 +70,19 @@ internal static class StartValues
         parameter.copy_(tensor(waves, parameter.shape));
         var images = new float[MeasuredScenes * 3 * side * side];
         for (var i = 0; i < MeasuredScenes; i++)
-            ImageTransform.Normalise(SceneSampler.Sample(seed, "start values", i, side, MeasuredObjects).Pixels, 1, images.AsSpan(i * 3 * side * side, 3 * side * side));
-        var seen = nn.functional.conv2d(tensor(images, [MeasuredScenes, 3, side, side]), parameter, strides: [patch, patch]).transpose(0, 1).flatten(1); // (V, patches)
+            ImageTransform.Normalise(SceneSampler.Sample(seed, "start values", i, side, MeasuredObjects).Pixels, 1,
+                images.AsSpan(i * 3 * side * side, 3 * side * side));
+        // (V, patches)
+        var seen = nn.functional.conv2d(tensor(images, [MeasuredScenes, 3, side, side]), parameter, strides: [patch, patch]).transpose(
+            0, 1).flatten(1);
         using Scalar strength = Strength, least = 1e-4;
         parameter.mul_(seen.std(1).clamp_min(least).reciprocal().mul(strength).reshape(config.Width, 1, 1, 1));
     }
 
-    /// <summary>(1, P + 1, V): waves of half a period up to G/2 periods over the picture, for column and row; zero for the class token.</summary>
+    /// <summary>
+    /// (1, P + 1, V): waves of half a period up to G/2 periods over the picture, for column and row; zero for the class
+    /// token.
+    /// </summary>
     private static void FillWithPlaces(Parameter parameter, EvaConfig config)
     {
         var (grid, count) = (config.ImageSize / config.PatchSize, config.Width / 4);
@@ -81,7 +94,8 @@ internal static class StartValues
                 var (x, y) = (frequency * (patch % grid + 0.5) / grid, frequency * (patch / grid + 0.5) / grid);
                 var at = (1 + patch) * config.Width + 4 * k;
                 (places[at], places[at + 1], places[at + 2], places[at + 3]) =
-                    ((float)(Strength * Math.Sin(x)), (float)(Strength * Math.Cos(x)), (float)(Strength * Math.Sin(y)), (float)(Strength * Math.Cos(y)));
+                    ((float)(Strength * Math.Sin(x)), (float)(Strength * Math.Cos(x)), (float)(Strength * Math.Sin(y)),
+                        (float)(Strength * Math.Cos(y)));
             }
 
         parameter.copy_(tensor(places, parameter.shape));

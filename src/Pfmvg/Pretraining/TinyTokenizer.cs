@@ -64,7 +64,8 @@ public static class TinyTokenizer
                         pairs[(symbols[i], symbols[i + 1])] = pairs.GetValueOrDefault((symbols[i], symbols[i + 1])) + count;
             if (pairs.Count == 0) yield break;
             var best = pairs.OrderByDescending(pair => pair.Value)
-                .ThenBy(pair => pair.Key.Item1 + pair.Key.Item2, StringComparer.Ordinal).ThenBy(pair => pair.Key.Item1, StringComparer.Ordinal).First().Key;
+                .ThenBy(pair => pair.Key.Item1 + pair.Key.Item2, StringComparer.Ordinal)
+                    .ThenBy(pair => pair.Key.Item1, StringComparer.Ordinal).First().Key;
             foreach (var (symbols, _) in words)
                 for (var i = 0; i + 1 < symbols.Count; i++)
                     if ((symbols[i], symbols[i + 1]) == best)
@@ -89,7 +90,8 @@ public static class TinyTokenizer
             .Number(24, 0).Number(25, 1).Number(35, 1)                     // space in front, digits split, byte fallback
             .Number(40, 0).Number(41, 1).Number(42, 2).Number(43, ulong.MaxValue) // unk, bos, eos; no pad id
             .Text(44, " \u2047 ").Text(45, "<unk>").Text(46, "<s>").Text(47, "</s>"));
-        model.Message(3, new ProtocolBuffer().Text(1, "identity").Number(3, 1).Number(4, 0).Number(5, 1)); // dummy prefix, spaces kept and marked
+        // dummy prefix, spaces kept and marked
+        model.Message(3, new ProtocolBuffer().Text(1, "identity").Number(3, 1).Number(4, 0).Number(5, 1));
         return model.ToArray();
     }
 

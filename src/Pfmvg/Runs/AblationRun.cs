@@ -41,7 +41,8 @@ public static class AblationRun
     /// <returns>Four rows: none, stage 1, stage 2, both.</returns>
     /// <exception cref="InputException">A part holds another training, or something that it needs is absent or wrong.</exception>
     public static IReadOnlyList<AblationRow> Execute(
-        PfmvgConfiguration configuration, AblationOptions options, ICommunicator world, Action<TrainingOptions> train, Action<string> tell, Action<int, int> answered,
+        PfmvgConfiguration configuration, AblationOptions options, ICommunicator world, Action<TrainingOptions> train, Action<string> tell,
+            Action<int, int> answered,
         CancellationToken interrupt)
     {
         if (world.Rank != 0) tell = _ => { };
@@ -56,26 +57,42 @@ public static class AblationRun
             foreach (var training in trainings) Refuse(configuration, training, EarlierTraining.OtherSettings(configuration, training));
         foreach (var training in trainings)
         {
-            Span<double> plan = [world.Rank == 0 ? (double)Plan(configuration, training, options.Overwrite, world.LocalRank, interrupt) : 0];
+            Span<double> plan = [world.Rank == 0
+                ? (double)Plan(configuration, training, options.Overwrite, world.LocalRank, interrupt) : 0];
             world.AllReduceSum(plan);
             var todo = (ToDo)(int)plan[0];
             if (todo == ToDo.Nothing) tell($"gathered  {training.Folder(configuration).Path}");
-            else train(training with { GoOn = "the same command", Existing = todo switch { ToDo.GoOn => ExistingRun.Resume, ToDo.Again => ExistingRun.Overwrite, _ => ExistingRun.Refuse } });
+            else train(training with
+            {
+                GoOn = "the same command",
+                Existing = todo switch { ToDo.GoOn => ExistingRun.Resume, ToDo.Again => ExistingRun.Overwrite, _ => ExistingRun.Refuse },
+            });
         }
 
         var split = options.Split.ToString().ToLowerInvariant();
         return
         [
             Row(false, false, new EvaluationOptions { Split = options.Split, FromBase = true, Part = $"eval-{split}-base" }),
-            Row(true, false, new EvaluationOptions { Split = options.Split, From = trainings[0].Folder(configuration).Path, Part = $"eval-{split}-stage1" }),
-            Row(false, true, new EvaluationOptions { Split = options.Split, From = trainings[1].Folder(configuration).Path, Part = $"eval-{split}-stage2-only" }),
+            Row(true, false, new EvaluationOptions
+            {
+                Split = options.Split,
+                From = trainings[0].Folder(configuration).Path,
+                Part = $"eval-{split}-stage1",
+            }),
+            Row(false, true, new EvaluationOptions
+            {
+                Split = options.Split,
+                From = trainings[1].Folder(configuration).Path,
+                Part = $"eval-{split}-stage2-only",
+            }),
             Row(true, true, new EvaluationOptions { Split = options.Split, Controls = options.Controls }),
         ];
 
         AblationRow Row(bool stage1, bool stage2, EvaluationOptions evaluation)
         {
             tell($"answering with {(stage1, stage2) switch { (false, false) => "the base weights", (true, false) => "stage 1 only", (false, true) => "stage 2 only", _ => "both stages" }}");
-            return new AblationRow(stage1, stage2, EvaluationRun.Execute(configuration, evaluation with { Gather = true }, world, tell, answered, interrupt));
+            return new AblationRow(stage1, stage2,
+                EvaluationRun.Execute(configuration, evaluation with { Gather = true }, world, tell, answered, interrupt));
         }
     }
 
@@ -87,7 +104,8 @@ public static class AblationRun
         Again,
     }
 
-    private static ToDo Plan(PfmvgConfiguration configuration, TrainingOptions training, bool overwrite, int localRank, CancellationToken interrupt)
+    private static ToDo Plan(PfmvgConfiguration configuration, TrainingOptions training, bool overwrite, int localRank,
+        CancellationToken interrupt)
     {
         if (EarlierTraining.Find(configuration, training, localRank, interrupt) is not { } earlier) return ToDo.Begin;
         if (earlier.Changes.Count == 0) return earlier.Info.Status == RunStatus.Finished ? ToDo.Nothing : ToDo.GoOn;

@@ -5,31 +5,44 @@ namespace Pfmvg.Runs;
 
 /// <summary>A training that was begun earlier in the folder of the same options.</summary>
 /// <param name="Info">How it went.</param>
-/// <param name="Changes">Settings, weights and data that are not what it was begun with; empty when it is the run that the options ask for.</param>
+/// <param name="Changes">Settings, weights and data that are not what it was begun with; empty when it is the run that
+/// the options ask for.</param>
 public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes)
 {
-    /// <summary>The training that the folder already holds, and whether it is the one that the options ask for; null when there is none.</summary>
+    /// <summary>
+    /// The training that the folder already holds, and whether it is the one that the options ask for; null when there
+    /// is none.
+    /// </summary>
     /// <exception cref="InputException">There is nothing to start from, or a file is gone.</exception>
-    public static EarlierTraining? Find(PfmvgConfiguration configuration, TrainingOptions options, int localRank, CancellationToken interrupt)
+    public static EarlierTraining? Find(PfmvgConfiguration configuration, TrainingOptions options, int localRank,
+        CancellationToken interrupt)
     {
         var folder = options.Folder(configuration);
         if (!File.Exists(folder.InfoPath)) return null;
         var info = RunInfo.Read(folder.InfoPath);
         var (weights, data) = Files(configuration, TrainingRun.CheckStart(configuration, options, localRank), info, interrupt);
-        return new EarlierTraining(info, [.. OtherSettings(configuration, options), .. RunFile.Changes(info.Weights, weights), .. RunFile.Changes(info.Data, data)]);
+        return new EarlierTraining(info, [.. OtherSettings(configuration, options), .. RunFile.Changes(info.Weights, weights),
+            .. RunFile.Changes(info.Data, data)]);
     }
 
-    /// <summary>The settings that the run in the folder was trained with and the options do not ask for; empty when there is no run.</summary>
+    /// <summary>
+    /// The settings that the run in the folder was trained with and the options do not ask for; empty when there is no
+    /// run.
+    /// </summary>
     /// <exception cref="InputException">The earlier settings cannot be read.</exception>
     public static IReadOnlyList<string> OtherSettings(PfmvgConfiguration configuration, TrainingOptions options)
     {
         var path = options.Folder(configuration).InfoPath;
         if (!File.Exists(path)) return [];
         // How validation answers does not change what is trained.
-        return [.. ChangedSettings(configuration, options, RunInfo.Read(path).Ranks).Where(c => !c.StartsWith("eval.", StringComparison.Ordinal))];
+        return [.. ChangedSettings(configuration, options, RunInfo.Read(path).Ranks)
+            .Where(c => !c.StartsWith("eval.", StringComparison.Ordinal))];
     }
 
-    /// <summary>The settings that are not those of the run in the folder; where it computes, and how a step is divided, may change.</summary>
+    /// <summary>
+    /// The settings that are not those of the run in the folder; where it computes, and how a step is divided, may
+    /// change.
+    /// </summary>
     /// <exception cref="InputException">The earlier settings cannot be read.</exception>
     internal static List<string> ChangedSettings(PfmvgConfiguration configuration, TrainingOptions options, int ranks)
     {
@@ -42,18 +55,22 @@ public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes
         var earlier = ConfigurationFile.Load(folder.ConfigurationPath, []);
         var changes = ConfigurationFile.Differences(earlier, configuration)
             .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
-                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal) && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
+                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal)
+                    && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
         var (before, now) = (earlier.Stage(options.Stage), configuration.Stage(options.Stage));
-        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * RunInfo.Read(folder.InfoPath).Ranks, now.BatchSize * now.Accumulate * ranks);
+        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * RunInfo.Read(folder.InfoPath).Ranks,
+            now.BatchSize * now.Accumulate * ranks);
         if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
         return changes;
     }
 
     /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
-    internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) Files(PfmvgConfiguration configuration, string? from, RunInfo? earlier, CancellationToken interrupt)
+    internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) Files(
+        PfmvgConfiguration configuration, string? from, RunInfo? earlier, CancellationToken interrupt)
     {
         var folder = GroundingSetup.OpenData(configuration).Folder;
         return (RunFile.Of(GroundingSetup.WeightFiles(configuration, from), earlier?.Weights, interrupt),
-            RunFile.Of(Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal), earlier?.Data, interrupt));
+            RunFile.Of(Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal),
+                earlier?.Data, interrupt));
     }
 }

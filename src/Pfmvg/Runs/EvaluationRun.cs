@@ -34,7 +34,8 @@ public sealed record EvaluationOptions
     public bool Controls { get; init; }
 
     /// <summary>The folder of the answers.</summary>
-    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}");
+    public RunFolder Folder(PfmvgConfiguration configuration) =>
+        RunFolder.Of(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}");
 }
 
 /// <summary>A split answered.</summary>
@@ -43,7 +44,8 @@ public sealed record EvaluationOptions
 /// <param name="Controls">The controls' answers in the same order; empty when they were not asked for.</param>
 /// <param name="Data">The prepared data.</param>
 public sealed record EvaluationResult(
-    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<Control, IReadOnlyList<Prediction>> Controls, PreparedData Data);
+    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<Control, IReadOnlyList<Prediction>> Controls,
+        PreparedData Data);
 
 /// <summary>The phrases of a split through the model, into predictions.jsonl: the first half of `pfmvg eval`.</summary>
 public sealed class EvaluationRun
@@ -63,7 +65,8 @@ public sealed class EvaluationRun
     private readonly IReadOnlyList<Sample> _samples;
 
     private EvaluationRun(
-        PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, Action<string> tell, Action<int, int> answered, CancellationToken interrupt)
+        PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, Action<string> tell, Action<int, int> answered,
+            CancellationToken interrupt)
     {
         (_configuration, _options, _world, _interrupt) = (configuration, options, world, interrupt);
         _tell = world.Rank == 0 ? tell : _ => { };
@@ -84,7 +87,8 @@ public sealed class EvaluationRun
     /// <param name="interrupt">Stops between batches; answers that are not whole are not written.</param>
     /// <exception cref="InputException">There is no trained model, no such split, or the data or weights are wrong.</exception>
     public static EvaluationResult Execute(
-        PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, Action<string> tell, Action<int, int> answered, CancellationToken interrupt) =>
+        PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, Action<string> tell, Action<int, int> answered,
+            CancellationToken interrupt) =>
         new EvaluationRun(configuration, options, world, tell, answered, interrupt).Execute();
 
     /// <summary>Finds what an evaluation would fail on in a moment, before any work: the device and the model.</summary>
@@ -110,7 +114,8 @@ public sealed class EvaluationRun
         if (_world.Rank == 0)
         {
             info = Describe(started);
-            if (IsSame(info)) missing[0] = wanted.Where(control => !File.Exists(FileOf(control))).Sum(control => 1 << Array.IndexOf(wanted, control));
+            if (IsSame(info))
+                missing[0] = wanted.Where(control => !File.Exists(FileOf(control))).Sum(control => 1 << Array.IndexOf(wanted, control));
         }
         else missing[0] = 0;
 
@@ -119,15 +124,21 @@ public sealed class EvaluationRun
         if (todo == 0) _tell($"answers  as they are in {_folder.Path}");
         else
         {
-            using var hold = _world.Rank == 0 ? _folder.Begin(_configuration, (todo & all) == 0 ? ExistingRun.Resume : ExistingRun.Overwrite) : null;
+            using var hold = _world.Rank == 0 ? _folder.Begin(
+                _configuration, (todo & all) == 0 ? ExistingRun.Resume : ExistingRun.Overwrite) : null;
             AnswerAll((todo & all) != 0, [.. wanted.Where((_, i) => (todo >> i & 1) != 0)]);
             if (_world.Rank == 0)
-                (info! with { Ended = DateTimeOffset.UtcNow, Seconds = (DateTimeOffset.UtcNow - started).TotalSeconds }).Write(_folder.InfoPath);
+                (info! with
+                {
+                    Ended = DateTimeOffset.UtcNow,
+                    Seconds = (DateTimeOffset.UtcNow - started).TotalSeconds,
+                }).Write(_folder.InfoPath);
         }
 
         return _world.Rank != 0
             ? new EvaluationResult(_folder, [], new Dictionary<Control, IReadOnlyList<Prediction>>(), _data)
-            : new EvaluationResult(_folder, PredictionFile.Read(_folder.PredictionsPath), wanted.ToDictionary(control => control, control => PredictionFile.Read(FileOf(control))), _data);
+            : new EvaluationResult(_folder, PredictionFile.Read(_folder.PredictionsPath),
+                wanted.ToDictionary(control => control, control => PredictionFile.Read(FileOf(control))), _data);
     }
 
     private void AnswerAll(bool answers, IReadOnlyList<Control> controls)
@@ -135,7 +146,8 @@ public sealed class EvaluationRun
         using var setup = GroundingSetup.Load(_configuration, _world.LocalRank, _configuration.Stage2.MaxAnswerTokens, _from);
         foreach (var file in setup.Files) _tell($"weights  {file.Path}: {file.Report}");
         var model = new ModelAnswers(setup.Model, setup.Builder, _configuration.Eval, _configuration.Seed);
-        var (pictures, blank) = (setup.Pictures(), new VisionInput(Controls.BlankPicture(_configuration.Model.ImageSize))); // blank: never kept as any picture's features
+        // blank: never kept as any picture's features
+        var (pictures, blank) = (setup.Pictures(), new VisionInput(Controls.BlankPicture(_configuration.Model.ImageSize)));
         if (answers) Write(_folder.PredictionsPath, Ask(model, _samples, pictures.Whole));
         foreach (var control in controls)
         {
@@ -159,7 +171,12 @@ public sealed class EvaluationRun
         var share = ordered.Where((_, i) => (long)i * _world.Size / ordered.Count == _world.Rank).ToList();
         var samples = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
         IReadOnlyList<Prediction> predictions = [.. model.Answer(share, picture, count => _answered(count, share.Count), _interrupt)
-            .Select(p => p with { Image = samples[p.Id].Item.Image, Width = samples[p.Id].Item.Width, Height = samples[p.Id].Item.Height })];
+            .Select(p => p with
+            {
+                Image = samples[p.Id].Item.Image,
+                Width = samples[p.Id].Item.Width,
+                Height = samples[p.Id].Item.Height,
+            })];
         if (_world.Size > 1)
         {
             // The ranks' shares travel as the lines of the file itself.
@@ -188,7 +205,8 @@ public sealed class EvaluationRun
     {
         // Training has hashed the same files.
         var known = new[] { _folder, RunFolder.Of(_configuration, "stage1"), RunFolder.Of(_configuration, "stage2") }
-            .Where(folder => File.Exists(folder.InfoPath)).Select(folder => RunInfo.Read(folder.InfoPath)).SelectMany(earlier => earlier.Weights.Concat(earlier.Data));
+            .Where(folder => File.Exists(folder.InfoPath)).Select(folder => RunInfo.Read(folder.InfoPath))
+                .SelectMany(earlier => earlier.Weights.Concat(earlier.Data));
         return new RunInfo
         {
             Status = RunStatus.Finished,
@@ -196,7 +214,9 @@ public sealed class EvaluationRun
             Ranks = _world.Size,
             Environment = RunInfo.DescribeEnvironment(),
             Weights = RunFile.Of(GroundingSetup.WeightFiles(_configuration, _from), known, _interrupt),
-            Data = RunFile.Of(new[] { _options.Split, Split.Train }.Distinct().Select(split => Path.Combine(_data.Folder, Manifest.FileName(SampleTask.Refer, split))).Where(File.Exists), known, _interrupt),
+            Data = RunFile.Of(new[] { _options.Split, Split.Train }.Distinct()
+                .Select(split => Path.Combine(_data.Folder, Manifest.FileName(SampleTask.Refer, split))).Where(File.Exists), known,
+                _interrupt),
             Counts = new Dictionary<string, long> { ["phrases"] = _samples.Count },
         };
     }
@@ -204,7 +224,8 @@ public sealed class EvaluationRun
     /// <summary>The answers that are there came from the same settings, weights and data.</summary>
     private bool IsSame(RunInfo info)
     {
-        if (!_options.Gather || !File.Exists(_folder.InfoPath) || !File.Exists(_folder.ConfigurationPath) || !File.Exists(_folder.PredictionsPath)) return false;
+        if (!_options.Gather || !File.Exists(_folder.InfoPath) || !File.Exists(_folder.ConfigurationPath)
+            || !File.Exists(_folder.PredictionsPath)) return false;
         var earlier = RunInfo.Read(_folder.InfoPath);
         return earlier.Status == RunStatus.Finished
             && RunFile.Changes(earlier.Weights, info.Weights).Count == 0 && RunFile.Changes(earlier.Data, info.Data).Count == 0

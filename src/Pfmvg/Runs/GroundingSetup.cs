@@ -44,10 +44,16 @@ public sealed class GroundingSetup : IDisposable
 
     /// <summary>Samples of a stage as the configuration loads them.</summary>
     public TrainingSamples Samples(IReadOnlyList<Sample> samples, StageSettings settings) => new(
-        Data, samples, Builder, settings, Configuration.Model.ImageSize, Configuration.Seed, Configuration.Data with { Cache = PictureFolder }, Features);
+        Data, samples, Builder, settings, Configuration.Model.ImageSize, Configuration.Seed,
+            Configuration.Data with { Cache = PictureFolder }, Features);
 
     /// <summary>Loads whole pictures, as evaluation looks at them.</summary>
-    public SampleLoader Pictures() => new(Data, new LoaderOptions { Size = Configuration.Model.ImageSize, Cache = PictureFolder, Features = Features });
+    public SampleLoader Pictures() => new(Data, new LoaderOptions
+    {
+        Size = Configuration.Model.ImageSize,
+        Cache = PictureFolder,
+        Features = Features,
+    });
 
     private string? PictureFolder => Configuration.Data.Cache is { } cache ? Configuration.Resolve(cache) : null;
 
@@ -64,13 +70,15 @@ public sealed class GroundingSetup : IDisposable
     public static IReadOnlyList<string> WeightFiles(PfmvgConfiguration configuration, string? from)
     {
         var paths = Paths(configuration);
-        return [paths.Vision, paths.Language, .. paths.Start is { } start ? [start] : Array.Empty<string>(), .. from is null ? Array.Empty<string>() : [Trained(from)]];
+        return [paths.Vision, paths.Language, .. paths.Start is { } start ? [start] : Array.Empty<string>(),
+            .. from is null ? Array.Empty<string>() : [Trained(from)]];
     }
 
     /// <summary>The prepared data of a configuration.</summary>
     /// <exception cref="InputException">They were not prepared, or an image folder is gone.</exception>
     public static PreparedData OpenData(PfmvgConfiguration configuration) => PreparedData.Open(
-        configuration.Resolve(configuration.Data.Folder), configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
+        configuration.Resolve(configuration.Data.Folder),
+            configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
 
     /// <summary>Loads tokenizer and model.</summary>
     /// <param name="configuration">The configuration.</param>
@@ -90,11 +98,13 @@ public sealed class GroundingSetup : IDisposable
         var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
         if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
             throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
-        var (model, files) = ModelBuilder.Load(sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map);
+        var (model, files) = ModelBuilder.Load(
+            sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map);
         try
         {
             if (trained is not null)
-                files = [.. files, IsOurs(trained) ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained)];
+                files = [.. files, IsOurs(trained)
+                    ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained)];
             return new GroundingSetup(configuration, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files);
         }
         catch

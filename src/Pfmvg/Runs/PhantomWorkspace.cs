@@ -21,7 +21,8 @@ public static class PhantomWorkspace
     /// <param name="tell">Told in a line each what was made.</param>
     /// <param name="cancel">Stops; what is half made is made again next time.</param>
     /// <param name="drawing">Told how many pictures are drawn.</param>
-    public static void Prepare(PfmvgConfiguration configuration, Action<string> tell, CancellationToken cancel, IProgress<PhantomProgress>? drawing = null)
+    public static void Prepare(PfmvgConfiguration configuration, Action<string> tell, CancellationToken cancel,
+        IProgress<PhantomProgress>? drawing = null)
     {
         if (configuration.Phantom is not { } phantom) return;
         var prepared = configuration.Resolve(configuration.Data.Folder);
@@ -31,7 +32,12 @@ public static class PhantomWorkspace
             if (!Directory.Exists(study))
             {
                 tell(FormattableString.Invariant($"phantoms  drawing {phantom.Patients} patients, once"));
-                var summary = PhantomStudy.Write(study, new PhantomOptions { Seed = phantom.Seed, Patients = phantom.Patients, Sets = PhantomSets.MsCxr | PhantomSets.Roco }, drawing, cancel);
+                var summary = PhantomStudy.Write(study, new PhantomOptions
+                {
+                    Seed = phantom.Seed,
+                    Patients = phantom.Patients,
+                    Sets = PhantomSets.MsCxr | PhantomSets.Roco,
+                }, drawing, cancel);
                 tell($"phantoms  {summary.Pictures} pictures of {summary.Patients} patients, {summary.Phrases.Values.Sum()} phrases, {summary.Boxes} boxes in {study}");
             }
 
@@ -39,7 +45,11 @@ public static class PhantomWorkspace
             {
                 Output = prepared,
                 Seed = configuration.Seed,
-                Sources = new DataSources { MsCxr = Path.Combine(study, "ms-cxr"), Roco = Path.Combine(study, "roco"), ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") } },
+                Sources = new DataSources
+                {
+                    MsCxr = Path.Combine(study, "ms-cxr"), Roco = Path.Combine(study, "roco"), ImageFolders = new Dictionary<string,
+                        string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") },
+                },
             }, null, cancel);
             tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");
         }
@@ -64,10 +74,12 @@ public static class PhantomWorkspace
     /// <summary>Puts the files of the base that comes with the program where the configuration looks for them.</summary>
     private static void CopyPretrained(WeightPaths paths)
     {
-        if (paths.Start is null) throw new InputException("phantom.base is pretrained, so weights.start must name the file for the base's projector.");
+        if (paths.Start is null)
+            throw new InputException("phantom.base is pretrained, so weights.start must name the file for the base's projector.");
         Copy(PretrainRun.VisionFile, paths.Vision);
         Copy(PretrainRun.StartFile, paths.Start);
-        foreach (var file in (string[])["config.json", "tokenizer.model", "model.safetensors"]) Copy(file, Path.Combine(paths.Language, file));
+        foreach (var file in (string[])["config.json", "tokenizer.model", "model.safetensors"])
+            Copy(file, Path.Combine(paths.Language, file));
 
         static void Copy(string name, string path)
         {

@@ -24,8 +24,10 @@ public sealed record PredictionCase(string Id, string Image, string Phrase)
         HashSet<string> ids = [];
         foreach (var row in CsvTable.Read(path, ',', "image", "phrase"))
         {
-            if (row["image"].Length == 0) throw new InputException($"{row.Place}: the row names no image; fill the column or remove the row.");
-            if (row["phrase"].Length == 0) throw new InputException($"{row.Place}: the row has no phrase; fill the column or remove the row.");
+            if (row["image"].Length == 0)
+                throw new InputException($"{row.Place}: the row names no image; fill the column or remove the row.");
+            if (row["phrase"].Length == 0)
+                throw new InputException($"{row.Place}: the row has no phrase; fill the column or remove the row.");
             var id = row["id"].Length > 0 ? row["id"] : $"{cases.Count + 1}";
             if (!ids.Add(id)) throw new InputException($"{row.Place}: the id '{Privacy.Mask(id)}' occurs twice; give each row its own.");
             cases.Add(new PredictionCase(id, Path.Combine(folder, row["image"]), row["phrase"]));
@@ -48,14 +50,16 @@ public static class PredictionRun
     /// <returns>The answers in the order of the cases, without a truth.</returns>
     /// <exception cref="InputException">A picture cannot be read, or there is no trained model.</exception>
     public static IReadOnlyList<Prediction> Execute(
-        PfmvgConfiguration configuration, IReadOnlyList<PredictionCase> cases, string? from, bool fromBase, Action<int> answered, CancellationToken interrupt)
+        PfmvgConfiguration configuration, IReadOnlyList<PredictionCase> cases, string? from, bool fromBase, Action<int> answered,
+            CancellationToken interrupt)
     {
         from = EvaluationRun.CheckModel(configuration, from, fromBase, localRank: 0);
         var samples = cases.Select(ToSample).ToList(); // a picture that is none is told before the model is loaded
         using var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from);
         var size = configuration.Model.ImageSize;
         return new ModelAnswers(setup.Model, setup.Builder, configuration.Eval, configuration.Seed)
-            .Answer(samples, (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)), answered, interrupt);
+            .Answer(samples, (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)),
+                answered, interrupt);
     }
 
     private static Sample ToSample(PredictionCase asked)
@@ -63,7 +67,8 @@ public static class PredictionRun
         var header = ImageFile.ReadHeader(asked.Image);
         return new Sample
         {
-            Id = asked.Id, Task = SampleTask.Refer, Image = asked.Image, Width = header.Width, Height = header.Height, Text = asked.Phrase, Source = "files",
+            Id = asked.Id, Task = SampleTask.Refer, Image = asked.Image, Width = header.Width, Height = header.Height, Text = asked.Phrase,
+                Source = "files",
         };
     }
 }

@@ -18,7 +18,8 @@ namespace Pfmvg.Runs;
 /// <param name="Stage">Expected time of all epochs.</param>
 /// <param name="PeakBytes">The most memory that this process held.</param>
 public sealed record Rehearsal(
-    IReadOnlyList<double> Losses, double ValidationLoss, double StepSeconds, int StepsPerEpoch, TimeSpan Epoch, TimeSpan Stage, long PeakBytes);
+    IReadOnlyList<double> Losses, double ValidationLoss, double StepSeconds, int StepsPerEpoch, TimeSpan Epoch, TimeSpan Stage,
+        long PeakBytes);
 
 /// <summary>The first steps of a stage on its real configuration, without a run folder: what `pfmvg train --dry-run` does.</summary>
 public static class TrainingRehearsal
@@ -31,7 +32,8 @@ public static class TrainingRehearsal
     /// <param name="world">The processes that train together.</param>
     /// <param name="interrupt">Stops after the step at hand.</param>
     /// <exception cref="InputException">Something that the run needs is absent or wrong.</exception>
-    public static Rehearsal Execute(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, CancellationToken interrupt)
+    public static Rehearsal Execute(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world,
+        CancellationToken interrupt)
     {
         var settings = configuration.Stage(options.Stage);
         var from = TrainingRun.CheckStart(configuration, options, world.LocalRank);
@@ -45,7 +47,8 @@ public static class TrainingRehearsal
         var (loss, validation) = Validate(Samples(Split.Validate));
         var step = steps[^1].Seconds;
         var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? validation : TimeSpan.Zero);
-        return new Rehearsal([.. steps.Select(s => s.Loss)], loss, step, trainer.StepsPerEpoch, epoch, epoch * settings.Epochs, ProcessMemory.Peak);
+        return new Rehearsal([.. steps.Select(s => s.Loss)], loss, step, trainer.StepsPerEpoch, epoch, epoch * settings.Epochs,
+            ProcessMemory.Peak);
 
         TrainingSamples Samples(Split split) =>
             new(setup.Data, setup.Data.Read(task, split), setup.Builder, settings, configuration.Model.ImageSize, configuration.Seed);
@@ -58,7 +61,9 @@ public static class TrainingRehearsal
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
             var (sum, tokens) = trainer.ValidationLoss(samples, batch);
             if (settings.Task == StageTask.Refer)
-                new ModelAnswers(setup.Model, setup.Builder, configuration.Eval).Answer([.. batch.Select(i => samples.Samples[i])], new SampleLoader(setup.Data, new LoaderOptions { Size = configuration.Model.ImageSize }).Whole, cancel: interrupt);
+                new ModelAnswers(setup.Model, setup.Builder, configuration.Eval)
+                    .Answer([.. batch.Select(i => samples.Samples[i])],
+                    new SampleLoader(setup.Data, new LoaderOptions { Size = configuration.Model.ImageSize }).Whole, cancel: interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));
         }
     }

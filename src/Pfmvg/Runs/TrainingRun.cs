@@ -58,7 +58,8 @@ public sealed class TrainingRun : IDisposable
     /// <param name="interrupt">Stops after the step at hand, with a checkpoint.</param>
     /// <returns>The run folder of the stage.</returns>
     public static RunFolder Execute(
-        PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, IProgress<StepReport>? watcher, Action<string> tell, CancellationToken interrupt)
+        PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, IProgress<StepReport>? watcher, Action<string> tell,
+            CancellationToken interrupt)
     {
         using var run = new TrainingRun(configuration, options, world, world.Rank == 0 ? tell : _ => { });
         return run.Execute(watcher, interrupt);
@@ -155,7 +156,8 @@ public sealed class TrainingRun : IDisposable
 
             if (failure is not (IOException or UnauthorizedAccessException))
             {
-                if (_info.Result is not null) _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {GoOn}");
+                if (_info.Result is not null)
+                    _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {GoOn}");
                 throw;
             }
 
@@ -174,13 +176,20 @@ public sealed class TrainingRun : IDisposable
                 Ended = DateTimeOffset.UtcNow,
                 Seconds = before + clock.Elapsed.TotalSeconds,
                 Result = newest is null ? null : Path.GetRelativePath(_folder.Path, newest.Path),
-                Figures = new Dictionary<string, double>(_info.Figures) { ["last_loss"] = _lastLoss, ["peak_memory_bytes"] = ProcessMemory.Peak },
+                Figures = new Dictionary<string, double>(_info.Figures)
+                {
+                    ["last_loss"] = _lastLoss,
+                    ["peak_memory_bytes"] = ProcessMemory.Peak,
+                },
             };
             _info.Write(_folder.InfoPath);
         }
     }
 
-    /// <summary>Writes a checkpoint on rank 0, keeps the last few and the best, and insists that all ranks hold the same trainables.</summary>
+    /// <summary>
+    /// Writes a checkpoint on rank 0, keeps the last few and the best, and insists that all ranks hold the same
+    /// trainables.
+    /// </summary>
     private void Save(Position next)
     {
         if (_world.Size > 1) _world.RequireSame("the trained tensors", TrainablesHash());
@@ -215,14 +224,22 @@ public sealed class TrainingRun : IDisposable
         (_improved, _best) = (score > _best, Math.Max(score, _best));
         if (_world.Rank != 0) return;
         _log!.Add("validation", (epoch + 1L) * _trainer.StepsPerEpoch, epoch + 1, figures);
-        _info = _info with { Figures = new Dictionary<string, double>(_info.Figures) { [sums[3] > 0 ? "best_validation_wiou" : "best_validation_loss"] = Math.Abs(_best) } };
-        _tell(FormattableString.Invariant($"epoch {epoch + 1}  validation loss {figures["loss"]:f4}") + (sums[3] > 0 ? FormattableString.Invariant($"  wIoU {figures["wiou"]:f3}") : ""));
+        _info = _info with
+        {
+            Figures = new Dictionary<string, double>(_info.Figures)
+            {
+                [sums[3] > 0 ? "best_validation_wiou" : "best_validation_loss"] = Math.Abs(_best),
+            },
+        };
+        _tell(FormattableString.Invariant($"epoch {epoch + 1}  validation loss {figures["loss"]:f4}")
+            + (sums[3] > 0 ? FormattableString.Invariant($"  wIoU {figures["wiou"]:f3}") : ""));
     }
 
     /// <summary>What the best checkpoint has most of: the weighted IoU where there is one, else as little loss as possible.</summary>
     private static double Score(double? wiou, double? loss) => wiou ?? (loss is { } l && double.IsFinite(l) ? -l : double.NegativeInfinity);
 
-    private static double? Figure(JsonObject line, string name) => line[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
+    private static double? Figure(JsonObject line, string name) =>
+        line[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
 
     private Position Resume()
     {
@@ -239,7 +256,8 @@ public sealed class TrainingRun : IDisposable
 
         if (good is null)
         {
-            _tell(checkpoints.Count == 0 ? "There is no checkpoint yet: starting from the beginning." : "No checkpoint is whole: starting from the beginning.");
+            _tell(checkpoints.Count == 0 ? "There is no checkpoint yet: starting from the beginning."
+                : "No checkpoint is whole: starting from the beginning.");
             return new Position(0, 0);
         }
 
@@ -260,10 +278,14 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Number of steps before a position.</summary>
     private long StepOf(Position position) => (long)position.Epoch * _trainer!.StepsPerEpoch + position.Step;
 
-    /// <summary>With other data or batches an epoch has another number of steps: the newest checkpoint must still have the highest number.</summary>
+    /// <summary>
+    /// With other data or batches an epoch has another number of steps: the newest checkpoint must still have the
+    /// highest number.
+    /// </summary>
     private void Renumber(IReadOnlyList<Checkpoint> checkpoints, Checkpoint current, long step)
     {
-        foreach (var other in checkpoints.Where(c => c != current && File.Exists(c.Path))) File.Move(other.Path, other.Path + ".earlier", overwrite: true);
+        foreach (var other in checkpoints.Where(c => c != current && File.Exists(c.Path)))
+            File.Move(other.Path, other.Path + ".earlier", overwrite: true);
         File.Move(current.Path, Checkpoint.PathOf(_folder.Checkpoints, step));
         _tell($"An epoch has {_trainer!.StepsPerEpoch} steps now: step {current.Step} has become step {step}; older checkpoints are kept as *.earlier.");
     }
@@ -307,7 +329,8 @@ public sealed class TrainingRun : IDisposable
     {
         if (changes.Count == 0) return;
         var changed = $"The run in {_folder.Path} was begun with other settings or files: {string.Join("; ", changes)}.";
-        if (!_options.AllowChanges) throw new InputException($"{changed} Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
+        if (!_options.AllowChanges)
+            throw new InputException($"{changed} Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
         _tell($"{changed} Going on all the same.");
     }
 

@@ -4,7 +4,10 @@ using Pfmvg.Geometry;
 
 namespace Pfmvg.Text;
 
-/// <summary>Boxes to answer text and back: <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c>, several joined by <c>&lt;delim&gt;</c>.</summary>
+/// <summary>
+/// Boxes to answer text and back: <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c>, several joined by
+/// <c>&lt;delim&gt;</c>.
+/// </summary>
 /// <remarks>
 /// MiniGPT-v2's notation. Reading takes time linear in the length of the answer, whatever it holds.
 /// </remarks>
@@ -21,7 +24,8 @@ public static partial class BoxCodec
     /// <param name="boxesInPixels">At least one box, in pixels of the original picture.</param>
     /// <param name="width">Width of the picture in pixels.</param>
     /// <param name="height">Height of the picture in pixels.</param>
-    /// <exception cref="ArgumentException">There is no box, or one that leaves the picture so far that a number is not in 0..100.</exception>
+    /// <exception cref="ArgumentException">There is no box, or one that leaves the picture so far that a number is not
+    /// in 0..100.</exception>
     public static string Format(IReadOnlyList<Box> boxesInPixels, int width, int height)
     {
         if (boxesInPixels.Count == 0) throw new ArgumentException("There is no box to write.", nameof(boxesInPixels));

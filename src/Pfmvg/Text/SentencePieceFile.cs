@@ -67,14 +67,17 @@ internal sealed record SentencePieceFile(IReadOnlyList<SentencePieceFile.Entry> 
         Require(pieces.Count > 0, "it holds no pieces");
         Require(bytePairs, "it is not of the byte-pair kind");
         Require(byteFallback, "it has no byte fallback");
-        Require(dummyPrefix && keepsSpaces && escapesSpaces && !normalizes, "it normalises the text in its own way, which LLaMA's does not");
-        Require(pieces.All(piece => Enum.IsDefined(piece.Kind) && piece.Kind is not (PieceKind.UserDefined or PieceKind.Unused)), "it has pieces of a kind that LLaMA's does not");
+        Require(dummyPrefix && keepsSpaces && escapesSpaces && !normalizes,
+            "it normalises the text in its own way, which LLaMA's does not");
+        Require(pieces.All(piece => Enum.IsDefined(piece.Kind) && piece.Kind is not (PieceKind.UserDefined or PieceKind.Unused)),
+            "it has pieces of a kind that LLaMA's does not");
         Require(pieces.All(piece => piece.Text.Length > 0 && float.IsFinite(piece.Score)), "a piece has no text or no finite score");
         Require(pieces.DistinctBy(piece => piece.Text).Count() == pieces.Count, "a piece occurs twice");
         Require(pieces.Any(piece => piece.Kind is PieceKind.Normal), "it holds no ordinary pieces");
         Require(pieces.Count(piece => piece.Kind is PieceKind.Unknown) == 1, "it must have exactly one unknown piece");
         var bytes = pieces.Where(piece => piece.Kind is PieceKind.Byte).Select(piece => piece.Text).Order(StringComparer.Ordinal);
-        Require(bytes.SequenceEqual(Enumerable.Range(0, 256).Select(value => string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>"))), "it must have the 256 byte pieces");
+        Require(bytes.SequenceEqual(Enumerable.Range(0, 256)
+            .Select(value => string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>"))), "it must have the 256 byte pieces");
         return new SentencePieceFile(pieces, unknownSurface);
 
         void ReadTrainer(int field, CodedInputStream input)

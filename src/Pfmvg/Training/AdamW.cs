@@ -20,7 +20,8 @@ public sealed class AdamW : IDisposable
     /// <param name="beta2">Decay of the second moment.</param>
     /// <param name="weightDecay">Applied to parameters with two or more dimensions whose name has none of "bias", "ln", "bn".</param>
     /// <param name="eps">Added to the root of the second moment.</param>
-    public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, double beta1, double beta2, double weightDecay, double eps = 1e-8)
+    public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, double beta1, double beta2, double weightDecay,
+        double eps = 1e-8)
     {
         (_beta1, _beta2, _weightDecay, _eps) = (beta1, beta2, weightDecay, eps);
         _slots = [.. parameters.Select(p => (p.Name, p.Parameter, Zeros(p.Parameter), Zeros(p.Parameter), Decays(p.Name, p.Parameter)))];

@@ -54,7 +54,8 @@ public sealed record Checkpoint(string Path, long Step)
         var tensors = Read(file);
         foreach (var (name, target) in Tensors(model, optimizer))
         {
-            if (!tensors.TryGetValue(name, out var value)) throw new InputException($"{Path}: '{name}' is missing; it is a checkpoint of another model.");
+            if (!tensors.TryGetValue(name, out var value))
+                throw new InputException($"{Path}: '{name}' is missing; it is a checkpoint of another model.");
             if (!value.shape.SequenceEqual(target.shape))
                 throw new InputException($"{Path}: '{name}' has shape {string.Join('x', value.shape)}, the model wants {string.Join('x', target.shape)}.");
             target.copy_(value);
@@ -105,7 +106,8 @@ public sealed record Checkpoint(string Path, long Step)
     }
 
     private static IEnumerable<(string Name, Tensor Value)> Tensors(GroundingModel model, AdamW optimizer) =>
-        model.Trainables().Select(t => (Trainable + t.Name, (Tensor)t.Parameter)).Concat(optimizer.State().Select(s => (Moment + s.Name, s.Value)));
+        model.Trainables().Select(t => (Trainable + t.Name, (Tensor)t.Parameter))
+            .Concat(optimizer.State().Select(s => (Moment + s.Name, s.Value)));
 
     private static string Hash(IReadOnlyList<KeyValuePair<string, Tensor>> tensors)
     {

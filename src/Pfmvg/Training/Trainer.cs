@@ -110,7 +110,10 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>The summed loss and the number of answer tokens of some samples, as they are in the evaluation: no crop, first wording.</summary>
+    /// <summary>
+    /// The summed loss and the number of answer tokens of some samples, as they are in the evaluation: no crop, first
+    /// wording.
+    /// </summary>
     public (double Sum, double Tokens) ValidationLoss(TrainingSamples samples, IReadOnlyList<int> indices)
     {
         double sum = 0, tokens = 0;
@@ -163,13 +166,15 @@ public sealed class Trainer : IDisposable
 
         var seconds = _clock.Elapsed.TotalSeconds;
         _clock.Restart();
-        return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds, norm, skipped);
+        return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds,
+            norm, skipped);
     }
 
     private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)
     {
         var (ids, targets) = samples.Collate(micro);
-        return new MicroBatch(ids.to(_model.Device), targets.to(_model.Device), VisionInput.Encode(_model, [.. micro.Select(e => e.Picture)]));
+        return new MicroBatch(ids.to(_model.Device), targets.to(_model.Device),
+            VisionInput.Encode(_model, [.. micro.Select(e => e.Picture)]));
     }
 
     /// <summary>Sums gradients, loss, token counts and interrupt votes over the ranks as one float32 buffer.</summary>
@@ -201,7 +206,10 @@ public sealed class Trainer : IDisposable
         sums = new StepSums { Loss = tail[0], AnswerTokens = (long)tail[1], Positions = (long)tail[2], Interrupts = (int)tail[3] };
     }
 
-    /// <summary>From the gradient of the summed loss to that of the mean over answer tokens, clipped; returns the norm before clipping.</summary>
+    /// <summary>
+    /// From the gradient of the summed loss to that of the mean over answer tokens, clipped; returns the norm before
+    /// clipping.
+    /// </summary>
     private double ScaleGradients(long tokens)
     {
         using var scope = NewDisposeScope();
@@ -231,7 +239,8 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         var broken = NotFinite();
-        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.norm().item<float>())).Select(t => t.Name).ToList();
+        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.norm().item<float>())).Select(t => t.Name)
+            .ToList();
         foreach (var (_, parameter) in _trainables) parameter.grad?.zero_();
         _skipped++;
         var wrong = $"the loss is {loss}" +

@@ -24,10 +24,12 @@ public sealed record TrainingExample(int Index, TokenSequence Sequence, VisionIn
 /// <param name="settings">The stage.</param>
 /// <param name="imageSize">S.</param>
 /// <param name="seed">The run's seed.</param>
-/// <param name="loading">Workers, cache and what to do with broken pictures; null for the defaults. The cache's path is taken as it is.</param>
+/// <param name="loading">Workers, cache and what to do with broken pictures; null for the defaults. The cache's path is
+/// taken as it is.</param>
 /// <param name="features">Kept features of whole pictures; null for none.</param>
 public sealed class TrainingSamples(
-    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed, DataSettings? loading = null,
+    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed,
+        DataSettings? loading = null,
     FeatureCache? features = null)
 {
     private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
@@ -61,7 +63,8 @@ public sealed class TrainingSamples(
     {
         var drawn = new CounterRandom(seed, "order", epoch).Permutation(Samples.Count);
         if (!settings.GroupByLength) return drawn;
-        var steps = drawn.Chunk(StepsTogether * stepSize).SelectMany(together => together.OrderBy(i => Samples[i].Text.Length).Chunk(stepSize)).ToList();
+        var steps = drawn.Chunk(StepsTogether * stepSize)
+            .SelectMany(together => together.OrderBy(i => Samples[i].Text.Length).Chunk(stepSize)).ToList();
         var order = new CounterRandom(seed, "steps", epoch).Permutation(Samples.Count / stepSize);
         return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
     }
@@ -69,7 +72,10 @@ public sealed class TrainingSamples(
     /// <summary>Samples left out so far because their pictures are broken.</summary>
     public IReadOnlyList<BrokenSample> Broken => _loader.Broken;
 
-    /// <summary>The examples of the given samples, in this order, decoded ahead by worker threads. Broken ones are left out where the settings say so.</summary>
+    /// <summary>
+    /// The examples of the given samples, in this order, decoded ahead by worker threads. Broken ones are left out
+    /// where the settings say so.
+    /// </summary>
     public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment) =>
         _loader.Load(Samples, indices, epoch, augment).Select(loaded => ToExample(loaded, epoch, augment));
 

@@ -53,7 +53,8 @@ internal sealed class OpenedFile : IDisposable
     /// is copied, processes share the memory, and who writes into it gets a copy of the page. A file that is overwritten in
     /// place meanwhile changes the tensor, and one that is cut off ends the process; a replaced or removed one does neither.
     /// </summary>
-    /// <returns>Null where it cannot be had: on other systems than Linux, on a file system without it, or for an element that is not aligned.</returns>
+    /// <returns>Null where it cannot be had: on other systems than Linux, on a file system without it, or for an
+    /// element that is not aligned.</returns>
     public Tensor? Map(ScalarType type, long at, long count)
     {
         var width = TensorTypes.Size(type);

@@ -127,7 +127,8 @@ public static class SafeTensors
             RefuseGapsAndOverlaps(path, entries, dataLength);
             var data = file.Slice(length - dataLength, dataLength);
             return new TensorFile(
-                path, "safetensors", entries.Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null)), [], metadata, [opened]);
+                path, "safetensors", entries.Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null)), [], metadata,
+                    [opened]);
         }
         catch (Exception broken) when (broken is JsonException or InvalidOperationException or FormatException)
         {
@@ -182,7 +183,8 @@ public static class SafeTensors
             {
                 var key = _json.GetString()!;
                 Expect(JsonTokenType.String);
-                if (!metadata.TryAdd(key, _json.GetString())) throw Refusal.Of(path, $"the metadata has the key '{Refusal.Show(key)}' twice");
+                if (!metadata.TryAdd(key, _json.GetString()))
+                    throw Refusal.Of(path, $"the metadata has the key '{Refusal.Show(key)}' twice");
             }
         }
 
@@ -236,7 +238,8 @@ public static class SafeTensors
             Expect(JsonTokenType.StartArray);
             while (Next() != JsonTokenType.EndArray)
             {
-                if (_json.TokenType != JsonTokenType.Number || !_json.TryGetInt64(out var number) || numbers.Count == TensorInfo.MaxDimensions)
+                if (_json.TokenType != JsonTokenType.Number || !_json.TryGetInt64(out var number)
+                    || numbers.Count == TensorInfo.MaxDimensions)
                     throw new JsonException($"expected at most {TensorInfo.MaxDimensions} whole numbers");
                 numbers.Add(number);
             }

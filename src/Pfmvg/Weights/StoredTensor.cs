@@ -54,7 +54,8 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
     private void RequireShape(Tensor target)
     {
         if (!target.shape.AsSpan().SequenceEqual(Info.Shape))
-            throw new ArgumentException($"{Info.Name} is {Info.ShapeText}, the target is {TensorInfo.Describe(target.shape)}.", nameof(target));
+            throw new ArgumentException($"{Info.Name} is {Info.ShapeText}, the target is {TensorInfo.Describe(target.shape)}.",
+                nameof(target));
     }
 
     private long? Take(Tensor values, Action<Tensor> take)

@@ -12,9 +12,11 @@ public sealed class ControlsTests
 {
     private static readonly ScoringOptions Options = new() { Resamples = 200 };
 
-    private static Sample Of(string id, string patient, string image, string name = "Edema", string text = "edema", params Box[] boxes) => new()
+    private static Sample Of(string id, string patient, string image, string name = "Edema", string text = "edema", params Box[] boxes) =>
+        new()
     {
-        Id = id, Task = SampleTask.Refer, Image = image, Width = 1000, Height = 500, Text = text, Class = name, Patient = patient, Source = "ms-cxr",
+        Id = id, Task = SampleTask.Refer, Image = image, Width = 1000, Height = 500, Text = text, Class = name, Patient = patient,
+            Source = "ms-cxr",
         Boxes = boxes.Length > 0 ? boxes : [new Box(0, 0, 100, 100)],
     };
 
@@ -33,16 +35,19 @@ public sealed class ControlsTests
             Assert.NotEqual(pair.First.Patient, owners[pair.Second.Image]);
             Assert.Equal(pair.First.Boxes, pair.Second.Boxes);
         });
-        Assert.All(samples.Zip(shuffled).GroupBy(pair => pair.First.Image), picture => Assert.Single(picture.Select(pair => pair.Second.Image).Distinct()));
+        Assert.All(samples.Zip(shuffled).GroupBy(pair => pair.First.Image),
+            picture => Assert.Single(picture.Select(pair => pair.Second.Image).Distinct()));
         // Everybody gives to one other patient: a cycle through all of them.
-        Assert.Equal(patients, samples.Zip(shuffled).GroupBy(pair => pair.First.Patient).Select(own => Assert.Single(own.Select(pair => owners[pair.Second.Image]).Distinct())).Distinct().Count());
+        Assert.Equal(patients, samples.Zip(shuffled).GroupBy(pair => pair.First.Patient)
+            .Select(own => Assert.Single(own.Select(pair => owners[pair.Second.Image]).Distinct())).Distinct().Count());
         Assert.Equal(shuffled, Controls.Shuffle([.. samples], seed: 4));
         if (patients > 3) Assert.NotEqual(shuffled, Controls.Shuffle(samples, seed: 5));
     }
 
     [Fact]
     public void One_patient_alone_cannot_exchange_pictures() =>
-        Assert.Contains("one patient only", Assert.Throws<InputException>(() => Controls.Shuffle([Of("a", "p", "a.png"), Of("b", "p", "b.png")], 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("one patient only", Assert.Throws<InputException>(
+            () => Controls.Shuffle([Of("a", "p", "a.png"), Of("b", "p", "b.png")], 1)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Constant_boxes_fit_class_and_side_best_and_fall_back()
@@ -55,12 +60,14 @@ public sealed class ControlsTests
             Of("4", "a", "4.png", "Edema", "right edema", new Box(0, 0, 10, 5)),
             Of("5", "a", "5.png", "Pneumonia", "left and right", new Box(500, 0, 1000, 500)),
         ]);
-        Box Answer(string name, string text) => Assert.Single(constant.Answer([Of("x", "b", "x.png", name, text) with { Width = 2000, Height = 1000 }])[0].Boxes!);
+        Box Answer(string name, string text) =>
+            Assert.Single(constant.Answer([Of("x", "b", "x.png", name, text) with { Width = 2000, Height = 1000 }])[0].Boxes!);
         Box[] left = [new(200, 100, 600, 500), new(400, 200, 800, 600), new(1800, 900, 2000, 1000)];
         AssertBest(left, Answer("Edema", "on the left"));
         Assert.Equal(new Box(0, 0, 20, 10), Rounded(Answer("Edema", "right")));
         Assert.Equal(new Box(1000, 0, 2000, 1000), Rounded(Answer("Pneumonia", "bilateral pneumonia"))); // both words are both sides
-        AssertBest([.. left, new(0, 0, 20, 10)], Answer("Edema", "edema"));                             // no side word: all four of the class
+        // no side word: all four of the class
+        AssertBest([.. left, new(0, 0, 20, 10)], Answer("Edema", "edema"));
         AssertBest([.. left, new(0, 0, 20, 10), new(1000, 0, 2000, 1000)], Answer("Nodule", "left"));   // no such class: all five
         Assert.Contains("no training split", Assert.Throws<InputException>(() => new ConstantBoxes([])).Message, StringComparison.Ordinal);
 
@@ -71,11 +78,13 @@ public sealed class ControlsTests
             Assert.All(truths, truth => Assert.True(Fit(answer) >= Fit(truth) - 1e-9));
             foreach (var step in new[] { -20, 20 })
                 Assert.All(
-                    (Box[])[answer with { Left = answer.Left + step }, answer with { Top = answer.Top + step }, answer with { Right = answer.Right + step }, answer with { Bottom = answer.Bottom + step }],
+                    (Box[])[answer with { Left = answer.Left + step }, answer with { Top = answer.Top + step },
+                        answer with { Right = answer.Right + step }, answer with { Bottom = answer.Bottom + step }],
                     neighbour => Assert.True(Fit(answer) >= Fit(neighbour) - 1e-9));
         }
 
-        static Box Rounded(Box box) => new(Math.Round(box.Left, 6), Math.Round(box.Top, 6), Math.Round(box.Right, 6), Math.Round(box.Bottom, 6));
+        static Box Rounded(Box box) => new(Math.Round(box.Left, 6), Math.Round(box.Top, 6), Math.Round(box.Right, 6),
+            Math.Round(box.Bottom, 6));
     }
 
     [Fact]
@@ -106,7 +115,8 @@ public sealed class ControlsTests
         Assert.Equal(["model", "blind"], grid.Rows.Select(row => row[0]));
         var difference = model.Weighted[Metric.Iou].Value - blind.Weighted[Metric.Iou].Value;
         Assert.True(difference > 0.1);
-        Assert.StartsWith(difference.ToString("+0.000", System.Globalization.CultureInfo.InvariantCulture) + " [+", grid.Rows[1][4], StringComparison.Ordinal);
+        Assert.StartsWith(difference.ToString("+0.000", System.Globalization.CultureInfo.InvariantCulture) + " [+", grid.Rows[1][4],
+            StringComparison.Ordinal);
         Assert.Equal(Comparison.Probability(Comparison.Of(blind, model).Rows[^1].Figures[Metric.Iou].P), grid.Rows[1][5]);
     }
 }

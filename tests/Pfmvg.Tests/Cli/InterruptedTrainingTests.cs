@@ -19,8 +19,13 @@ public sealed partial class InterruptedTrainingTests : IDisposable
     [InlineData(15)] // SIGTERM, as Slurm's pre-emption
     public void An_interrupted_training_writes_a_checkpoint_says_how_to_go_on_and_exits_with_130(int signal)
     {
-        string[] settings = ["--set", $"workspace={_folder.Path}", "--set", "phantom.patients=10", "--set", "stage1.epochs=100000", "--set", "stage1.log_every=1", "--set", "stage1.validate=false"];
-        var start = new ProcessStartInfo("dotnet", [Shell.Pfmvg, "train", "--stage", "1", .. settings]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        string[] settings = ["--set", $"workspace={_folder.Path}", "--set", "phantom.patients=10", "--set", "stage1.epochs=100000", "--set",
+            "stage1.log_every=1", "--set", "stage1.validate=false"];
+        var start = new ProcessStartInfo("dotnet", [Shell.Pfmvg, "train", "--stage", "1", .. settings])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
         using var process = Process.Start(start)!;
         var heard = new List<string>();
         while (process.StandardError.ReadLine() is { } line)
@@ -46,17 +51,24 @@ public sealed partial class InterruptedTrainingTests : IDisposable
         // Its only step takes many seconds.
         string[] settings =
         [
-            $"workspace={_folder.Path}", "phantom.patients=10", "threads=1", "stage1.epochs=1", "stage1.accumulate=10000", "stage1.validate=false", "data.feature_cache=null", "phantom.base=random", "weights.start=null",
+            $"workspace={_folder.Path}", "phantom.patients=10", "threads=1", "stage1.epochs=1", "stage1.accumulate=10000",
+                "stage1.validate=false", "data.feature_cache=null", "phantom.base=random", "weights.start=null",
             "model.image_size=448", "model.vision.width=256", "model.vision.depth=12", "model.vision.mlp_hidden=1024",
         ];
         var run = RunFolder.Of(new PfmvgConfiguration { Name = "tiny", Workspace = _folder.Path }, "stage1");
-        var start = new ProcessStartInfo("dotnet", [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(s => new[] { "--set", s })]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("dotnet",
+            [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(s => new[] { "--set", s })])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
         using var process = Process.Start(start)!;
         var heard = new List<string>();
         while (process.StandardError.ReadLine() is { } line)
         {
             heard.Add(line);
-            if (line.StartsWith("stage 1  ", StringComparison.Ordinal)) SpinWait.SpinUntil(() => File.Exists(run.LogPath), TimeSpan.FromSeconds(60));
+            if (line.StartsWith("stage 1  ", StringComparison.Ordinal))
+                SpinWait.SpinUntil(() => File.Exists(run.LogPath), TimeSpan.FromSeconds(60));
             else if (!line.StartsWith("interrupted:", StringComparison.Ordinal)) continue;
             Assert.Equal(0, Kill(process.Id, 2));
         }

@@ -79,8 +79,10 @@ public sealed class ProgramTests : IDisposable
             log.Note(2, 1, "a step was skipped");
             new RunInfo
             {
-                Status = RunStatus.Finished, Started = DateTimeOffset.Now, Ended = DateTimeOffset.Now, Seconds = 3725, Step = 2, Steps = 2, Result = "checkpoints/step-2",
-                Command = ["train", "--stage", "2"], Figures = new Dictionary<string, double> { ["wIoU"] = 0.375, ["peak_memory_bytes"] = 3 << 29 },
+                Status = RunStatus.Finished, Started = DateTimeOffset.Now, Ended = DateTimeOffset.Now, Seconds = 3725, Step = 2, Steps = 2,
+                    Result = "checkpoints/step-2",
+                Command = ["train", "--stage", "2"], Figures = new Dictionary<string,
+                    double> { ["wIoU"] = 0.375, ["peak_memory_bytes"] = 3 << 29 },
                 Weights = [new RunFile("/w/eva.pth", 2048, DateTimeOffset.Now, new string('a', 64))],
             }.Write(folder.InfoPath);
         }
@@ -90,7 +92,8 @@ public sealed class ProgramTests : IDisposable
         Assert.Matches(@"mine\s+stage2", Shell.RunPfmvg("runs", "list", "--set", $"workspace={_folder.Path}").Output);
 
         var story = Shell.RunPfmvg("runs", "show", folder.Path).Output;
-        string[] expected = ["finished", "1:02:05", "train --stage 2", "2 of 2", "2.5000", "0.2500", "after step 2: wIoU 0.3750", "a step was skipped", "/w/eva.pth  2.0 KiB", "seed: 42 -> 5"];
+        string[] expected = ["finished", "1:02:05", "train --stage 2", "2 of 2", "2.5000", "0.2500", "after step 2: wIoU 0.3750",
+            "a step was skipped", "/w/eva.pth  2.0 KiB", "seed: 42 -> 5"];
         Assert.All(expected, part => Assert.Contains(part, story, StringComparison.Ordinal));
         AssertRefused(Shell.RunPfmvg("runs", "show", _folder.In("nowhere")), "does not exist");
         Assert.Contains("No runs", Shell.RunPfmvg("runs", "list", _folder.In("empty")).Output, StringComparison.Ordinal);

@@ -22,9 +22,12 @@ public class ConfigurationFileTests
     public void The_shipped_7b_configuration_is_the_papers()
     {
         var configuration = ConfigurationFile.Load(Path.Combine(Fixtures.Repository, "configs", "pfmvg-7b.yaml"), []);
-        Assert.Equal((3, 2, 1e-4, 8e-5), (configuration.Stage1.Epochs, configuration.Stage1.BatchSize, configuration.Stage1.InitLr, configuration.Stage1.MinLr));
-        Assert.Equal((50, 4, 3e-5, 1e-5), (configuration.Stage2.Epochs, configuration.Stage2.BatchSize, configuration.Stage2.InitLr, configuration.Stage2.MinLr));
-        Assert.Equal((0.05, ImageMode.RandomCrop, 448), (configuration.Stage1.WeightDecay, configuration.Stage1.Image, configuration.Model.ImageSize));
+        Assert.Equal((3, 2, 1e-4, 8e-5), (configuration.Stage1.Epochs, configuration.Stage1.BatchSize, configuration.Stage1.InitLr,
+            configuration.Stage1.MinLr));
+        Assert.Equal((50, 4, 3e-5, 1e-5), (configuration.Stage2.Epochs, configuration.Stage2.BatchSize, configuration.Stage2.InitLr,
+            configuration.Stage2.MinLr));
+        Assert.Equal((0.05, ImageMode.RandomCrop, 448),
+            (configuration.Stage1.WeightDecay, configuration.Stage1.Image, configuration.Model.ImageSize));
         Assert.Equal(["stage1.recompute: false -> true", "stage1.checkpoint_every: 0 -> 1000", "stage2.recompute: false -> true"],
             ConfigurationFile.Differences(new PfmvgConfiguration(), configuration));
     }
@@ -34,7 +37,8 @@ public class ConfigurationFileTests
     {
         foreach (var file in Directory.GetFiles(Path.Combine(Fixtures.Repository, "configs"), "*.yaml"))
         {
-            var configuration = ConfigurationFile.Load(file, ["data.roots.mimic-cxr='/data/MIMIC CXR: it''s \"here\"'", "weights.vision='null'"]);
+            var configuration = ConfigurationFile.Load(
+                file, ["data.roots.mimic-cxr='/data/MIMIC CXR: it''s \"here\"'", "weights.vision='null'"]);
             var yaml = ConfigurationFile.ToYaml(configuration);
             var again = Parse(yaml);
             Assert.Empty(ConfigurationFile.Differences(configuration, again));
@@ -90,11 +94,15 @@ public class ConfigurationFileTests
     }
 
     [Theory]
-    [InlineData("model:\n  image_size: 100", "a.yaml: model.image_size (line 2) is 100, which is not a multiple of model.vision.patch_size 14.")]
+    [InlineData("model:\n  image_size: 100",
+        "a.yaml: model.image_size (line 2) is 100, which is not a multiple of model.vision.patch_size 14.")]
     [InlineData("model: { concat: 3 }", "a.yaml: model.concat (line 1) is 3, which does not divide the picture's 32 x 32 = 1024 patches.")]
-    [InlineData("model: { vision: { heads: 15 } }", "a.yaml: model.vision.heads (line 1) is 15, which does not divide model.vision.width 1408.")]
-    [InlineData("model: { language: { hidden_size: 4100 } }", "a.yaml: model.language.heads (line 1) is 32, which does not divide model.language.hidden_size 4100.")]
-    [InlineData("model: { language: { hidden_size: 96 } }", "a.yaml: model.language.heads (line 1) gives a head size of 3, but the rotary embedding needs an even one.")]
+    [InlineData("model: { vision: { heads: 15 } }",
+        "a.yaml: model.vision.heads (line 1) is 15, which does not divide model.vision.width 1408.")]
+    [InlineData("model: { language: { hidden_size: 4100 } }",
+        "a.yaml: model.language.heads (line 1) is 32, which does not divide model.language.hidden_size 4100.")]
+    [InlineData("model: { language: { hidden_size: 96 } }",
+        "a.yaml: model.language.heads (line 1) gives a head size of 3, but the rotary embedding needs an even one.")]
     [InlineData("stage1: { min_lr: 1e-3 }", "a.yaml: stage1.min_lr (line 1) is 0.001, above stage1.init_lr 0.0001.")]
     public void Settings_that_contradict_each_other_are_refused(string yaml, string expected) => Assert.Equal(expected, Error(yaml));
 
@@ -111,7 +119,8 @@ public class ConfigurationFileTests
     [InlineData("data: { roots: [a] }")]
     [InlineData("data: { folder: '' }")]
     [InlineData("stage1: null")]
-    public void What_is_no_configuration_is_refused_in_a_sentence(string yaml) => Assert.Contains("a.yaml", Error(yaml), StringComparison.Ordinal);
+    public void What_is_no_configuration_is_refused_in_a_sentence(string yaml) =>
+        Assert.Contains("a.yaml", Error(yaml), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("epochs")]
@@ -131,8 +140,10 @@ public class ConfigurationFileTests
     {
         var folder = Directory.CreateTempSubdirectory();
         var file = Path.Combine(folder.FullName, "c.yaml");
-        Assert.Contains("does not exist", Assert.Throws<InputException>(() => ConfigurationFile.Load(file, [])).Message, StringComparison.Ordinal);
-        Assert.Contains("folder", Assert.Throws<InputException>(() => ConfigurationFile.Load(folder.FullName, [])).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<InputException>(() => ConfigurationFile.Load(file, [])).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("folder", Assert.Throws<InputException>(() => ConfigurationFile.Load(folder.FullName, [])).Message,
+            StringComparison.Ordinal);
         File.WriteAllBytes(file, [0x61, 0x80, 0xff]);
         Assert.Contains("UTF-8", Assert.Throws<InputException>(() => ConfigurationFile.Load(file, [])).Message, StringComparison.Ordinal);
         folder.Delete(true);
@@ -140,7 +151,8 @@ public class ConfigurationFileTests
 
     [Fact]
     public void Differences_name_every_setting_that_changed() => Assert.Equal(
-        ["seed: 42 -> 1", "stage2.image: random_crop -> resize", "phantom.seed: not given -> 7", "phantom.patients: not given -> 60", "phantom.base: not given -> random"],
+        ["seed: 42 -> 1", "stage2.image: random_crop -> resize", "phantom.seed: not given -> 7", "phantom.patients: not given -> 60",
+            "phantom.base: not given -> random"],
         ConfigurationFile.Differences(new PfmvgConfiguration(), Parse("seed: 1\nphantom: {}\nstage2: { image: resize }")));
 
     [Fact]

@@ -14,14 +14,16 @@ public sealed class CheckTests : IDisposable
 
     public void Dispose() => _tree.Dispose();
 
-    private static CheckReport Check(DataSources sources) => DataCheck.Run(new CheckOptions { Sources = sources }, cancel: TestContext.Current.CancellationToken);
+    private static CheckReport Check(DataSources sources) =>
+        DataCheck.Run(new CheckOptions { Sources = sources }, cancel: TestContext.Current.CancellationToken);
 
     [Fact]
     public void Exactly_the_planted_defects_are_found()
     {
         var options = new PhantomOptions { Seed = 4, Patients = 40, ImageWidth = 96, ImageHeight = 112, Defects = true };
         PhantomStudy.Write(_tree["study"], options, cancellationToken: TestContext.Current.CancellationToken);
-        var planted = JsonNode.Parse(File.ReadAllText(_tree["study", "planted-defects.json"]))!.AsArray().Select(defect => ((string)defect!["kind"]!, (string)defect["id"]!));
+        var planted = JsonNode.Parse(File.ReadAllText(_tree["study", "planted-defects.json"]))!.AsArray()
+            .Select(defect => ((string)defect!["kind"]!, (string)defect["id"]!));
         var found = Check(DataSources.In(_tree["study"])).Findings.Where(finding => finding.Level != FindingLevel.Note)
             .SelectMany(finding => finding.Cases.Select(one => (finding.Kind, one.Id))).Distinct();
         Assert.Equal(planted.Order(), found.Order());
@@ -30,7 +32,13 @@ public sealed class CheckTests : IDisposable
     [Fact]
     public void A_sound_study_has_neither_errors_nor_warnings()
     {
-        PhantomStudy.Write(_tree["study"], new PhantomOptions { Seed = 5, Patients = 20, ImageWidth = 64, ImageHeight = 64 }, cancellationToken: TestContext.Current.CancellationToken);
+        PhantomStudy.Write(_tree["study"], new PhantomOptions
+        {
+            Seed = 5,
+            Patients = 20,
+            ImageWidth = 64,
+            ImageHeight = 64,
+        }, cancellationToken: TestContext.Current.CancellationToken);
         var report = Check(DataSources.In(_tree["study"]));
         Assert.Equal(FindingLevel.Note, report.Worst);
         Assert.Equal(["ms-cxr", "mimic-cxr", "roco", "imageclef-2022"], report.Sets.Select(set => set.Source));
@@ -46,7 +54,8 @@ public sealed class CheckTests : IDisposable
     public void A_mirrored_set_is_noticed_by_its_words()
     {
         for (var i = 0; i < 3; i++) _tree.Picture($"files/p10/p10000000/s50000000/d{i}.jpg", shade: i);
-        var rows = Enumerable.Range(0, 3).Select(i => $"Edema,edema of the left lung,files/p10/p10000000/s50000000/d{i}.jpg,2,2,10,10,40,30,d{i}");
+        var rows = Enumerable.Range(0, 3).Select(
+            i => $"Edema,edema of the left lung,files/p10/p10000000/s50000000/d{i}.jpg,2,2,10,10,40,30,d{i}");
         var file = _tree.Write("ms.csv", $"{StudyTree.MsCxrHeader}\n{string.Join('\n', rows)}");
         var finding = Assert.Single(Check(new DataSources { MsCxr = file }).Findings, finding => finding.Kind == "laterality");
         Assert.Equal(FindingLevel.Warning, finding.Level); // the patient's left is the picture's right
@@ -78,8 +87,10 @@ public sealed class CheckTests : IDisposable
     [Fact]
     public void A_box_outside_is_explained_when_its_numbers_were_meant_otherwise()
     {
-        Assert.Contains("read as left, top, right, bottom it would lie inside", BoxRules.Problem(Box.FromXywh(300, 100, 450, 190), 500, 200), StringComparison.Ordinal);
-        Assert.Contains("with x and y exchanged it would lie inside", BoxRules.Problem(Box.FromXywh(20, 300, 100, 150), 500, 200), StringComparison.Ordinal);
+        Assert.Contains("read as left, top, right, bottom it would lie inside",
+            BoxRules.Problem(Box.FromXywh(300, 100, 450, 190), 500, 200), StringComparison.Ordinal);
+        Assert.Contains("with x and y exchanged it would lie inside", BoxRules.Problem(Box.FromXywh(20, 300, 100, 150), 500, 200),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -89,7 +100,8 @@ public sealed class CheckTests : IDisposable
         var file = _tree.Write("ms.csv", $"{StudyTree.MsCxrHeader}\nSECRET,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,500,5,40,30,a\nEdema,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,0,5,40,30,a\n");
         var report = Check(new DataSources { MsCxr = file });
         Assert.NotEmpty(report.Findings);
-        Assert.DoesNotContain(report.Findings.SelectMany(finding => finding.Cases), one => $"{one.Detail}{one.Place}".Contains("SECRET", StringComparison.Ordinal));
+        Assert.DoesNotContain(report.Findings.SelectMany(finding => finding.Cases),
+            one => $"{one.Detail}{one.Place}".Contains("SECRET", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -97,7 +109,11 @@ public sealed class CheckTests : IDisposable
     {
         _tree.Write("train/radiology/captions.txt", "ROCO_1\tone two three\nROCO_2\tone\n");
         var tokenizer = Support.Fixtures.Path("tokenizer", "tokenizer.model");
-        var text = DataCheck.Run(new CheckOptions { Sources = new DataSources { Roco = _tree.Root }, Tokenizer = tokenizer }, cancel: TestContext.Current.CancellationToken).Sets[0].Text;
+        var text = DataCheck.Run(new CheckOptions
+        {
+            Sources = new DataSources { Roco = _tree.Root },
+            Tokenizer = tokenizer,
+        }, cancel: TestContext.Current.CancellationToken).Sets[0].Text;
         Assert.Equal((2L, 3, 3), (text.Texts, text.Words.Longest, text.Words.Percentile95));
         Assert.Equal(Pfmvg.Text.LlamaTokenizer.Load(tokenizer).Encode("one two three").Length, text.Tokens!.Longest);
         Assert.Null(Check(new DataSources { Roco = _tree.Root }).Sets[0].Text.Tokens);

@@ -45,7 +45,8 @@ public sealed class DataCommandTests : IDisposable
         Assert.DoesNotContain("p12000002", warned.Output + warned.Error, StringComparison.Ordinal);
         Assert.Contains("p12000002", Shell.RunPfmvg([.. command, "--show-ids"]).Output, StringComparison.Ordinal);
 
-        File.AppendAllText(_tree["MS_CXR_Local_Alignment_v1.0.0.csv"], "Edema,SECRET,files/p10/p10000000/s50000000/d0.jpg,1,1,99,5,40,30,d0\n");
+        File.AppendAllText(_tree["MS_CXR_Local_Alignment_v1.0.0.csv"],
+            "Edema,SECRET,files/p10/p10000000/s50000000/d0.jpg,1,1,99,5,40,30,d0\n");
         var failed = Shell.RunPfmvg(command);
         Assert.Equal(2, failed.ExitCode);
         Assert.Contains("box-outside (1)", failed.Output, StringComparison.Ordinal);

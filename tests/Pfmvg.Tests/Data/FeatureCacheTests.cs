@@ -48,7 +48,8 @@ public sealed class FeatureCacheTests(TrainingWorkspace workspace) : IClassFixtu
         var images = rand([7, 3, 112, 112], generator: new Generator(5, CPU));
         var alone = cat([.. Enumerable.Range(0, 7).Select(i => model.EncodeImages(images.narrow(0, i, 1)))]);
         for (var batch = 2; batch <= 7; batch++)
-            Assert.True(model.EncodeImages(images.narrow(0, 0, batch)).equal(alone.narrow(0, 0, batch)).all().item<bool>(), $"batch {batch}");
+            Assert.True(model.EncodeImages(images.narrow(0, 0, batch)).equal(alone.narrow(0, 0, batch)).all().item<bool>(),
+                $"batch {batch}");
     }
 
     [Fact]
@@ -114,9 +115,11 @@ public sealed class FeatureCacheTests(TrainingWorkspace workspace) : IClassFixtu
         for (var i = 0; i < 40; i++)
         {
             Entry(writer, i).Keep([.. Enumerable.Repeat((float)i, Floats)]);
-            foreach (var file in Directory.GetFiles(folder.Path, $"{i:x2}*", SearchOption.AllDirectories)) File.SetLastWriteTimeUtc(file, DateTime.UnixEpoch.AddMinutes(i));
+            foreach (var file in Directory.GetFiles(folder.Path, $"{i:x2}*", SearchOption.AllDirectories))
+                File.SetLastWriteTimeUtc(file, DateTime.UnixEpoch.AddMinutes(i));
             Assert.NotNull(Entry(new FeatureCache(folder.Path, "encoder", bound), 0).Find()); // read again and again
-            Assert.InRange(Directory.GetFiles(folder.Path, "*.features", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length), 0, bound);
+            Assert.InRange(Directory.GetFiles(folder.Path, "*.features", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length), 0,
+                bound);
         }
 
         var reader = new FeatureCache(folder.Path, "encoder", bound);

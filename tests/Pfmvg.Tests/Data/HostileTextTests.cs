@@ -71,7 +71,8 @@ public sealed class HostileTextTests : IDisposable
         var bytes = File.ReadAllBytes(path);
         bytes.AsSpan(12, 40).Clear();
         File.WriteAllBytes(path, bytes);
-        Assert.StartsWith(path, Assert.Throws<InputException>(() => new MimicCxrReader(_tree.Root).Read().Count()).Message, StringComparison.Ordinal);
+        Assert.StartsWith(path, Assert.Throws<InputException>(() => new MimicCxrReader(_tree.Root).Read().Count()).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -79,7 +80,11 @@ public sealed class HostileTextTests : IDisposable
     {
         _tree.Write("ünï cödé, \"x\"/train/radiology/traindata.csv", "\uFEFFid,name,caption\n\"a, b\",\"a, b ☃.jpg\",\"über\"\n");
         _tree.Picture("ünï cödé, \"x\"/train/radiology/images/a, b ☃.jpg");
-        var report = StudyTree.Prepare(new PrepareOptions { Output = _tree["out"], Sources = new DataSources { Roco = _tree["ünï cödé, \"x\""] } });
+        var report = StudyTree.Prepare(new PrepareOptions
+        {
+            Output = _tree["out"],
+            Sources = new DataSources { Roco = _tree["ünï cödé, \"x\""] },
+        });
         Assert.Equal(1, report.Sources["roco"].Kept);
         _tree.Write("list.json", "\uFEFF[{\"image\": \"a.jpg\", \"caption\": \"x\"}]");
         Assert.Single(new RocoReader(_tree["list.json"]).Read());

@@ -41,7 +41,15 @@ public sealed class LoaderTests : IDisposable
                 }
 
         List<LoadedSample> Load(int workers, string? cache, int epoch = 0) =>
-            [.. new SampleLoader(data, new LoaderOptions { Size = 28, Workers = workers, Ahead = 3, LeastCropArea = 0.5, Seed = 9, Cache = cache }).Load(samples, order, epoch, augment: true, TestContext.Current.CancellationToken)];
+            [.. new SampleLoader(data, new LoaderOptions
+            {
+                Size = 28,
+                Workers = workers,
+                Ahead = 3,
+                LeastCropArea = 0.5,
+                Seed = 9,
+                Cache = cache,
+            }).Load(samples, order, epoch, augment: true, TestContext.Current.CancellationToken)];
     }
 
     [Fact]
@@ -56,13 +64,16 @@ public sealed class LoaderTests : IDisposable
         Assert.Equal(order.Except([3, 5]), skipping.Load(samples, order, cancel: cancel).Select(loaded => loaded.Index));
         Assert.Equal(order.Except([3, 5]), skipping.Load(samples, order, cancel: cancel).Select(loaded => loaded.Index));
         Assert.Equal([3, 5], skipping.Broken.Select(broken => broken.Index));
-        Assert.All(skipping.Broken, broken => Assert.DoesNotContain(samples[broken.Index].Patient!, broken.Reason, StringComparison.Ordinal));
+        Assert.All(skipping.Broken, broken =>
+            Assert.DoesNotContain(samples[broken.Index].Patient!, broken.Reason, StringComparison.Ordinal));
 
         var seen = new List<int>();
         var failing = new SampleLoader(data, new LoaderOptions { Size = 28, Workers = 3 });
-        var error = Assert.Throws<InputException>(() => seen.AddRange(failing.Load(samples, order, cancel: cancel).Select(loaded => loaded.Index)));
+        var error = Assert.Throws<InputException>(
+            () => seen.AddRange(failing.Load(samples, order, cancel: cancel).Select(loaded => loaded.Index)));
         Assert.Contains("neither JPEG nor PNG", error.Message, StringComparison.Ordinal);
-        Assert.Contains("when the data were prepared", Assert.Throws<InputException>(() => failing.Load(samples, [5], cancel: cancel).Count()).Message, StringComparison.Ordinal);
+        Assert.Contains("when the data were prepared",
+            Assert.Throws<InputException>(() => failing.Load(samples, [5], cancel: cancel).Count()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -96,7 +107,9 @@ public sealed class LoaderTests : IDisposable
     {
         var (taken, done) = (0, 0);
         var cancel = TestContext.Current.CancellationToken;
-        using (var results = LoadAhead.InOrder(Enumerable.Range(0, 1_000_000).Select(i => { taken++; return i; }), (i, _) => { Interlocked.Increment(ref done); return i; }, 4, 8, cancel).GetEnumerator())
+        using (var results = LoadAhead.InOrder(
+            Enumerable.Range(0, 1_000_000).Select(i => { taken++; return i; }), (i, _) =>
+            { Interlocked.Increment(ref done); return i; }, 4, 8, cancel).GetEnumerator())
         {
             for (var i = 0; i < 100; i++)
             {
@@ -118,10 +131,12 @@ public sealed class LoaderTests : IDisposable
         var seen = new List<int>();
         Assert.Throws<FormatException>(() =>
         {
-            foreach (var value in LoadAhead.InOrder(Enumerable.Range(0, 50), (i, _) => i == 20 ? throw new FormatException() : i, 3, 5, cancel)) seen.Add(value);
+            foreach (var value in LoadAhead.InOrder(
+                Enumerable.Range(0, 50), (i, _) => i == 20 ? throw new FormatException() : i, 3, 5, cancel)) seen.Add(value);
         });
         Assert.Equal(Enumerable.Range(0, 20), seen);
-        Assert.Equal(Enumerable.Range(0, 5), LoadAhead.InOrder(Enumerable.Range(0, 5), (i, _) => i, 9, 1, cancel)); // more workers than room
+        // more workers than room
+        Assert.Equal(Enumerable.Range(0, 5), LoadAhead.InOrder(Enumerable.Range(0, 5), (i, _) => i, 9, 1, cancel));
         Assert.Throws<FormatException>(() => LoadAhead.InOrder(Failing(), (i, _) => i, 2, 4, cancel).Count());
 
         static IEnumerable<int> Failing()
@@ -142,7 +157,8 @@ public sealed class LoaderTests : IDisposable
             var box = Box.FromXywh(left, top, 10 + random.Next(width - left - 10), 10 + random.Next(height - top - 10));
             var crop = Crop.Random(width, height, [box], 0.5, random);
             var moved = crop.Apply([box])[0];
-            var read = BoxCodec.Parse(BoxCodec.Format([moved], crop.Width, crop.Height)).Boxes[0].ToPixels(crop.Width, crop.Height, sortAndClamp: false);
+            var read = BoxCodec.Parse(BoxCodec.Format([moved], crop.Width, crop.Height)).Boxes[0]
+                .ToPixels(crop.Width, crop.Height, sortAndClamp: false);
             var (cellX, cellY) = (crop.Width / 100.0 + 1e-9, crop.Height / 100.0 + 1e-9);
             Assert.InRange(Math.Abs(read.Left - moved.Left), 0, cellX);
             Assert.InRange(Math.Abs(read.Right - moved.Right), 0, cellX);
@@ -165,24 +181,34 @@ public sealed class LoaderTests : IDisposable
             // The upper left corner of the box, where the answer text says it is.
             var box = BoxCodec.Parse(entry.Answer!).Boxes[0].ToPixels(60, 60, sortAndClamp: true);
             var (column, row) = ((entry.Number - 1) % 3, (entry.Number - 1) / 3);
-            Assert.True(Near(sheet, 8 + column * 68 + (int)box.Left, 8 + row * (68 + 39) + (int)(box.Top + box.Bottom) / 2, gold), $"picture {entry.Number}");
+            Assert.True(Near(sheet, 8 + column * 68 + (int)box.Left, 8 + row * (68 + 39) + (int)(box.Top + box.Bottom) / 2, gold),
+                $"picture {entry.Number}");
         }
 
         var list = File.ReadAllText(Path.ChangeExtension(path, ".json"));
-        Assert.DoesNotContain(samples, sample => list.Contains(sample.Patient!, StringComparison.Ordinal) || list.Contains(sample.Id, StringComparison.Ordinal));
+        Assert.DoesNotContain(samples, sample => list.Contains(sample.Patient!, StringComparison.Ordinal)
+            || list.Contains(sample.Id, StringComparison.Ordinal));
         Assert.Throws<InputException>(() => ContactSheet.Write(path, data, new SheetOptions { Class = "no such" }));
 
         static bool Near(SKBitmap sheet, int x, int y, SKColor color) =>
-            Enumerable.Range(-2, 5).Any(dx => Math.Abs(sheet.GetPixel(x + dx, y).Red - color.Red) < 90 && Math.Abs(sheet.GetPixel(x + dx, y).Blue - color.Blue) < 90);
+            Enumerable.Range(-2, 5).Any(dx => Math.Abs(sheet.GetPixel(x + dx, y).Red - color.Red) < 90
+                && Math.Abs(sheet.GetPixel(x + dx, y).Blue - color.Blue) < 90);
     }
 
     [Fact]
     public void The_benchmark_measures_all_that_it_promises()
     {
         var (data, samples) = Prepare(5);
-        var report = LoadBenchmark.Run([.. samples.Select(data.ImagePath)], new BenchmarkOptions { Size = 28, Rounds = 1, Workers = [1, 2], ModelMilliseconds = 0 }, TestContext.Current.CancellationToken);
+        var report = LoadBenchmark.Run([.. samples.Select(data.ImagePath)], new BenchmarkOptions
+        {
+            Size = 28,
+            Rounds = 1,
+            Workers = [1, 2],
+            ModelMilliseconds = 0,
+        }, TestContext.Current.CancellationToken);
         Assert.Equal([1, 2], report.Rows.Select(row => row.Workers));
-        Assert.All(report.Rows, row => Assert.True(row is { PicturesPerSecond: > 0, DecodedPerSecond: > 0, CachedPerSecond: > 0, ModelWaitMilliseconds: >= 0 }));
+        Assert.All(report.Rows, row => Assert.True(
+            row is { PicturesPerSecond: > 0, DecodedPerSecond: > 0, CachedPerSecond: > 0, ModelWaitMilliseconds: >= 0 }));
         Assert.Equal(1200, report.MeanPixels);
     }
 }

@@ -23,7 +23,8 @@ public sealed class PreparationTests : IDisposable
     {
         StudyTree.Prepare(Options(_tree.MsCxr(50)));
         var data = PreparedData.Open(Output);
-        var patients = Enum.GetValues<Split>().ToDictionary(split => split, split => data.Read(SampleTask.Refer, split).Select(sample => sample.Patient).ToHashSet());
+        var patients = Enum.GetValues<Split>()
+            .ToDictionary(split => split, split => data.Read(SampleTask.Refer, split).Select(sample => sample.Patient).ToHashSet());
         Assert.Equal([35, 5, 10], patients.Values.Select(set => set.Count));
         Assert.Equal(50, patients.Values.SelectMany(set => set).Distinct().Count());
         var sample = data.Read(SampleTask.Refer, Split.Train)[0];
@@ -97,8 +98,10 @@ public sealed class PreparationTests : IDisposable
 
         Assert.Equal([("x1", Split.Train), ("x3", Split.Train), ("x2", Split.Validate), ("x0", Split.Test)],
             WithSplits(Options(new DataSources { MsCxr = official, ImageFolders = images }) with { Split = SplitRule.Official }));
-        Assert.Throws<InputException>(() => StudyTree.Prepare(Options(new DataSources { MsCxr = plain, ImageFolders = images }) with { Split = SplitRule.Official }));
-        var report = StudyTree.Prepare(Options(new DataSources { MsCxr = plain, ImageFolders = images }) with { Split = SplitRule.List, SplitFile = list });
+        Assert.Throws<InputException>(() => StudyTree.Prepare(
+            Options(new DataSources { MsCxr = plain, ImageFolders = images }) with { Split = SplitRule.Official }));
+        var report = StudyTree.Prepare(Options(
+            new DataSources { MsCxr = plain, ImageFolders = images }) with { Split = SplitRule.List, SplitFile = list });
         Assert.Equal(1, report.Sources["ms-cxr"].Unassigned);
         Assert.Equal([("x2", Split.Train), ("x0", Split.Validate), ("x1", Split.Test)], WithSplits(null));
     }
@@ -110,23 +113,28 @@ public sealed class PreparationTests : IDisposable
         var listed = new MsCxrReader(_tree.Root).Read().ToList();
         _tree.Write("mimic-cxr-2.0.0-metadata.csv.gz", "dicom_id,subject_id,study_id,ViewPosition,Rows,Columns\n" +
             string.Concat(listed.Select((sample, i) => $"{Path.GetFileNameWithoutExtension(sample.Image)},{sample.Patient![1..]},{sample.Study![1..]},{(i == 3 ? "LATERAL" : "AP")},30,40\n")));
-        _tree.Write("mimic-cxr-2.0.0-split.csv.gz", "dicom_id,split\n" + string.Concat(listed.Select(sample => $"{Path.GetFileNameWithoutExtension(sample.Image)},train\n")));
+        _tree.Write("mimic-cxr-2.0.0-split.csv.gz",
+            "dicom_id,split\n" + string.Concat(listed.Select(sample => $"{Path.GetFileNameWithoutExtension(sample.Image)},train\n")));
         foreach (var sample in listed) _tree.Write(Path.GetDirectoryName(sample.Image) + ".txt", " FINDINGS: clear.\n");
         sources = sources with { Mimic = _tree.Root };
 
         var report = StudyTree.Prepare(Options(sources));
         var data = PreparedData.Open(Output);
-        var heldOut = new[] { Split.Validate, Split.Test }.SelectMany(split => data.Read(SampleTask.Refer, split)).Select(sample => sample.Patient).ToHashSet();
+        var heldOut = new[] { Split.Validate, Split.Test }.SelectMany(split => data.Read(SampleTask.Refer, split))
+            .Select(sample => sample.Patient).ToHashSet();
         var captions = data.Read(SampleTask.Caption, Split.Train);
         Assert.Equal(9, heldOut.Count);
         Assert.DoesNotContain(captions, sample => heldOut.Contains(sample.Patient));
         var counts = report.Sources["mimic-cxr"];
         Assert.Equal(30, counts.Kept + counts.Leak + counts.OtherView);
-        Assert.Equal(counts.Kept, File.ReadLines(Path.Combine(Output, "pictures.jsonl")).Count(line => line.Contains("\"mimic-cxr/", StringComparison.Ordinal))); // the others were not even opened
+        // the others were not even opened
+        Assert.Equal(counts.Kept, File.ReadLines(Path.Combine(Output, "pictures.jsonl"))
+            .Count(line => line.Contains("\"mimic-cxr/", StringComparison.Ordinal)));
         Assert.Contains(report.Notes, note => note.Contains($"{counts.Leak} samples", StringComparison.Ordinal));
 
         Assert.Equal(30, StudyTree.Prepare(Options(sources) with { AllowLeak = true, AllViews = true }).Sources["mimic-cxr"].Kept);
-        Assert.Contains(StudyTree.Prepare(Options(sources with { MsCxr = null })).Notes, note => note.Contains("MS-CXR was not given", StringComparison.Ordinal));
+        Assert.Contains(StudyTree.Prepare(Options(sources with { MsCxr = null })).Notes,
+            note => note.Contains("MS-CXR was not given", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -175,7 +183,10 @@ public sealed class PreparationTests : IDisposable
         Assert.Equal((4, 1), (counts.Kept, counts.Missing));
         Assert.DoesNotContain("p12000002", Assert.Single(counts.Examples), StringComparison.Ordinal);
         Directory.CreateDirectory(_tree["empty"]);
-        var error = Assert.Throws<InputException>(() => StudyTree.Prepare(Options(sources with { ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = _tree["empty"] } }))).Message;
+        var error = Assert.Throws<InputException>(() => StudyTree.Prepare(Options(sources with
+        {
+            ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = _tree["empty"] },
+        }))).Message;
         Assert.Contains("--images ms-cxr=FOLDER", error, StringComparison.Ordinal);
     }
 
@@ -185,7 +196,8 @@ public sealed class PreparationTests : IDisposable
         var sources = _tree.MsCxr(5);
         var picture = _tree["files", "p12", "p12000002", "s50000002", "d2.jpg"];
         File.WriteAllBytes(picture, File.ReadAllBytes(picture)[..^40]);
-        Assert.Contains("damaged", Assert.Throws<InputException>(() => StudyTree.Prepare(Options(sources))).Message, StringComparison.Ordinal);
+        Assert.Contains("damaged", Assert.Throws<InputException>(() => StudyTree.Prepare(Options(sources))).Message,
+            StringComparison.Ordinal);
         Assert.Equal(1, StudyTree.Prepare(Options(sources) with { Bad = BadSamples.Skip }).Sources["ms-cxr"].Bad);
     }
 
@@ -200,8 +212,10 @@ public sealed class PreparationTests : IDisposable
         File.CreateSymbolicLink(_tree["in", "loop.jpg"], "loop.jpg");
         foreach (var (path, allowed) in new[]
         {
-            ("y.jpg", true), ("inner.jpg", true), ("no such.jpg", true), ("../outside/x.jpg", false), ("a/../../outside/x.jpg", false), ("/etc/hostname", false),
-            ("link.jpg", false), ("folder/x.jpg", false), ("loop.jpg", false), ("..\\outside\\x.jpg", false), ("", false), ("a//b", false), ("a\0b", false),
+            ("y.jpg", true), ("inner.jpg", true), ("no such.jpg", true), ("../outside/x.jpg", false), ("a/../../outside/x.jpg", false),
+                ("/etc/hostname", false),
+            ("link.jpg", false), ("folder/x.jpg", false), ("loop.jpg", false), ("..\\outside\\x.jpg", false), ("", false), ("a//b", false),
+                ("a\0b", false),
         })
         {
             var root = new ImageRoot(_tree["in"]);
@@ -214,7 +228,8 @@ public sealed class PreparationTests : IDisposable
         Assert.Null(atRoot);
         _tree.Write("in/list.json", """[{"image": "../outside/x.jpg", "caption": "climbs"}, {"image": "y.jpg", "caption": "stays"}]""");
         var options = Options(new DataSources { Roco = _tree["in", "list.json"] });
-        Assert.Contains("leaves the image folder", Assert.Throws<InputException>(() => StudyTree.Prepare(options)).Message, StringComparison.Ordinal);
+        Assert.Contains("leaves the image folder", Assert.Throws<InputException>(() => StudyTree.Prepare(options)).Message,
+            StringComparison.Ordinal);
         Assert.Equal(1, StudyTree.Prepare(options with { Bad = BadSamples.Skip }).Sources["roco"].Kept);
     }
 
@@ -231,8 +246,10 @@ public sealed class PreparationTests : IDisposable
         {
             foreach (var (field, value, error) in new[]
             {
-                ("width", "0", "size"), ("image", "\"../x\"", "leaves the image folder"), ("boxes", "[[1,2,3,400]]", "outside"), ("boxes", "[]", "no box"),
-                ("boxes", "[[1,2,3]]", "no valid JSON"), ("text", "\"\"", "text is empty"), ("task", "\"caption\"", "task"), ("source", "\"other\"", "no image folder"),
+                ("width", "0", "size"), ("image", "\"../x\"", "leaves the image folder"), ("boxes", "[[1,2,3,400]]", "outside"),
+                    ("boxes", "[]", "no box"),
+                ("boxes", "[[1,2,3]]", "no valid JSON"), ("text", "\"\"", "text is empty"), ("task", "\"caption\"", "task"),
+                    ("source", "\"other\"", "no image folder"),
             })
             {
                 var changed = JsonNode.Parse(good[1])!;
@@ -262,7 +279,8 @@ public sealed class PreparationTests : IDisposable
         Assert.True(File.Exists(moved.ImagePath(moved.Read(SampleTask.Refer, Split.Train)[0])));
         Assert.Throws<InputException>(() => PreparedData.Open(Output, new Dictionary<string, string> { ["roco"] = Output }));
         Assert.Throws<InputException>(() => PreparedData.Open(_tree["nothing here"]));
-        foreach (var broken in new[] { "", "[]", "{", "{\"version\": 1}", "{\"version\": \"x\", \"roots\": {}}", "{\"version\": 1, \"roots\": {\"a\": 5}}", "{\"version\": 1, \"roots\": {\"a\": null}}" })
+        foreach (var broken in new[] { "", "[]", "{", "{\"version\": 1}", "{\"version\": \"x\", \"roots\": {}}",
+            "{\"version\": 1, \"roots\": {\"a\": 5}}", "{\"version\": 1, \"roots\": {\"a\": null}}" })
         {
             File.WriteAllText(Path.Combine(Output, "prepared.json"), broken);
             Assert.Throws<InputException>(() => PreparedData.Open(Output));
@@ -278,7 +296,8 @@ public sealed class PreparationTests : IDisposable
     private List<(string, Split)> WithSplits(PrepareOptions? options)
     {
         if (options is not null) StudyTree.Prepare(options);
-        return [.. Enum.GetValues<Split>().SelectMany(split => PreparedData.Open(Output).Read(SampleTask.Refer, split).Select(sample => (sample.Text, split)))];
+        return [.. Enum.GetValues<Split>().SelectMany(
+            split => PreparedData.Open(Output).Read(SampleTask.Refer, split).Select(sample => (sample.Text, split)))];
     }
 
     private sealed class Stop(CancellationTokenSource source) : IProgress<PrepareProgress>

@@ -43,7 +43,8 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void MsCxr_folder_gives_the_newest_release_and_csv_before_json()
     {
-        foreach (var name in new[] { "v1.0.0.csv", "v1.0.0.json", "v1.1.0.json", "v1.1.0.csv" }) _tree.Write("MS_CXR_Local_Alignment_" + name, "x");
+        foreach (var name in new[] { "v1.0.0.csv", "v1.0.0.json", "v1.1.0.json", "v1.1.0.csv" })
+            _tree.Write("MS_CXR_Local_Alignment_" + name, "x");
         Assert.EndsWith("v1.1.0.csv", new MsCxrReader(_tree.Root).Files[0], StringComparison.Ordinal);
         Assert.Throws<InputException>(() => new MsCxrReader(_tree["nowhere"]));
     }
@@ -51,7 +52,8 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void Roco_text_and_mirror_list_the_same()
     {
-        _tree.Write("a/data/train/radiology/captions.txt", "ROCO_00002\t a \"quoted\", caption\r\nROCO_00003\tanother\rROCO_00004\t Größe\n\nno tab\n");
+        _tree.Write("a/data/train/radiology/captions.txt",
+            "ROCO_00002\t a \"quoted\", caption\r\nROCO_00003\tanother\rROCO_00004\t Größe\n\nno tab\n");
         _tree.Write("b/all_data/train/radiology/traindata.csv", "id,name,caption\nROCO_00002,ROCO_00002.jpg,\"a \"\"quoted\"\", caption\"\nROCO_00003,ROCO_00003.jpg,another\nROCO_00004,ROCO_00004.jpg,Größe\n");
         _tree.Write("a/data/validation/radiology/captions.txt", "ROCO_00009\tnine\n");
         _tree.Write("a/data/train/non-radiology/captions.txt", "ROCO_00001\tone\n");
@@ -82,7 +84,8 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void ImageClef_is_separated_by_tabs_and_finds_its_pictures()
     {
-        _tree.Write("caption_prediction_train.csv", "ID\tcaption\nImageCLEFmedCaption_2022_train_000001\tA, b; \"c\"\nImageCLEFmedCaption_2022_train_000002\tD\n");
+        _tree.Write("caption_prediction_train.csv",
+            "ID\tcaption\nImageCLEFmedCaption_2022_train_000001\tA, b; \"c\"\nImageCLEFmedCaption_2022_train_000002\tD\n");
         _tree.Write("caption_prediction_valid.csv", "ID\tcaption\nImageCLEFmedCaption_2022_valid_084258\tE\n");
         _tree.Picture("ImageCLEF 2022/train images/ImageCLEFmedCaption_2022_train_000002.jpg");
         _tree.Picture("ImageCLEFmedCaption_2022_valid_084258.jpg");
@@ -96,14 +99,17 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void Mimic_joins_tables_pictures_and_reports()
     {
-        _tree.Write("mimic-cxr-2.0.0-metadata.csv.gz", "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns\n" +
+        _tree.Write("mimic-cxr-2.0.0-metadata.csv.gz",
+            "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns\n" +
             "d1,10000032,50414267,\"CHEST, PA\",PA,3056,2544\nd2,10000032,50414267,,LATERAL,3056,2544\nd3,10000033,50000001,,,10,20\nd4,../x,50000001,,PA,1,1\n");
-        _tree.Write("mimic-cxr-2.0.0-split.csv.gz", "dicom_id,study_id,subject_id,split\nd1,50414267,10000032,train\nd2,50414267,10000032,validate\n");
+        _tree.Write("mimic-cxr-2.0.0-split.csv.gz",
+            "dicom_id,study_id,subject_id,split\nd1,50414267,10000032,train\nd2,50414267,10000032,validate\n");
         _tree.Write("files/p10/p10000032/s50414267.txt", "                 FINAL REPORT\n FINDINGS:  Clear lungs.\n");
         var samples = new MimicCxrReader(_tree.Root).Read().ToList();
         Assert.Equal("files/p10/p10000032/s50414267/d1.jpg", samples[0].Image);
         Assert.Equal(("Clear lungs.", "p10000032", "s50414267", Split.Train, "PA", 2544, 3056),
-            (samples[0].Text, samples[0].Patient, samples[0].Study, samples[0].Split, samples[0].View, samples[0].Width, samples[0].Height));
+            (samples[0].Text, samples[0].Patient, samples[0].Study, samples[0].Split, samples[0].View, samples[0].Width,
+                samples[0].Height));
         Assert.Equal((Split.Validate, "LATERAL"), (samples[1].Split, samples[1].View));
         Assert.Equal(("", null, ""), (samples[2].Text, samples[2].Split, samples[2].View));
         Assert.NotNull(samples[3].Problem);
@@ -114,7 +120,8 @@ public sealed class ReaderTests : IDisposable
     {
         var file = _tree.Write("mimic_train.json", """{"files/p10/p10000032/s50414267/d1.jpg": ["FINAL REPORT INDICATION: cough. FINDINGS: Clear. IMPRESSION: None.", "Second"], "p11/p11000000/s51000000/d2.jpg": "Plain text."}""");
         var samples = new MimicCxrReader(file).Read().ToList();
-        Assert.Equal([("d1", "Clear. None."), ("d1#2", "Second"), ("d2", "Plain text.")], samples.Select(sample => (sample.Id, sample.Text)));
+        Assert.Equal([("d1", "Clear. None."), ("d1#2", "Second"), ("d2", "Plain text.")],
+            samples.Select(sample => (sample.Id, sample.Text)));
         Assert.Equal(["p10000032", "p10000032", "p11000000"], samples.Select(sample => sample.Patient));
         Assert.All(samples, sample => Assert.Equal(Split.Train, sample.Split));
     }
@@ -134,12 +141,14 @@ public sealed class ReaderTests : IDisposable
 
     [Theory]
     [InlineData("                 FINAL REPORT\n EXAMINATION:  CHEST\n \n FINDINGS: \n \n Lungs are\n clear.  ___ is out.\n \n IMPRESSION:  No acute\n process.\n", "Lungs are clear. is out. No acute process.")]
-    [InlineData(" FINDINGS:  Old.\n IMPRESSION: One.\n                 FINAL ADDENDUM\n ADDENDUM:  Wrong side.\n IMPRESSION: Two.\n", "Old. Two.")]
+    [InlineData(" FINDINGS:  Old.\n IMPRESSION: One.\n                 FINAL ADDENDUM\n ADDENDUM:  Wrong side.\n IMPRESSION: Two.\n",
+        "Old. Two.")]
     [InlineData(" FINDINGS AND IMPRESSION: Both at once.\n", "Both at once.")]
     [InlineData(" FINDINGS:\n\n IMPRESSION:\n No change, compared to ___, ___.\n", "No change, compared to.")]
     [InlineData("                 FINAL REPORT\n HISTORY:  ___-year-old man with cough.\n \n Two views show clear lungs.\n \n Heart is normal.\n", "Two views show clear lungs. Heart is normal.")]
     [InlineData("Heart size is normal.\r\nLungs: clear at 5:04 A.M.\r\n", "Heart size is normal. Lungs: clear at 5:04 A.M.")]
     [InlineData(" INDICATION: ___F with fever\n", "")]
     [InlineData("", "")]
-    public void Reports_give_findings_and_impression(string report, string caption) => Assert.Equal(caption, ReportSections.Extract(report));
+    public void Reports_give_findings_and_impression(string report, string caption) =>
+        Assert.Equal(caption, ReportSections.Extract(report));
 }

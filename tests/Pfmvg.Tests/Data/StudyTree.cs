@@ -58,9 +58,11 @@ internal sealed class StudyTree : IDisposable
         return new DataSources { MsCxr = Root };
     }
 
-    public static PrepareReport Prepare(PrepareOptions options) => DataPreparation.Run(options, cancel: TestContext.Current.CancellationToken);
+    public static PrepareReport Prepare(PrepareOptions options) =>
+        DataPreparation.Run(options, cancel: TestContext.Current.CancellationToken);
 
     /// <summary>Everything a prepared folder holds, to compare.</summary>
     public static string Contents(string folder) => string.Join("\n", Directory.GetFiles(folder, "*.json*").Order()
-        .Where(file => !file.EndsWith("pictures.jsonl", StringComparison.Ordinal)).Select(file => Path.GetFileName(file) + "\n" + File.ReadAllText(file)));
+        .Where(file => !file.EndsWith("pictures.jsonl", StringComparison.Ordinal))
+            .Select(file => Path.GetFileName(file) + "\n" + File.ReadAllText(file)));
 }

@@ -40,8 +40,10 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
             }
 
         Assert.True(Accepts("\u2581{<0><0><1><1>}<delim>{<98><99><99><100>}<delim>{<0><0><100><100>}"));
-        Assert.All((string[])["", "\u2581", "{<0><0><1><1>", "{<0><0><1><1>}<delim>", "{<00><0><1><1>}", "{<0><0><01><1>}", "{<0><0><1><1>}\u2581", "{<0><0><1>}",
-            "{<0><0><1><1><1>}", "{<0><0><1><1>}{<0><0><1><1>}", "{<0><0><1000><1>}", "{<-1><0><1><1>}", "no box", "{<><0><1><1>}"], text => Assert.False(Accepts(text), text));
+        Assert.All((string[])["", "\u2581", "{<0><0><1><1>", "{<0><0><1><1>}<delim>", "{<00><0><1><1>}", "{<0><0><01><1>}",
+            "{<0><0><1><1>}\u2581", "{<0><0><1>}",
+            "{<0><0><1><1><1>}", "{<0><0><1><1>}{<0><0><1><1>}", "{<0><0><1000><1>}", "{<-1><0><1><1>}", "no box", "{<><0><1><1>}"],
+                text => Assert.False(Accepts(text), text));
     }
 
     [Theory, MemberData(nameof(Tokenizers))]
@@ -95,14 +97,16 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
         using var scope = NewDisposeScope();
         var grammar = new BoxGrammar(reference.Tokenizer);
         var (prompts, generator) = (Prompts(), new AnswerGenerator(reference.Model, reference.Tokenizer.EosId));
-        var visual = reference.Model.Project(reference.Model.EncodeImages(Fixtures.Npy("generate", "images.npy"))).narrow(0, 0, prompts.Count);
+        var visual = reference.Model.Project(reference.Model.EncodeImages(Fixtures.Npy("generate", "images.npy"))).narrow(
+            0, 0, prompts.Count);
         foreach (var room in (int[])[grammar.ShortestAnswer, 20, 64])
         {
             IReadOnlyList<GeneratedAnswer>[] all =
             [
                 generator.Greedy(prompts, visual, room, grammar: grammar),
                 generator.Beam(prompts, visual, 3, room, grammar: grammar),
-                generator.Greedy(prompts, visual, room, grammar: grammar, sampling: new Sampling(2, 0.95, [.. prompts.Select((_, row) => new CounterRandom(room, "test", row))])),
+                generator.Greedy(prompts, visual, room, grammar: grammar,
+                    sampling: new Sampling(2, 0.95, [.. prompts.Select((_, row) => new CounterRandom(room, "test", row))])),
             ];
             Assert.All(all.SelectMany(answers => answers), answer =>
             {
@@ -127,7 +131,8 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
             foreach (var id in tokenizer.Encode(answer).Append(tokenizer.EosId))
             {
                 using var step = NewDisposeScope();
-                var noise = Enumerable.Range(0, tokenizer.VocabularySize).Select(i => i == id ? 1f : (float)random.NextDouble() * 0.99f).ToArray();
+                var noise = Enumerable.Range(0, tokenizer.VocabularySize).Select(i => i == id ? 1f : (float)random.NextDouble() * 0.99f)
+                    .ToArray();
                 Assert.Equal(id, choice.Next(tensor(noise).unsqueeze(0), left--).item<long>());
                 choice.Accept([id]);
             }
@@ -152,7 +157,8 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
     {
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens);
         return [.. ((string[])["edema", "a very small pneumothorax on the left"]).Select(text =>
-            builder.Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole, doubleBos: true))];
+            builder.Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole,
+                doubleBos: true))];
     }
 
     private static void AssertSound(string answer)

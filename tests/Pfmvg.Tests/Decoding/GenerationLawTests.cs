@@ -17,7 +17,8 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
 {
     private const double Rounding = 2e-4;
 
-    private static readonly string[] Phrases = ["edema", "a very small pneumothorax on the left", "right effusion", "cardiomegaly with an enlarged heart", "left", "nodule"];
+    private static readonly string[] Phrases =
+        ["edema", "a very small pneumothorax on the left", "right effusion", "cardiomegaly with an enlarged heart", "left", "nodule"];
     private static readonly int[] Pictures = [0, 0, 1, 1, 0, 2];
 
     [Theory, InlineData(false), InlineData(true)]
@@ -27,14 +28,16 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
         var own = visual.index_select(0, tensor([.. Pictures.Select(p => (long)p)]));
         var grammar = constrained ? new BoxGrammar(reference.Tokenizer) : null;
-        AssertSame(generator.Greedy(prompts, own, 20, grammar: grammar), generator.Greedy(prompts, visual, 20, pictures: Pictures, grammar: grammar));
+        AssertSame(generator.Greedy(prompts, own, 20, grammar: grammar),
+            generator.Greedy(prompts, visual, 20, pictures: Pictures, grammar: grammar));
         AssertSame(generator.Beam(prompts, own, 3, 20, grammar: grammar), generator.Beam(prompts, visual, 3, 20, Pictures, grammar));
 
         static void AssertSame(IReadOnlyList<GeneratedAnswer> expected, IReadOnlyList<GeneratedAnswer> actual)
         {
             Assert.Equal(expected.Select(a => a.Ids), actual.Select(a => a.Ids));
             Assert.Equal(expected.Select(a => a.Ended), actual.Select(a => a.Ended));
-            Assert.All(expected.Zip(actual), pair => Assert.All(pair.First.LogProbabilities.Zip(pair.Second.LogProbabilities), p => Assert.Equal(p.First, p.Second, Rounding)));
+            Assert.All(expected.Zip(actual), pair => Assert
+                .All(pair.First.LogProbabilities.Zip(pair.Second.LogProbabilities), p => Assert.Equal(p.First, p.Second, Rounding)));
         }
     }
 
@@ -62,7 +65,8 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
             Assert.Equal(ParseFailure.None, BoxCodec.Parse(answer.Answer!).Failure);
             Assert.InRange(Assert.Single(answer.Confidence!), 0, 1);
         });
-        Assert.Equal(answers.Select(a => a.Answer), Ask(settings with { SharePrefix = false, BatchSize = 3 }, samples).Select(a => a.Answer));
+        Assert.Equal(answers.Select(a => a.Answer),
+            Ask(settings with { SharePrefix = false, BatchSize = 3 }, samples).Select(a => a.Answer));
         Assert.Equal(answers.Select(a => a.Answer).Reverse(), Ask(settings, [.. Enumerable.Reverse(samples)]).Select(a => a.Answer));
 
         var refused = Assert.Throws<InputException>(() => Ask(settings with { MaxNewTokens = 9 }, samples));
@@ -108,14 +112,16 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         double[] Draw(double temperature, double topP)
         {
             const int Draws = 4000;
-            var choice = new TokenChoice(Draws, null, new Sampling(temperature, topP, [.. Enumerable.Range(0, Draws).Select(i => new CounterRandom(1, "draw", i))]));
+            var choice = new TokenChoice(Draws, null,
+                new Sampling(temperature, topP, [.. Enumerable.Range(0, Draws).Select(i => new CounterRandom(1, "draw", i))]));
             using var tokens = choice.Next(logits.expand(Draws, -1), 8);
             return [.. Enumerable.Range(0, wanted.Length).Select(id => tokens.data<long>().Count(t => t == id) / (double)Draws)];
         }
 
         // Five standard deviations of 4,000 draws.
         static void AssertFrequencies(double[] expected, double[] actual) =>
-            Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First, pair.Second, 5 * Math.Sqrt(pair.First * (1 - pair.First) / 4000) + 1e-9));
+            Assert.All(expected.Zip(actual), pair =>
+                Assert.Equal(pair.First, pair.Second, 5 * Math.Sqrt(pair.First * (1 - pair.First) / 4000) + 1e-9));
     }
 
     private AnswerGenerator Generator() => new(reference.Model, reference.Tokenizer.EosId);
@@ -123,17 +129,21 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
     private SequenceBuilder Builder() => new(reference.Tokenizer, reference.Config.VisualTokens);
 
     private List<IReadOnlyList<int>> Prompts() => [.. Phrases.Select(text =>
-        Builder().Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole, doubleBos: true))];
+        Builder().Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole,
+            doubleBos: true))];
 
     private Tensor Visual() => reference.Model.Project(reference.Model.EncodeImages(stack([.. Enumerable.Range(0, 3).Select(p =>
         ImageTransform.ToTensor(ImageTransform.Resize(Picture(p), reference.Config.Vision.ImageSize)))])));
 
     private IReadOnlyList<Prediction> Ask(EvalSettings settings, IReadOnlyList<Sample> samples, long seed = 1) =>
-        new ModelAnswers(reference.Model, Builder(), settings, seed).Answer(samples, (sample, _) => new VisionInput(ImageTransform.Resize(Picture(int.Parse(sample.Image)), reference.Config.Vision.ImageSize)));
+        new ModelAnswers(reference.Model, Builder(), settings, seed)
+            .Answer(samples, (sample, _) => new VisionInput(
+            ImageTransform.Resize(Picture(int.Parse(sample.Image)), reference.Config.Vision.ImageSize)));
 
     private static Sample Sample(int i, string phrase) => new()
     {
-        Id = $"s{i}", Task = SampleTask.Refer, Image = $"{Pictures[i]}", Width = 40, Height = 30, Text = phrase, Class = "Edema", Source = "ms-cxr", Boxes = [new Box(0, 0, 9, 9)],
+        Id = $"s{i}", Task = SampleTask.Refer, Image = $"{Pictures[i]}", Width = 40, Height = 30, Text = phrase, Class = "Edema",
+            Source = "ms-cxr", Boxes = [new Box(0, 0, 9, 9)],
     };
 
     private static DecodedImage Picture(int number)

@@ -152,6 +152,7 @@ public class RegionTests
     {
         double Next() => real ? 20 * random.NextDouble() : random.Next(21);
         var (left, top) = (Next(), Next());
-        return random.Next(8) == 0 ? new Box(left, top, Next(), Next()) : new Box(left, top, left + (20 - left) * (real ? random.NextDouble() : 1), Math.Max(top, Next()));
+        return random.Next(8) == 0 ? new Box(left, top, Next(), Next())
+            : new Box(left, top, left + (20 - left) * (real ? random.NextDouble() : 1), Math.Max(top, Next()));
     }
 }

@@ -96,7 +96,8 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         var (ids, targets, mask) = reference.Pad(Rows(), Rows().Max(r => r.Ids.Count));
         var hidden = _model.Language.call(_model.Embed(ids, Visual()), new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1]))));
         var real = mask.to(ScalarType.Bool);
-        AssertClose(Npy("forward", "logits.npy").narrow(1, 0, ids.shape[1])[real], _model.Language.Logits(hidden)[real], Tolerance("logits"), "logits");
+        AssertClose(Npy("forward", "logits.npy").narrow(1, 0, ids.shape[1])[real], _model.Language.Logits(hidden)[real],
+            Tolerance("logits"), "logits");
         var (sum, count) = _model.AnswerLoss(hidden, targets);
         Assert.Equal(Json("forward", "loss.json")["loss"]!.GetValue<double>(), sum.item<float>() / (double)count, Tolerance("loss"));
     }
@@ -111,9 +112,11 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         var (samples, settings) = (one["samples"]!, one["settings"]!);
         Assert.True(one["error"] is null, "a case that the original rejects");
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens,
-            settings["max_txt_len"]?.GetValue<int>() ?? 160, settings["max_context_len"]?.GetValue<int>() ?? 3800, settings["end_sym"]?.GetValue<string>() ?? "</s>");
+            settings["max_txt_len"]?.GetValue<int>() ?? 160, settings["max_context_len"]?.GetValue<int>() ?? 3800,
+                settings["end_sym"]?.GetValue<string>() ?? "</s>");
         var chat = settings["chat_template"]?.GetValue<bool>() ?? true;
-        var rows = (samples["conv_q"] ?? samples["instruction_input"])!.AsArray().Zip((samples["conv_a"] ?? samples["answer"])!.AsArray(), (question, answer) =>
+        var rows = (samples["conv_q"] ?? samples["instruction_input"])!.AsArray()
+            .Zip((samples["conv_a"] ?? samples["answer"])!.AsArray(), (question, answer) =>
         {
             var separator = samples["connect_sym"]?[0]?.GetValue<string>();
             var questions = Split(question!, separator).Select(q => chat ? $"[INST] {q} [/INST]" : q);
@@ -123,16 +126,19 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         var (ids, targets, mask) = reference.Pad(rows, one["seq_len"]!.GetValue<int>());
         AssertClose(Matrix(one["attention_mask"]!), mask, 0, "attention_mask");
         AssertClose(Matrix(one["targets"]!), targets, 0, "targets");
-        var visual = one["images"] is JsonArray images ? Visual().index_select(0, tensor(images.Select(i => i!.GetValue<long>()).ToArray())) : null;
+        var visual = one["images"] is JsonArray images
+            ? Visual().index_select(0, tensor(images.Select(i => i!.GetValue<long>()).ToArray())) : null;
         var hidden = _model.Language.call(_model.Embed(ids, visual), new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1]))));
         var (sum, count) = _model.AnswerLoss(hidden, targets);
         Assert.Equal(one["loss"]!.GetValue<double>(), sum.item<float>() / (double)count, Tolerance("loss"));
 
-        static string[] Split(JsonNode text, string? separator) => separator is null ? [text.GetValue<string>()] : text.GetValue<string>().Split(separator);
+        static string[] Split(JsonNode text, string? separator) =>
+            separator is null ? [text.GetValue<string>()] : text.GetValue<string>().Split(separator);
     }
 
     public static TheoryData<string> Units =>
-        [.. Support.Npy.ReadArchive(Fixtures.Path("forward", "units.npz")).Keys.Where(key => key.EndsWith(".in", StringComparison.Ordinal)).Select(key => key[..^3])];
+        [.. Support.Npy.ReadArchive(Fixtures.Path("forward", "units.npz")).Keys.Where(key => key.EndsWith(".in", StringComparison.Ordinal))
+            .Select(key => key[..^3])];
 
     [Theory, MemberData(nameof(Units))]
     public void Single_operations_match(string name)
@@ -148,7 +154,8 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         };
         AssertClose(units[$"{name}.out"], output, Tolerance($"units/{name}.out"), name);
 
-        nn.Module<Tensor, Tensor> Module(string module) => (nn.Module<Tensor, Tensor>)_model.named_modules().Single(m => m.name == module).module;
+        nn.Module<Tensor, Tensor> Module(string module) =>
+            (nn.Module<Tensor, Tensor>)_model.named_modules().Single(m => m.name == module).module;
 
         // "vit_block0_norm1", "llama_layer0_input_layernorm", "lora_q_proj_layer0": the unit's name says which module it is.
         static string ModuleName(string unit) => Regex.Match(unit, @"^(?:vit_block(?<b>\d+)_(?<n>\w+)|llama_layer(?<l>\d+)_(?<m>\w+)|lora_(?<p>\w+)_layer(?<q>\d+))$") is { Success: true } match
@@ -204,7 +211,8 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         }
 
         var parameters = model.Trainables().ToDictionary(t => t.Name, t => (Tensor)t.Parameter);
-        AssertSameTensors(Support.Npy.ReadArchive(Fixtures.Path("forward", "params_after_5_steps.npz")), parameters, "params_after_5_steps");
+        AssertSameTensors(Support.Npy.ReadArchive(Fixtures.Path("forward", "params_after_5_steps.npz")), parameters,
+            "params_after_5_steps");
         Assert.Equal(train["loss_after_5_steps"]!.GetValue<double>(), Backward(model, recompute), Tolerance("loss"));
         AssertSameTensors(Support.Npy.ReadArchive(Fixtures.Path("forward", "grads_after_5_steps.npz")),
             model.Trainables().ToDictionary(t => t.Name, t => t.Parameter.grad!), "grads_after_5_steps");
@@ -223,13 +231,15 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         using var scope = NewDisposeScope();
         var (ids, targets, _) = reference.Pad(Rows(), Rows().Max(r => r.Ids.Count));
         var tokens = Rows().Sum(r => r.Targets.Count(t => t != SequenceBuilder.NoTarget));
-        return Backpropagation.Accumulate(model, new MicroBatch(ids, targets, model.EncodeImages(Npy("forward", "images.npy"))), 1.0 / tokens, recompute) / tokens;
+        return Backpropagation.Accumulate(model, new MicroBatch(ids, targets, model.EncodeImages(Npy("forward", "images.npy"))),
+            1.0 / tokens, recompute) / tokens;
     }
 
     private List<TokenSequence> Rows()
     {
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens);
-        return [.. Tokens["samples"]!.AsArray().Select(s => builder.Training(s!["prompt"]!.GetValue<string>(), s["answer"]!.GetValue<string>()))];
+        return [.. Tokens["samples"]!.AsArray()
+            .Select(s => builder.Training(s!["prompt"]!.GetValue<string>(), s["answer"]!.GetValue<string>()))];
     }
 
     private Tensor Visual() => _model.Project(_model.EncodeImages(Npy("forward", "images.npy")));
@@ -240,7 +250,8 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         foreach (var (key, value) in expected) AssertClose(value, actual[PeftNames.ToModel(key)], Tolerance(quantity), $"{quantity} {key}");
     }
 
-    private static void Close(Tensor actual, string quantity) => AssertClose(Npy("forward", $"{quantity}.npy"), actual, Tolerance(quantity), quantity);
+    private static void Close(Tensor actual, string quantity) =>
+        AssertClose(Npy("forward", $"{quantity}.npy"), actual, Tolerance(quantity), quantity);
 
     private static int[] Ints(JsonNode array) => [.. array.AsArray().Select(i => i!.GetValue<int>())];
 

@@ -19,7 +19,8 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
         var expected = Expected["prompts"]!.AsArray();
         for (var row = 0; row < prompts.Count; row++)
         {
-            var segments = expected[row]!["segments"]!.AsArray().Select(s => s!["ids"]!.AsArray().Select(i => i!.GetValue<int>()).ToArray()).ToArray();
+            var segments = expected[row]!["segments"]!.AsArray().Select(s => s!["ids"]!.AsArray().Select(i => i!.GetValue<int>()).ToArray())
+                .ToArray();
             var visual = Enumerable.Repeat(SequenceBuilder.ImageToken, reference.Config.VisualTokens);
             Assert.Equal([.. segments[0], .. segments.Skip(1).SelectMany(s => visual.Concat(s))], prompts[row]);
         }
@@ -30,7 +31,8 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
     {
         using var scope = NewDisposeScope();
         using var state = new DecodingState(reference.Model, Prompts(), Visual(), MaxNew, useCache: true);
-        AssertClose(Npy("generate", "inputs_embeds_left_padded.npy"), state.Embeddings, Tolerance("inputs_embeds"), "inputs_embeds_left_padded");
+        AssertClose(Npy("generate", "inputs_embeds_left_padded.npy"), state.Embeddings, Tolerance("inputs_embeds"),
+            "inputs_embeds_left_padded");
         AssertClose(Npy("generate", "attention_mask.npy"), state.AttentionMask().to(ScalarType.Int32), 0, "attention_mask");
     }
 
@@ -43,7 +45,8 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
         var answers = Generator().Greedy(Prompts(), Visual(), MaxNew, useCache, (step, actual) =>
         {
             for (var row = 0; row < ids.Length; row++)
-                if (step < ids[row].Length) AssertClose(logits[row, step], actual[row], Tolerance("generate_step_logits"), $"row {row}, step {step}");
+                if (step < ids[row].Length)
+                    AssertClose(logits[row, step], actual[row], Tolerance("generate_step_logits"), $"row {row}, step {step}");
         });
         AssertAnswers(answers);
     }
@@ -85,7 +88,8 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
         }
     }
 
-    private static int[][] NewIds() => [.. Expected["greedy"]!["new_ids"]!.AsArray().Select(row => row!.AsArray().Select(i => i!.GetValue<int>()).ToArray())];
+    private static int[][] NewIds() => [.. Expected["greedy"]!["new_ids"]!.AsArray()
+        .Select(row => row!.AsArray().Select(i => i!.GetValue<int>()).ToArray())];
 
     private AnswerGenerator Generator() => new(reference.Model, reference.Tokenizer.EosId);
 
@@ -98,7 +102,8 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
     private List<IReadOnlyList<int>> Prompts()
     {
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens);
-        return [.. Expected["prompts"]!.AsArray().Select(p => p!["text"]!.GetValue<string>()).Select(t => builder.Generation(t["<s>".Length..], doubleBos: true))];
+        return [.. Expected["prompts"]!.AsArray().Select(p => p!["text"]!.GetValue<string>())
+            .Select(t => builder.Generation(t["<s>".Length..], doubleBos: true))];
     }
 
     private Tensor Visual() => reference.Model.Project(reference.Model.EncodeImages(Npy("generate", "images.npy")));

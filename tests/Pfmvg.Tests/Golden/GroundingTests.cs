@@ -16,12 +16,14 @@ public class GroundingTests
     private readonly JsonNode _expected = Fixtures.Json("grounding", "expected_iou_dice.json");
     private readonly Dictionary<int, Annotation> _annotations = ReadAnnotations();
     private readonly Dictionary<int, string> _outputs = File.ReadLines(Fixtures.Path("grounding", "predictions.jsonl"))
-        .Where(line => line.Length > 0).Select(line => JsonNode.Parse(line)!).ToDictionary(line => Number(line, "ann_id"), line => Text(line, "output"));
+        .Where(line => line.Length > 0).Select(line => JsonNode.Parse(line)!)
+            .ToDictionary(line => Number(line, "ann_id"), line => Text(line, "output"));
 
     private sealed record Annotation(Box Box, int Width, int Height, string Phrase)
     {
         public Region Truth => new(Box);
-        public Region ToRegion(IEnumerable<GridBox> boxes, bool repaired) => new([.. boxes.Select(box => box.ToPixels(Width, Height, repaired))]);
+        public Region ToRegion(IEnumerable<GridBox> boxes, bool repaired) =>
+            new([.. boxes.Select(box => box.ToPixels(Width, Height, repaired))]);
     }
 
     [Fact]
@@ -81,9 +83,11 @@ public class GroundingTests
             var annotation = _annotations[id];
             var boxes = BoxCodec.Parse(_outputs[id]).Boxes;
             AssertScores(expected!["first_box"], annotation.Truth, annotation.ToRegion(boxes.Take(1), false), $"{id} first_box");
-            AssertScores(expected["first_box_sorted_clamped"], annotation.Truth, annotation.ToRegion(boxes.Take(1), true), $"{id} first_box_sorted_clamped");
+            AssertScores(expected["first_box_sorted_clamped"], annotation.Truth, annotation.ToRegion(boxes.Take(1), true),
+                $"{id} first_box_sorted_clamped");
             AssertScores(expected["all_boxes_union"], annotation.Truth, annotation.ToRegion(boxes, false), $"{id} all_boxes_union");
-            AssertScores(expected["all_boxes_union_sorted_clamped"], annotation.Truth, annotation.ToRegion(boxes, true), $"{id} all_boxes_union_sorted_clamped");
+            AssertScores(expected["all_boxes_union_sorted_clamped"], annotation.Truth, annotation.ToRegion(boxes, true),
+                $"{id} all_boxes_union_sorted_clamped");
             if (expected["box_pixels"] is { } pixels) AssertBox(pixels, boxes[0].ToPixels(annotation.Width, annotation.Height, false));
         }
     }
@@ -116,7 +120,8 @@ public class GroundingTests
             List<GridBox> all = [.. ids.SelectMany(id => BoxCodec.Parse(_outputs[id]).Boxes)];
             Assert.Equal(phrase["pred_boxes_all"]!.AsArray().Select(box => Grid(box!)), all);
             AssertScores(phrase["union_all_predictions"], truth, first.ToRegion(all, true), $"phrase of {ids[0]}");
-            AssertScores(phrase["union_first_annotations_prediction"], truth, first.ToRegion(BoxCodec.Parse(_outputs[ids[0]]).Boxes, true), $"phrase of {ids[0]}, first");
+            AssertScores(phrase["union_first_annotations_prediction"], truth, first.ToRegion(BoxCodec.Parse(_outputs[ids[0]]).Boxes, true),
+                $"phrase of {ids[0]}, first");
         }
     }
 
@@ -168,7 +173,8 @@ public class GroundingTests
 
     private static Scores Aggregate(IEnumerable<SampleScore> samples) => new([.. samples], []);
 
-    private static SampleScore Sample(int id, Region truth, Region found) => new($"{id}", "all", Region.Iou(truth, found), Region.Dice(truth, found), true);
+    private static SampleScore Sample(int id, Region truth, Region found) =>
+        new($"{id}", "all", Region.Iou(truth, found), Region.Dice(truth, found), true);
 
     private static SampleScore Failed(int id) => new($"{id}", "all", 0, 0, false);
 
@@ -184,7 +190,8 @@ public class GroundingTests
         var (iou, dice) = (Fraction(expected, "iou_exact"), Fraction(expected, "dice_exact"));
         Assert.Equal(Real(expected, "iou"), iou, Tolerance);
         Assert.True(Math.Abs(iou - Region.Iou(truth, found)) <= Tolerance, $"{what}: IoU {Region.Iou(truth, found):r}, exactly {iou:r}");
-        Assert.True(Math.Abs(dice - Region.Dice(truth, found)) <= Tolerance, $"{what}: Dice {Region.Dice(truth, found):r}, exactly {dice:r}");
+        Assert.True(Math.Abs(dice - Region.Dice(truth, found)) <= Tolerance,
+            $"{what}: Dice {Region.Dice(truth, found):r}, exactly {dice:r}");
     }
 
     private static void AssertBox(JsonNode expected, Box actual)
@@ -203,7 +210,8 @@ public class GroundingTests
         {
             var image = images[Number(annotation!, "image_id")];
             double[] box = [.. annotation!["bbox"]!.AsArray().Select(number => number!.GetValue<double>())];
-            return new Annotation(Box.FromXywh(box[0], box[1], box[2], box[3]), Number(image, "width"), Number(image, "height"), Text(annotation, "label_text"));
+            return new Annotation(Box.FromXywh(box[0], box[1], box[2], box[3]), Number(image, "width"), Number(image, "height"),
+                Text(annotation, "label_text"));
         });
     }
 

@@ -15,7 +15,8 @@ public sealed class PreprocessTests
 
     public static TheoryData<string> Pictures => [.. Expected["images"]!.AsObject().Select(image => image.Key)];
 
-    public static TheoryData<string> HostileFiles => [.. Directory.GetFiles(Fixtures.Path("preprocess", "hostile")).Select(path => Path.GetFileName(path)).Order()];
+    public static TheoryData<string> HostileFiles =>
+        [.. Directory.GetFiles(Fixtures.Path("preprocess", "hostile")).Select(path => Path.GetFileName(path)).Order()];
 
     [Theory, MemberData(nameof(Pictures))]
     public void Decodes_to_Pillows_pixels(string name)
@@ -57,7 +58,8 @@ public sealed class PreprocessTests
         var clipped = Decoded(facts).Pixels; // min(value, 255)
         using var codec = SKCodec.Create(Fixtures.Path("preprocess", name));
         var high = new byte[image.Width * image.Height]; // the high byte of each value
-        System.Runtime.InteropServices.Marshal.Copy(SKBitmap.Decode(codec, new SKImageInfo(image.Width, image.Height, SKColorType.Gray8)).GetPixels(), high, 0, high.Length);
+        System.Runtime.InteropServices.Marshal.Copy(
+            SKBitmap.Decode(codec, new SKImageInfo(image.Width, image.Height, SKColorType.Gray8)).GetPixels(), high, 0, high.Length);
         for (var i = 0; i < high.Length; i++)
         {
             if (clipped[3 * i] < 255) Assert.Equal((clipped[3 * i] + 128) / 257, image.Pixels[i]);
@@ -100,7 +102,8 @@ public sealed class PreprocessTests
         {
             var side = int.Parse(size);
             var resized = new DecodedImage(side, side, 3, Bytes(files!["u8"]!.GetValue<string>()));
-            Fixtures.AssertClose(Fixtures.Npy("preprocess", files["f32"]!.GetValue<string>()), ImageTransform.ToTensor(resized), 5e-7, $"{name} at {size}");
+            Fixtures.AssertClose(Fixtures.Npy("preprocess", files["f32"]!.GetValue<string>()), ImageTransform.ToTensor(resized), 5e-7,
+                $"{name} at {size}");
         }
     }
 

@@ -16,17 +16,22 @@ public sealed class ReferenceModel : IDisposable
         var vision = sizes["vision"]!;
         var lora = sizes["lora"]!;
         Config = new GroundingConfig(
-            new EvaConfig(Size(vision, "image_size"), Size(vision, "patch_size"), Size(vision, "width"), Size(vision, "depth"), Size(vision, "heads"), Size(vision, "mlp_hidden")),
+            new EvaConfig(Size(vision, "image_size"), Size(vision, "patch_size"), Size(vision, "width"), Size(vision, "depth"),
+                Size(vision, "heads"), Size(vision, "mlp_hidden")),
             Size(sizes, "concat"),
             LlamaConfig.FromHuggingFace(Language),
-            new LoraConfig(Size(lora, "r"), lora["alpha"]!.GetValue<double>(), lora["dropout"]!.GetValue<double>(), [.. lora["targets"]!.AsArray().Select(t => t!.GetValue<string>())]));
+            new LoraConfig(Size(lora, "r"), lora["alpha"]!.GetValue<double>(), lora["dropout"]!.GetValue<double>(),
+                [.. lora["targets"]!.AsArray().Select(t => t!.GetValue<string>())]));
         Model = Load(Paths);
         Tokenizer = LlamaTokenizer.Load(Path.Combine(Language, "tokenizer.model"));
     }
 
-    public static string Language => Path.Combine(Fixtures.Root, "weights", Path.GetDirectoryName(Fixtures.Json("model.json")["language"]!.GetValue<string>()!["weights/".Length..])!);
+    public static string Language => Path.Combine(
+        Fixtures.Root, "weights", Path.GetDirectoryName(
+        Fixtures.Json("model.json")["language"]!.GetValue<string>()!["weights/".Length..])!);
 
-    public static WeightPaths Paths => new(Fixtures.Path("weights", "eva_vit_g.pth"), Language, Fixtures.Path("weights", "minigptv2_checkpoint.pth"));
+    public static WeightPaths Paths => new(
+        Fixtures.Path("weights", "eva_vit_g.pth"), Language, Fixtures.Path("weights", "minigptv2_checkpoint.pth"));
 
     public GroundingConfig Config { get; }
 
@@ -58,7 +63,8 @@ public sealed class ReferenceModel : IDisposable
     public static Tensor EagerMask(Tensor attention)
     {
         var length = attention.shape[1];
-        var hidden = ones([length, length], ScalarType.Bool).triu(1).unsqueeze(0).unsqueeze(0).logical_or(attention.eq(0).view(-1, 1, 1, length));
+        var hidden = ones([length, length], ScalarType.Bool).triu(1).unsqueeze(0).unsqueeze(0).logical_or(
+            attention.eq(0).view(-1, 1, 1, length));
         return zeros(hidden.shape).masked_fill(hidden, float.MinValue);
     }
 

@@ -20,7 +20,8 @@ public class ScheduleTests
             {
                 var (epoch, step, expected) = (point![0]!.GetValue<int>(), point[1]!.GetValue<int>(), point[2]!.GetValue<double>());
                 var actual = rate.At(epoch, step);
-                Assert.True(Math.Abs(actual - expected) <= 1e-12 * Math.Abs(expected), $"{rate}, epoch {epoch}, step {step}: {actual:r}, expected {expected:r}");
+                Assert.True(Math.Abs(actual - expected) <= 1e-12 * Math.Abs(expected),
+                    $"{rate}, epoch {epoch}, step {step}: {actual:r}, expected {expected:r}");
             }
         }
     }

@@ -71,7 +71,8 @@ public class TokenizerTests
     private static LlamaTokenizer Load(string model)
     {
         var path = Fixtures.Path(model.Split('/'));
-        Assert.SkipUnless(File.Exists(path), $"{model} is not part of this parity data (LLaMA-2's licence): set PFMVG_FIXTURES to a set that has it.");
+        Assert.SkipUnless(File.Exists(path),
+            $"{model} is not part of this parity data (LLaMA-2's licence): set PFMVG_FIXTURES to a set that has it.");
         return LlamaTokenizer.Load(path);
     }
 
@@ -80,7 +81,8 @@ public class TokenizerTests
     private static int[] Ids(JsonNode entry, string key) => [.. entry[key]!.AsArray().Select(id => id!.GetValue<int>())];
 
     private static void AssertSame<T>(IEnumerable<T> expected, IEnumerable<T> actual, string what, string text) =>
-        Assert.True(expected.SequenceEqual(actual), $"{what} of \"{text}\": expected {string.Join('|', expected)}, got {string.Join('|', actual)}");
+        Assert.True(expected.SequenceEqual(actual),
+            $"{what} of \"{text}\": expected {string.Join('|', expected)}, got {string.Join('|', actual)}");
 
     private static void AssertSame(string expected, string actual, string what, string text) =>
         Assert.True(expected == actual, $"{what} of \"{text}\": expected \"{expected}\", got \"{actual}\"");

@@ -58,7 +58,8 @@ public sealed class WeightsTests
         AssertSameWeights(single, shards, name => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : name);
         var config = Fixtures.Json("weights", "llama", "config.json");
         Assert.Equal(
-            [config["vocab_size"]!.GetValue<long>(), config["hidden_size"]!.GetValue<long>()], shards.Tensors["model.embed_tokens.weight"].Shape);
+            [config["vocab_size"]!.GetValue<long>(), config["hidden_size"]!.GetValue<long>()],
+                shards.Tensors["model.embed_tokens.weight"].Shape);
     }
 
     [Fact]
@@ -69,7 +70,8 @@ public sealed class WeightsTests
         var (width, patch) = (vision["width"]!.GetValue<long>(), vision["patch_size"]!.GetValue<long>());
         Assert.Equal([width, 3, patch, patch], file.Tensors["patch_embed.proj.weight"].Shape);
         Assert.Equal([width], file.Tensors["blocks.0.attn.q_bias"].Shape);
-        Assert.All(file.Tensors.Values.Where(info => info.Name.StartsWith("blocks.", StringComparison.Ordinal)), info => Assert.Equal(ScalarType.Float16, info.Type));
+        Assert.All(file.Tensors.Values.Where(info => info.Name.StartsWith("blocks.", StringComparison.Ordinal)),
+            info => Assert.Equal(ScalarType.Float16, info.Type));
         ReadAll(file);
     }
 
@@ -116,7 +118,8 @@ public sealed class WeightsTests
             var refusal = Assert.Throws<InputException>(() => WeightFile.Open(path));
             Assert.StartsWith(path, refusal.Message, StringComparison.Ordinal);
             Assert.DoesNotContain('\n', refusal.Message);
-            if (kind.StartsWith("malicious", StringComparison.Ordinal)) Assert.Contains("system", refusal.Message, StringComparison.Ordinal);
+            if (kind.StartsWith("malicious", StringComparison.Ordinal))
+                Assert.Contains("system", refusal.Message, StringComparison.Ordinal);
         }
 
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(1), $"took {clock.Elapsed}");
@@ -180,7 +183,8 @@ public sealed class WeightsTests
     }
 
     private static TheoryData<string> Names(string pattern) =>
-        [.. Directory.EnumerateFiles(Fixtures.Path("weights"), pattern).Select(path => Path.GetRelativePath(Fixtures.Path("weights"), path)).Order(StringComparer.Ordinal)];
+        [.. Directory.EnumerateFiles(Fixtures.Path("weights"), pattern).Select(path => Path.GetRelativePath(Fixtures.Path("weights"), path))
+            .Order(StringComparer.Ordinal)];
 
     private static ScalarType TypeOf(string name) => name switch
     {

@@ -14,7 +14,8 @@ public class BackendTests
         var project = Path.Combine(Fixtures.Repository, "src", "Pfmvg.Cli");
         var result = Shell.Run("dotnet", ["msbuild", project, $"-p:TorchBackend={backend}", "-getItem:PackageReference"]);
         Assert.True(result.ExitCode == 0, $"{result}");
-        var packages = JsonNode.Parse(result.Output)!["Items"]!["PackageReference"]!.AsArray().Select(item => (string)item!["Identity"]!).ToArray();
+        var packages = JsonNode.Parse(result.Output)!["Items"]!["PackageReference"]!.AsArray().Select(item => (string)item!["Identity"]!)
+            .ToArray();
         Assert.Contains(wanted, packages);
         Assert.DoesNotContain(unwanted, packages);
     }

@@ -9,14 +9,17 @@ public class DocumentationTests
     public void Every_setting_is_documented_with_its_default()
     {
         var page = File.ReadAllText(Path.Combine(Fixtures.Repository, "docs", "configuration.md"));
-        var sections = ConfigurationFile.Settings(new PfmvgConfiguration()).Where(setting => setting.Value == "null" && !setting.Key.Contains('.', StringComparison.Ordinal));
-        var settings = ConfigurationFile.Settings(ConfigurationFile.Parse(string.Concat(sections.Select(section => $"{section.Key}: {{}}\n")), "all sections", []));
+        var sections = ConfigurationFile.Settings(new PfmvgConfiguration())
+            .Where(setting => setting.Value == "null" && !setting.Key.Contains('.', StringComparison.Ordinal));
+        var settings = ConfigurationFile.Settings(
+            ConfigurationFile.Parse(string.Concat(sections.Select(section => $"{section.Key}: {{}}\n")), "all sections", []));
         var missing = settings.Where(setting => !page.Contains(Row(setting.Key, setting.Value), StringComparison.Ordinal));
         Assert.Empty(missing.Select(setting => Row(setting.Key, setting.Value)));
 
         // The stages share their keys; the page has one table for both.
         string Row(string path, string value) => path.Split('.') is ["stage1" or "stage2", var key]
-            ? settings[$"stage1.{key}"] == settings[$"stage2.{key}"] ? $"| `{key}` | `{value}` |" : $"| `{key}` | `{settings[$"stage1.{key}"]}`, `{settings[$"stage2.{key}"]}` |"
+            ? settings[$"stage1.{key}"] == settings[$"stage2.{key}"]
+                ? $"| `{key}` | `{value}` |" : $"| `{key}` | `{settings[$"stage1.{key}"]}`, `{settings[$"stage2.{key}"]}` |"
             : $"| `{path}` | `{value}` |";
     }
 }

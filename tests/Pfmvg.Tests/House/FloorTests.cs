@@ -37,7 +37,8 @@ public partial class FloorTests
 
     [Fact]
     public void A_folder_is_its_files_namespace() => Assert.All(
-        Files, file => Assert.Equal("Pfmvg." + Path.GetDirectoryName(file.Path)!.Replace(Path.DirectorySeparatorChar, '.'), file.Namespace));
+        Files, file => Assert.Equal("Pfmvg." + Path.GetDirectoryName(file.Path)!.Replace(Path.DirectorySeparatorChar, '.'),
+            file.Namespace));
 
     [Fact]
     public void No_floor_uses_a_higher_one() => Assert.Empty(Files
@@ -65,11 +66,15 @@ public partial class FloorTests
         static bool IsRoom(string name) => !name.EndsWith(".cs", StringComparison.Ordinal);
     }
 
-    /// <summary>What is left of the uses when everything is taken away, again and again, that uses nothing that is left or is used by nothing.</summary>
+    /// <summary>
+    /// What is left of the uses when everything is taken away, again and again, that uses nothing that is left or is
+    /// used by nothing.
+    /// </summary>
     private static IEnumerable<(string Room, string[] Used)> Circles(IEnumerable<(string Room, string Used)> uses)
     {
         var left = uses.Distinct().ToList();
-        while (left.RemoveAll(use => left.TrueForAll(other => other.Room != use.Used) || left.TrueForAll(other => other.Used != use.Room)) > 0)
+        while (left.RemoveAll(use => left.TrueForAll(other => other.Room != use.Used)
+            || left.TrueForAll(other => other.Used != use.Room)) > 0)
         {
         }
 
@@ -104,7 +109,8 @@ public partial class FloorTests
                 path,
                 own,
                 [.. Declaration().Matches(code).Select(match => match.Groups[1].Value)],
-                [.. UsingLine().Matches(code).Select(match => match.Groups[1].Value), .. parts.Select((_, i) => string.Join('.', parts[..(i + 1)]))],
+                [.. UsingLine().Matches(code).Select(match => match.Groups[1].Value),
+                    .. parts.Select((_, i) => string.Join('.', parts[..(i + 1)]))],
                 [.. Name().Matches(code).Select(match => match.Value)],
                 [.. Mention().Matches(code).Select(match => match.Groups[1].Value)]);
         }

@@ -21,7 +21,8 @@ public sealed class CropTests
             var moved = Assert.Single(crop.Apply([box]));
             var seen = ImageTransform.Resize(new DecodedImage(width, height, 1, pixels), size, crop);
 
-            // Half brightness lies at the edge of the box, within a pixel of the picture that the model sees or, when that is finer, of the source.
+            // Half brightness lies at the edge of the box, within a pixel of the picture that the model sees or, when
+            // that is finer, of the source.
             var found = Bright(seen);
             var (scaleX, scaleY) = ((double)size / crop.Width, (double)size / crop.Height);
             Assert.InRange(found.Left - moved.Left * scaleX, -Math.Max(1, scaleX), Math.Max(1, scaleX));
@@ -41,7 +42,8 @@ public sealed class CropTests
             var (width, height) = (1 + random.Next(500), 1 + random.Next(500));
             var boxes = Enumerable.Range(0, 1 + random.Next(3)).Select(_ => RandomBox(random, width, height, smallest: 1)).ToList();
             var crop = Crop.Random(width, height, boxes, 0.5, random, keep: 0.6);
-            Assert.True(crop.Left >= 0 && crop.Top >= 0 && crop.Width > 0 && crop.Height > 0 && crop.Left + crop.Width <= width && crop.Top + crop.Height <= height);
+            Assert.True(crop.Left >= 0 && crop.Top >= 0 && crop.Width > 0 && crop.Height > 0 && crop.Left + crop.Width <= width
+                && crop.Top + crop.Height <= height);
             var moved = crop.Apply(boxes);
             Assert.Equal(boxes.Count, moved.Count);
             foreach (var (before, after) in boxes.Zip(moved))
@@ -66,17 +68,20 @@ public sealed class CropTests
             Assert.InRange((double)crop.Width / crop.Height, 0.74, 1.34);
         }
 
-        Assert.Equal(new Crop((1000 - 267) / 2, 0, 267, 200), Crop.Random(1000, 200, [], 1, new CounterRandom(5, "test"))); // nothing fits: central, 4/3 wide
+        // nothing fits: central, 4/3 wide
+        Assert.Equal(new Crop((1000 - 267) / 2, 0, 267, 200), Crop.Random(1000, 200, [], 1, new CounterRandom(5, "test")));
         Assert.Equal(new Crop(0, (1000 - 267) / 2, 200, 267), Crop.Random(200, 1000, [], 1, new CounterRandom(5, "test")));
     }
 
     [Fact]
     public void The_same_purpose_gives_the_same_crop() =>
-        Assert.Equal(Crop.Random(640, 480, [], 0.5, new CounterRandom(6, "crop", 2, 9)), Crop.Random(640, 480, [], 0.5, new CounterRandom(6, "crop", 2, 9)));
+        Assert.Equal(Crop.Random(640, 480, [], 0.5, new CounterRandom(6, "crop", 2, 9)),
+            Crop.Random(640, 480, [], 0.5, new CounterRandom(6, "crop", 2, 9)));
 
     private static Box RandomBox(CounterRandom random, int width, int height, int smallest)
     {
-        int w = Math.Min(width, smallest + random.Next(Math.Max(1, width - smallest))), h = Math.Min(height, smallest + random.Next(Math.Max(1, height - smallest)));
+        int w = Math.Min(width, smallest + random.Next(Math.Max(1, width - smallest))),
+            h = Math.Min(height, smallest + random.Next(Math.Max(1, height - smallest)));
         return Box.FromXywh(random.Next(width - w + 1), random.Next(height - h + 1), w, h);
     }
 

@@ -18,7 +18,9 @@ public sealed class GrayJpegTests
             var smooth = random.Next(3);
             for (var y = 0; y < height; y++)
                 for (var x = 0; x < width; x++)
-                    pixels[y * bitmap.RowBytes + x] = (byte)(smooth == 0 ? random.Next(256) : smooth == 1 ? 128 + 120 * Math.Sin(x / 9.0) * Math.Cos(y / 7.0) : (x / 8 + y / 8) % 2 * 255);
+                    pixels[y * bitmap.RowBytes + x] =
+                        (byte)(smooth == 0 ? random.Next(256) : smooth == 1 ? 128 + 120 * Math.Sin(x / 9.0) * Math.Cos(y / 7.0)
+                        : (x / 8 + y / 8) % 2 * 255);
             using var data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 1 + random.Next(100));
             AssertSame(data.ToArray());
         }
@@ -45,7 +47,8 @@ public sealed class GrayJpegTests
         var gray = DcOnlyJpeg(16, 16, 0, seed: 1);
         Assert.True(GrayJpeg.TryDecode(gray, new DecodeBuffer(), new PictureName("x"), out _));
         var size = gray.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xff, 0xc0]);
-        foreach (var (place, value) in new[] { (size + 1, 0xc2), (size + 1, 0xc9), (size + 4, 12), (size + 9, 3) }) // progressive, arithmetic, 12 bits, colour
+        // progressive, arithmetic, 12 bits, colour
+        foreach (var (place, value) in new[] { (size + 1, 0xc2), (size + 1, 0xc9), (size + 4, 12), (size + 9, 3) })
         {
             var other = (byte[])gray.Clone();
             other[place] = (byte)value;
@@ -61,7 +64,9 @@ public sealed class GrayJpegTests
         Assert.True(GrayJpeg.TryDecode(jpeg, new DecodeBuffer(), new PictureName("x"), out var image));
         using var expected = SKBitmap.Decode(jpeg, new SKImageInfo(image.Width, image.Height, SKColorType.Gray8, SKAlphaType.Opaque));
         for (var y = 0; y < image.Height; y++)
-            Assert.True(image.Pixels.Slice(y * image.Width, image.Width).SequenceEqual(expected.GetPixelSpan().Slice(y * expected.RowBytes, image.Width)), $"row {y} of {image.Width} x {image.Height}");
+            Assert.True(image.Pixels.Slice(y * image.Width, image.Width)
+                .SequenceEqual(expected.GetPixelSpan().Slice(y * expected.RowBytes, image.Width)),
+                $"row {y} of {image.Width} x {image.Height}");
     }
 
     /// <summary>A JPEG of flat blocks: DC codes 0 to 7 of three bits each, and "end of block" as the only AC code.</summary>

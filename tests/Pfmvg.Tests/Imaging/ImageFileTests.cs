@@ -14,7 +14,8 @@ public sealed class ImageFileTests : IDisposable
         get
         {
             var data = new TheoryData<int, int, bool>();
-            foreach (var (colour, depths) in new[] { (0, new[] { 1, 2, 4, 8, 16 }), (2, [8, 16]), (3, [1, 2, 4, 8]), (4, [8, 16]), (6, [8, 16]) })
+            foreach (var (colour, depths) in new[] { (0, new[] { 1, 2, 4, 8, 16 }), (2, [8, 16]), (3, [1, 2, 4, 8]), (4, [8, 16]),
+                (6, [8, 16]) })
                 foreach (var depth in depths)
                     foreach (var interlaced in new[] { false, true }) data.Add(colour, depth, interlaced);
             return data;
@@ -28,7 +29,8 @@ public sealed class ImageFileTests : IDisposable
         {
             var random = new Random(colour * 100 + depth + width);
             var perPixel = colour switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 };
-            var samples = Enumerable.Range(0, height).Select(_ => Enumerable.Range(0, width * perPixel).Select(_ => random.Next(1 << depth)).ToArray()).ToArray();
+            var samples = Enumerable.Range(0, height)
+                .Select(_ => Enumerable.Range(0, width * perPixel).Select(_ => random.Next(1 << depth)).ToArray()).ToArray();
             var palette = colour == 3 ? Enumerable.Range(0, 3 << depth).Select(_ => (byte)random.Next(256)).ToArray() : null;
             var image = ImageFile.Decode(PngWriter.Write(colour, depth, samples, interlaced, palette), "x.png");
 
@@ -60,7 +62,8 @@ public sealed class ImageFileTests : IDisposable
         Assert.Equal(new ImageHeader("JPEG", 70, 50), ImageFile.ReadHeader(Save("a.jpg", JpegBytes(70, 50))));
         Assert.Equal(new ImageHeader("PNG", 6, 4), ImageFile.ReadHeader(Save("a.png", GrayPng(6, 4))));
         byte[] jpeg = JpegBytes(70, 50), comment = [0xff, 0xfe, 0xff, 0xff, .. new byte[65533]];
-        Assert.Equal(new ImageHeader("JPEG", 70, 50), ImageFile.ReadHeader(Save("b.jpg", [.. jpeg[..2], .. comment, .. comment, .. jpeg[2..]])));
+        Assert.Equal(new ImageHeader("JPEG", 70, 50),
+            ImageFile.ReadHeader(Save("b.jpg", [.. jpeg[..2], .. comment, .. comment, .. jpeg[2..]])));
     }
 
     [Fact]
@@ -70,7 +73,8 @@ public sealed class ImageFileTests : IDisposable
     public void A_picture_cut_anywhere_is_refused()
     {
         foreach (var file in new[] { GrayPng(40, 30), JpegBytes(40, 30) })
-            for (var length = 0; length < file.Length - 2; length += 1 + length / 40) // without the last two bytes a JPEG only lacks its end mark
+            // without the last two bytes a JPEG only lacks its end mark
+            for (var length = 0; length < file.Length - 2; length += 1 + length / 40)
                 Assert.Throws<InputException>(() => ImageFile.Decode(file.AsSpan(0, length), "cut"));
     }
 
@@ -106,7 +110,8 @@ public sealed class ImageFileTests : IDisposable
     {
         var jpeg = JpegBytes(64, 64);
         var size = jpeg.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xff, 0xc0]);
-        (jpeg[size + 5], jpeg[size + 6], jpeg[size + 7], jpeg[size + 8]) = ((byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width);
+        (jpeg[size + 5], jpeg[size + 6], jpeg[size + 7], jpeg[size + 8]) =
+            ((byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width);
         var png = PngWriter.Write(0, 8, [[1, 2], [3, 4]], claimWidth: width, claimHeight: height);
         foreach (var file in Math.Min(width, height) > 0 && Math.Max(width, height) < 65536 ? new[] { png, jpeg } : [png])
         {
@@ -120,16 +125,19 @@ public sealed class ImageFileTests : IDisposable
     public void What_is_no_file_is_refused_by_name()
     {
         var missing = Path.Combine(_folder, "missing.jpg");
-        Assert.Equal($"{missing}: there is no such picture; check the image folder.", Assert.Throws<InputException>(() => ImageFile.Decode(missing)).Message);
+        Assert.Equal($"{missing}: there is no such picture; check the image folder.",
+            Assert.Throws<InputException>(() => ImageFile.Decode(missing)).Message);
         Assert.Contains("folder", Assert.Throws<InputException>(() => ImageFile.Decode(_folder)).Message, StringComparison.Ordinal);
         Assert.Contains("empty", Assert.Throws<InputException>(() => ImageFile.ReadHeader("/dev/zero")).Message, StringComparison.Ordinal);
-        Assert.Contains("neither JPEG nor PNG", Assert.Throws<InputException>(() => ImageFile.Decode(Save("a.gif", "GIF89a"u8.ToArray()))).Message, StringComparison.Ordinal);
+        Assert.Contains("neither JPEG nor PNG",
+            Assert.Throws<InputException>(() => ImageFile.Decode(Save("a.gif", "GIF89a"u8.ToArray()))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Errors_name_the_picture_and_hide_the_patient()
     {
-        var error = Assert.Throws<InputException>(() => ImageFile.Decode("/data/files/p10/p10000032/s50414267/02aa804e-bde0afdd.jpg")).Message;
+        var error = Assert.Throws<InputException>(
+            () => ImageFile.Decode("/data/files/p10/p10000032/s50414267/02aa804e-bde0afdd.jpg")).Message;
         Assert.StartsWith("/data/files/p10/p********/s********/02aa804e-bde0afdd.jpg: ", error, StringComparison.Ordinal);
     }
 
@@ -137,7 +145,8 @@ public sealed class ImageFileTests : IDisposable
     public void A_buffer_is_used_again_and_changes_nothing()
     {
         var buffer = new DecodeBuffer();
-        foreach (var name in new[] { Save("large.jpg", JpegBytes(300, 200)), Save("small.png", GrayPng(9, 7)), Save("colour.png", PngWriter.Write(2, 8, [[1, 2, 3, 4, 5, 6]])) })
+        foreach (var name in new[] { Save("large.jpg", JpegBytes(300, 200)), Save("small.png", GrayPng(9, 7)),
+            Save("colour.png", PngWriter.Write(2, 8, [[1, 2, 3, 4, 5, 6]])) })
             Assert.Equal(ImageFile.Decode(name).Pixels, ImageFile.Decode(name, buffer).Pixels);
     }
 
@@ -149,7 +158,8 @@ public sealed class ImageFileTests : IDisposable
     }
 
     private static byte[] GrayPng(int width, int height) =>
-        PngWriter.Write(0, 8, [.. Enumerable.Range(0, height).Select(y => Enumerable.Range(0, width).Select(x => (7 * x + 13 * y * y) & 255).ToArray())]);
+        PngWriter.Write(0, 8, [.. Enumerable.Range(0, height)
+            .Select(y => Enumerable.Range(0, width).Select(x => (7 * x + 13 * y * y) & 255).ToArray())]);
 
     private static byte[] JpegBytes(int width, int height)
     {

@@ -10,7 +10,8 @@ internal static class PngWriter
         [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
 
     /// <summary>The file for samples given as [row][column * samples per pixel].</summary>
-    public static byte[] Write(int colour, int depth, int[][] samples, bool interlaced = false, byte[]? palette = null, int? claimWidth = null, int? claimHeight = null)
+    public static byte[] Write(int colour, int depth, int[][] samples, bool interlaced = false, byte[]? palette = null,
+        int? claimWidth = null, int? claimHeight = null)
     {
         var perPixel = colour switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 };
         var (height, width) = (samples.Length, samples[0].Length / perPixel);

@@ -53,7 +53,8 @@ public sealed class DecoderStepTests
         double Error(Tensor logits) => logits.sub(expected).norm().item<float>() / expected.norm().item<float>();
     }
 
-    [Theory, InlineData(ScalarType.Float32, false), InlineData(ScalarType.Float32, true), InlineData(ScalarType.BFloat16, false), InlineData(ScalarType.BFloat16, true)]
+    [Theory, InlineData(ScalarType.Float32, false), InlineData(ScalarType.Float32, true), InlineData(ScalarType.BFloat16, false),
+        InlineData(ScalarType.BFloat16, true)]
     public void A_row_has_the_same_bits_alone_and_among_others(ScalarType type, bool quantized)
     {
         using var world = new World(11, 160, 5, AllTargets, 4, type, quantized);
@@ -108,9 +109,11 @@ public sealed class DecoderStepTests
             Assert.SkipUnless(Avx512F.IsSupported, "the fused step needs AVX-512");
             _rows = rows;
             _config = new GroundingConfig(
-                new EvaConfig(28, 14, 32, 1, 2, 64), 4, new LlamaConfig(50, width, 2, heads, 96, Quantized: quantized), new LoraConfig(rank, 8, 0, targets));
+                new EvaConfig(28, 14, 32, 1, 2, 64), 4, new LlamaConfig(50, width, 2, heads, 96, Quantized: quantized),
+                    new LoraConfig(rank, 8, 0, targets));
             Model = ModelBuilder.Random(_config, type, CPU, seed: 1);
-            foreach (var (name, parameter) in Model.named_parameters().Where(p => p.name.Contains(".lora_B.", StringComparison.Ordinal))) parameter.normal_(0, 0.1, Draw(name.Length));
+            foreach (var (name, parameter) in Model.named_parameters().Where(p => p.name.Contains(".lora_B.", StringComparison.Ordinal)))
+                parameter.normal_(0, 0.1, Draw(name.Length));
             _keys = randn([2, rows, heads, Seen, width / heads], generator: Draw(2)).to(type);
             _values = randn([2, rows, heads, Seen, width / heads], generator: Draw(3)).to(type);
             _embeddings = randn([3, rows, 1, width], generator: Draw(4)).to(type);
@@ -121,10 +124,12 @@ public sealed class DecoderStepTests
         /// <summary>The same values, held in float32.</summary>
         public World InFloat32()
         {
-            var wide = new World(_rows, _config.Language.HiddenSize, _config.Language.Heads, [.. _config.Lora.Targets], _config.Lora.Rank, ScalarType.Float32, quantized: false);
+            var wide = new World(_rows, _config.Language.HiddenSize, _config.Language.Heads, [.. _config.Lora.Targets], _config.Lora.Rank,
+                ScalarType.Float32, quantized: false);
             var mine = Model.named_parameters().ToDictionary(p => p.name, p => (Tensor)p.parameter);
             foreach (var (name, parameter) in wide.Model.named_parameters())
-                parameter.copy_(mine.TryGetValue(name + "_scale", out var scale) ? mine[name].to(ScalarType.Float32).mul(scale.to(ScalarType.Float32).unsqueeze(1)) : mine[name]);
+                parameter.copy_(mine.TryGetValue(name + "_scale", out var scale)
+                    ? mine[name].to(ScalarType.Float32).mul(scale.to(ScalarType.Float32).unsqueeze(1)) : mine[name]);
             wide._keys.copy_(_keys);
             wide._values.copy_(_values);
             wide._embeddings.copy_(_embeddings);
@@ -159,7 +164,8 @@ public sealed class DecoderStepTests
                 // Row r has r positions that hold nothing, from the second on, at most all but two.
                 var mask = zeros([_rows, 1, 1, modules.Length + 1], Model.Language.Type);
                 foreach (var row in rows) mask[row].narrow(2, 1, Hidden(row)).fill_(-3e38f);
-                expected = Model.Language.Logits(Model.Language.call(_embeddings[step], new DecoderPass(Positions(rows, step), mask, modules))).squeeze(1);
+                expected = Model.Language.Logits(Model.Language.call(
+                    _embeddings[step], new DecoderPass(Positions(rows, step), mask, modules))).squeeze(1);
             }
 
             return ((logits, fused), (expected!, modules));
@@ -173,7 +179,8 @@ public sealed class DecoderStepTests
             Assert.NotNull(fused);
             Tensor? logits = null;
             for (var step = 0; step < steps; step++)
-                logits = fused.Logits(_embeddings[step].index_select(0, tensor(rows)), Positions(rows, step), [.. rows.Select(row => (1L, 1L + Hidden(row)))]);
+                logits = fused.Logits(_embeddings[step].index_select(0, tensor(rows)), Positions(rows, step),
+                    [.. rows.Select(row => (1L, 1L + Hidden(row)))]);
             return scope is null ? logits! : logits!.MoveToOuterDisposeScope();
         }
 
@@ -186,7 +193,8 @@ public sealed class DecoderStepTests
 
         private static long Hidden(int row) => Math.Min(row, Seen - 2);
 
-        private Rotary Positions(int[] rows, int step) => Model.Language.RotaryAt(tensor([.. rows.Select(row => Seen + step - Hidden(row))]).unsqueeze(1));
+        private Rotary Positions(int[] rows, int step) =>
+            Model.Language.RotaryAt(tensor([.. rows.Select(row => Seen + step - Hidden(row))]).unsqueeze(1));
 
         private static Generator Draw(long seed) => new((ulong)seed, CPU);
     }

@@ -36,7 +36,8 @@ public sealed partial class FullSizeTests : IDisposable
         Assert.Equal(33_554_432 + 23_072_768, _model.Trainables().Sum(t => t.Parameter.numel()));
 
         long Count(string prefix, bool lora) => parameters
-            .Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && p.name.Contains(".lora_", StringComparison.Ordinal) == lora).Sum(p => p.parameter.numel());
+            .Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && p.name.Contains(".lora_", StringComparison.Ordinal) == lora)
+                .Sum(p => p.parameter.numel());
     }
 
     [Fact]
@@ -46,7 +47,8 @@ public sealed partial class FullSizeTests : IDisposable
         {
             var trained = name.StartsWith("llama_proj.", StringComparison.Ordinal) || name.Contains(".lora_", StringComparison.Ordinal);
             Assert.Equal(trained, parameter.requires_grad);
-            Assert.Equal(trained || name.StartsWith("ln_vision.", StringComparison.Ordinal) ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, parameter.dtype);
+            Assert.Equal(trained || name.StartsWith("ln_vision.", StringComparison.Ordinal)
+                ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, parameter.dtype);
         }
     }
 

@@ -69,7 +69,10 @@ public sealed class ModelLawTests : IDisposable
     public void Recomputation_changes_no_gradient(string target)
     {
         using var scope = NewDisposeScope();
-        using var model = ModelBuilder.Random(Tiny with { Lora = Tiny.Lora with { Targets = [target, "v_proj"] } }, ScalarType.Float32, CPU, seed: 3);
+        using var model = ModelBuilder.Random(Tiny with
+        {
+            Lora = Tiny.Lora with { Targets = [target, "v_proj"] },
+        }, ScalarType.Float32, CPU, seed: 3);
         using (no_grad())
             foreach (var (name, parameter) in model.Trainables())
                 if (name.Contains("lora_B", StringComparison.Ordinal)) parameter.fill_(0.1);
@@ -82,7 +85,8 @@ public sealed class ModelLawTests : IDisposable
         {
             foreach (var (_, parameter) in model.Trainables()) parameter.grad?.zero_();
             model.Dropout.Begin([(1, 10), (2, 10)]);
-            Backpropagation.Accumulate(model, new MicroBatch(_ids, _ids.masked_fill(_ids.lt(9), -100), model.EncodeImages(_images)), 1, recompute);
+            Backpropagation.Accumulate(model, new MicroBatch(_ids, _ids.masked_fill(_ids.lt(9), -100), model.EncodeImages(_images)), 1,
+                recompute);
             model.Dropout.End();
             return model.Trainables().ToDictionary(t => t.Name, t => t.Parameter.grad!.clone());
         }
@@ -93,14 +97,19 @@ public sealed class ModelLawTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        using var model = ModelBuilder.Random(Tiny with { Vision = Tiny.Vision with { Width = 2 * headSize } }, ScalarType.Float32, CPU, seed: 3);
-        foreach (var name in (string[])["q_bias", "v_bias"]) nn.init.normal_(model.get_parameter($"visual_encoder.blocks.0.attn.{name}")!, 0, 1);
+        using var model = ModelBuilder.Random(Tiny with
+        {
+            Vision = Tiny.Vision with { Width = 2 * headSize },
+        }, ScalarType.Float32, CPU, seed: 3);
+        foreach (var name in (string[])["q_bias", "v_bias"])
+            nn.init.normal_(model.get_parameter($"visual_encoder.blocks.0.attn.{name}")!, 0, 1);
         var attention = (nn.Module<Tensor, Tensor>)model.named_modules().Single(m => m.name == "visual_encoder.blocks.0.attn").module;
         var x = randn(2, 17, 2 * headSize);
         var bias = cat([Parameter("q_bias"), zeros(2 * headSize), Parameter("v_bias")]);
         var parts = nn.functional.linear(x, Parameter("qkv.weight"), bias).view(2, 17, 3, 2, headSize).permute(2, 0, 3, 1, 4);
         var weights = parts[0].matmul(parts[1].transpose(2, 3)).div(Math.Sqrt(headSize)).softmax(3);
-        var expected = nn.functional.linear(weights.matmul(parts[2]).transpose(1, 2).reshape(2, 17, -1), Parameter("proj.weight"), Parameter("proj.bias"));
+        var expected = nn.functional.linear(weights.matmul(parts[2]).transpose(1, 2).reshape(2, 17, -1), Parameter("proj.weight"),
+            Parameter("proj.bias"));
         Assert.True(expected.allclose(attention.call(x), 1e-5, 1e-5));
 
         Tensor Parameter(string name) => model.get_parameter($"visual_encoder.blocks.0.attn.{name}")!;

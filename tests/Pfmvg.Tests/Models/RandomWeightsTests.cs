@@ -60,7 +60,8 @@ public sealed class RandomWeightsTests : IDisposable
             foreach (var (name, parameter) in model.named_parameters()) Assert.True(parameter.Same(loaded.get_parameter(name)!), name);
             Assert.All(files, file => Assert.Empty(file.Report.Unexpected));
             using var quiet = no_grad();
-            var hidden = loaded.Language.call(loaded.Embed(tensor([1L, 5, 9, 2], [1, 4]), null), new DecoderPass(loaded.Language.RotaryAt(arange(4))));
+            var hidden = loaded.Language.call(loaded.Embed(tensor([1L, 5, 9, 2], [1, 4]), null),
+                new DecoderPass(loaded.Language.RotaryAt(arange(4))));
             Assert.True(hidden.isfinite().all().item<bool>());
         }
     }
@@ -72,7 +73,8 @@ public sealed class RandomWeightsTests : IDisposable
         {
             var paths = new WeightPaths(_folder.In($"{i}.pth"), _folder.In($"llama{i}"), null);
             BaseWeights.WriteRandom(Tiny, paths, ScalarType.Float16, ShardFormat.SafeTensors, 1 << 30, seed: 3);
-            return Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(paths.Vision))) + Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(paths.Language, "model.safetensors"))));
+            return Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(paths.Vision)))
+                + Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(paths.Language, "model.safetensors"))));
         }).ToArray();
         Assert.Equal(hashes[0], hashes[1]);
     }
@@ -80,9 +82,13 @@ public sealed class RandomWeightsTests : IDisposable
     [Fact]
     public void A_full_disk_is_found_before_anything_is_written()
     {
-        var huge = Tiny with { Language = Tiny.Language with { HiddenSize = 1 << 20, Heads = 2, IntermediateSize = 1 << 20, Layers = 100 } };
+        var huge = Tiny with
+        {
+            Language = Tiny.Language with { HiddenSize = 1 << 20, Heads = 2, IntermediateSize = 1 << 20, Layers = 100 },
+        };
         var paths = new WeightPaths(_folder.In("eva.pth"), _folder.In("llama"), null);
-        var refused = Assert.Throws<InputException>(() => BaseWeights.WriteRandom(huge, paths, ScalarType.Float32, ShardFormat.SafeTensors, 1 << 30, 1));
+        var refused = Assert.Throws<InputException>(
+            () => BaseWeights.WriteRandom(huge, paths, ScalarType.Float32, ShardFormat.SafeTensors, 1 << 30, 1));
         Assert.Contains("the weights need", refused.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
@@ -92,7 +98,8 @@ public sealed class RandomWeightsTests : IDisposable
     {
         File.WriteAllText(_folder.In("file"), "");
         var paths = new WeightPaths(_folder.In("file", "eva.pth"), _folder.In("file", "llama"), null);
-        var refused = Assert.Throws<InputException>(() => BaseWeights.WriteRandom(Tiny, paths, ScalarType.Float32, ShardFormat.SafeTensors, 1 << 30, 1));
+        var refused = Assert.Throws<InputException>(
+            () => BaseWeights.WriteRandom(Tiny, paths, ScalarType.Float32, ShardFormat.SafeTensors, 1 << 30, 1));
         Assert.StartsWith($"{_folder.In("file")}: cannot be made", refused.Message, StringComparison.Ordinal);
     }
 }

@@ -37,18 +37,21 @@ public class PhantomBlindnessTests
     }
 
     /// <summary>Mean IoU on the last fifth of the pictures of the boxes that score best on the others.</summary>
-    private static double BlindScore<TKey>(List<(int Picture, Finding Finding, Box Box)> findings, Func<Finding, TKey> key) where TKey : notnull
+    private static double BlindScore<TKey>(List<(int Picture, Finding Finding, Box Box)> findings, Func<Finding, TKey> key) where TKey
+        : notnull
     {
         var split = findings[^1].Picture * 4 / 5;
         var guesses = findings.Where(f => f.Picture <= split).GroupBy(f => key(f.Finding))
             .ToDictionary(group => group.Key, group => BestConstant(group.Select(f => f.Box).ToList()));
-        return findings.Where(f => f.Picture > split).Average(f => guesses.TryGetValue(key(f.Finding), out var guess) ? Iou(guess, f.Box) : 0);
+        return findings.Where(f => f.Picture > split)
+            .Average(f => guesses.TryGetValue(key(f.Finding), out var guess) ? Iou(guess, f.Box) : 0);
     }
 
     /// <summary>Climbs from the mean box to the one with the highest mean IoU.</summary>
     private static Box BestConstant(List<Box> boxes)
     {
-        var best = new Box(boxes.Average(b => b.Left), boxes.Average(b => b.Top), boxes.Average(b => b.Right), boxes.Average(b => b.Bottom));
+        var best = new Box(boxes.Average(b => b.Left), boxes.Average(b => b.Top), boxes.Average(b => b.Right),
+            boxes.Average(b => b.Bottom));
         var score = boxes.Average(b => Iou(best, b));
         for (var step = 0.05; step > 0.005; step /= 2)
         {

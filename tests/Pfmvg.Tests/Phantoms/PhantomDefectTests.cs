@@ -22,8 +22,10 @@ public class PhantomDefectTests
         Assert.Equal(planted.Count, planted.Distinct().Count());
         Assert.Equal(
             [
-                "box-empty", "box-normalised", "box-not-a-number", "box-outside", "box-swapped", "caption-cut", "caption-emptied", "contradicting-target",
-                "duplicate-phrase", "empty-report", "missing-picture", "missing-report", "patient-crosses-splits", "size-mismatch", "unreadable-picture",
+                "box-empty", "box-normalised", "box-not-a-number", "box-outside", "box-swapped", "caption-cut", "caption-emptied",
+                    "contradicting-target",
+                "duplicate-phrase", "empty-report", "missing-picture", "missing-report", "patient-crosses-splits", "size-mismatch",
+                    "unreadable-picture",
             ],
             planted.Select(d => d.Kind).Distinct().Order(StringComparer.Ordinal));
 
@@ -34,14 +36,17 @@ public class PhantomDefectTests
             if (kind == "unreadable-picture") Assert.True(!Decodes(path), file);
         }
 
-        var rows = File.ReadAllLines(Path.Combine(folder, "ms-cxr/MS_CXR_Local_Alignment_v1.1.0.csv"))[1..].Select(line => line.Split(',')).ToList();
+        var rows = File.ReadAllLines(Path.Combine(folder, "ms-cxr/MS_CXR_Local_Alignment_v1.1.0.csv"))[1..].Select(line => line.Split(','))
+            .ToList();
         AssertBroken("box-empty", cells => cells[5] == "0");
         AssertBroken("box-swapped", cells => cells[5].StartsWith('-') && cells[6].StartsWith('-'));
         AssertBroken("box-normalised", cells => cells[3..7].All(value => value.StartsWith("0.", StringComparison.Ordinal)));
         AssertBroken("box-not-a-number", cells => cells[3] == "NaN");
-        AssertBroken("box-outside", cells => double.TryParse(cells[3], out var x) && double.TryParse(cells[5], out var w) && w >= 0 && x + w > int.Parse(cells[7]));
+        AssertBroken("box-outside", cells => double.TryParse(cells[3], out var x) && double.TryParse(cells[5], out var w) && w >= 0
+            && x + w > int.Parse(cells[7]));
         AssertBroken("duplicate-phrase", cells => rows.Count(other => other.SequenceEqual(cells)) == 2);
-        AssertBroken("contradicting-target", cells => rows.Any(other => other[9] == cells[9] && other[1] == cells[1] && other[0] != cells[0]));
+        AssertBroken("contradicting-target",
+            cells => rows.Any(other => other[9] == cells[9] && other[1] == cells[1] && other[0] != cells[0]));
         JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "ms-cxr/MS_CXR_Local_Alignment_v1.1.0.json")));
 
         // The pictures that the defect is listed for have it, and no others.
@@ -54,14 +59,21 @@ public class PhantomDefectTests
     {
         using var folders = new TemporaryFolders();
         var folder = folders.New();
-        PhantomStudy.Write(folder, new() { Seed = 5, Patients = 60, ImageWidth = 64, ImageHeight = 64 }, cancellationToken: TestContext.Current.CancellationToken);
+        PhantomStudy.Write(folder, new()
+        {
+            Seed = 5,
+            Patients = 60,
+            ImageWidth = 64,
+            ImageHeight = 64,
+        }, cancellationToken: TestContext.Current.CancellationToken);
         Assert.False(File.Exists(Path.Combine(folder, "planted-defects.json")));
         var captions = Directory.EnumerateFiles(folder, "captions.txt", SearchOption.AllDirectories)
             .Concat(Directory.EnumerateFiles(folder, "caption_prediction_*.csv", SearchOption.AllDirectories))
             .SelectMany(File.ReadLines).Select(line => line.Split('\t')[1]);
         var reports = Directory.EnumerateFiles(Path.Combine(folder, "mimic-cxr-jpg/files"), "s*.txt", SearchOption.AllDirectories)
             .Select(report => ReportSections.Extract(File.ReadAllText(report)));
-        Assert.All(captions.Concat(reports).Select(text => CaptionNormalizer.Normalize(text)), caption => Assert.True(!caption.Cut && caption.Text.Length > 0, caption.Text));
+        Assert.All(captions.Concat(reports).Select(text => CaptionNormalizer.Normalize(text)),
+            caption => Assert.True(!caption.Cut && caption.Text.Length > 0, caption.Text));
     }
 
     [Fact]

@@ -31,7 +31,8 @@ public class PhantomRenderingTests
                 {
                     var seen = change.Where(c => Contains(box, c.X, c.Y)).ToList();
                     var (width, height) = (seen.Max(c => c.X) + 1 - seen.Min(c => c.X), seen.Max(c => c.Y) + 1 - seen.Min(c => c.Y));
-                    Assert.True(width >= 0.8 * box.Width && height >= 0.8 * box.Height, $"{finding}: {width} x {height} of {box} is changed");
+                    Assert.True(width >= 0.8 * box.Width && height >= 0.8 * box.Height,
+                        $"{finding}: {width} x {height} of {box} is changed");
                 }
             }
         }
@@ -101,7 +102,8 @@ public class PhantomRenderingTests
     }
 
     private static IEnumerable<PhantomPicture> Pictures(long seed, int count, int width = 320, int height = 384) =>
-        Enumerable.Range(0, count).Select(patient => PhantomPicture.Sample(seed, patient, 0, width, height, wanted: (FindingClass)(patient % 8)));
+        Enumerable.Range(0, count).Select(patient =>
+            PhantomPicture.Sample(seed, patient, 0, width, height, wanted: (FindingClass)(patient % 8)));
 
     private static bool Contains(Box box, int x, int y) => x >= box.Left && x < box.Right && y >= box.Top && y < box.Bottom;
 

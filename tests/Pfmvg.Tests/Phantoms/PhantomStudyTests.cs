@@ -25,7 +25,8 @@ public sealed class WrittenStudy : IDisposable
     public List<Dictionary<string, string>> Table(string path, char separator = ',')
     {
         using var stream = File.OpenRead(At(path));
-        using var reader = new StreamReader(path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(stream, CompressionMode.Decompress) : stream);
+        using var reader = new StreamReader(path.EndsWith(".gz", StringComparison.Ordinal)
+            ? new GZipStream(stream, CompressionMode.Decompress) : stream);
         var lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var header = lines[0].Split(separator);
         return lines[1..].Select(line => line.Split(separator)).Select(cells =>
@@ -35,7 +36,8 @@ public sealed class WrittenStudy : IDisposable
         }).ToList();
     }
 
-    public static Box BoxOf(Dictionary<string, string> row) => Box.FromXywh(Number(row, "x"), Number(row, "y"), Number(row, "w"), Number(row, "h"));
+    public static Box BoxOf(Dictionary<string, string> row) =>
+        Box.FromXywh(Number(row, "x"), Number(row, "y"), Number(row, "w"), Number(row, "h"));
 
     public static int Number(Dictionary<string, string> row, string column) => int.Parse(row[column], CultureInfo.InvariantCulture);
 
@@ -78,7 +80,12 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
         using var cancel = new CancellationTokenSource();
         var folder = folders.New();
         var progress = new Callback(_ => cancel.Cancel());
-        Assert.ThrowsAny<OperationCanceledException>(() => PhantomStudy.Write(folder, new() { Patients = 5, ImageWidth = 64, ImageHeight = 64 }, progress, cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => PhantomStudy.Write(folder, new()
+        {
+            Patients = 5,
+            ImageWidth = 64,
+            ImageHeight = 64,
+        }, progress, cancel.Token));
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(folder)!, Path.GetFileName(folder) + "*"));
     }
 
@@ -110,7 +117,8 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
                 Assert.Equal(row["label_text"], (string?)annotation["label_text"]);
                 Assert.Equal(row["path"], (string?)image["path"]);
                 Assert.Equal(row["dicom_id"] + ".jpg", (string?)image["file_name"]);
-                Assert.Equal((WrittenStudy.Number(row, "image_width"), WrittenStudy.Number(row, "image_height")), ((int)image["width"]!, (int)image["height"]!));
+                Assert.Equal((WrittenStudy.Number(row, "image_width"), WrittenStudy.Number(row, "image_height")),
+                    ((int)image["width"]!, (int)image["height"]!));
                 Assert.Equal(WrittenStudy.BoxOf(row), Box.FromXywh(box[0], box[1], box[2], box[3]));
                 if (version == "1.1.0") Assert.Equal(row["split"], (string?)annotation["split"]);
             }
@@ -137,17 +145,21 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     [Fact]
     public void Patients_never_cross_splits_and_splits_are_seven_one_two()
     {
-        var splits = study.Rows.GroupBy(row => row["path"].Split('/')[2]).Select(patient => Assert.Single(patient.Select(row => row["split"]).Distinct())).ToList();
-        Assert.Equal((60, 42, 6, 12), (splits.Count, splits.Count(s => s == "train"), splits.Count(s => s == "val"), splits.Count(s => s == "test")));
+        var splits = study.Rows.GroupBy(row => row["path"].Split('/')[2])
+            .Select(patient => Assert.Single(patient.Select(row => row["split"]).Distinct())).ToList();
+        Assert.Equal((60, 42, 6, 12), (splits.Count, splits.Count(s => s == "train"), splits.Count(s => s == "val"),
+            splits.Count(s => s == "test")));
     }
 
     [Fact]
     public void Every_class_is_trained_and_tested_and_their_order_is_that_of_ms_cxr()
     {
         foreach (var split in (string[])["train", "test"])
-            Assert.Equal(Classes.Order(), study.Rows.Where(row => row["split"] == split).Select(row => row["category_name"]).Distinct().Order());
+            Assert.Equal(Classes.Order(), study.Rows.Where(row => row["split"] == split).Select(row => row["category_name"]).Distinct()
+                .Order());
         var counts = study.Summary.Phrases;
-        Assert.True(counts["Cardiomegaly"] > counts["Atelectasis"] && counts["Pneumothorax"] > counts["Edema"] && counts["Pneumonia"] > counts["Edema"]);
+        Assert.True(counts["Cardiomegaly"] > counts["Atelectasis"] && counts["Pneumothorax"] > counts["Edema"]
+            && counts["Pneumonia"] > counts["Edema"]);
     }
 
     [Fact]
@@ -163,7 +175,8 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
 
         Assert.InRange((double)phrases.Count / study.Summary.AnnotatedPictures, 3.0, 3.6);
         Assert.InRange((double)study.Rows.Count / phrases.Count, 1.05, 1.3);
-        Assert.Contains(study.Rows.GroupBy(row => row["path"].Split('/')[2]), patient => patient.Select(row => row["dicom_id"]).Distinct().Count() > 1);
+        Assert.Contains(study.Rows.GroupBy(row => row["path"].Split('/')[2]),
+            patient => patient.Select(row => row["dicom_id"]).Distinct().Count() > 1);
     }
 
     [Fact]
@@ -171,7 +184,8 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     {
         var metadata = study.Table("mimic-cxr-jpg/mimic-cxr-2.0.0-metadata.csv.gz");
         var split = study.Table("mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz");
-        Assert.Equal(["dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows", "Columns"], metadata[0].Keys.Take(7));
+        Assert.Equal(["dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows", "Columns"],
+            metadata[0].Keys.Take(7));
         Assert.Equal(["dicom_id", "study_id", "subject_id", "split"], split[0].Keys);
         Assert.Equal(metadata.Select(row => row["dicom_id"]), split.Select(row => row["dicom_id"]));
         Assert.Superset(study.Rows.Select(row => row["dicom_id"]).ToHashSet(), metadata.Select(row => row["dicom_id"]).ToHashSet());
@@ -193,18 +207,24 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
             var labels = study.Table($"mimic-cxr-jpg/mimic-cxr-2.0.0-{labeller}.csv.gz");
             Assert.Equal(16, labels[0].Count);
             Assert.Equal(metadata.Select(row => row["study_id"]).Distinct(), labels.Select(row => row["study_id"]));
-            Assert.Subset(new HashSet<string> { "", "1.0", "0.0", "-1.0" }, labels.SelectMany(row => row.Skip(2).Select(cell => cell.Value)).ToHashSet());
+            Assert.Subset(new HashSet<string> { "", "1.0", "0.0", "-1.0" },
+                labels.SelectMany(row => row.Skip(2).Select(cell => cell.Value)).ToHashSet());
         }
     }
 
     [Fact]
     public void Reports_are_wrapped_and_come_with_and_without_sections()
     {
-        var reports = Directory.EnumerateFiles(study.At("mimic-cxr-jpg/files"), "s*.txt", SearchOption.AllDirectories).Select(File.ReadAllText).ToList();
-        Assert.All(reports.SelectMany(report => report.TrimEnd('\n').Split('\n')), line => Assert.True(line.StartsWith(' ') && line.Length <= 80, line));
-        Assert.Contains(reports, report => report.Contains("\n FINDINGS:", StringComparison.Ordinal) && report.Contains("\n IMPRESSION:", StringComparison.Ordinal));
-        Assert.Contains(reports, report => !report.Contains("FINDINGS:", StringComparison.Ordinal) && report.Contains("IMPRESSION:", StringComparison.Ordinal));
-        Assert.Contains(reports, report => !report.Contains("FINDINGS:", StringComparison.Ordinal) && !report.Contains("IMPRESSION:", StringComparison.Ordinal));
+        var reports = Directory.EnumerateFiles(study.At("mimic-cxr-jpg/files"), "s*.txt", SearchOption.AllDirectories)
+            .Select(File.ReadAllText).ToList();
+        Assert.All(reports.SelectMany(report => report.TrimEnd('\n').Split('\n')),
+            line => Assert.True(line.StartsWith(' ') && line.Length <= 80, line));
+        Assert.Contains(reports, report => report.Contains("\n FINDINGS:", StringComparison.Ordinal)
+            && report.Contains("\n IMPRESSION:", StringComparison.Ordinal));
+        Assert.Contains(reports, report => !report.Contains("FINDINGS:", StringComparison.Ordinal)
+            && report.Contains("IMPRESSION:", StringComparison.Ordinal));
+        Assert.Contains(reports, report => !report.Contains("FINDINGS:", StringComparison.Ordinal)
+            && !report.Contains("IMPRESSION:", StringComparison.Ordinal));
         Assert.Contains(reports, report => report.Contains("ADDENDUM", StringComparison.Ordinal));
         Assert.Contains(reports, report => report.Contains("___", StringComparison.Ordinal));
     }
@@ -253,16 +273,19 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
         using var folders = new TemporaryFolders();
         var folder = folders.New();
         Write(folder, new() { Patients = 1, ImageWidth = 64, ImageHeight = 64, Sets = PhantomSets.MsCxr });
-        Assert.Equal(["README.txt", "mimic-cxr-jpg", "ms-cxr"], Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["README.txt", "mimic-cxr-jpg", "ms-cxr"],
+            Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Empty(Directory.EnumerateFiles(folder, "*.gz", SearchOption.AllDirectories));
     }
 
-    private static void Write(string folder, PhantomOptions options) => PhantomStudy.Write(folder, options, cancellationToken: TestContext.Current.CancellationToken);
+    private static void Write(string folder, PhantomOptions options) =>
+        PhantomStudy.Write(folder, options, cancellationToken: TestContext.Current.CancellationToken);
 
     private static string Hash(string path) => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(path)));
 
     private static List<(string Path, string Hash)> Content(string folder) =>
-        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(path => (Path.GetRelativePath(folder, path), Hash(path))).Order().ToList();
+        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(path => (Path.GetRelativePath(folder, path), Hash(path)))
+            .Order().ToList();
 
     private sealed class Callback(Action<PhantomProgress> report) : IProgress<PhantomProgress>
     {

@@ -25,13 +25,17 @@ public sealed class PlanTests : IDisposable
     /// batch is the same in both and falls out of the difference.
     /// </summary>
     [Theory]
-    [InlineData(4, 24, "precision=float32", "model.language.hidden_size=256", "model.language.intermediate_size=688", "model.language.heads=8", "model.language.layers=12")]
-    [InlineData(4, 24, "precision=bf16", "model.language.hidden_size=384", "model.language.intermediate_size=1536", "model.language.heads=6", "model.language.layers=8")]
-    [InlineData(4, 32, "precision=bf16", "model.language.hidden_size=256", "model.language.intermediate_size=512", "model.language.heads=4", "model.language.layers=10",
+    [InlineData(4, 24, "precision=float32", "model.language.hidden_size=256", "model.language.intermediate_size=688",
+        "model.language.heads=8", "model.language.layers=12")]
+    [InlineData(4, 24, "precision=bf16", "model.language.hidden_size=384", "model.language.intermediate_size=1536",
+        "model.language.heads=6", "model.language.layers=8")]
+    [InlineData(4, 32, "precision=bf16", "model.language.hidden_size=256", "model.language.intermediate_size=512", "model.language.heads=4",
+        "model.language.layers=10",
         "model.lora.dropout=0", "model.lora.targets=[q_proj, o_proj, up_proj, down_proj]")]
     public void Predicted_activations_are_the_measured_ones(int few, int many, params string[] sizes)
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists("/proc/self/clear_refs"), "The highest mark of resident memory can be reset on Linux only.");
+        Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists("/proc/self/clear_refs"),
+            "The highest mark of resident memory can be reset on Linux only.");
         string[] settings = ["device=cpu", "threads=1", "model.language.vocabulary=8000", "model.vision.depth=1", .. sizes];
         var configuration = ConfigurationFile.Load(Path.Combine(Fixtures.Repository, "configs", "tiny.yaml"), settings);
         var config = ConfiguredModel.Sizes(configuration.Model);
@@ -43,7 +47,8 @@ public sealed class PlanTests : IDisposable
         foreach (var recompute in (bool[])[false, true])
         {
             var predicted = Predicted(many) - Predicted(few);
-            var measured = (after[recompute] - before[recompute]) - (many - few) * positions * TensorTypes.Size(type) * (config.Language.HiddenSize + config.Language.IntermediateSize);
+            var measured = (after[recompute] - before[recompute]) - (many - few) * positions * TensorTypes.Size(type) * (
+                config.Language.HiddenSize + config.Language.IntermediateSize);
             Assert.InRange((double)predicted / measured, 0.85, 1.15);
 
             long Predicted(int rows) => memory.Training(rows, positions, Answer, recompute);
@@ -73,7 +78,8 @@ public sealed class PlanTests : IDisposable
     [Fact]
     public void The_key_value_cache_is_as_large_as_predicted()
     {
-        var sizes = ConfiguredModel.Sizes(ConfigurationFile.Load(null, ["model.language.hidden_size=64", "model.language.heads=4", "model.language.layers=3"]).Model);
+        var sizes = ConfiguredModel.Sizes(ConfigurationFile.Load(
+            null, ["model.language.hidden_size=64", "model.language.heads=4", "model.language.layers=3"]).Model);
         using var cache = new KvCache(sizes.Language, 5, 17, ScalarType.BFloat16, META);
         Assert.Equal(2L * 3 * (5 * 17 * 64) * 2, new ModelMemory(sizes, ScalarType.BFloat16).KvCache(5, cache.Capacity));
     }
@@ -93,13 +99,15 @@ public sealed class PlanTests : IDisposable
     [InlineData(20, false, Precision.Bf16, false, 1)]  // smaller micro-batches come before recomputation
     [InlineData(18, true, Precision.Bf16, false, 1)]
     [InlineData(12, true, Precision.Bf16, true, 2)]
-    public void The_suggestion_is_the_first_kind_that_fits_with_the_largest_micro_batch(int gigabytes, bool recompute, Precision precision, bool quantized, int batch)
+    public void The_suggestion_is_the_first_kind_that_fits_with_the_largest_micro_batch(
+        int gigabytes, bool recompute, Precision precision, bool quantized, int batch)
     {
         var plan = Plan(gigabytes * Gigabyte, "stage2.validate=false");
         var suggested = plan.Suggest();
         Assert.Equal(new PlanChoice(precision, quantized, batch, 4 / batch, recompute), suggested.Choice);
         Assert.InRange(suggested.Memory.Peak, suggested.Memory.Weights, gigabytes * Gigabyte);
-        if (batch < 4) Assert.True(plan.Memory(suggested.Choice with { Batch = 2 * batch, Accumulate = 2 / batch }).Peak > gigabytes * Gigabyte);
+        if (batch < 4)
+            Assert.True(plan.Memory(suggested.Choice with { Batch = 2 * batch, Accumulate = 2 / batch }).Peak > gigabytes * Gigabyte);
     }
 
     [Fact]
@@ -151,7 +159,8 @@ public sealed class PlanTests : IDisposable
         string[] plan = ["plan", "--config", Full, "--device-memory", "20GB", "--tflops", "100", "--samples", "1000", "--json"];
         var first = Json(plan);
         var settings = first.GetProperty("settings").GetString()!;
-        Assert.Contains("--set stage2.batch_size=1 --set stage2.accumulate=4 --set stage2.recompute=false", settings, StringComparison.Ordinal);
+        Assert.Contains("--set stage2.batch_size=1 --set stage2.accumulate=4 --set stage2.recompute=false", settings,
+            StringComparison.Ordinal);
         var second = Json([.. plan, .. settings.Split(' ')]);
         Assert.Equal("", second.GetProperty("settings").GetString());
         Assert.Equal(first.GetProperty("suggested").GetRawText(), second.GetProperty("configured").GetRawText());
@@ -171,11 +180,13 @@ public sealed class PlanTests : IDisposable
     private Dictionary<bool, long> Measured(int rows, IEnumerable<string> settings)
     {
         var file = Path.Combine(_folder.Path, $"{rows}.json");
-        string[] arguments = [Shell.Pfmvg, "bench", "model", "--parts", "train2", "--batch", $"{rows}", "--repeats", "1", "--json", file, .. settings.SelectMany(s => new[] { "--set", s })];
+        string[] arguments = [Shell.Pfmvg, "bench", "model", "--parts", "train2", "--batch", $"{rows}", "--repeats", "1", "--json", file,
+            .. settings.SelectMany(s => new[] { "--set", s })];
         var result = Shell.Run("dotnet", arguments, seconds: 300, environment: ("MALLOC_MMAP_THRESHOLD_", "65536"));
         Assert.True(result.ExitCode == 0, $"{result}");
         using var json = JsonDocument.Parse(File.ReadAllText(file));
         return json.RootElement.GetProperty("lines").EnumerateArray()
-            .ToDictionary(line => line.GetProperty("part").GetString()!.EndsWith("recomputing", StringComparison.Ordinal), line => line.GetProperty("peak_bytes").GetInt64());
+            .ToDictionary(line => line.GetProperty("part").GetString()!.EndsWith("recomputing", StringComparison.Ordinal),
+                line => line.GetProperty("peak_bytes").GetInt64());
     }
 }

@@ -38,7 +38,8 @@ public class MuonTests
             using var scope = NewDisposeScope();
             using var generator = new Generator(4, CPU);
             var parameters = Enumerable.Range(0, 5)
-                .Select(i => ($"layers.{i}.attn.qkv.weight", new TorchSharp.Modules.Parameter(empty(12, 6).normal_(0, 1, generator)))).ToList();
+                .Select(i => ($"layers.{i}.attn.qkv.weight", new TorchSharp.Modules.Parameter(empty(12, 6).normal_(0, 1, generator))))
+                    .ToList();
             using var muon = new Muon(parameters, 0.1);
             for (var step = 0; step < 3; step++)
             {

@@ -23,7 +23,16 @@ public class PretrainTests
             Language = new LanguageSettings { Vocabulary = 0, HiddenSize = 32, Layers = 2, Heads = 2, IntermediateSize = 64 },
             Lora = new LoraSettings { Rank = 2 },
         },
-        Pretrain = new PretrainSettings { Steps = 6, Pictures = 3, HeldOut = 3, WarmupSteps = 2, LogEvery = 2, EvaluateEvery = 6, SaveEvery = 3 },
+        Pretrain = new PretrainSettings
+        {
+            Steps = 6,
+            Pictures = 3,
+            HeldOut = 3,
+            WarmupSteps = 2,
+            LogEvery = 2,
+            EvaluateEvery = 6,
+            SaveEvery = 3,
+        },
     };
 
     [Fact]
@@ -33,17 +42,21 @@ public class PretrainTests
         var (whole, parts) = (folder.In("whole"), folder.In("parts"));
         Train(whole, CancellationToken.None);
         using (var stop = new CancellationTokenSource())
-            Assert.ThrowsAny<OperationCanceledException>(() => Train(parts, stop.Token, progress => { if (progress.Step == 2) stop.Cancel(); }));
+            Assert.ThrowsAny<OperationCanceledException>(
+                () => Train(parts, stop.Token, progress => { if (progress.Step == 2) stop.Cancel(); }));
         Train(parts, CancellationToken.None);
-        foreach (var file in new[] { "eva_vit_tiny.pth", "minigptv2_checkpoint.pth", "llama-tiny/model.safetensors", "llama-tiny/config.json", "llama-tiny/tokenizer.model" })
+        foreach (var file in new[] { "eva_vit_tiny.pth", "minigptv2_checkpoint.pth", "llama-tiny/model.safetensors",
+            "llama-tiny/config.json", "llama-tiny/tokenizer.model" })
             Assert.Equal(File.ReadAllBytes(Path.Combine(whole, file)), File.ReadAllBytes(Path.Combine(parts, file)));
-        Assert.Equal([2, 4, 6], File.ReadLines(Path.Combine(parts, "pretrain.jsonl")).Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement.GetProperty("step").GetInt32()));
+        Assert.Equal([2, 4, 6], File.ReadLines(Path.Combine(parts, "pretrain.jsonl"))
+            .Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement.GetProperty("step").GetInt32()));
 
         var language = LlamaConfig.FromHuggingFace(Path.Combine(whole, "llama-tiny"));
         Assert.Equal(LlamaTokenizer.Load(Path.Combine(whole, "llama-tiny", "tokenizer.model")).VocabularySize, language.VocabularySize);
         var (model, files) = ModelBuilder.Load(
             new GroundingConfig(new EvaConfig(56, 14, 32, 1, 2, 64), 4, language, new LoraConfig(2, 4, 0, ["q_proj", "v_proj"])),
-            new WeightPaths(Path.Combine(whole, "eva_vit_tiny.pth"), Path.Combine(whole, "llama-tiny"), Path.Combine(whole, "minigptv2_checkpoint.pth")),
+            new WeightPaths(Path.Combine(whole, "eva_vit_tiny.pth"), Path.Combine(whole, "llama-tiny"),
+                Path.Combine(whole, "minigptv2_checkpoint.pth")),
             ScalarType.Float32, CPU, 1);
         using (model) Assert.All(files, file => Assert.Empty(file.Report.Unexpected));
     }
@@ -55,7 +68,8 @@ public class PretrainTests
         using (var stop = new CancellationTokenSource())
             Assert.ThrowsAny<OperationCanceledException>(() => Train(folder.Path, stop.Token, _ => stop.Cancel()));
         var other = Small with { Seed = 6 };
-        Assert.Contains("another configuration", Assert.Throws<InputException>(() => PretrainRun.Open(folder.Path, other, other.Pretrain!)).Message, StringComparison.Ordinal);
+        Assert.Contains("another configuration",
+            Assert.Throws<InputException>(() => PretrainRun.Open(folder.Path, other, other.Pretrain!)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -112,7 +126,12 @@ public class PretrainTests
         collector.Start();
         try
         {
-            Train(folder.Path, CancellationToken.None, settings: Small.Pretrain! with { Steps = 150, EvaluateEvery = 150, SaveEvery = 1000 });
+            Train(folder.Path, CancellationToken.None, settings: Small.Pretrain! with
+            {
+                Steps = 150,
+                EvaluateEvery = 150,
+                SaveEvery = 1000,
+            });
         }
         finally
         {
@@ -121,7 +140,8 @@ public class PretrainTests
         }
     }
 
-    private static void Train(string folder, CancellationToken cancel, Action<PretrainProgress>? watch = null, PretrainSettings? settings = null)
+    private static void Train(string folder, CancellationToken cancel, Action<PretrainProgress>? watch = null,
+        PretrainSettings? settings = null)
     {
         using var run = PretrainRun.Open(folder, Small with { Pretrain = settings ?? Small.Pretrain }, settings ?? Small.Pretrain!);
         run.Train(watch ?? (_ => { }), cancel);

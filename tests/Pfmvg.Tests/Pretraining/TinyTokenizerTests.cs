@@ -26,7 +26,8 @@ public class TinyTokenizerTests
         var tokenizer = Tokenizer(folder);
         var ids = tokenizer.Encode("{<12><34><56><78>}");
         Assert.Equal(13, ids.Length);
-        Assert.Equal("12345678", string.Concat(ids.Select(tokenizer.Piece).Where(piece => piece.Length == 1 && char.IsAsciiDigit(piece[0]))));
+        Assert.Equal("12345678", string.Concat(
+            ids.Select(tokenizer.Piece).Where(piece => piece.Length == 1 && char.IsAsciiDigit(piece[0]))));
     }
 
     [Theory]

@@ -10,17 +10,22 @@ namespace Pfmvg.Tests.Runs;
 
 public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
 {
-    private static readonly string[] Short = ["stage1.epochs=1", "stage2.epochs=2", "stage2.batch_size=8", "stage2.validate=false", "stage1.validate=false", "eval.max_new_tokens=4", "phantom.patients=10"];
+    private static readonly string[] Short =
+        ["stage1.epochs=1", "stage2.epochs=2", "stage2.batch_size=8", "stage2.validate=false", "stage1.validate=false",
+        "eval.max_new_tokens=4", "phantom.patients=10"];
 
     private PfmvgConfiguration Settings(string name, params string[] changes) => workspace.Configuration(name, [.. Short, .. changes]);
 
-    private static IReadOnlyList<AblationRow> Run(PfmvgConfiguration settings, List<TrainingOptions> trained, List<string>? told = null, AblationOptions? options = null, int stopAfter = int.MaxValue)
+    private static IReadOnlyList<AblationRow> Run(
+        PfmvgConfiguration settings, List<TrainingOptions> trained, List<string>? told = null, AblationOptions? options = null,
+        int stopAfter = int.MaxValue)
     {
         using var stop = new CancellationTokenSource();
         return AblationRun.Execute(settings, options ?? new AblationOptions(), new SingleProcess(), training =>
         {
             trained.Add(training);
-            TrainingRun.Execute(settings, training, new SingleProcess(), new Watcher(report => { if (trained.Count == stopAfter && report.Entry.Step == 2) stop.Cancel(); }), _ => { }, stop.Token);
+            TrainingRun.Execute(settings, training, new SingleProcess(),
+                new Watcher(report => { if (trained.Count == stopAfter && report.Entry.Step == 2) stop.Cancel(); }), _ => { }, stop.Token);
         }, (told ?? []).Add, (_, _) => { }, CancellationToken.None);
     }
 
@@ -36,7 +41,8 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
         Assert.Equal(rows[0].Result.Predictions.Select(p => p.Id), rows[3].Result.Predictions.Select(p => p.Id));
         Assert.Equal(Enum.GetValues<Control>(), rows[3].Result.Controls.Keys.Order());
         Assert.All(rows[3].Result.Controls.Values, answers => Assert.Equal(
-            rows[3].Result.Predictions.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0])), answers.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0]))));
+            rows[3].Result.Predictions.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0])),
+                answers.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0]))));
         Assert.Empty(rows[0].Result.Controls);
 
         // The rows differ in their weights: none has no trained tensors, each other one its own.
@@ -46,7 +52,8 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
         var written = rows.ToDictionary(row => row, row => File.GetLastWriteTimeUtc(row.Result.Folder.PredictionsPath));
         var again = Run(settings, trained, told);
         Assert.Equal(3, trained.Count);
-        Assert.Equal(7, told.Count(line => line.StartsWith("gathered", StringComparison.Ordinal) || line.StartsWith("answers  as they are", StringComparison.Ordinal)));
+        Assert.Equal(7, told.Count(line => line.StartsWith("gathered", StringComparison.Ordinal)
+            || line.StartsWith("answers  as they are", StringComparison.Ordinal)));
         Assert.Equal(written.Values, again.Select(row => File.GetLastWriteTimeUtc(row.Result.Folder.PredictionsPath)));
         Assert.Equal(rows.Select(row => Scorer.Score(row.Result.Predictions, new ScoringOptions { Resamples = 0 }).Weighted[Metric.Iou]),
             again.Select(row => Scorer.Score(row.Result.Predictions, new ScoringOptions { Resamples = 0 }).Weighted[Metric.Iou]));
@@ -71,7 +78,8 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
         Assert.ThrowsAny<OperationCanceledException>(() => Run(settings, trained, stopAfter: 2));
         Assert.Equal(RunStatus.Interrupted, RunInfo.Read(RunFolder.Of(settings, "stage2-only").InfoPath).Status);
         Run(settings, trained);
-        Assert.Equal([("stage1", ExistingRun.Refuse), ("stage2-only", ExistingRun.Refuse), ("stage2-only", ExistingRun.Resume), ("stage2", ExistingRun.Refuse)],
+        Assert.Equal([("stage1", ExistingRun.Refuse), ("stage2-only", ExistingRun.Refuse), ("stage2-only", ExistingRun.Resume),
+            ("stage2", ExistingRun.Refuse)],
             trained.Select(training => (training.Folder(settings).Part, training.Existing)));
         Assert.Equal(RunStatus.Finished, RunInfo.Read(RunFolder.Of(settings, "stage2-only").InfoPath).Status);
     }
@@ -84,7 +92,8 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
         var first = EvaluationRun.Execute(settings, options, world, _ => { }, (_, _) => { }, CancellationToken.None);
         var written = File.ReadAllBytes(first.Folder.PredictionsPath);
         var asked = 0;
-        var second = EvaluationRun.Execute(settings, options with { Controls = true }, world, told.Add, (_, _) => asked++, CancellationToken.None);
+        var second = EvaluationRun.Execute(settings, options with { Controls = true }, world, told.Add, (_, _) => asked++,
+            CancellationToken.None);
         Assert.Equal(written, File.ReadAllBytes(first.Folder.PredictionsPath));
         Assert.Equal(3, told.Count(line => line.StartsWith("control", StringComparison.Ordinal)));
         Assert.Equal(3, second.Controls.Count);

@@ -21,7 +21,8 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         try
         {
             failure = Assert.Throws<InputException>(() => TrainingRun.Execute(
-                workspace.Configuration("vanished"), new TrainingOptions { Stage = 1 }, new SingleProcess(), new TrainingWorkspace.Watcher(report =>
+                workspace.Configuration("vanished"), new TrainingOptions { Stage = 1 }, new SingleProcess(),
+                    new TrainingWorkspace.Watcher(report =>
                 {
                     if (report.Entry.Step == 3) Directory.Move(images, images + "-away");
                 }), told.Add, CancellationToken.None));
@@ -60,7 +61,8 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
     public void Allowed_changes_are_told_and_gone_on_with_also_where_an_epoch_has_another_number_of_steps()
     {
         Assert.ThrowsAny<OperationCanceledException>(() => workspace.Train("allowed", lastStep: 3));
-        var told = workspace.Train("allowed", ExistingRun.Resume, ["stage1.init_lr=0.001", "stage1.batch_size=2", "stage1.checkpoint_every=0"], allowChanges: true);
+        var told = workspace.Train("allowed", ExistingRun.Resume,
+            ["stage1.init_lr=0.001", "stage1.batch_size=2", "stage1.checkpoint_every=0"], allowChanges: true);
         var said = Assert.Single(told, line => line.EndsWith("Going on all the same.", StringComparison.Ordinal));
         Assert.Contains("stage1.init_lr", said, StringComparison.Ordinal);
         Assert.Contains("samples per step over all processes: 4 -> 2", said, StringComparison.Ordinal);

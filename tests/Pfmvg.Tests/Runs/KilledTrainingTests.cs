@@ -35,12 +35,15 @@ public sealed class KilledTrainingTests(TrainingWorkspace workspace) : IClassFix
         Assert.Equal(workspace.Checkpoints("whole", stage), workspace.Checkpoints("killed", stage));
         Assert.Equal(RunStatus.Finished, RunInfo.Read(workspace.Run("killed", stage).InfoPath).Status);
 
-        int Lines() => File.Exists(workspace.Run("killed", stage).LogPath) ? File.ReadLines(workspace.Run("killed", stage).LogPath).Count() : 0;
+        int Lines() => File.Exists(workspace.Run("killed", stage).LogPath)
+            ? File.ReadLines(workspace.Run("killed", stage).LogPath).Count() : 0;
 
         string[] Arguments(string name) =>
         [
-            "train", "--stage", $"{stage}", "--from", "base", .. File.Exists(workspace.Run(name, stage).InfoPath) ? (string[])["--resume"] : [],
-            .. workspace.Sets(name, "stage2.image=random_crop", "stage2.batch_size=8", "stage2.epochs=3", "stage2.warmup_steps=2", "stage2.checkpoint_every=2", "eval.max_new_tokens=4"),
+            "train", "--stage", $"{stage}", "--from", "base",
+                .. File.Exists(workspace.Run(name, stage).InfoPath) ? (string[])["--resume"] : [],
+            .. workspace.Sets(name, "stage2.image=random_crop", "stage2.batch_size=8", "stage2.epochs=3", "stage2.warmup_steps=2",
+                "stage2.checkpoint_every=2", "eval.max_new_tokens=4"),
         ];
     }
 }

@@ -36,7 +36,8 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
     public void A_killed_rank_ends_the_job()
     {
         using var process = StartMpi(workspace.Arguments("rank-killed", resume: false, "stage1.epochs=100000", "stage1.validate=false"));
-        Until(() => File.Exists(workspace.Run("rank-killed").LogPath) && File.ReadLines(workspace.Run("rank-killed").LogPath).Count() > 2, 60);
+        Until(() => File.Exists(workspace.Run("rank-killed").LogPath) && File.ReadLines(workspace.Run("rank-killed").LogPath).Count() > 2,
+            60);
         var rank = Shell.Run("pgrep", ["-P", $"{process.Id}"]).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1];
         Shell.Run("kill", ["-9", rank]);
         Assert.True(process.WaitForExit(TimeSpan.FromSeconds(30)), "the job hangs");
@@ -59,7 +60,8 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
     [Fact]
     public void An_interrupt_is_heard_by_all_ranks_which_write_a_checkpoint_and_exit_with_130()
     {
-        using var process = StartMpi(workspace.Arguments("rank-interrupted", resume: false, "stage1.epochs=100000", "stage1.validate=false", "stage1.checkpoint_every=0"));
+        using var process = StartMpi(workspace.Arguments(
+            "rank-interrupted", resume: false, "stage1.epochs=100000", "stage1.validate=false", "stage1.checkpoint_every=0"));
         var run = workspace.Run("rank-interrupted");
         Until(() => File.Exists(run.LogPath) && File.ReadLines(run.LogPath).Count() > 2, 60);
         Shell.Run("kill", ["-USR1", $"{process.Id}"]); // mpirun hands it on
@@ -97,7 +99,8 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
     {
         var result = Shell.RunMpi(2, workspace.Arguments("wrong", resume: false, "model.lora.alpha=1e39", "stage1.nan_tolerance=1"));
         Assert.Equal(1, result.ExitCode);
-        Assert.Matches(@"rank \d: error: Epoch 1, step 2: the loss is \S+, the gradient is not finite in \d+ tensors, first \S+; samples", result.Error);
+        Assert.Matches(@"rank \d: error: Epoch 1, step 2: the loss is \S+, the gradient is not finite in \d+ tensors, first \S+; samples",
+            result.Error);
     }
 
     [Fact]
@@ -113,7 +116,8 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
 
         var from = workspace.Run("alone").Path;
         var options = new EvaluationOptions { Split = Split.Train, From = from };
-        EvaluationRun.Execute(workspace.Configuration("alone", changes), options, new SingleProcess(), _ => { }, (_, _) => { }, CancellationToken.None);
+        EvaluationRun.Execute(workspace.Configuration("alone", changes), options, new SingleProcess(), _ => { }, (_, _) => { },
+            CancellationToken.None);
         var evaluated = Shell.RunMpi(2, ["eval", "--split", "train", "--from", from, .. workspace.Sets("together", changes)]);
         Assert.True(evaluated.ExitCode == 0, $"{evaluated}");
         Assert.Equal(Answers("alone"), Answers("together"));
@@ -130,7 +134,8 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
     private static Process StartMpi(string[] arguments)
     {
         Shell.RunMpi(["--version"]); // skips where there is none
-        var process = Process.Start(new ProcessStartInfo("mpirun", ["--allow-run-as-root", "--oversubscribe", "-n", "2", "dotnet", Shell.Pfmvg, .. arguments])
+        var process = Process.Start(new ProcessStartInfo(
+            "mpirun", ["--allow-run-as-root", "--oversubscribe", "-n", "2", "dotnet", Shell.Pfmvg, .. arguments])
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         })!;

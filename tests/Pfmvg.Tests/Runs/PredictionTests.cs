@@ -11,7 +11,8 @@ namespace Pfmvg.Tests.Runs;
 
 public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
 {
-    private string[] Settings(params string[] more) => [.. workspace.Settings("predict", ["eval.constrain=boxes", .. more]).SelectMany(s => new[] { "--set", s })];
+    private string[] Settings(params string[] more) =>
+        [.. workspace.Settings("predict", ["eval.constrain=boxes", .. more]).SelectMany(s => new[] { "--set", s })];
 
     private static string Config => Path.Combine(Fixtures.Repository, "configs", "tiny.yaml");
 
@@ -27,13 +28,17 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
     {
         var configuration = workspace.Configuration("predict", "eval.constrain=boxes");
         var (path, sample) = Picture();
-        var inSet = EvaluationRun.Execute(configuration, new EvaluationOptions { Split = Split.Test, FromBase = true }, new SingleProcess(), _ => { }, (_, _) => { }, CancellationToken.None)
+        var inSet = EvaluationRun.Execute(configuration, new EvaluationOptions { Split = Split.Test, FromBase = true }, new SingleProcess(),
+            _ => { }, (_, _) => { }, CancellationToken.None)
             .Predictions.Single(p => p.Id == sample.Id);
         using var folder = new TemporaryFolder();
         var moved = folder.In("anywhere" + Path.GetExtension(path));
         File.Copy(path, moved);
         // Nothing was prepared there.
-        var alone = Assert.Single(PredictionRun.Execute(configuration with { Data = configuration.Data with { Folder = folder.In("none") } },
+        var alone = Assert.Single(PredictionRun.Execute(configuration with
+        {
+            Data = configuration.Data with { Folder = folder.In("none") },
+        },
             [new PredictionCase("1", moved, sample.Text)], null, fromBase: true, _ => { }, CancellationToken.None));
         Assert.Equal((inSet.Answer, sample.Width, sample.Height), (alone.Answer, alone.Width, alone.Height));
         Assert.Equal(inSet.Confidence!.Count, alone.Confidence!.Count);
@@ -48,7 +53,8 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         var name = "x" + Path.GetExtension(path);
         File.Copy(path, folder.In(name));
         var table = Answers.Write(folder.Path, "cases.csv", "image,phrase,id", $"{name},left edema,first", $"{name},\"right, large\",a/b");
-        var result = Shell.RunPfmvg(["predict", "--config", Config, "--table", table, "--from", "base", "--json", "--overlay", folder.In("drawn"), .. Settings()]);
+        var result = Shell.RunPfmvg(["predict", "--config", Config, "--table", table, "--from", "base", "--json", "--overlay",
+            folder.In("drawn"), .. Settings()]);
         Assert.True(result.ExitCode == 0, $"{result}");
         var lines = result.Output.Trim().Split('\n').Select(line => JsonNode.Parse(line)!).ToList();
         Assert.Equal(["first", "a/b"], lines.Select(line => (string)line["id"]!));
@@ -57,7 +63,8 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         {
             Assert.Equal((sample.Width, sample.Height), ((int)line["width"]!, (int)line["height"]!));
             var edges = line["boxes"]![0]!.AsArray().Select(edge => (double)edge!).ToArray();
-            Assert.True(edges[0] >= 0 && edges[0] < edges[2] && edges[2] <= sample.Width && edges[1] >= 0 && edges[1] < edges[3] && edges[3] <= sample.Height);
+            Assert.True(edges[0] >= 0 && edges[0] < edges[2] && edges[2] <= sample.Width && edges[1] >= 0 && edges[1] < edges[3]
+                && edges[3] <= sample.Height);
             Assert.InRange((double)line["confidence"]![0]!, 0, 1);
             Assert.Null(line["failure"]);
         });
@@ -80,7 +87,8 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         Answers.Write(folder.Path, "twice.csv", "image,phrase,id", "a.png,edema,a", "a.png,edema,a");
         Answers.Write(folder.Path, "columns.csv", "image,text", "a.png,edema");
         Answers.Write(folder.Path, "empty.csv", "image,phrase");
-        var result = Shell.Run("dotnet", [Shell.Pfmvg, "predict", "--config", Config, "--from", "base", .. arguments.Split(' '), .. Settings()], folder: folder.Path);
+        var result = Shell.Run("dotnet", [Shell.Pfmvg, "predict", "--config", Config, "--from", "base", .. arguments.Split(' '),
+            .. Settings()], folder: folder.Path);
         Assert.True(result.ExitCode == 2, $"{result}");
         Assert.Contains(expected, result.Error, StringComparison.Ordinal);
         Assert.Equal("", result.Output);
@@ -92,7 +100,8 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         var flawed = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)], "nothing to see"));
         Assert.Equal("no region: no box, the answer was 'nothing to see'", flawed.ToText());
         Assert.Equal("no box", (string)JsonNode.Parse(flawed.ToJson())!["failure"]!);
-        var two = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)], "{<1><2><3><4>}<delim>{<10><20><30><45>}") with { Confidence = [0.5, 0.25] });
+        var two = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)],
+            "{<1><2><3><4>}<delim>{<10><20><30><45>}") with { Confidence = [0.5, 0.25] });
         Assert.Equal("box left 10, top 20, right 30, bottom 40 pixels, confidence 0.50; box left 100, top 200, right 300, bottom 450 pixels, confidence 0.25", two.ToText());
     }
 }

@@ -16,12 +16,14 @@ public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<Tra
         bytes[^5] ^= 1;
         File.WriteAllBytes(newest.Path, bytes);
         var told = workspace.Train("damaged", ExistingRun.Resume);
-        Assert.Contains(told, line => line.Contains(newest.Path, StringComparison.Ordinal) && line.Contains("damaged", StringComparison.Ordinal));
+        Assert.Contains(told, line => line.Contains(newest.Path, StringComparison.Ordinal)
+            && line.Contains("damaged", StringComparison.Ordinal));
         Assert.Contains(told, line => line.EndsWith("going on after step 4", StringComparison.Ordinal));
         Assert.Equal(workspace.Log("sound"), workspace.Log("damaged"));
         Assert.True(File.Exists(newest.Path + ".damaged")); // out of the rotation, not lost
         var (sound, damaged) = (workspace.Checkpoints("sound"), workspace.Checkpoints("damaged"));
-        foreach (var name in new[] { "best.safetensors", sound.Keys.Last(k => k.StartsWith("step-", StringComparison.Ordinal)) }) Assert.Equal(sound[name], damaged[name]);
+        foreach (var name in new[] { "best.safetensors", sound.Keys.Last(k => k.StartsWith("step-", StringComparison.Ordinal)) })
+            Assert.Equal(sound[name], damaged[name]);
     }
 
     [Fact]
@@ -114,7 +116,8 @@ public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<Tra
         Assert.SkipUnless(mounted.ExitCode == 0, $"a small disk needs the right to mount one: {mounted.Error.Trim()}");
         try
         {
-            foreach (var file in Directory.GetFiles(kept.Path, "step-*")) File.Copy(file, Path.Combine(folder.Checkpoints, Path.GetFileName(file)));
+            foreach (var file in Directory.GetFiles(kept.Path, "step-*"))
+                File.Copy(file, Path.Combine(folder.Checkpoints, Path.GetFileName(file)));
             var result = Shell.RunPfmvg(workspace.Arguments("full", resume: true));
             Assert.Equal(1, result.ExitCode);
             Assert.Contains("No space left", result.Error, StringComparison.Ordinal);

@@ -7,7 +7,10 @@ using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.Runs;
 
-/// <summary>Phantoms and random base weights of a very small model, prepared once for all tests that train; dropout and random crops are on.</summary>
+/// <summary>
+/// Phantoms and random base weights of a very small model, prepared once for all tests that train; dropout and random
+/// crops are on.
+/// </summary>
 public sealed class TrainingWorkspace : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -27,8 +30,10 @@ public sealed class TrainingWorkspace : IDisposable
         "model.image_size=56", "model.vision.width=32", "model.vision.depth=1", "model.vision.heads=2", "model.vision.mlp_hidden=64",
         "model.language.hidden_size=32", "model.language.layers=2", "model.language.heads=2", "model.language.intermediate_size=64",
         "model.lora.rank=2", "model.lora.dropout=0.1", "stage1.image=random_crop", "stage1.batch_size=4", "stage1.epochs=2",
-        "stage1.init_lr=4e-3", "stage1.min_lr=4e-4", "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1", "phantom.base=random", "weights.start=null", "model.lora.alpha=16",
-        "stage2.batch_size=16", "stage2.epochs=30", "stage2.warmup_steps=10", "stage2.min_lr=4e-4", "stage2.validate=true", "stage2.log_every=50", "eval.batch_size=16", .. changes,
+        "stage1.init_lr=4e-3", "stage1.min_lr=4e-4", "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1",
+            "phantom.base=random", "weights.start=null", "model.lora.alpha=16",
+        "stage2.batch_size=16", "stage2.epochs=30", "stage2.warmup_steps=10", "stage2.min_lr=4e-4", "stage2.validate=true",
+            "stage2.log_every=50", "eval.batch_size=16", .. changes,
     ];
 
     /// <summary>The configuration of these settings.</summary>
@@ -46,11 +51,17 @@ public sealed class TrainingWorkspace : IDisposable
     public RunFolder Run(string name, int stage = 1) => RunFolder.Of(Configuration(name), $"stage{stage}");
 
     /// <summary>Trains stage 1 in this process; interrupts it so that this is the last step, where one is given.</summary>
-    public List<string> Train(string name, ExistingRun existing = ExistingRun.Refuse, string[]? changes = null, int lastStep = int.MaxValue, Action<StepReport>? watch = null, bool allowChanges = false)
+    public List<string> Train(string name, ExistingRun existing = ExistingRun.Refuse, string[]? changes = null, int lastStep = int.MaxValue,
+        Action<StepReport>? watch = null, bool allowChanges = false)
     {
         using var stop = new CancellationTokenSource();
         var told = new List<string>();
-        TrainingRun.Execute(Configuration(name, changes ?? []), new TrainingOptions { Stage = 1, Existing = existing, AllowChanges = allowChanges }, new SingleProcess(), new Watcher(report =>
+        TrainingRun.Execute(Configuration(name, changes ?? []), new TrainingOptions
+        {
+            Stage = 1,
+            Existing = existing,
+            AllowChanges = allowChanges,
+        }, new SingleProcess(), new Watcher(report =>
         {
             if (report.Entry.Step == lastStep - 1) stop.Cancel(); // seen at the end of the next step
             watch?.Invoke(report);
@@ -61,7 +72,11 @@ public sealed class TrainingWorkspace : IDisposable
     /// <summary>Starts the program and leaves it running; what it says is thrown away.</summary>
     public static Process Start(string[] arguments)
     {
-        var process = Process.Start(new ProcessStartInfo("dotnet", [Shell.Pfmvg, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var process = Process.Start(new ProcessStartInfo("dotnet", [Shell.Pfmvg, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return process;
@@ -75,7 +90,8 @@ public sealed class TrainingWorkspace : IDisposable
     })];
 
     /// <summary>The loss of every step.</summary>
-    public double[] Losses(string name) => [.. StepLog.Read(Run(name).LogPath).Where(l => (string?)l["kind"] == "step").Select(l => (double)l["loss"]!)];
+    public double[] Losses(string name) =>
+        [.. StepLog.Read(Run(name).LogPath).Where(l => (string?)l["kind"] == "step").Select(l => (double)l["loss"]!)];
 
     /// <summary>The checkpoints that a run kept, with their content.</summary>
     public Dictionary<string, byte[]> Checkpoints(string name, int stage = 1) =>

@@ -26,13 +26,16 @@ internal sealed class Chromium : IAsyncDisposable
     public static async Task<Chromium> Open(string file, bool dark = false, int width = 1300, int height = 1000)
     {
         var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
-        var program = new[] { "chromium", "chromium-browser", "google-chrome" }.SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(File.Exists);
+        var program = new[] { "chromium", "chromium-browser", "google-chrome" }
+            .SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(File.Exists);
         Assert.SkipWhen(program is null, "Chromium is not installed: apt-get install chromium");
         var profile = Directory.CreateTempSubdirectory("pfmvg-chromium-").FullName;
         var process = Process.Start(new ProcessStartInfo(program,
         [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0", $"--user-data-dir={profile}", $"--window-size={width},{height}", "about:blank",
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                "--disable-component-update",
+            "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0", $"--user-data-dir={profile}",
+                $"--window-size={width},{height}", "about:blank",
         ]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
         process.ErrorDataReceived += (_, _) => { };
         process.OutputDataReceived += (_, _) => { };
@@ -61,7 +64,12 @@ internal sealed class Chromium : IAsyncDisposable
     /// <summary>The value of a JavaScript expression.</summary>
     public async Task<JsonNode?> Evaluate(string expression)
     {
-        var answer = await Send("Runtime.evaluate", new JsonObject { ["expression"] = expression, ["returnByValue"] = true, ["awaitPromise"] = true });
+        var answer = await Send("Runtime.evaluate", new JsonObject
+        {
+            ["expression"] = expression,
+            ["returnByValue"] = true,
+            ["awaitPromise"] = true,
+        });
         Assert.True(answer["exceptionDetails"] is null, answer.ToJsonString());
         return answer["result"]!["value"];
     }
@@ -103,13 +111,15 @@ internal sealed class Chromium : IAsyncDisposable
     private async Task Connect()
     {
         var portFile = Path.Combine(_profile, "DevToolsActivePort");
-        while (!File.Exists(portFile) || (await File.ReadAllLinesAsync(portFile, _timeout.Token)).Length < 2) await Task.Delay(50, _timeout.Token);
+        while (!File.Exists(portFile) || (await File.ReadAllLinesAsync(portFile, _timeout.Token)).Length < 2)
+            await Task.Delay(50, _timeout.Token);
         var port = (await File.ReadAllLinesAsync(portFile, _timeout.Token))[0];
         using var http = new HttpClient();
         string? address = null;
         while (address is null)
         {
-            var targets = JsonNode.Parse(await http.GetStringAsync(new Uri($"http://127.0.0.1:{port}/json/list"), _timeout.Token))!.AsArray();
+            var targets = JsonNode.Parse(await http.GetStringAsync(
+                new Uri($"http://127.0.0.1:{port}/json/list"), _timeout.Token))!.AsArray();
             address = targets.FirstOrDefault(target => target!["type"]!.ToString() == "page")?["webSocketDebuggerUrl"]?.ToString();
             if (address is null) await Task.Delay(50, _timeout.Token);
         }
@@ -129,7 +139,8 @@ internal sealed class Chromium : IAsyncDisposable
                 return received["result"] ?? throw new InvalidOperationException($"{method}: {received["error"]?.ToJsonString()}");
             switch (received["method"]?.ToString())
             {
-                case "Network.requestWillBeSent" when received["params"]!["request"]!["url"]!.ToString() is var url && !url.StartsWith("data:", StringComparison.Ordinal):
+                case "Network.requestWillBeSent" when received["params"]!["request"]!["url"]!.ToString() is var url
+                    && !url.StartsWith("data:", StringComparison.Ordinal):
                     Requests.Add(url);
                     break;
                 case "Runtime.exceptionThrown":

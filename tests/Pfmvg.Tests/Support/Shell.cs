@@ -19,11 +19,13 @@ internal static class Shell
     public static Result RunPfmvg(params string[] arguments) => Run("dotnet", [Pfmvg, .. arguments]);
 
     /// <summary>Runs a program to its end; it fails the test when it takes too long.</summary>
-    public static Result Run(string program, IEnumerable<string> arguments, int seconds = 120, string? folder = null, params (string Name, string Value)[] environment)
+    public static Result Run(string program, IEnumerable<string> arguments, int seconds = 120, string? folder = null,
+        params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = folder ?? Environment.CurrentDirectory,
+            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = folder
+                ?? Environment.CurrentDirectory,
         };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using var process = Process.Start(start)!;
@@ -50,7 +52,8 @@ internal static class Shell
     public static Result RunMpi(string[] arguments)
     {
         var path = Environment.GetEnvironmentVariable("PATH") ?? "";
-        Assert.SkipUnless(path.Split(':').Any(folder => File.Exists(Path.Combine(folder, "mpirun"))), "mpirun is not installed: apt-get install openmpi-bin libopenmpi-dev");
+        Assert.SkipUnless(path.Split(':').Any(folder => File.Exists(Path.Combine(folder, "mpirun"))),
+            "mpirun is not installed: apt-get install openmpi-bin libopenmpi-dev");
         return Run("mpirun", ["--allow-run-as-root", "--oversubscribe", .. arguments]);
     }
 }

@@ -27,8 +27,10 @@ public class BoxCodecTests
             var (width, height) = (random.Next(100, 4000), random.Next(100, 4000));
             var (left, top) = (random.NextDouble() * width, random.NextDouble() * height);
             var box = new Box(left, top, left + random.NextDouble() * (width - left), top + random.NextDouble() * (height - top));
-            var read = Assert.Single(BoxCodec.Parse(BoxCodec.Format([box], width, height)).Boxes).ToPixels(width, height, sortAndClamp: false);
-            foreach (var (before, after, size) in new[] { (box.Left, read.Left, width), (box.Top, read.Top, height), (box.Right, read.Right, width), (box.Bottom, read.Bottom, height) })
+            var read = Assert.Single(BoxCodec.Parse(BoxCodec.Format([box], width, height)).Boxes)
+                .ToPixels(width, height, sortAndClamp: false);
+            foreach (var (before, after, size) in new[] { (box.Left, read.Left, width), (box.Top, read.Top, height),
+                (box.Right, read.Right, width), (box.Bottom, read.Bottom, height) })
                 Assert.InRange(before - after, -1e-9 * size, (0.01 + 1e-9) * size); // truncation only moves a corner to the top left
         }
     }

@@ -88,7 +88,8 @@ public sealed class LlamaTokenizerTests : IDisposable
         AssertRefused("zeros", new byte[100]);
         AssertRefused("a length beyond the end", [0x0a, 0xff, 0xff, 0xff, 0xff, 0x07]);
         AssertRefused("a bad character", [0x0a, 0x03, 0x0a, 0x01, 0xff]);
-        Assert.Contains("no such file", Assert.Throws<InputException>(() => LlamaTokenizer.Load(Path.Combine(_folder, "missing"))).Message, StringComparison.Ordinal);
+        Assert.Contains("no such file", Assert.Throws<InputException>(() => LlamaTokenizer.Load(Path.Combine(_folder, "missing"))).Message,
+            StringComparison.Ordinal);
         Assert.Throws<InputException>(() => LlamaTokenizer.Load(_folder));
     }
 
@@ -149,7 +150,8 @@ public sealed class LlamaTokenizerTests : IDisposable
 
     /// <summary>A SentencePiece model with the three special pieces, the 256 bytes and the given ordinary pieces.</summary>
     private static byte[] Build(
-        (string Text, float Score)[] normal, int kind = 2, bool byteFallback = true, bool dummyPrefix = true, byte[]? table = null, string[]? controls = null)
+        (string Text, float Score)[] normal, int kind = 2, bool byteFallback = true, bool dummyPrefix = true, byte[]? table = null,
+            string[]? controls = null)
     {
         IEnumerable<(string Text, float Score, int Kind)> pieces =
         [
@@ -180,7 +182,8 @@ public sealed class LlamaTokenizerTests : IDisposable
             });
         });
 
-        static void WriteMessage(CodedOutputStream output, int field, Action<CodedOutputStream> write) => WriteBytes(output, field, Message(write));
+        static void WriteMessage(CodedOutputStream output, int field, Action<CodedOutputStream> write) =>
+            WriteBytes(output, field, Message(write));
 
         static void WriteBytes(CodedOutputStream output, int field, byte[] bytes)
         {

@@ -27,7 +27,8 @@ public class PromptTests
     {
         Assert.Equal(InstructionPool.PublishedRefer, InstructionPool.Refer.Take(InstructionPool.PublishedRefer.Count));
         Assert.All(InstructionPool.Refer, wording => Assert.Equal(2, wording.Split(InstructionPool.Placeholder).Length));
-        Assert.All(InstructionPool.Caption, wording => Assert.DoesNotContain(InstructionPool.Placeholder, wording, StringComparison.Ordinal));
+        Assert.All(InstructionPool.Caption, wording =>
+            Assert.DoesNotContain(InstructionPool.Placeholder, wording, StringComparison.Ordinal));
         string[] all = [.. InstructionPool.Refer, .. InstructionPool.Caption];
         Assert.Equal(all, all.Distinct());
     }

@@ -5,7 +5,8 @@ namespace Pfmvg.Tests.Training;
 
 public class LearningRateTests
 {
-    private static readonly LearningRate Rate = new(Init: 1e-3, Min: 1e-4, WarmupStart: 1e-5, WarmupSteps: 25, StepsPerEpoch: 10, Epochs: 5);
+    private static readonly LearningRate Rate =
+        new(Init: 1e-3, Min: 1e-4, WarmupStart: 1e-5, WarmupSteps: 25, StepsPerEpoch: 10, Epochs: 5);
 
     [Fact]
     public void The_warm_up_rises_once_over_the_run_and_the_cosine_falls_to_the_minimum()

@@ -24,7 +24,8 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
 
     [Fact]
     public void Grouped_micro_batches_are_one_batch_too() =>
-        AssertSameRuns(["stage1.group_by_length=true", "stage1.batch_size=4"], ["stage1.group_by_length=true", "stage1.batch_size=2", "stage1.accumulate=2"]);
+        AssertSameRuns(["stage1.group_by_length=true", "stage1.batch_size=4"],
+            ["stage1.group_by_length=true", "stage1.batch_size=2", "stage1.accumulate=2"]);
 
     [Theory, InlineData(1000, 8), InlineData(1000, 7), InlineData(5, 8), InlineData(4096, 64)]
     public void Grouped_steps_hold_every_sample_once_and_less_padding(int count, int stepSize)
@@ -39,10 +40,12 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
         if (count < stepSize) return;
         Assert.NotEqual(grouped.Order(0, stepSize), grouped.Order(1, stepSize));
         Assert.InRange(Padding(grouped), 0, Padding(plain) / 4);
-        var longest = grouped.Order(0, stepSize).Chunk(stepSize).Where(step => step.Length == stepSize).Select(step => step.Max(i => samples[i].Text.Length)).ToArray();
+        var longest = grouped.Order(0, stepSize).Chunk(stepSize).Where(step => step.Length == stepSize)
+            .Select(step => step.Max(i => samples[i].Text.Length)).ToArray();
         Assert.NotEqual(longest.Order(), longest); // steps come at random, not by length
 
-        TrainingSamples Of(bool groups) => new(run.Setup.Data, samples, run.Setup.Builder, new StageSettings { GroupByLength = groups }, 56, seed: 4);
+        TrainingSamples Of(bool groups) => new(
+            run.Setup.Data, samples, run.Setup.Builder, new StageSettings { GroupByLength = groups }, 56, seed: 4);
 
         int Padding(TrainingSamples set) => set.Order(0, stepSize).Chunk(stepSize)
             .Sum(step => step.Max(i => samples[i].Text.Length) * step.Length - step.Sum(i => samples[i].Text.Length));
@@ -60,7 +63,8 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
             using var quiet = no_grad();
             if (entry.Step == 3) victim.fill_(float.NaN);
             last = entry.Step;
-        }, next => Checkpoint.Save(Checkpoint.PathOf(folder.Path, last), run.Setup.Model, run.Trainer.Optimizer, next), _ => { }, CancellationToken.None));
+        }, next => Checkpoint.Save(Checkpoint.PathOf(folder.Path, last), run.Setup.Model, run.Trainer.Optimizer, next), _ => { },
+            CancellationToken.None));
         Assert.Equal(5, last); // two steps were skipped, the third ends the run
         var (epoch, step) = (5 / run.Trainer.StepsPerEpoch + 1, 5 % run.Trainer.StepsPerEpoch + 1);
         Assert.StartsWith($"Epoch {epoch}, step {step}:", failure.Message, StringComparison.Ordinal);
@@ -109,7 +113,8 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
             var configuration = workspace.Configuration("trainer", changes);
             Setup = GroundingSetup.Load(configuration, 0, configuration.Stage1.MaxAnswerTokens, null);
             var samples = new TrainingSamples(
-                Setup.Data, Setup.Data.Read(SampleTask.Caption, Split.Train), Setup.Builder, configuration.Stage1, configuration.Model.ImageSize, configuration.Seed);
+                Setup.Data, Setup.Data.Read(SampleTask.Caption, Split.Train), Setup.Builder, configuration.Stage1,
+                    configuration.Model.ImageSize, configuration.Seed);
             Trainer = new Trainer(Setup.Model, configuration.Stage1, samples, new SingleProcess());
         }
 

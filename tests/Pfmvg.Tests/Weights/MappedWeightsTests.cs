@@ -113,7 +113,8 @@ public sealed class MappedWeightsTests : IDisposable
     {
         var bytes = File.ReadAllBytes(path);
         var header = (int)BitConverter.ToInt64(bytes, 0);
-        File.WriteAllBytes(path, [.. BitConverter.GetBytes(header + 2L), .. bytes.AsSpan(8, header), (byte)' ', (byte)' ', .. bytes.AsSpan(8 + header)]);
+        File.WriteAllBytes(path, [.. BitConverter.GetBytes(header + 2L), .. bytes.AsSpan(8, header), (byte)' ', (byte)' ',
+            .. bytes.AsSpan(8 + header)]);
     }
 
     private static Dictionary<string, Tensor> Load(string path, ScalarType type, LoadRules rules)
@@ -124,5 +125,6 @@ public sealed class MappedWeightsTests : IDisposable
         return targets;
     }
 
-    private static bool IsMapped(string path) => File.ReadLines("/proc/self/maps").Any(line => line.EndsWith(path, StringComparison.Ordinal));
+    private static bool IsMapped(string path) =>
+        File.ReadLines("/proc/self/maps").Any(line => line.EndsWith(path, StringComparison.Ordinal));
 }

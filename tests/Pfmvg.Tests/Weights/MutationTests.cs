@@ -17,7 +17,8 @@ public sealed class MutationTests
     [Theory]
     [MemberData(nameof(Files))]
     public void A_truncated_file_is_read_or_refused(string name) =>
-        Mutate(name, (bytes, random) => bytes[..(random.Next(3) == 0 ? Math.Max(0, bytes.Length - random.Next(1, 2000)) : random.Next(bytes.Length + 1))]);
+        Mutate(name, (bytes, random) => bytes[
+            ..(random.Next(3) == 0 ? Math.Max(0, bytes.Length - random.Next(1, 2000)) : random.Next(bytes.Length + 1))]);
 
     [Theory]
     [MemberData(nameof(Files))]
@@ -27,8 +28,10 @@ public sealed class MutationTests
         {
             // Most of the structure is near the beginning and the end; most of the middle is values.
             var near = Math.Min(bytes.Length, 6000);
-            var at = random.Next(3) switch { 0 => random.Next(near), 1 => bytes.Length - 1 - random.Next(near), _ => random.Next(bytes.Length) };
-            bytes[at] = random.Next(3) switch { 0 => (byte)(bytes[at] ^ (1 << random.Next(8))), 1 => (byte)random.Next(256), _ => (byte)(random.Next(2) * 255) };
+            var at = random.Next(3) switch { 0 => random.Next(near), 1 => bytes.Length - 1 - random.Next(near),
+                _ => random.Next(bytes.Length) };
+            bytes[at] = random.Next(3) switch { 0 => (byte)(bytes[at] ^ (1 << random.Next(8))), 1 => (byte)random.Next(256),
+                _ => (byte)(random.Next(2) * 255) };
         }
 
         return bytes;

@@ -71,7 +71,8 @@ public sealed class PickleTests : IDisposable
         Assert.Equal([7L, -1L, 256L], Assert.IsType<List<object?>>(data["i"]));
     }
 
-    public static TheoryData<string> Bombs => ["itself", "doubling", "deep", "empty dictionaries", "copies", "long key", "same key", "marks", "memo", "huge"];
+    public static TheoryData<string> Bombs =>
+        ["itself", "doubling", "deep", "empty dictionaries", "copies", "long key", "same key", "marks", "memo", "huge"];
 
     [Theory]
     [MemberData(nameof(Bombs))]
@@ -85,9 +86,11 @@ public sealed class PickleTests : IDisposable
             "doubling" => "}X\u0001\0\0\0a]" + string.Concat(Enumerable.Range(0, 40).Select(_ => "q\0]h\0ah\0a")) + "s.",
             "deep" => "}X\u0001\0\0\0a" + new string(']', 100_000) + new string('a', 99_999) + "s.",
             "empty dictionaries" => "(" + new string('}', 8_000_000) + "l.",
-            "copies" => longText + filler + "q\0" + string.Concat(Enumerable.Repeat("c_codecs\nencode\nh\0X\u0006\0\0\0latin1\u0086R0", 5_000)) + "}.",
+            "copies" => longText + filler + "q\0" + string
+                .Concat(Enumerable.Repeat("c_codecs\nencode\nh\0X\u0006\0\0\0latin1\u0086R0", 5_000)) + "}.",
             "long key" => longText + filler + "q\0}(" + string.Concat(Enumerable.Repeat("h\0N", 400_000)) + "u.",
-            "same key" => "}(X\u0001\0\0\0a](}q\0(" + string.Concat(Enumerable.Repeat("K\u0001N", 200_000)) + "u" + string.Concat(Enumerable.Repeat("h\0", 200_000)) + "eu.",
+            "same key" => "}(X\u0001\0\0\0a](}q\0(" + string.Concat(Enumerable.Repeat("K\u0001N", 200_000)) + "u" + string
+                .Concat(Enumerable.Repeat("h\0", 200_000)) + "eu.",
             "marks" => new string('(', 8_000_000) + ".",
             "memo" => "N" + new string('\u0094', 8_000_000) + ".",
             "huge" => "]" + new string('N', 17 << 20),
@@ -180,7 +183,8 @@ public sealed class PickleTests : IDisposable
     {
         using var archive = new Archive(_folder.In("view.pth"));
         archive.Add("archive/data.pkl", Latin(
-            "\u0080\u0002}X\u0001\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\0" + "0X\u0003\0\0\0cpu"
+            "\u0080\u0002}X\u0001\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\0"
+                + "0X\u0003\0\0\0cpu"
             + $"{Integer(elements)}tQ{Integer(offset)}({string.Concat(Numbers(shape).Select(Integer))}t({string.Concat(Numbers(strides).Select(Integer))}t"
             + "\u0089ccollections\nOrderedDict\n)RtRs."));
         archive.Add("archive/data/0", Enumerable.Range(0, real).SelectMany(value => BitConverter.GetBytes((float)value)).ToArray());

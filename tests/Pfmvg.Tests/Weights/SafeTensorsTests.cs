@@ -33,11 +33,13 @@ public sealed class SafeTensorsTests : IDisposable
     [InlineData("""[]          """, 0, "JSON")]
     [InlineData("""{}{}        """, 0, "JSON")]
     public void A_header_that_breaks_the_format_is_refused(string header, int data, string reason) =>
-        Assert.Contains(reason, Assert.Throws<InputException>(() => Open(Encoding.UTF8.GetBytes(header), data)).Message, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Throws<InputException>(() => Open(Encoding.UTF8.GetBytes(header), data)).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Text_that_is_not_UTF8_is_refused() =>
-        Assert.Throws<InputException>(() => Open([.. "{\""u8, 0xFF, .. "\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}"u8], 2));
+        Assert.Throws<InputException>(() => Open(
+            [.. "{\""u8, 0xFF, .. "\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}"u8], 2));
 
     [Fact]
     public void A_shape_with_endless_dimensions_is_refused() =>
@@ -55,7 +57,8 @@ public sealed class SafeTensorsTests : IDisposable
     public void A_file_that_shrinks_while_it_is_open_is_refused()
     {
         using var file = Open("""{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"""u8.ToArray(), 2);
-        using (var stream = new FileStream(file.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) stream.SetLength(stream.Length - 1);
+        using (var stream = new FileStream(file.Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            stream.SetLength(stream.Length - 1);
         Assert.Contains("ended", Assert.Throws<InputException>(() => file.Read("a")).Message, StringComparison.Ordinal);
     }
 
@@ -64,7 +67,8 @@ public sealed class SafeTensorsTests : IDisposable
     {
         using var scope = NewDisposeScope();
         var path = _folder.In("x.safetensors");
-        SafeTensors.Write(path, new Dictionary<string, Tensor> { ["Lunge \"links\" \n\u00e9"] = tensor(1f) }, new Dictionary<string, string> { ["\u03b1"] = "\t\u2028" });
+        SafeTensors.Write(path, new Dictionary<string, Tensor> { ["Lunge \"links\" \n\u00e9"] = tensor(1f) }, new Dictionary<string,
+            string> { ["\u03b1"] = "\t\u2028" });
         using var file = WeightFile.Open(path);
         Assert.Equal("Lunge \"links\" \n\u00e9", Assert.Single(file.Tensors.Keys));
         Assert.Equal("\t\u2028", file.Metadata["\u03b1"]);
@@ -76,7 +80,8 @@ public sealed class SafeTensorsTests : IDisposable
     {
         using var scope = NewDisposeScope();
         var path = _folder.In("x.safetensors");
-        SafeTensors.Write(path, new Dictionary<string, Tensor> { ["a"] = ones(3, ScalarType.Byte), ["b"] = ones(5, ScalarType.Float16), ["c"] = ones(1, ScalarType.Float64) });
+        SafeTensors.Write(path, new Dictionary<string,
+            Tensor> { ["a"] = ones(3, ScalarType.Byte), ["b"] = ones(5, ScalarType.Float16), ["c"] = ones(1, ScalarType.Float64) });
         var bytes = File.ReadAllBytes(path);
         Assert.Equal(0, BitConverter.ToInt64(bytes) % 8);
         using var file = WeightFile.Open(path);

@@ -54,14 +54,16 @@ public sealed class ShardedCheckpointTests : IDisposable
 
     [Fact]
     public void A_tensor_that_its_shard_lacks_is_named() =>
-        Assert.Contains("says that 'z' is in", RefusedAfter(json => json["weight_map"]!["z"] = "pytorch_model-00001-of-00003.bin"), StringComparison.Ordinal);
+        Assert.Contains("says that 'z' is in", RefusedAfter(json => json["weight_map"]!["z"] = "pytorch_model-00001-of-00003.bin"),
+            StringComparison.Ordinal);
 
     [Fact]
     public void The_index_decides_between_two_tensors_of_one_name()
     {
         Write(ShardFormat.Torch);
         using var scope = NewDisposeScope();
-        TorchPickle.Write(_folder.In("pytorch_model-00003-of-00003.bin"), new Dictionary<string, Tensor> { ["c"] = Value("c"), ["d"] = Value("d"), ["a"] = Value("d") });
+        TorchPickle.Write(_folder.In("pytorch_model-00003-of-00003.bin"), new Dictionary<string,
+            Tensor> { ["c"] = Value("c"), ["d"] = Value("d"), ["a"] = Value("d") });
         using var file = WeightFile.Open(_folder.Path);
         TestTensors.AssertSame(Value("a"), file.Read("a"), "a");
     }
@@ -82,13 +84,15 @@ public sealed class ShardedCheckpointTests : IDisposable
         Assert.Contains("no weights", Assert.Throws<InputException>(() => WeightFile.Open(_folder.Path)).Message, StringComparison.Ordinal);
         Write(ShardFormat.Torch);
         File.Delete(_folder.In("pytorch_model.bin.index.json"));
-        Assert.Contains("several files", Assert.Throws<InputException>(() => WeightFile.Open(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("several files", Assert.Throws<InputException>(() => WeightFile.Open(_folder.Path)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void One_shard_needs_no_index()
     {
-        ShardedCheckpoint.Write(_folder.Path, [TensorInfo.Of("a", ScalarType.Float32, 100)], info => Value(info.Name), ShardFormat.Torch, 1 << 20);
+        ShardedCheckpoint.Write(_folder.Path, [TensorInfo.Of("a", ScalarType.Float32, 100)], info => Value(info.Name), ShardFormat.Torch,
+            1 << 20);
         Assert.Equal(["pytorch_model.bin"], Directory.GetFiles(_folder.Path).Select(Path.GetFileName));
         using var file = WeightFile.Open(_folder.Path);
         Assert.Equal("a", Assert.Single(file.Tensors.Keys));
@@ -96,7 +100,8 @@ public sealed class ShardedCheckpointTests : IDisposable
 
     // 400 bytes each, at most 800 in a shard, "b" of 800 bytes alone: [a], [b], [c, d].
     private void Write(ShardFormat format) => ShardedCheckpoint.Write(
-        _folder.Path, [.. new[] { "a", "b", "c", "d" }.Select(name => TensorInfo.Of(name, Value(name)))], info => Value(info.Name), format, 600, "{}");
+        _folder.Path, [.. new[] { "a", "b", "c", "d" }.Select(name => TensorInfo.Of(name, Value(name)))], info =>
+            Value(info.Name), format, 600, "{}");
 
     private static Tensor Value(string name) => full(name switch { "b" => 200, "c" or "d" => 50, _ => 100 }, name[0], ScalarType.Float32);
 

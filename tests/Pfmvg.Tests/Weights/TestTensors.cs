@@ -10,7 +10,8 @@ internal static class TestTensors
     {
         Assert.True(expected.dtype == actual.dtype, $"{what}: {expected.dtype} and {actual.dtype}");
         Assert.Equal(expected.shape, actual.shape);
-        if (expected.numel() > 0) Assert.True(expected.contiguous().bytes.SequenceEqual(actual.contiguous().bytes), $"{what}: other values");
+        if (expected.numel() > 0)
+            Assert.True(expected.contiguous().bytes.SequenceEqual(actual.contiguous().bytes), $"{what}: other values");
     }
 
     /// <summary>Asserts that two files have the same tensors; a rename gives null for what is left out.</summary>

@@ -21,13 +21,19 @@ public sealed class TorchPickleWriterTests : IDisposable
         var path = _folder.In("checkpoint.pth");
         TorchPickle.Write(path, new Dictionary<string, object?>
         {
-            ["model"] = new Dictionary<string, Tensor> { ["llama_proj.weight"] = weight, ["llama_proj.bias"] = ones(3, ScalarType.BFloat16) },
+            ["model"] = new Dictionary<string, Tensor> { ["llama_proj.weight"] = weight,
+                ["llama_proj.bias"] = ones(3, ScalarType.BFloat16) },
             ["optimizer"] = new Dictionary<string, object?>
             {
-                ["state"] = new Dictionary<long, object?> { [0] = new Dictionary<string, object?> { ["step"] = tensor(2f), ["exp_avg"] = weight } },
-                ["param_groups"] = new List<object?> { new Dictionary<string, object?> { ["betas"] = new object?[] { 0.9, 0.999 }, ["params"] = new List<object?> { 0L } } },
+                ["state"] = new Dictionary<long, object?> { [0] = new Dictionary<string,
+                    object?> { ["step"] = tensor(2f), ["exp_avg"] = weight } },
+                ["param_groups"] = new List<object?>
+                {
+                    new Dictionary<string, object?> { ["betas"] = new object?[] { 0.9, 0.999 }, ["params"] = new List<object?> { 0L } },
+                },
             },
-            ["config"] = new Dictionary<string, object?> { ["text"] = "\u00e9 </s>", ["large"] = 1L << 40, ["least"] = long.MinValue, ["truth"] = true },
+            ["config"] = new Dictionary<string,
+                object?> { ["text"] = "\u00e9 </s>", ["large"] = 1L << 40, ["least"] = long.MinValue, ["truth"] = true },
             ["scaler"] = null,
             ["epoch"] = 3,
         });
@@ -39,8 +45,10 @@ public sealed class TorchPickleWriterTests : IDisposable
         Assert.Equal(3L, file.Metadata["epoch"]);
         Assert.Null(file.Metadata["scaler"]);
         Assert.Equal(
-            new Dictionary<string, object?> { ["text"] = "\u00e9 </s>", ["large"] = 1L << 40, ["least"] = long.MinValue, ["truth"] = true }, file.Metadata["config"]);
-        Assert.Contains("\"betas\":[0.9,0.999],\"params\":[0]", WeightListing.ToJson(file)["metadata"]!["optimizer"]!.ToJsonString(), StringComparison.Ordinal);
+            new Dictionary<string, object?> { ["text"] = "\u00e9 </s>", ["large"] = 1L << 40, ["least"] = long.MinValue, ["truth"] = true },
+                file.Metadata["config"]);
+        Assert.Contains("\"betas\":[0.9,0.999],\"params\":[0]", WeightListing.ToJson(file)["metadata"]!["optimizer"]!.ToJsonString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -80,7 +88,8 @@ public sealed class TorchPickleWriterTests : IDisposable
     [Fact]
     public void What_a_pickle_cannot_hold_is_refused_before_anything_is_written()
     {
-        Assert.Throws<ArgumentException>(() => TorchPickle.Write(_folder.In("x.pth"), new Dictionary<string, object?> { ["a"] = TimeSpan.Zero }));
+        Assert.Throws<ArgumentException>(() =>
+            TorchPickle.Write(_folder.In("x.pth"), new Dictionary<string, object?> { ["a"] = TimeSpan.Zero }));
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
 }

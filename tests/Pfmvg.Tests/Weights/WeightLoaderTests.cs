@@ -26,12 +26,14 @@ public sealed class WeightLoaderTests : IDisposable
         var patterns = Enumerable.Range(0, 65536);
         var values = TypeWidth(from) == 2
             ? FromBits(patterns.Select(bits => (ushort)bits).ToArray(), from)
-            : FromBits(patterns.SelectMany(high => new[] { 0, 1, 0x7FFF, 0x8000, 0x8001 }.Select(low => high << 16 | low)).ToArray(), ScalarType.Float32).to(from);
+            : FromBits(patterns.SelectMany(high => new[] { 0, 1, 0x7FFF, 0x8000, 0x8001 }.Select(low => high << 16 | low)).ToArray(),
+                ScalarType.Float32).to(from);
         var loaded = Load(values, zeros(values.shape, to), out _);
         var expected = values.to(to);
         var (mine, theirs) = (loaded.isnan(), expected.isnan());
         Assert.True(mine.eq(theirs).all().item<bool>());
-        TestTensors.AssertSame(expected.nan_to_num(0, double.PositiveInfinity, double.NegativeInfinity), loaded.nan_to_num(0, double.PositiveInfinity, double.NegativeInfinity), $"{from} to {to}");
+        TestTensors.AssertSame(expected.nan_to_num(0, double.PositiveInfinity, double.NegativeInfinity),
+            loaded.nan_to_num(0, double.PositiveInfinity, double.NegativeInfinity), $"{from} to {to}");
     }
 
     [Theory]
@@ -72,7 +74,8 @@ public sealed class WeightLoaderTests : IDisposable
         TestTensors.AssertSame(values, Load(values, zeros(2000, 1500).t(), out _), "transposed");
         TestTensors.AssertSame(values, Load(values, zeros(1500, 4000).narrow(1, 1000, 2000), out _), "narrowed");
         TestTensors.AssertSame(values.to(ScalarType.BFloat16), Load(values, zeros(1500, 2000, ScalarType.BFloat16), out _), "bfloat16");
-        TestTensors.AssertSame(values, Load(values, new TorchSharp.Modules.Parameter(zeros(1500, 2000), requires_grad: true), out _).detach(), "parameter");
+        TestTensors.AssertSame(values, Load(values, new TorchSharp.Modules.Parameter(zeros(1500, 2000), requires_grad: true),
+            out _).detach(), "parameter");
         TestTensors.AssertSame(values.to(ScalarType.Int64), Load(values, zeros(1500, 2000, ScalarType.Int64), out _), "integers");
     }
 
@@ -85,7 +88,8 @@ public sealed class WeightLoaderTests : IDisposable
         var report = WeightLoader.Load(targets, file, name => name, LoadRules.All);
         Assert.Equal("a", Assert.Single(report.WrongShape).Name);
         Assert.Empty(report.Loaded);
-        Assert.Contains("a ((1, 2) in the file, (2, 2) in the model)", Assert.Throws<InputException>(() => report.ThrowIfUnusable("f")).Message, StringComparison.Ordinal);
+        Assert.Contains("a ((1, 2) in the file, (2, 2) in the model)",
+            Assert.Throws<InputException>(() => report.ThrowIfUnusable("f")).Message, StringComparison.Ordinal);
 
         targets = Targets(("b", zeros(3)), ("c", zeros(3)));
         report = WeightLoader.Load(targets, file, name => name, LoadRules.All);
@@ -105,7 +109,8 @@ public sealed class WeightLoaderTests : IDisposable
         report.ThrowIfUnusable("f");
         Assert.Equal("1 loaded; 1 kept: b; 1 unexpected: extra", report.ToString());
         Assert.Equal(10, targets["b"].sum().item<float>());
-        Assert.Throws<InputException>(() => WeightLoader.Load(Targets(("z", zeros(2))), file, name => name, LoadRules.WhatIsThere).ThrowIfUnusable("f"));
+        Assert.Throws<InputException>(() => WeightLoader.Load(Targets(("z", zeros(2))), file, name => name, LoadRules.WhatIsThere)
+            .ThrowIfUnusable("f"));
     }
 
     [Fact]
@@ -135,8 +140,10 @@ public sealed class WeightLoaderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "llama_model.model.layers.0.self_attn.q_proj.lora_A.weight")]
-    [InlineData("llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_B.default.weight", "llama_model.model.layers.0.self_attn.q_proj.lora_B.weight")]
+    [InlineData("llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+        "llama_model.model.layers.0.self_attn.q_proj.lora_A.weight")]
+    [InlineData("llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_B.default.weight",
+        "llama_model.model.layers.0.self_attn.q_proj.lora_B.weight")]
     [InlineData("base_model.model.lm_head.base_layer.weight", "lm_head.weight")]
     [InlineData("llama_proj.weight", "llama_proj.weight")]
     [InlineData("my_base_model.model.x", "my_base_model.model.x")]
@@ -151,7 +158,8 @@ public sealed class WeightLoaderTests : IDisposable
 
     private static int TypeWidth(ScalarType type) => type switch { ScalarType.Float64 => 8, ScalarType.Float32 => 4, _ => 2 };
 
-    private static Dictionary<string, Tensor> Targets(params (string Name, Tensor Value)[] tensors) => tensors.ToDictionary(t => t.Name, t => t.Value);
+    private static Dictionary<string, Tensor> Targets(params (string Name, Tensor Value)[] tensors) =>
+        tensors.ToDictionary(t => t.Name, t => t.Value);
 
     private ITensorFile File(params (string Name, Tensor Value)[] tensors)
     {

@@ -65,7 +65,8 @@ internal static class BenchDataCommand
                 + $"{report.ResizeMilliseconds:f1} ms ({report.ResizeMilliseconds / total:p0}), normalise "
                 + $"{report.NormaliseMilliseconds:f1} ms ({report.NormaliseMilliseconds / total:p0})"));
         var table = new Table().Border(TableBorder.Simple);
-        string[] columns = ["workers", "pictures/s", "decode-only limit/s", "from the cache/s", $"wait of a model of {options.ModelMilliseconds:g} ms"];
+        string[] columns = ["workers", "pictures/s", "decode-only limit/s", "from the cache/s",
+            $"wait of a model of {options.ModelMilliseconds:g} ms"];
         foreach (var name in columns) table.AddColumn(new TableColumn(name).RightAligned());
         foreach (var row in report.Rows)
         {

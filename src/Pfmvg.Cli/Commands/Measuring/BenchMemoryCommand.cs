@@ -16,7 +16,12 @@ internal static class BenchMemoryCommand
 
     public static Command Create()
     {
-        var stage = new Option<int>("--stage") { Description = "1 or 2; it starts from the base weights.", DefaultValueFactory = _ => 2, HelpName = "1|2" };
+        var stage = new Option<int>("--stage")
+        {
+            Description = "1 or 2; it starts from the base weights.",
+            DefaultValueFactory = _ => 2,
+            HelpName = "1|2",
+        };
         var steps = new Option<int>("--steps") { Description = "Steps to take.", DefaultValueFactory = _ => 2000, HelpName = "N" };
         var command = new Command("memory", "Trains for many steps, writes no run, and prints what the process holds.") { stage, steps };
         var configuration = new ConfigurationOptions().AddTo(command);
@@ -28,7 +33,11 @@ internal static class BenchMemoryCommand
             NativeSetup.SetThreads(read, new SingleProcess());
             PhantomWorkspace.Prepare(read, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
             Terminal.Standard.Print("    step   resident     heap   tensors");
-            MemoryBenchmark.Run(read, new TrainingOptions { Stage = parsed.GetValue(stage), FromBase = true }, count, count / Readings, reading => Terminal.Standard.Print(
+            MemoryBenchmark.Run(read, new TrainingOptions
+            {
+                Stage = parsed.GetValue(stage),
+                FromBase = true,
+            }, count, count / Readings, reading => Terminal.Standard.Print(
                 string.Create(CultureInfo.InvariantCulture, $"{reading.Step,8}  {Units.Bytes(reading.ResidentBytes),9}{Units.Bytes(reading.ManagedBytes),9}{reading.LiveTensors,10}")), interrupt.Token);
             return ExitCode.Success;
         });

@@ -15,18 +15,37 @@ namespace Pfmvg.Cli.Commands.Measuring;
 /// <summary>`pfmvg bench model`: the machine's limits, and the model's parts against them.</summary>
 internal static class BenchModelCommand
 {
-    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
 
     public static Command Create()
     {
         var names = string.Join(',', Enum.GetNames<BenchmarkPart>()).ToLowerInvariant();
-        var parts = new Option<string>("--parts") { Description = "What to measure; all-reduce needs several processes.", DefaultValueFactory = _ => names, HelpName = "PART,..." };
-        var repeats = new Option<int>("--repeats") { Description = "Timed rounds of each part and its limit in turn; medians are printed. 1 measures the first time, without a warm-up.", DefaultValueFactory = _ => 5 };
+        var parts = new Option<string>("--parts")
+        {
+            Description = "What to measure; all-reduce needs several processes.",
+            DefaultValueFactory = _ => names,
+            HelpName = "PART,...",
+        };
+        var repeats = new Option<int>("--repeats") { Description =
+            "Timed rounds of each part and its limit in turn; medians are printed. 1 measures the first time, without a warm-up.",
+            DefaultValueFactory = _ => 5 };
         var batch = new Option<int?>("--batch") { Description = "Rows of a training step; without it the stage's batch_size." };
         var rows = new Option<int>("--rows") { Description = "Rows of the second decoding.", DefaultValueFactory = _ => 8 };
         var tokens = new Option<int>("--tokens") { Description = "Tokens of a decoding round.", DefaultValueFactory = _ => 16 };
-        var recompute = new Option<string>("--recompute") { Description = "Training steps with recomputation, without, or both.", DefaultValueFactory = _ => "both" }.AcceptOnlyFromAmong("on", "off", "both");
-        var folder = new Option<string>("--folder") { Description = "Where the files of the loading part are written, and removed again.", DefaultValueFactory = _ => Path.GetTempPath() };
+        var recompute = new Option<string>("--recompute")
+        {
+            Description = "Training steps with recomputation, without, or both.",
+            DefaultValueFactory = _ => "both",
+        }.AcceptOnlyFromAmong("on", "off", "both");
+        var folder = new Option<string>("--folder")
+        {
+            Description = "Where the files of the loading part are written, and removed again.",
+            DefaultValueFactory = _ => Path.GetTempPath(),
+        };
         var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" };
         var command = new Command("model", "Measure the machine's limits and the model's parts against them, with random weights: no checkpoint is needed. Sizes are the configuration's; --set model.language.layers=2 and the like reduce them.")
         {
@@ -46,12 +65,14 @@ internal static class BenchModelCommand
                 Recompute = parsed.GetValue(recompute) switch { "on" => true, "off" => false, _ => null },
                 Folder = parsed.GetValue(folder)!,
             };
-            if (!Directory.Exists(options.Folder)) throw new InputException($"{options.Folder}: there is no such folder; name one for the files of the loading part.");
+            if (!Directory.Exists(options.Folder))
+                throw new InputException($"{options.Folder}: there is no such folder; name one for the files of the loading part.");
             return Job.Run(world => Measure(read, options, parsed.GetValue(json), world));
         });
         return command;
 
-        BenchmarkPart Part(string name) => Enum.TryParse<BenchmarkPart>(name, ignoreCase: true, out var part) && !char.IsAsciiDigit(name.FirstOrDefault())
+        BenchmarkPart Part(string name) => Enum.TryParse<BenchmarkPart>(name, ignoreCase: true, out var part)
+            && !char.IsAsciiDigit(name.FirstOrDefault())
             ? part
             : throw new InputException($"--parts has no '{name}'; there are {names}.");
     }
@@ -74,7 +95,11 @@ internal static class BenchModelCommand
         GridPrinter.Print(Table(lines, configuration, busy));
         if (json is not null)
         {
-            var report = new { environment = RunInfo.DescribeEnvironment(), precision = configuration.Precision.ToString(), other_load_cores = busy, options.Rounds, configuration.Model, lines };
+            var report = new
+            {
+                environment = RunInfo.DescribeEnvironment(), precision = configuration.Precision.ToString(), other_load_cores = busy,
+                    options.Rounds, configuration.Model, lines,
+            };
             AtomicFile.WriteText(json, JsonSerializer.Serialize(report, Json) + "\n");
         }
 
@@ -86,7 +111,8 @@ internal static class BenchModelCommand
         string[] columns = ["part", "achieved", "limit", "ratio", "by CPU time", "time of a run", "peak memory", "", "limit is"];
         var rows = lines.Select(line => (string[])
         [
-            line.Part, $"{Number(line.Achieved)} {line.Unit}", line.Limit > 0 ? $"{Number(line.Limit)} {line.Unit}" : "", Share(line.Ratio), Share(line.CpuRatio),
+            line.Part, $"{Number(line.Achieved)} {line.Unit}", line.Limit > 0 ? $"{Number(line.Limit)} {line.Unit}" : "", Share(line.Ratio),
+                Share(line.CpuRatio),
             string.Create(CultureInfo.InvariantCulture, $"{line.Seconds:g3} s"), Units.Bytes(line.PeakBytes), line.Note, line.LimitName,
         ]);
         return new TextGrid($"The model's parts beside the machine's limits ({configuration.Name}, {configuration.Precision.ToString().ToLowerInvariant()})", columns, [.. rows],

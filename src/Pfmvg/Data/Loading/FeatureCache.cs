@@ -37,11 +37,13 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
 
     /// <summary>What the cache was good for, in a line.</summary>
     public string Summary => FormattableString.Invariant($"features {Hits} from {folder}, {Misses} encoded")
-        + (Interlocked.Read(ref _unwritten) is > 0 and var lost ? FormattableString.Invariant($", {lost} of them could not be written") : "");
+        + (Interlocked.Read(ref _unwritten) is > 0 and var lost
+            ? FormattableString.Invariant($", {lost} of them could not be written") : "");
 
     /// <summary>
     /// The place of a picture's features, by the content of its file. The file is read only when its path, length and time
-    /// have not been seen by this process; the size that is expected of it is a part of the place, so that a file of another size is never found.
+    /// have not been seen by this process; the size that is expected of it is a part of the place, so that a file of
+    /// another size is never found.
     /// </summary>
     /// <exception cref="InputException">The file cannot be read.</exception>
     public FeatureEntry EntryOf(string path, int width, int height, DecodeBuffer buffer)

@@ -22,7 +22,8 @@ public sealed record VisionInput(DecodedImage? Image, FeatureEntry? Entry = null
     {
         using var scope = NewDisposeScope();
         if (pictures.All(picture => picture.Entry is null))
-            return model.EncodeImages(stack([.. pictures.Select(picture => ImageTransform.ToTensor(picture.Image!))])).MoveToOuterDisposeScope();
+            return model.EncodeImages(stack([.. pictures.Select(picture => ImageTransform.ToTensor(picture.Image!))]))
+                .MoveToOuterDisposeScope();
         var features = empty([pictures.Count, model.Config.VisualTokens, model.Config.FeatureWidth], ScalarType.Float32);
         for (var i = 0; i < pictures.Count; i++)
         {
@@ -38,7 +39,8 @@ public sealed record VisionInput(DecodedImage? Image, FeatureEntry? Entry = null
     {
         if ((Features ?? Entry?.Find()) is { } known) return known;
         using var scope = NewDisposeScope();
-        var encoded = MemoryMarshal.Cast<byte, float>(model.EncodeImages(ImageTransform.ToTensor(Image!).unsqueeze(0)).cpu().contiguous().bytes).ToArray();
+        var encoded = MemoryMarshal.Cast<byte,
+            float>(model.EncodeImages(ImageTransform.ToTensor(Image!).unsqueeze(0)).cpu().contiguous().bytes).ToArray();
         Entry?.Keep(encoded);
         return encoded;
     }

@@ -44,7 +44,8 @@ public sealed class PreparedData
         try
         {
             var description = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
-            if (description?["roots"] is not JsonObject known || (int?)description["version"] != Version) throw Bad("is of another version");
+            if (description?["roots"] is not JsonObject known || (int?)description["version"] != Version)
+                throw Bad("is of another version");
             var roots = known.ToDictionary(root => root.Key, root => (string?)root.Value ?? "");
             foreach (var (source, root) in rootOverrides ?? new Dictionary<string, string>())
             {

@@ -28,7 +28,8 @@ public static class Splits
         }
 
         return shuffled
-            .Select((patient, place) => (patient, Split: place < lastTrain ? Split.Train : place < lastValidate ? Split.Validate : Split.Test))
+            .Select((patient, place) => (patient,
+                Split: place < lastTrain ? Split.Train : place < lastValidate ? Split.Validate : Split.Test))
             .ToDictionary(pair => pair.patient, pair => pair.Split);
     }
 

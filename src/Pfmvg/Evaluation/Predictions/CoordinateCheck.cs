@@ -33,12 +33,14 @@ internal sealed class CoordinateCheck(string path)
             : Share(b => Crowded(Pixels(b), b.Question)) == 1 && Share(b => b.Question.Truth.All(box => Crowded(box, b.Question))) == 0
                 ? "every box is tiny, in the picture's top left corner"
             : null;
-        var (likely, likelyFit) = Coordinates.All.Where(other => other != declared).Select(other => (Other: other, Fit: Fit(other))).MaxBy(pair => pair.Fit);
+        var (likely, likelyFit) = Coordinates.All.Where(other => other != declared).Select(other => (Other: other, Fit: Fit(other)))
+            .MaxBy(pair => pair.Fit);
         var better = problem is null ? likelyFit > Math.Max(0.1, 3 * fit) : likelyFit > fit;
         if (problem is null && !better) return;
         throw new InputException(
             $"{path}: the boxes do not look like {declared}: {problem ?? "they hardly meet the true ones"}" +
-            (better ? $". They fit {likely}: declare that with --coordinates" : ". Check what the numbers mean and declare it with --coordinates") +
+            (better ? $". They fit {likely}: declare that with --coordinates"
+                : ". Check what the numbers mean and declare it with --coordinates") +
             ", or insist with --trust-coordinates.");
     }
 
@@ -56,7 +58,8 @@ internal sealed class CoordinateCheck(string path)
         b.Declared.ToPixels(b.Numbers, b.Question.Width, b.Question.Height);
 
     private static bool Beyond(Box box, Prediction question) =>
-        box.Left < -0.02 * question.Width || box.Top < -0.02 * question.Height || box.Right > 1.02 * question.Width || box.Bottom > 1.02 * question.Height;
+        box.Left < -0.02 * question.Width || box.Top < -0.02 * question.Height || box.Right > 1.02 * question.Width
+            || box.Bottom > 1.02 * question.Height;
 
     /// <summary>Numbers of a range ten times smaller than declared end here, or smaller ones.</summary>
     private static bool Crowded(Box box, Prediction question) => box.Right <= question.Width / 8.0 && box.Bottom <= question.Height / 8.0;

@@ -14,7 +14,10 @@ public sealed record Coordinates(int? Range, BoxLayout Layout)
     public static IReadOnlyList<Coordinates> All { get; } =
         [.. from unit in Units.Take(4) from layout in Enum.GetValues<BoxLayout>() select new Coordinates(unit.Range, layout)];
 
-    /// <summary>Reads "pixels-xyxy", "unit-xywh", "percent-xyxy", "thousand-cxcywh"; "0..1", "0..100" and "0..1000" are accepted, too.</summary>
+    /// <summary>
+    /// Reads "pixels-xyxy", "unit-xywh", "percent-xyxy", "thousand-cxcywh"; "0..1", "0..100" and "0..1000" are
+    /// accepted, too.
+    /// </summary>
     /// <exception cref="InputException">The text is none of them.</exception>
     public static Coordinates Parse(string text)
     {

@@ -14,15 +14,20 @@ public static class ExternalPredictions
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
             ".json" => ReadCocoResults(path, options),
-            ".npy" or ".npz" => throw new InputException($"{path}: heat maps are given as a folder with one <sample id>.npy each, or by 'heatmap' in a .jsonl file."),
+            ".npy" or ".npz" => throw new InputException(
+                $"{path}: heat maps are given as a folder with one <sample id>.npy each, or by 'heatmap' in a .jsonl file."),
             _ => PredictionFile.Read(path, options),
         };
     }
 
-    /// <summary>COCO's list [{"image_id", "category_id", "bbox": [x, y, w, h], "score"}]; an "annotation_id" or "label_text" may name the phrase.</summary>
+    /// <summary>
+    /// COCO's list [{"image_id", "category_id", "bbox": [x, y, w, h], "score"}]; an "annotation_id" or "label_text" may
+    /// name the phrase.
+    /// </summary>
     private static IReadOnlyList<Prediction> ReadCocoResults(string path, ReadOptions options)
     {
-        var truth = options.Truth ?? throw new InputException($"{path}: COCO results hold no truth; name the file with the true boxes with --truth.");
+        var truth = options.Truth ?? throw new InputException(
+            $"{path}: COCO results hold no truth; name the file with the true boxes with --truth.");
         var file = JsonInput.File(path);
         if (file.Element.ValueKind != JsonValueKind.Array)
             throw file.Wrong("COCO results are a JSON list; a file of one object per line is named .jsonl");
@@ -33,7 +38,8 @@ public static class ExternalPredictions
         var (shared, unasked) = (0, 0);
         foreach (var result in file.Elements())
         {
-            var numbers = result.Numbers("bbox") is { Count: 4 } four ? four : throw result.Wrong("'bbox' must have 4 numbers: x, y, width, height");
+            var numbers = result.Numbers("bbox") is { Count: 4 } four
+                ? four : throw result.Wrong("'bbox' must have 4 numbers: x, y, width, height");
             var score = result.Numbers("score") is { Count: 1 } one ? one[0] : throw result.Wrong("'score' must be one number");
             if (!(score is >= 0 and <= 1)) throw result.Wrong(FormattableString.Invariant($"the score {score} is not in 0..1"));
             var questions = Questions(result);
@@ -49,7 +55,8 @@ public static class ExternalPredictions
         if (unasked > 0) options.Note($"{unasked} results are of a picture and class that has no phrase; they are left out.");
         if (shared > 0) options.Note($"{shared} results belong to several phrases of one picture and class; each phrase got them all.");
         var check = new CoordinateCheck(path);
-        IReadOnlyList<Prediction> answered = [.. truth.Questions.Select(question => Answered(question, found.GetValueOrDefault(question.Id) ?? []))];
+        IReadOnlyList<Prediction> answered =
+            [.. truth.Questions.Select(question => Answered(question, found.GetValueOrDefault(question.Id) ?? []))];
         if (!options.TrustCoordinates) check.Judge();
         return answered;
 
@@ -64,13 +71,15 @@ public static class ExternalPredictions
 
             string Known(string key, IReadOnlyDictionary<string, string> names) =>
                 names.TryGetValue(result.Text(key) ?? throw result.Wrong($"'{key}' is missing"), out var value) ? value
-                    : throw result.Wrong($"the truth has no {key} {result.Text(key)}" + (names.Count == 0 ? "; COCO results need the truth in COCO's form, too (.json)" : ""));
+                    : throw result.Wrong($"the truth has no {key} {result.Text(key)}"
+                        + (names.Count == 0 ? "; COCO results need the truth in COCO's form, too (.json)" : ""));
         }
 
         Prediction Answered(Prediction question, List<(IReadOnlyList<double> Numbers, double Score)> results)
         {
             var (boxes, scores) = PredictionFile.BestFirst(
-                results.ConvertAll(r => coordinates.ToPixels(r.Numbers, question.Width, question.Height)), results.ConvertAll(r => r.Score), options.MinimumConfidence);
+                results.ConvertAll(r => coordinates.ToPixels(r.Numbers, question.Width, question.Height)), results.ConvertAll(r => r.Score),
+                    options.MinimumConfidence);
             if (results.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
             return question with { Boxes = boxes, Confidence = scores };
         }
@@ -79,17 +88,20 @@ public static class ExternalPredictions
     /// <summary>One map per phrase, named after a sample of the phrase, or after its picture when that has no other phrase.</summary>
     private static List<Prediction> ReadHeatMaps(string folder, ReadOptions options)
     {
-        var truth = options.Truth ?? throw new InputException($"{folder}: heat maps hold no truth; name the file with the true boxes with --truth.");
+        var truth = options.Truth ?? throw new InputException(
+            $"{folder}: heat maps hold no truth; name the file with the true boxes with --truth.");
         var files = Directory.EnumerateFiles(folder, "*.npy").ToDictionary(file => Path.GetFileNameWithoutExtension(file));
         if (files.Count == 0) throw new InputException($"{folder}: holds no .npy file; heat maps are named <sample id>.npy.");
         var phrases = truth.Questions.GroupBy(p => p.PhraseKey).Select(same => same.ToList()).ToList();
-        var alone = phrases.CountBy(phrase => QuestionIndex.ImageKey(phrase[0].Image)).Where(pair => pair.Value == 1).Select(pair => pair.Key).ToHashSet();
+        var alone = phrases.CountBy(phrase => QuestionIndex.ImageKey(phrase[0].Image)).Where(pair => pair.Value == 1)
+            .Select(pair => pair.Key).ToHashSet();
         List<Prediction> answered = [];
         HashSet<string> used = [];
         foreach (var phrase in phrases)
         {
             var picture = QuestionIndex.ImageKey(phrase[0].Image);
-            var names = phrase.Select(question => question.Id).Concat(alone.Contains(picture) ? [picture] : []).Where(files.ContainsKey).ToList();
+            var names = phrase.Select(question => question.Id).Concat(alone.Contains(picture) ? [picture] : []).Where(files.ContainsKey)
+                .ToList();
             used.UnionWith(names);
             if (names.Count == 0 && !options.AllowMissing)
                 throw new InputException($"{folder}: the sample '{phrase[0].Id}' has no {phrase[0].Id}.npy; add it, or count it as a failure with --allow-missing.");

@@ -30,7 +30,10 @@ internal sealed partial class HeatMap
     /// <summary>A value is NaN or infinite; NaN is above no threshold.</summary>
     public bool HasHoles { get; }
 
-    /// <summary>Intersection over union and Dice of the cells above each threshold with the union of the boxes, averaged over the thresholds.</summary>
+    /// <summary>
+    /// Intersection over union and Dice of the cells above each threshold with the union of the boxes, averaged over
+    /// the thresholds.
+    /// </summary>
     /// <param name="truth">Boxes in pixels.</param>
     /// <param name="width">Width of the picture in pixels.</param>
     /// <param name="height">Height of the picture in pixels.</param>
@@ -92,7 +95,8 @@ internal sealed partial class HeatMap
 
         if (file.Length < 12 || file[0] != 0x93 || !file.AsSpan(1).StartsWith("NUMPY"u8)) throw Wrong("is not a NumPy .npy file");
         var start = file[6] >= 2 ? 12 : 10;
-        long length = file[6] >= 2 ? BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(8)) : BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(8));
+        long length = file[6] >= 2 ? BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(8))
+            : BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(8));
         if (start + length > file.Length) throw Wrong("the header is longer than the file");
         var header = Encoding.UTF8.GetString(file, start, (int)length);
         if (Header().Match(header) is not { Success: true } match) throw Wrong("the header does not name descr, fortran_order and shape");
@@ -100,13 +104,16 @@ internal sealed partial class HeatMap
         long[] shape = [.. match.Groups["shape"].Value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(n => long.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var size) ? size : -1)];
         while (shape.Length > 2 && shape[0] == 1) shape = shape[1..];
-        if (shape.Length != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > MostCells || shape[1] > MostCells || shape[0] * shape[1] > MostCells)
+        if (shape.Length != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > MostCells || shape[1] > MostCells
+            || shape[0] * shape[1] > MostCells)
             throw Wrong($"has the shape ({match.Groups["shape"].Value}); a heat map has two dimensions, rows and columns");
         var (rows, columns) = ((int)shape[0], (int)shape[1]);
 
         var data = file.AsSpan((int)(start + length));
-        var (size, read, cuts) = Reader(match.Groups["type"].Value) ?? throw Wrong($"has values of type {match.Groups["type"].Value}; floats (f2, f4, f8), integers and booleans can be read");
-        if (data.Length != (long)rows * columns * size) throw Wrong($"holds {data.Length:N0} bytes of values where its shape means {(long)rows * columns * size:N0}");
+        var (size, read, cuts) = Reader(match.Groups["type"].Value)
+            ?? throw Wrong($"has values of type {match.Groups["type"].Value}; floats (f2, f4, f8), integers and booleans can be read");
+        if (data.Length != (long)rows * columns * size)
+            throw Wrong($"holds {data.Length:N0} bytes of values where its shape means {(long)rows * columns * size:N0}");
         var levels = new byte[rows * columns];
         var (fortran, holes) = (match.Groups["order"].Value == "True", false);
         for (var i = 0; i < levels.Length; i++)
@@ -158,6 +165,7 @@ internal sealed partial class HeatMap
         return parts;
     }
 
-    [GeneratedRegex(@"^\{(?=.*'descr': '(?<type>[^']*)')(?=.*'fortran_order': (?<order>True|False))(?=.*'shape': \((?<shape>[0-9, ]*)\))", RegexOptions.Singleline)]
+    [GeneratedRegex(@"^\{(?=.*'descr': '(?<type>[^']*)')(?=.*'fortran_order': (?<order>True|False))(?=.*'shape': \((?<shape>[0-9, ]*)\))",
+        RegexOptions.Singleline)]
     private static partial Regex Header();
 }

@@ -51,7 +51,8 @@ internal readonly struct JsonInput(JsonElement element, string place)
     public static JsonInput File(string path)
     {
         using var stream = Open(path);
-        if (stream.Length > LargestFile) throw new InputException($"{path}: larger than {LargestFile >> 30} GiB; a JSON file of this kind is smaller.");
+        if (stream.Length > LargestFile)
+            throw new InputException($"{path}: larger than {LargestFile >> 30} GiB; a JSON file of this kind is smaller.");
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
         return Parsed(bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes.AsMemory(3) : bytes, path, anything: true);
@@ -78,7 +79,8 @@ internal readonly struct JsonInput(JsonElement element, string place)
     {
         null => null,
         { ValueKind: JsonValueKind.Number } value when value.TryGetInt32(out var number) => number,
-        { ValueKind: JsonValueKind.Number } value when value.GetDouble() is var real && real == Math.Floor(real) && Math.Abs(real) < 1e9 => (int)real,
+        { ValueKind: JsonValueKind.Number } value when value.GetDouble() is var real && real == Math.Floor(real) && Math.Abs(real) < 1e9 =>
+            (int)real,
         _ => throw Wrong($"'{names[0]}' must be a whole number"),
     };
 

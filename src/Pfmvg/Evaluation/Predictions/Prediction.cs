@@ -3,7 +3,10 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>One question, the truth and what a model answered: a line of predictions.jsonl.</summary>
-/// <remarks>The answer is exactly one of <see cref="Answer"/>, <see cref="Boxes"/> and <see cref="HeatMap"/>; none of them is a missing answer.</remarks>
+/// <remarks>
+/// The answer is exactly one of <see cref="Answer"/>, <see cref="Boxes"/> and <see cref="HeatMap"/>; none of them is a
+/// missing answer.
+/// </remarks>
 public sealed record Prediction
 {
     /// <summary>Unique within the file and stable from run to run.</summary>
@@ -27,19 +30,28 @@ public sealed record Prediction
     /// <summary>True boxes in original pixels, at least one.</summary>
     public required IReadOnlyList<Box> Truth { get; init; }
 
-    /// <summary>The model's text, boxes as <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c> on the 0-100 grid; null when it answered otherwise.</summary>
+    /// <summary>
+    /// The model's text, boxes as <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c> on the 0-100 grid; null when it
+    /// answered otherwise.
+    /// </summary>
     public string? Answer { get; init; }
 
     /// <summary>Predicted boxes in original pixels, best first; null when the model answered otherwise.</summary>
     public IReadOnlyList<Box>? Boxes { get; init; }
 
-    /// <summary>Path of a heat map (.npy, two dimensions, any size, covering the whole picture); null when the model answered otherwise.</summary>
+    /// <summary>
+    /// Path of a heat map (.npy, two dimensions, any size, covering the whole picture); null when the model answered
+    /// otherwise.
+    /// </summary>
     public string? HeatMap { get; init; }
 
     /// <summary>Confidence in 0..1 of each predicted box, in the order of the boxes; null when the model gives none.</summary>
     public IReadOnlyList<double>? Confidence { get; init; }
 
-    /// <summary>Whose picture it is, for the intervals; an opaque name unless patient identifiers were asked for. Null when unknown.</summary>
+    /// <summary>
+    /// Whose picture it is, for the intervals; an opaque name unless patient identifiers were asked for. Null when
+    /// unknown.
+    /// </summary>
     public string? Patient { get; init; }
 
     /// <summary>The picture is a phantom, so its score is not a clinical one.</summary>

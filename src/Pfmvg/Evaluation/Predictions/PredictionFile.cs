@@ -38,7 +38,8 @@ public static class PredictionFile
     /// Writes patient identifiers as they are. By default they become "p1", "p2", ... in order of first appearance,
     /// which keeps what the intervals need.
     /// </param>
-    public static void Write(string path, IEnumerable<Prediction> predictions, bool keepPatients = false) => AtomicFile.Write(path, stream =>
+    public static void Write(string path, IEnumerable<Prediction> predictions, bool keepPatients = false) =>
+        AtomicFile.Write(path, stream =>
     {
         Dictionary<string, string> opaque = [];
         foreach (var prediction in predictions)
@@ -117,7 +118,8 @@ public static class PredictionFile
     }
 
     /// <summary>A line's answer added to its question.</summary>
-    private static Prediction WithAnswer(Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options, CoordinateCheck check)
+    private static Prediction WithAnswer(Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options,
+        CoordinateCheck check)
     {
         var (answer, numbers, map) = (line.Text("answer", "output"), line.Quadruples("boxes", "box", "bbox"), line.Text("heatmap"));
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);

@@ -17,7 +17,8 @@ internal sealed class QuestionIndex
         _truth = truth;
         foreach (var question in truth)
         {
-            if (!_byId.TryAdd(question.Id, question)) throw new InputException($"The truth lists the sample '{question.Id}' twice; identifiers must be unique.");
+            if (!_byId.TryAdd(question.Id, question))
+                throw new InputException($"The truth lists the sample '{question.Id}' twice; identifiers must be unique.");
             var key = (ImageKey(question.Image), question.Phrase);
             if (!_byPhrase.TryGetValue(key, out var list)) _byPhrase.Add(key, list = []);
             list.Add(question);
@@ -35,7 +36,8 @@ internal sealed class QuestionIndex
         var first = questions[0];
         if (line.Text("class", "category_name") is { } named && named != first.Class)
             throw line.Wrong($"says class '{named}', but the truth has '{first.Class}' for this sample");
-        if ((line.Integer("width"), line.Integer("height")) is var (width, height) && ((width ?? first.Width) != first.Width || (height ?? first.Height) != first.Height))
+        if ((line.Integer("width"), line.Integer("height")) is var (width, height)
+            && ((width ?? first.Width) != first.Width || (height ?? first.Height) != first.Height))
             throw line.Wrong($"says the picture has {width} x {height} pixels, but the truth says {first.Width} x {first.Height}; " +
                              "answer in the original's pixels, or in 0..1 with --coordinates unit-..., and leave the size out");
         foreach (var question in questions)

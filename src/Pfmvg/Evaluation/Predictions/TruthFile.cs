@@ -23,13 +23,15 @@ public static class TruthFile
     /// <exception cref="InputException">The file is not one of these, a box is impossible, or nothing is left.</exception>
     public static TruthSet Read(string path, string? split = null)
     {
-        var part = split is null ? (Split?)null : ListedSample.SplitOf(split) ?? throw new InputException($"There is no split '{split}'; use train, validate or test.");
+        var part = split is null ? (Split?)null : ListedSample.SplitOf(split)
+            ?? throw new InputException($"There is no split '{split}'; use train, validate or test.");
         var truth = Path.GetExtension(path).ToLowerInvariant() switch
         {
             ".json" => ReadCoco(JsonInput.File(path), part),
             ".csv" or ".gz" => new TruthSet(ReadCsv(path, part), None, None),
             ".jsonl" => new TruthSet([.. JsonInput.Lines(path).Select(line => ReadLine(line, "truth", "boxes"))], None, None),
-            var other => throw new InputException($"{path}: true boxes are read from .json (COCO, MS-CXR), .csv (MS-CXR) or .jsonl, not from '{other}'."),
+            var other => throw new InputException(
+                $"{path}: true boxes are read from .json (COCO, MS-CXR), .csv (MS-CXR) or .jsonl, not from '{other}'."),
         };
         return truth.Questions.Count > 0 ? truth
             : throw new InputException($"{path}: holds no true box{(split is null ? "" : $" in the split '{split}'")}.");
@@ -43,7 +45,8 @@ public static class TruthFile
         int Number(string name) => line.Integer(name) ?? throw line.Wrong($"'{name}' is missing");
         string Text(params ReadOnlySpan<string> names) => line.Text(names) ?? throw line.Wrong($"'{names[0]}' is missing");
 
-        var boxes = line.Quadruples(truthNames) ?? throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
+        var boxes = line.Quadruples(truthNames)
+            ?? throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
         var (width, height) = Size(line, Number("width"), Number("height"));
         var image = Text("image");
         return new Prediction
@@ -64,15 +67,18 @@ public static class TruthFile
     {
         if (file.Element.ValueKind != JsonValueKind.Object || file.Find("annotations") is null)
             throw file.Wrong("has no 'annotations'; true boxes are read from COCO's or MS-CXR's form {images, annotations, categories}");
-        var categories = file.List("categories").ToDictionary(Key, category => category.Text("name") ?? throw category.Wrong("'name' is missing"));
+        var categories = file.List("categories")
+            .ToDictionary(Key, category => category.Text("name") ?? throw category.Wrong("'name' is missing"));
         var images = file.List("images").ToDictionary(Key, image => image);
         List<Prediction> questions = [];
         foreach (var annotation in file.List("annotations"))
         {
             var image = Referred(images, "image_id");
-            if (split is not null && ListedSample.SplitOf(annotation.Text("split") ?? image.Text("split")) is { } part && part != split) continue;
+            if (split is not null && ListedSample.SplitOf(annotation.Text("split") ?? image.Text("split")) is { } part && part != split)
+                continue;
             var (width, height) = Size(image, image.Integer("width") ?? 0, image.Integer("height") ?? 0);
-            var box = annotation.Numbers("bbox") is { Count: 4 } n ? Box.FromXywh(n[0], n[1], n[2], n[3]) : throw annotation.Wrong("'bbox' must have 4 numbers: x, y, width, height");
+            var box = annotation.Numbers("bbox") is { Count: 4 } n
+                ? Box.FromXywh(n[0], n[1], n[2], n[3]) : throw annotation.Wrong("'bbox' must have 4 numbers: x, y, width, height");
             var path = ImagePath(image);
             var name = Referred(categories, "category_id");
             questions.Add(new Prediction
@@ -94,7 +100,8 @@ public static class TruthFile
 
         return new TruthSet(questions, images.ToDictionary(image => image.Key, image => ImagePath(image.Value)), categories);
 
-        static string ImagePath(JsonInput image) => image.Text("path", "file_name") ?? throw image.Wrong("has neither 'path' nor 'file_name'");
+        static string ImagePath(JsonInput image) =>
+            image.Text("path", "file_name") ?? throw image.Wrong("has neither 'path' nor 'file_name'");
         static string Key(JsonInput item) => item.Text("id") ?? throw item.Wrong("'id' is missing");
     }
 
@@ -118,7 +125,8 @@ public static class TruthFile
         })];
 
     private static (int, int) Size(JsonInput place, int width, int height) =>
-        width > 0 && height > 0 ? (width, height) : throw place.Wrong($"the picture's size of {width} x {height} pixels is missing or impossible");
+        width > 0 && height > 0 ? (width, height)
+            : throw place.Wrong($"the picture's size of {width} x {height} pixels is missing or impossible");
 
     /// <summary>True boxes, checked: at least one, and each as <see cref="BoxRules"/> wants it.</summary>
     private static List<Box> TrueBoxes(JsonInput place, IEnumerable<Box> boxes, int width, int height)

@@ -107,16 +107,20 @@ public static class HtmlReport
         var html = new StringBuilder($"<section class=\"long\"><h2>{Text(grid.Title)}</h2><div class=\"scroll\"><table><thead><tr>");
         html.AppendJoin("", grid.Columns.Select(column => $"<th>{Text(column)}</th>")).Append("</tr></thead><tbody>");
         foreach (var row in grid.Rows) html.Append("<tr>").AppendJoin("", row.Select(cell => $"<td>{Text(cell)}</td>")).Append("</tr>");
-        return html.Append("</tbody></table></div>").AppendJoin("", grid.Notes.Select(note => $"<p class=\"note\">{Text(note)}</p>")).Append("</section>").ToString();
+        return html.Append("</tbody></table></div>").AppendJoin("", grid.Notes.Select(note => $"<p class=\"note\">{Text(note)}</p>"))
+            .Append("</section>").ToString();
     }
 
     private static string Distribution(ScoreTable table) =>
         $"<section><h2>Distribution of IoU</h2>{ReportCharts.Histogram(table)}<div class=\"legend\"><span><i style=\"background:var(--accent)\"></i>samples</span>" +
         "<span><i style=\"background:var(--bad)\"></i>no region in the answer</span>" +
-        (table.Options.Protocol == Protocol.Map50 ? "" : "<span><i style=\"background:var(--good)\"></i>median</span>") + "</div></section>";
+        (table.Options.Protocol == Protocol.Map50 ? "" : "<span><i style=\"background:var(--good)\"></i>median</span>")
+            + "</div></section>";
 
-    private static string CalibrationSection(ScoreTable table) => "<section><h2>Calibration</h2>" + (Calibration.Of(table) is { } calibration
-        ? ReportCharts.CalibrationPlot(calibration) + "<p class=\"note\">The first box of each answer. On the dashed line confidence means what it says.</p>"
+    private static string CalibrationSection(ScoreTable table) =>
+        "<section><h2>Calibration</h2>" + (Calibration.Of(table) is { } calibration
+        ? ReportCharts.CalibrationPlot(calibration)
+            + "<p class=\"note\">The first box of each answer. On the dashed line confidence means what it says.</p>"
         : "<p class=\"note\">The answers carry no confidence, so there is nothing to calibrate.</p>") + "</section>";
 
     private static string Failures(ScoreTable table)
@@ -124,14 +128,17 @@ public static class HtmlReport
         var flaws = table.Mean.Flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => flaw.Key).ToList();
         var html = new StringBuilder("<section><h2>Flawed answers</h2>");
         if (flaws.Count == 0) return html.Append("<p class=\"note\">Every answer is well formed.</p></section>").ToString();
-        html.Append("<div class=\"scroll\"><table class=\"counts\"><thead><tr><th>class</th><th>n</th>").AppendJoin("", flaws.Select(flaw => $"<th>{Text(ScoreGrid.Label(flaw))}</th>"));
+        html.Append("<div class=\"scroll\"><table class=\"counts\"><thead><tr><th>class</th><th>n</th>")
+            .AppendJoin("", flaws.Select(flaw => $"<th>{Text(ScoreGrid.Label(flaw))}</th>"));
         html.Append("<th>flawed</th><th>share</th><th>no region</th></tr></thead><tbody>");
         foreach (var row in table.Classes.Append(table.Mean with { Name = "all" }))
         {
             var flawed = row.Flaws.Values.Sum();
             html.Append($"<tr{(row.Name == "all" ? " class=\"summary\"" : "")}><td>{Text(row.Name)}</td><td>{N(row.Samples)}</td>");
-            foreach (var flaw in flaws) html.Append(row.Flaws.TryGetValue(flaw, out var count) ? $"<td>{N(count)}</td>" : "<td class=\"zero\">0</td>");
-            html.Append(CultureInfo.InvariantCulture, $"<td>{N(flawed)}</td><td>{100.0 * flawed / row.Samples:0.0} %</td><td>{N(row.Samples - row.Valid)}</td></tr>");
+            foreach (var flaw in flaws)
+                html.Append(row.Flaws.TryGetValue(flaw, out var count) ? $"<td>{N(count)}</td>" : "<td class=\"zero\">0</td>");
+            html.Append(CultureInfo.InvariantCulture,
+                $"<td>{N(flawed)}</td><td>{100.0 * flawed / row.Samples:0.0} %</td><td>{N(row.Samples - row.Valid)}</td></tr>");
         }
 
         return html.Append($"</tbody></table></div><p class=\"note\">{Text(Sentence(table.Protocol.Failure))}</p></section>").ToString();
@@ -170,7 +177,8 @@ public static class HtmlReport
         Row("several boxes", table.Protocol.MultiBox);
         Row("failures", table.Protocol.Failure + "; a class without any valid answer is '-' and counts 0 in the mean");
         Row("areas", table.Protocol.Area);
-        if (table.Options.Protocol != Protocol.Map50) Row("accuracy", $"IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold");
+        if (table.Options.Protocol != Protocol.Map50)
+            Row("accuracy", $"IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold");
         Row("mean, weighted", "mean: average over the classes; weighted: over all samples, failures 0");
         Row("intervals", table.Options.Resamples == 0 ? "none" : $"95 %, {N(table.Options.Resamples)} bootstrap resamples of {N(table.Clusters)} {table.ClusterKind}s, seed {table.Options.Seed}");
         foreach (var note in table.Notes) Row("note", note);
@@ -237,7 +245,8 @@ public static class HtmlReport
                 foreach (var box in boxes.Take(MostBoxes))
                 {
                     json.WriteStartArray();
-                    foreach (var edge in (ReadOnlySpan<double>)[box.Left, box.Top, box.Right, box.Bottom]) json.WriteNumberValue(Math.Round(Math.Clamp(edge, -1e6, 1e6), 1));
+                    foreach (var edge in (ReadOnlySpan<double>)[box.Left, box.Top, box.Right, box.Bottom])
+                        json.WriteNumberValue(Math.Round(Math.Clamp(edge, -1e6, 1e6), 1));
                     json.WriteEndArray();
                 }
 
@@ -252,7 +261,8 @@ public static class HtmlReport
         var samples = table.Samples;
         if (samples.Count <= MostSamples) return samples;
         var byIou = Enumerable.Range(0, samples.Count).OrderBy(i => samples[i].Iou).ToArray();
-        return [.. Enumerable.Range(0, MostSamples).Select(i => byIou[(int)((long)i * (samples.Count - 1) / (MostSamples - 1))]).Order().Select(i => samples[i])];
+        return [.. Enumerable.Range(0, MostSamples).Select(i => byIou[(int)((long)i * (samples.Count - 1) / (MostSamples - 1))]).Order()
+            .Select(i => samples[i])];
     }
 
     private static string Cut(string text) => text.Length <= MostText ? text

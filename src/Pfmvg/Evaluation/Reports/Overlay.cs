@@ -46,7 +46,8 @@ public static class Overlay
     /// <param name="imagePath">Where a sample's picture is; null when there is none (it is drawn as an empty frame).</param>
     /// <param name="count">How many samples, spread evenly over the classes and over the range of IoU.</param>
     /// <param name="colors">The boxes' colours.</param>
-    public static void WriteSheet(string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8, OverlayColors? colors = null)
+    public static void WriteSheet(string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8,
+        OverlayColors? colors = null)
     {
         var samples = Spread(table, count);
         var columns = Math.Min(4, samples.Count);
@@ -62,7 +63,8 @@ public static class Overlay
             var (x, y) = (Gap + i % columns * (Tile + Gap), Gap + i / columns * (Tile + caption + Gap));
             Draw(canvas, SKRect.Create(x, y, Tile, Tile), samples[i], imagePath(samples[i].Prediction), colors ?? new OverlayColors());
             if (caption == 0) continue;
-            canvas.DrawText(Fit($"({(char)('a' + i % 26)}) {samples[i].Prediction.Class}, IoU {ScoreGrid.Figure(samples[i].Iou)}", font), x, y + Tile + 17, font, ink);
+            canvas.DrawText(Fit($"({(char)('a' + i % 26)}) {samples[i].Prediction.Class}, IoU {ScoreGrid.Figure(samples[i].Iou)}", font), x,
+                y + Tile + 17, font, ink);
             canvas.DrawText(Fit($"\"{samples[i].Prediction.Phrase}\"", font), x, y + Tile + 36, font, ink);
         }
 
@@ -70,14 +72,17 @@ public static class Overlay
     }
 
     /// <summary>One picture at its own size (at most 2048 pixels a side) with boxes drawn on it.</summary>
-    public static void WriteOne(string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors? colors = null)
+    public static void WriteOne(string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted,
+        OverlayColors? colors = null)
     {
-        using var picture = ReportImage.Decode(image) ?? throw new InputException($"{image}: cannot be read as a picture; JPEG and PNG are.");
+        using var picture = ReportImage.Decode(image)
+            ?? throw new InputException($"{image}: cannot be read as a picture; JPEG and PNG are.");
         var scale = Math.Min(1.0, 2048.0 / Math.Max(picture.Width, picture.Height));
         using var bitmap = new SKBitmap((int)(picture.Width * scale), (int)(picture.Height * scale));
         using var canvas = new SKCanvas(bitmap);
         DrawPicture(canvas, picture, SKRect.Create(bitmap.Width, bitmap.Height));
-        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), picture.Width, picture.Height, truth, predicted, colors ?? new OverlayColors());
+        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), picture.Width, picture.Height, truth, predicted, colors
+            ?? new OverlayColors());
         Save(path, bitmap);
     }
 
@@ -99,15 +104,28 @@ public static class Overlay
         canvas.DrawImage(image, area, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear));
     }
 
-    private static void DrawBoxes(SKCanvas canvas, SKRect area, int width, int height, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors colors)
+    private static void DrawBoxes(SKCanvas canvas, SKRect area, int width, int height, IReadOnlyList<Box> truth,
+        IReadOnlyList<Box> predicted, OverlayColors colors)
     {
         canvas.Save();
         canvas.ClipRect(area);
         var stroke = Math.Max(2, Math.Max(area.Width, area.Height) / 150);
         foreach (var (boxes, color) in ((IReadOnlyList<Box>, string)[])[(truth, colors.Truth), (predicted, colors.Prediction)])
         {
-            using var pen = new SKPaint { Color = SKColor.Parse(color), Style = SKPaintStyle.Stroke, StrokeWidth = stroke, IsAntialias = true };
-            using var shadow = new SKPaint { Color = SKColors.Black.WithAlpha(110), Style = SKPaintStyle.Stroke, StrokeWidth = stroke + 2, IsAntialias = true };
+            using var pen = new SKPaint
+            {
+                Color = SKColor.Parse(color),
+                Style = SKPaintStyle.Stroke,
+                StrokeWidth = stroke,
+                IsAntialias = true,
+            };
+            using var shadow = new SKPaint
+            {
+                Color = SKColors.Black.WithAlpha(110),
+                Style = SKPaintStyle.Stroke,
+                StrokeWidth = stroke + 2,
+                IsAntialias = true,
+            };
             foreach (var box in boxes)
             {
                 var scaled = box.Scale(area.Width / width, area.Height / height).Move(area.Left, area.Top);

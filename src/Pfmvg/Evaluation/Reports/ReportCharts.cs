@@ -106,7 +106,8 @@ internal static class ReportCharts
         }
 
         svg.Append(F($"<line class=\"ideal\" x1=\"{Left}\" y1=\"{10 + Side}\" x2=\"{Left + Side}\" y2=\"10\"/>"));
-        svg.Append("<polyline class=\"trace\" points=\"").AppendJoin(' ', calibration.Bins.Select(bin => F($"{X(bin):0.##},{Y(bin):0.##}"))).Append("\"/>");
+        svg.Append("<polyline class=\"trace\" points=\"").AppendJoin(' ', calibration.Bins.Select(bin => F($"{X(bin):0.##},{Y(bin):0.##}")))
+            .Append("\"/>");
         foreach (var bin in calibration.Bins)
         {
             var radius = 3 + 13 * Math.Sqrt((double)bin.Count / calibration.Count);

@@ -29,14 +29,18 @@ internal static class ReportImage
         return null;
     }
 
-    /// <summary>A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it cannot be read.</summary>
+    /// <summary>
+    /// A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it
+    /// cannot be read.
+    /// </summary>
     public static byte[]? Thumbnail(string path, int side, int budget)
     {
         using var picture = Decode(path, side);
         if (picture is null) return null;
         for (var (quality, scale) = (80, Math.Min(1.0, (double)side / Math.Max(picture.Width, picture.Height))); ; quality = 60)
         {
-            var info = new SKImageInfo(Math.Max(1, (int)(picture.Width * scale)), Math.Max(1, (int)(picture.Height * scale)), SKColorType.Gray8);
+            var info = new SKImageInfo(Math.Max(1, (int)(picture.Width * scale)), Math.Max(1, (int)(picture.Height * scale)),
+                SKColorType.Gray8);
             using var small = new SKBitmap(info);
             if (!picture.ScalePixels(small, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear))) return null;
             using var data = small.Encode(SKEncodedImageFormat.Jpeg, quality);

@@ -9,7 +9,11 @@ internal static class ScoreJson
 {
     public static void Write(Stream stream, ScoreTable table, bool identifiers)
     {
-        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions
+        {
+            Indented = true,
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        });
         json.WriteStartObject();
         json.WriteNumber("version", 1);
         json.WriteBoolean("synthetic", table.Options.Synthetic);

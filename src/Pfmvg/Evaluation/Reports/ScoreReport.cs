@@ -41,6 +41,7 @@ public static class ScoreReport
         options ??= new ReportOptions();
         AtomicFile.Write(Path.Combine(folder, "scores.json"), stream => ScoreJson.Write(stream, table, options.IncludeIdentifiers));
         HtmlReport.Write(Path.Combine(folder, "report.html"), table, options);
-        if (options.IncludeImages) Overlay.WriteSheet(Path.Combine(folder, "overlay.png"), table, options.ImagePath, colors: options.Colors);
+        if (options.IncludeImages)
+            Overlay.WriteSheet(Path.Combine(folder, "overlay.png"), table, options.ImagePath, colors: options.Colors);
     }
 }

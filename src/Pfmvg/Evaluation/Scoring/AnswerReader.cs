@@ -53,7 +53,8 @@ internal static class AnswerReader
             ? ([first.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false)], Flaw.None)
             : ([], Flaw.NoBox);
         var parsed = BoxCodec.Parse(answer);
-        var boxes = parsed.Boxes.Take(MostBoxes + 1).Select(box => box.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false)).ToList();
+        var boxes = parsed.Boxes.Take(MostBoxes + 1).Select(box => box.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false))
+            .ToList();
         return boxes.Count > 0
             ? (boxes, answer.LastIndexOf('{') > answer.LastIndexOf('}') ? Flaw.CutOff : Flaw.None) // whole boxes, then half of one
             : (boxes, parsed.Failure switch
@@ -72,7 +73,8 @@ internal static class AnswerReader
         return !IsFinite(box) ? Flaw.NotFinite
             : box.Width < 0 || box.Height < 0 ? Flaw.Swapped
             : box.IsEmpty ? Flaw.Empty
-            : box.Left < -Slack || box.Top < -Slack || box.Right > prediction.Width + Slack || box.Bottom > prediction.Height + Slack ? Flaw.OutOfRange
+            : box.Left < -Slack || box.Top < -Slack || box.Right > prediction.Width + Slack
+                || box.Bottom > prediction.Height + Slack ? Flaw.OutOfRange
             : Flaw.None;
     }
 

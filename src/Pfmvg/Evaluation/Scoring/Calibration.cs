@@ -18,9 +18,11 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
     /// <summary>The calibration of the first (most certain) box of each sample; null when the model gives no confidence.</summary>
     public static Calibration? Of(ScoreTable table)
     {
-        var samples = table.Samples.Where(sample => sample.Confidence?.Count > 0).Select(sample => (Confidence: sample.Confidence![0], sample.Iou)).ToList();
+        var samples = table.Samples.Where(sample => sample.Confidence?.Count > 0)
+            .Select(sample => (Confidence: sample.Confidence![0], sample.Iou)).ToList();
         if (samples.Count == 0) return null;
-        List<CalibrationBin> bins = [.. samples.GroupBy(sample => Math.Min(9, (int)(sample.Confidence * 10))).OrderBy(bin => bin.Key).Select(bin => new CalibrationBin(
+        List<CalibrationBin> bins = [.. samples.GroupBy(sample => Math.Min(9, (int)(sample.Confidence * 10))).OrderBy(bin => bin.Key)
+            .Select(bin => new CalibrationBin(
             bin.Key / 10.0, (bin.Key + 1) / 10.0, bin.Count(), bin.Average(s => s.Confidence),
             bin.Average(s => Figures.IsBeyond(s.Iou, 0.5, table.Options) ? 1.0 : 0.0), bin.Average(s => s.Iou)))];
         return new Calibration(bins, bins.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / samples.Count, samples.Count);

@@ -20,7 +20,8 @@ internal sealed class Figures
     /// <param name="classes">The samples of each class.</param>
     /// <param name="clusters">The number of each cluster's name.</param>
     /// <param name="options">For the accuracy's sense of "beyond".</param>
-    public Figures(Metric[] metrics, IReadOnlyList<List<ScoredSample>> classes, IReadOnlyDictionary<string, int> clusters, ScoringOptions options)
+    public Figures(Metric[] metrics, IReadOnlyList<List<ScoredSample>> classes, IReadOnlyDictionary<string, int> clusters,
+        ScoringOptions options)
     {
         _metrics = metrics;
         _classes = [.. classes.Select(Columns)];
@@ -48,7 +49,8 @@ internal sealed class Figures
         var values = new double[Rows * _metrics.Length];
         Evaluate(once, values);
         var resampled = options.Resamples > 0 ? Bootstrap.Run(clusters, options.Resamples, options.Seed, values.Length, Evaluate) : null;
-        return [.. Enumerable.Range(0, Rows).Select(row => _metrics.Select((metric, m) => (metric, At: row * _metrics.Length + m)).ToDictionary(
+        return [.. Enumerable.Range(0, Rows).Select(
+            row => _metrics.Select((metric, m) => (metric, At: row * _metrics.Length + m)).ToDictionary(
             figure => figure.metric,
             figure => resampled is null
                 ? new Estimate(values[figure.At], double.NaN, double.NaN)
@@ -90,7 +92,8 @@ internal sealed class Figures
             Metric.Accuracy30 => new MeanColumn(Of(sample => Beyond(sample.Iou, 0.3)), clusters),
             Metric.Accuracy50 => new MeanColumn(Of(sample => Beyond(sample.Iou, 0.5)), clusters),
             _ => new PrecisionColumn(
-                samples.SelectMany((sample, i) => DetectionMatch.Detections(sample, options).Select(found => found with { Cluster = clusters[i] })),
+                samples.SelectMany((sample, i) => DetectionMatch.Detections(sample, options)
+                    .Select(found => found with { Cluster = clusters[i] })),
                 samples.Select((sample, i) => (clusters[i], sample.Truth.Count)), metric == Metric.AveragePrecision50AllPoints),
         };
 

@@ -14,8 +14,10 @@ internal sealed class PairedFigure
     {
         _clusters = clusters;
         _counts = [.. classes.Select(samples => samples.Count)];
-        _classes = [.. classes.Select(samples => new MeanColumn([.. samples.Select(s => s.Difference)], [.. samples.Select(s => s.Cluster)]))];
-        _sums = [.. classes.Select(samples => samples.GroupBy(s => s.Cluster).Select(same => (same.Sum(s => s.Difference), same.Key)).ToArray())];
+        _classes = [.. classes.Select(samples =>
+            new MeanColumn([.. samples.Select(s => s.Difference)], [.. samples.Select(s => s.Cluster)]))];
+        _sums = [.. classes.Select(samples => samples.GroupBy(s => s.Cluster).Select(same => (same.Sum(s => s.Difference), same.Key))
+            .ToArray())];
     }
 
     private int Rows => _classes.Length + 2;
@@ -27,7 +29,8 @@ internal sealed class PairedFigure
         Array.Fill(once, 1);
         var values = new double[Rows];
         Resampled(once, values);
-        if (resamples == 0) return ([.. values.Select(value => new Estimate(value, double.NaN, double.NaN))], [.. values.Select(_ => double.NaN)]);
+        if (resamples == 0)
+            return ([.. values.Select(value => new Estimate(value, double.NaN, double.NaN))], [.. values.Select(_ => double.NaN)]);
         var drawn = Bootstrap.Run(_clusters, resamples, seed, Rows, Resampled);
         return ([.. values.Select((value, row) => Bootstrap.Interval(value, drawn[row]))], Exchanged(values, resamples, seed));
     }
@@ -45,7 +48,10 @@ internal sealed class PairedFigure
         (figures[^2], figures[^1]) = (sum / present, weighted / count);
     }
 
-    /// <summary>Under the null hypothesis A and B are exchangeable within a patient: each patient's differences keep or change their sign together.</summary>
+    /// <summary>
+    /// Under the null hypothesis A and B are exchangeable within a patient: each patient's differences keep or change
+    /// their sign together.
+    /// </summary>
     private double[] Exchanged(double[] observed, int resamples, long seed)
     {
         var extreme = new int[Rows];
@@ -75,7 +81,8 @@ internal sealed class PairedFigure
 
             void Count(int row, double value)
             {
-                if (Math.Abs(value) >= Math.Abs(observed[row]) - 1e-12) local[row]++; // rounding must not break ties with the observed order
+                // rounding must not break ties with the observed order
+                if (Math.Abs(value) >= Math.Abs(observed[row]) - 1e-12) local[row]++;
             }
         }, local =>
         {

@@ -18,17 +18,20 @@ namespace Pfmvg.Evaluation.Scoring;
 public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Estimate OtherIou)
 {
     /// <summary>Judges answers; null when no picture has two phrases with different regions.</summary>
-    /// <param name="predictions">Answers of one model. Samples with the same picture, class and phrase are one phrase with all of their boxes; its first answer counts.</param>
+    /// <param name="predictions">Answers of one model. Samples with the same picture, class and phrase are one phrase
+    /// with all of their boxes; its first answer counts.</param>
     /// <param name="options">Rule for flawed answers, resamples and seed.</param>
     public static PhraseSwap? Of(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
         List<(double Moved, double Asked, double Other, string Cluster)> cases = [];
-        var phrases = predictions.GroupBy(p => p.PhraseKey).Select(same => (Answer: same.First(), Truth: same.SelectMany(p => p.Truth).ToHashSet()));
+        var phrases = predictions.GroupBy(p => p.PhraseKey)
+            .Select(same => (Answer: same.First(), Truth: same.SelectMany(p => p.Truth).ToHashSet()));
         foreach (var picture in phrases.GroupBy(phrase => phrase.Answer.Image).Select(group => group.ToList()))
             for (var i = 0; i < picture.Count; i++)
             {
                 var other = picture[i];
-                var at = Enumerable.Range(1, picture.Count - 1).Select(step => (i + step) % picture.Count).FirstOrDefault(j => !picture[j].Truth.SetEquals(other.Truth), -1);
+                var at = Enumerable.Range(1, picture.Count - 1).Select(step => (i + step) % picture.Count)
+                    .FirstOrDefault(j => !picture[j].Truth.SetEquals(other.Truth), -1);
                 if (at < 0) continue;
                 var asked = picture[at];
                 var boxes = AnswerReader.Read(asked.Answer, options.Rule, single: true).Boxes;
@@ -39,10 +42,12 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
         if (cases.Count == 0) return null;
         var clusters = cases.Select(c => c.Cluster).Distinct().Index().ToDictionary(c => c.Item, c => c.Index);
         var members = cases.Select(c => clusters[c.Cluster]).ToArray();
-        MeanColumn[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members), new([.. cases.Select(c => c.Other)], members)];
+        MeanColumn[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members),
+            new([.. cases.Select(c => c.Other)], members)];
         var once = new int[clusters.Count];
         Array.Fill(once, 1);
-        var drawn = options.Resamples == 0 ? [] : Bootstrap.Run(clusters.Count, options.Resamples, options.Seed, columns.Length, (times, figures) =>
+        var drawn = options.Resamples == 0 ? []
+            : Bootstrap.Run(clusters.Count, options.Resamples, options.Seed, columns.Length, (times, figures) =>
         {
             for (var c = 0; c < columns.Length; c++) figures[c] = columns[c].Evaluate(times).Value;
         });
@@ -52,5 +57,6 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
     }
 
     private static double Iou(IReadOnlyList<Box> boxes, IEnumerable<Box> truth, ScoringOptions options) => boxes.Count == 0 ? 0
-        : Region.Iou(new Region([.. truth.Select(box => SampleMaker.AsArea(box, options))]), new Region([.. boxes.Select(box => SampleMaker.AsArea(box, options))]));
+        : Region.Iou(new Region([.. truth.Select(box => SampleMaker.AsArea(box, options))]),
+            new Region([.. boxes.Select(box => SampleMaker.AsArea(box, options))]));
 }

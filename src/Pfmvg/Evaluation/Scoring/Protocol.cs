@@ -3,7 +3,10 @@ namespace Pfmvg.Evaluation.Scoring;
 /// <summary>The ways in which the literature scores phrase grounding. Their figures are not comparable with each other.</summary>
 public enum Protocol
 {
-    /// <summary>One sample per true box, as PFMVG's authors train and score: a phrase with two boxes is two samples with one text.</summary>
+    /// <summary>
+    /// One sample per true box, as PFMVG's authors train and score: a phrase with two boxes is two samples with one
+    /// text.
+    /// </summary>
     PfmvgBox,
 
     /// <summary>One sample per phrase: the union of its true boxes against the union of the predicted ones.</summary>
@@ -12,10 +15,16 @@ public enum Protocol
     /// <summary>Only the phrases with exactly one true box: mean IoU and accuracy.</summary>
     SingleBox,
 
-    /// <summary>Heat maps cut at 0.1, 0.2, 0.3, 0.4 and 0.5, each mask against the union of the true boxes, averaged over the five.</summary>
+    /// <summary>
+    /// Heat maps cut at 0.1, 0.2, 0.3, 0.4 and 0.5, each mask against the union of the true boxes, averaged over the
+    /// five.
+    /// </summary>
     MaskThresholds,
 
-    /// <summary>Average precision at IoU 0.5 of boxes with confidences, per class; the boxes of a phrase compete for its true boxes.</summary>
+    /// <summary>
+    /// Average precision at IoU 0.5 of boxes with confidences, per class; the boxes of a phrase compete for its true
+    /// boxes.
+    /// </summary>
     Map50,
 }
 
@@ -28,7 +37,10 @@ public enum AnswerRule
     /// <summary>Corners are sorted and clamped to the picture first.</summary>
     Repair,
 
-    /// <summary>Every flaw scores 0, also a box partly outside, several boxes where one was asked, and an answer that was cut off.</summary>
+    /// <summary>
+    /// Every flaw scores 0, also a box partly outside, several boxes where one was asked, and an answer that was cut
+    /// off.
+    /// </summary>
     Strict,
 
     /// <summary>Exactly the authors' evaluator: the answer must begin with a box, and every side is one pixel longer.</summary>
@@ -62,8 +74,10 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
         {
             Protocol.PfmvgBox => ("one true box of a phrase", "each true box is a sample of its own; the answer's first box counts"),
             Protocol.PhraseUnion => ("one phrase of a picture", "union of all true boxes against the union of all predicted boxes"),
-            Protocol.SingleBox => ("one phrase with exactly one true box", "phrases with several true boxes are left out; the answer's first box counts"),
-            Protocol.MaskThresholds => ("one phrase of a picture", "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
+            Protocol.SingleBox => ("one phrase with exactly one true box",
+                "phrases with several true boxes are left out; the answer's first box counts"),
+            Protocol.MaskThresholds => ("one phrase of a picture",
+                "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
             _ => ("one predicted box", "by falling confidence, each takes the free true box of its phrase that it overlaps most, if IoU >= 0.5"),
         };
         var failure = options.Rule switch

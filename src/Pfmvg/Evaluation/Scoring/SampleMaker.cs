@@ -16,8 +16,10 @@ internal static class SampleMaker
         {
             Protocol.PfmvgBox => [.. predictions.SelectMany(prediction => EachBox(prediction, options))],
             Protocol.SingleBox => [.. Phrases(predictions).Where(phrase => phrase.Question.Truth.Count == 1)
-                .Select(phrase => Sample(phrase.Question, phrase.Question.Id, phrase.Question.Truth, AnswerReader.Read(phrase.Question, options.Rule, single: true), options))],
-            Protocol.MaskThresholds => [.. Phrases(predictions).ToList().AsParallel().AsOrdered().Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
+                .Select(phrase => Sample(phrase.Question, phrase.Question.Id, phrase.Question.Truth,
+                    AnswerReader.Read(phrase.Question, options.Rule, single: true), options))],
+            Protocol.MaskThresholds => [.. Phrases(predictions).ToList().AsParallel().AsOrdered()
+                .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
             _ => [.. Phrases(predictions).Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
         };
     }
@@ -29,13 +31,15 @@ internal static class SampleMaker
     private static IEnumerable<ScoredSample> EachBox(Prediction prediction, ScoringOptions options)
     {
         var answer = AnswerReader.Read(prediction, options.Rule, single: true);
-        return prediction.Truth.Select((box, i) => Sample(prediction, i == 0 ? prediction.Id : $"{prediction.Id}#{i + 1}", [box], answer, options));
+        return prediction.Truth.Select((box, i) =>
+            Sample(prediction, i == 0 ? prediction.Id : $"{prediction.Id}#{i + 1}", [box], answer, options));
     }
 
     private static ScoredSample WholePhrase(Prediction question, IReadOnlyList<Prediction> answers, ScoringOptions options)
     {
         if (question.HeatMap is not null) return OfHeatMap(question, options);
-        if (answers.Count == 1) return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options.Rule, single: false), options);
+        if (answers.Count == 1)
+            return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options.Rule, single: false), options);
 
         // The file asks once per true box with the same words, so all answers belong to the phrase.
         var read = answers.Select(answer => AnswerReader.Read(answer, options.Rule, single: false)).ToList();
@@ -44,13 +48,15 @@ internal static class SampleMaker
             .OrderByDescending(found => found.Confidence ?? 1).ToList();
         return Sample(question, question.Id, question.Truth, new ReadAnswer(
             boxes.ConvertAll(found => found.Box),
-            boxes.Count > 0 && boxes.TrueForAll(found => found.Confidence is not null) ? boxes.ConvertAll(found => found.Confidence!.Value) : null,
+            boxes.Count > 0 && boxes.TrueForAll(found => found.Confidence is not null)
+                ? boxes.ConvertAll(found => found.Confidence!.Value) : null,
             read.Select(answer => answer.Flaw).FirstOrDefault(flaw => flaw != Flaw.None)), options);
     }
 
     /// <summary>Questions about the same phrase as one question with all of its boxes, in the order of first appearance.</summary>
     private static IEnumerable<(Prediction Question, IReadOnlyList<Prediction> Answers)> Phrases(IReadOnlyList<Prediction> predictions) =>
-        predictions.GroupBy(p => p.PhraseKey).Select(same => same.ToList()).Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
+        predictions.GroupBy(p => p.PhraseKey).Select(same => same.ToList())
+            .Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
 
     private static ScoredSample OfHeatMap(Prediction question, ScoringOptions options)
     {
@@ -58,10 +64,12 @@ internal static class SampleMaker
         var spoiled = map.HasHoles && !options.HeatMapMayHaveHoles;
         var (iou, dice, valid) = spoiled ? (0, 0, false) : map.Score(question.Truth, question.Width, question.Height);
         var flaw = spoiled ? Flaw.NotFinite : valid ? Flaw.None : Flaw.Empty;
-        return Sample(question, question.Id, question.Truth, new ReadAnswer([], null, flaw), options) with { Iou = iou, Dice = dice, Valid = valid };
+        return Sample(question, question.Id, question.Truth, new ReadAnswer([], null, flaw), options) with { Iou = iou, Dice = dice,
+            Valid = valid };
     }
 
-    private static ScoredSample Sample(Prediction prediction, string id, IReadOnlyList<Box> truth, ReadAnswer answer, ScoringOptions options)
+    private static ScoredSample Sample(Prediction prediction, string id, IReadOnlyList<Box> truth, ReadAnswer answer,
+        ScoringOptions options)
     {
         var (iou, dice) = Overlap(truth, answer.Boxes, options);
         return new ScoredSample
@@ -82,7 +90,8 @@ internal static class SampleMaker
     private static (double Iou, double Dice) Overlap(IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, ScoringOptions options)
     {
         if (predicted.Count == 0) return (0, 0);
-        var (a, b) = (new Region([.. truth.Select(box => AsArea(box, options))]), new Region([.. predicted.Select(box => AsArea(box, options))]));
+        var (a, b) = (new Region([.. truth.Select(box => AsArea(box, options))]),
+            new Region([.. predicted.Select(box => AsArea(box, options))]));
         return (Region.Iou(a, b), Region.Dice(a, b));
     }
 }

@@ -87,7 +87,10 @@ public sealed record ScoreRow
     /// <summary>The class, "mean" or "weighted".</summary>
     public required string Name { get; init; }
 
-    /// <summary>What the row's weight is: samples (see <see cref="ProtocolDescription.Sample"/>), or true boxes for average precision.</summary>
+    /// <summary>
+    /// What the row's weight is: samples (see <see cref="ProtocolDescription.Sample"/>), or true boxes for average
+    /// precision.
+    /// </summary>
     public required int Count { get; init; }
 
     /// <summary>Answers behind it: samples, or phrases for average precision.</summary>

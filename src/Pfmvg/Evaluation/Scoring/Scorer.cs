@@ -7,7 +7,8 @@ public static class Scorer
 {
     private const int FewPatients = 20;
 
-    private static readonly string[] Order = ["Pneumonia", "Pneumothorax", "Consolidation", "Atelectasis", "Edema", "Cardiomegaly", "Lung Opacity", "Pleural Effusion"];
+    private static readonly string[] Order =
+        ["Pneumonia", "Pneumothorax", "Consolidation", "Atelectasis", "Edema", "Cardiomegaly", "Lung Opacity", "Pleural Effusion"];
 
     /// <summary>MS-CXR's classes in the paper's order.</summary>
     public static IReadOnlyList<string> ClassOrder => Order;
@@ -28,9 +29,11 @@ public static class Scorer
             throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
                                      $"{predictions.Count} predictions; choose another with --protocol.");
 
-        var clusters = samples.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index)).ToDictionary(c => c.name, c => c.index);
+        var clusters = samples.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index))
+            .ToDictionary(c => c.name, c => c.index);
         var names = samples.Select(sample => sample.Prediction.Class).Distinct()
-            .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue).ThenBy(name => name, StringComparer.Ordinal).ToList();
+            .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue).ThenBy(name => name, StringComparer.Ordinal)
+                .ToList();
         var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
         Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
         var figures = new Figures(metrics, classes, clusters, options);
@@ -49,7 +52,8 @@ public static class Scorer
             Classes = [.. names.Select((name, c) => Row(name, classes[c], rows[c]))],
             Mean = Row("mean", samples, rows[^3]),
             Weighted = Row("weighted", samples, rows[^2]),
-            WeightedOverValid = Row("weighted, classes with a valid answer", [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
+            WeightedOverValid = Row("weighted, classes with a valid answer",
+                [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
             Samples = samples,
             Notes = [.. Notes(predictions, classes, options)],
         };
@@ -65,14 +69,17 @@ public static class Scorer
         };
     }
 
-    private static IEnumerable<string> Notes(IReadOnlyList<Prediction> predictions, List<List<ScoredSample>> classes, ScoringOptions options)
+    private static IEnumerable<string> Notes(
+        IReadOnlyList<Prediction> predictions, List<List<ScoredSample>> classes, ScoringOptions options)
     {
         if (options.Synthetic) yield return "The pictures are synthetic phantoms: these scores say nothing about clinical pictures.";
-        if (options.Protocol == Protocol.Map50 && classes.SelectMany(c => c).Any(sample => sample.Predicted.Count > 0 && sample.Confidence is null))
+        if (options.Protocol == Protocol.Map50
+            && classes.SelectMany(c => c).Any(sample => sample.Predicted.Count > 0 && sample.Confidence is null))
             yield return "Some answers have no confidence: their boxes count as certain (1.0), equal ones in the file's order.";
         if (predictions.Any(prediction => prediction.Patient is null))
             yield return "Not every sample names a patient: the intervals treat pictures as independent and may be too narrow.";
-        var small = classes.Where(samples => samples.DistinctBy(sample => sample.Cluster).Count() < FewPatients).Select(samples => samples[0].Prediction.Class).ToList();
+        var small = classes.Where(samples => samples.DistinctBy(sample => sample.Cluster).Count() < FewPatients)
+            .Select(samples => samples[0].Prediction.Class).ToList();
         if (options.Resamples > 0 && small.Count > 0)
             yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. Intervals of so few are somewhat too narrow (they cover about 92 % at 15 patients).";
     }

@@ -7,7 +7,8 @@ namespace Pfmvg.Evaluation.Tables;
 /// <param name="A">The figure of A.</param>
 /// <param name="B">The figure of B.</param>
 /// <param name="Difference">B - A with its 95 % interval, patients drawn together.</param>
-/// <param name="P">Two-sided p value: how often a difference at least as large arises when each patient's answers of A and B change places at random.</param>
+/// <param name="P">Two-sided p value: how often a difference at least as large arises when each patient's answers of A
+/// and B change places at random.</param>
 /// <param name="Adjusted">The p value with Holm's correction over the classes; equal to <paramref name="P"/> in a summary row.</param>
 public sealed record PairedDifference(double A, double B, Estimate Difference, double P, double Adjusted);
 
@@ -48,19 +49,23 @@ public sealed record Comparison
         if (a.Options.Protocol == Protocol.Map50) throw new InputException("Average precision belongs to no single sample, so there are no pairs; compare with another --protocol.");
         var pairs = Pair(a, b);
         var options = b.Options;
-        var clusters = pairs.Select(pair => pair.B.Cluster).Distinct().Select((name, index) => (name, index)).ToDictionary(c => c.name, c => c.index);
+        var clusters = pairs.Select(pair => pair.B.Cluster).Distinct().Select((name, index) => (name, index))
+            .ToDictionary(c => c.name, c => c.index);
         var classes = b.Classes.Select(row => pairs.FindAll(pair => pair.B.Prediction.Class == row.Name)).ToList();
         var names = b.Classes.Select(row => row.Name).Append("mean").Append("weighted").ToList();
         var rows = names.Select(_ => new Dictionary<Metric, PairedDifference>()).ToList();
         foreach (var metric in Metrics)
         {
-            var paired = new PairedFigure(classes.ConvertAll(members => members.ConvertAll(pair => (Value(pair.B) - Value(pair.A), clusters[pair.B.Cluster]))), clusters.Count);
+            var paired = new PairedFigure(classes.ConvertAll(
+                members => members.ConvertAll(pair => (Value(pair.B) - Value(pair.A), clusters[pair.B.Cluster]))), clusters.Count);
             var (differences, ps) = paired.Estimate(options.Resamples, options.Seed);
             var adjusted = Holm(ps.AsSpan(0, classes.Count));
             for (var row = 0; row < rows.Count; row++)
             {
-                var (of, with) = row < classes.Count ? (a.Classes[row], b.Classes[row]) : row == classes.Count ? (a.Mean, b.Mean) : (a.Weighted, b.Weighted);
-                rows[row][metric] = new PairedDifference(of[metric].Value, with[metric].Value, differences[row], ps[row], row < classes.Count ? adjusted[row] : ps[row]);
+                var (of, with) = row < classes.Count ? (a.Classes[row], b.Classes[row]) : row == classes.Count ? (a.Mean, b.Mean)
+                    : (a.Weighted, b.Weighted);
+                rows[row][metric] = new PairedDifference(
+                    of[metric].Value, with[metric].Value, differences[row], ps[row], row < classes.Count ? adjusted[row] : ps[row]);
             }
 
             double Value(ScoredSample sample) => metric switch
@@ -74,7 +79,8 @@ public sealed record Comparison
         return new Comparison
         {
             Tables = (a, b),
-            Rows = [.. names.Select((name, row) => new ComparisonRow(name, row < classes.Count ? classes[row].Count : pairs.Count, rows[row]))],
+            Rows = [.. names.Select((name, row) =>
+                new ComparisonRow(name, row < classes.Count ? classes[row].Count : pairs.Count, rows[row]))],
             Changes = [.. pairs.OrderByDescending(change => Math.Abs(change.Iou))],
         };
     }
@@ -85,7 +91,8 @@ public sealed record Comparison
         var label = ScoreGrid.Label(metric);
         var (table, resamples) = (Tables.B, Tables.B.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture));
         return new TextGrid($"{label}, B - A", ["class", "n", "A", "B", "B - A", "p", "p (Holm)"],
-            [.. Rows.Select((row, r) => (IReadOnlyList<string>)[row.Name, row.Count.ToString(CultureInfo.InvariantCulture), .. Cells(row.Figures[metric], r < Rows.Count - 2)])],
+            [.. Rows.Select((row, r) => (IReadOnlyList<string>)[
+                row.Name, row.Count.ToString(CultureInfo.InvariantCulture), .. Cells(row.Figures[metric], r < Rows.Count - 2)])],
             [
                 $"Protocol {table.Protocol.Name}; n = {table.Phrases} phrases, {table.Boxes} boxes. Several boxes: {table.Protocol.MultiBox}. Failures: {table.Protocol.Failure}.",
                 $"Intervals: 95 %, {resamples} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, both sets drawn together, seed {table.Options.Seed}.",
@@ -103,10 +110,12 @@ public sealed record Comparison
 
     /// <summary>A difference with its interval, both with their signs.</summary>
     internal static string Signed(Estimate difference) =>
-        difference.HasInterval ? $"{Signed(difference.Value)} [{Signed(difference.Low)}, {Signed(difference.High)}]" : Signed(difference.Value);
+        difference.HasInterval ? $"{Signed(difference.Value)} [{Signed(difference.Low)}, {Signed(difference.High)}]"
+            : Signed(difference.Value);
 
     /// <summary>A p value to three decimals.</summary>
-    internal static string Probability(double p) => double.IsNaN(p) ? "-" : p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
+    internal static string Probability(double p) =>
+        double.IsNaN(p) ? "-" : p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 
     private static string Signed(double value) => value.ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
 
@@ -114,10 +123,12 @@ public sealed record Comparison
     /// <param name="count">How many.</param>
     /// <param name="withPhrases">Shows identifiers and phrases, which are patient data in MS-CXR.</param>
     public TextGrid ChangesGrid(int count = 10, bool withPhrases = true) => new(
-        $"The {Math.Min(count, Changes.Count)} samples that changed most", withPhrases ? ["sample", "class", "IoU A", "IoU B", "B - A", "phrase"] : ["sample", "class", "IoU A", "IoU B", "B - A"],
+        $"The {Math.Min(count, Changes.Count)} samples that changed most",
+            withPhrases ? ["sample", "class", "IoU A", "IoU B", "B - A", "phrase"] : ["sample", "class", "IoU A", "IoU B", "B - A"],
         [.. Changes.Take(count).Select((change, i) => (IReadOnlyList<string>)
         [
-            withPhrases ? change.B.Id : $"#{i + 1}", change.B.Prediction.Class, ScoreGrid.Figure(change.A.Iou), ScoreGrid.Figure(change.B.Iou),
+            withPhrases ? change.B.Id : $"#{i + 1}", change.B.Prediction.Class, ScoreGrid.Figure(change.A.Iou),
+                ScoreGrid.Figure(change.B.Iou),
             Signed(change.Iou), .. withPhrases ? [change.B.Prediction.Phrase] : Array.Empty<string>(),
         ])], []);
 
@@ -127,13 +138,15 @@ public sealed record Comparison
         List<Change> pairs = [];
         foreach (var sample in b.Samples)
         {
-            if (!inA.Remove(sample.Id, out var other)) throw new InputException($"The sample '{sample.Id}' is in B, but not in A; compare answers to the same questions.");
+            if (!inA.Remove(sample.Id, out var other))
+                throw new InputException($"The sample '{sample.Id}' is in B, but not in A; compare answers to the same questions.");
             if (other.Prediction.Class != sample.Prediction.Class || !other.Truth.SequenceEqual(sample.Truth))
                 throw new InputException($"The sample '{sample.Id}' has another class or another truth in A than in B; compare answers to the same questions.");
             pairs.Add(new Change(other, sample));
         }
 
-        return inA.Count == 0 ? pairs : throw new InputException($"The sample '{inA.Keys.First()}' is in A, but not in B; compare answers to the same questions.");
+        return inA.Count == 0 ? pairs : throw new InputException(
+            $"The sample '{inA.Keys.First()}' is in A, but not in B; compare answers to the same questions.");
     }
 
     /// <summary>Holm's step-down correction.</summary>

@@ -15,23 +15,28 @@ public static class ControlGrid
         foreach (var (control, table) in controls.OrderBy(pair => pair.Key))
         {
             var difference = Comparison.Of(table, model).Rows[^1].Figures[Metric.Iou];
-            rows.Add([control.ToString().ToLowerInvariant(), .. Figures(table), Comparison.Signed(difference.Difference), Comparison.Probability(difference.P)]);
+            rows.Add([control.ToString().ToLowerInvariant(), .. Figures(table), Comparison.Signed(difference.Difference),
+                Comparison.Probability(difference.P)]);
         }
 
-        return new TextGrid($"Does the model look at the picture? Protocol {model.Protocol.Name}", ["answers", "wIoU", "mean IoU", "Acc@0.5", "model - control, wIoU", "p"], rows,
+        return new TextGrid($"Does the model look at the picture? Protocol {model.Protocol.Name}",
+            ["answers", "wIoU", "mean IoU", "Acc@0.5", "model - control, wIoU", "p"], rows,
         [
             .. controls.Keys.Order().Select(control => control.Describe()),
             .. ScoreGrid.Notes(model),
         ]);
 
         static IEnumerable<string> Figures(ScoreTable table) =>
-            [ScoreGrid.Cell(table.Weighted[Metric.Iou]), ScoreGrid.Cell(table.Mean[Metric.Iou]), ScoreGrid.Cell(table.Weighted[Metric.Accuracy50])];
+            [ScoreGrid.Cell(table.Weighted[Metric.Iou]), ScoreGrid.Cell(table.Mean[Metric.Iou]),
+                ScoreGrid.Cell(table.Weighted[Metric.Accuracy50])];
     }
 
     /// <summary>The exchange of phrases.</summary>
     public static TextGrid Of(PhraseSwap swap, ScoringOptions options) => new(
-        "Does the box follow the phrase?", ["phrases exchanged", "box moves to the asked finding", "IoU with the asked", "IoU with the other"],
-        [[swap.Cases.ToString(CultureInfo.InvariantCulture), ScoreGrid.Cell(swap.Moved), ScoreGrid.Cell(swap.AskedIou), ScoreGrid.Cell(swap.OtherIou)]],
+        "Does the box follow the phrase?", ["phrases exchanged", "box moves to the asked finding", "IoU with the asked",
+            "IoU with the other"],
+        [[swap.Cases.ToString(CultureInfo.InvariantCulture), ScoreGrid.Cell(swap.Moved), ScoreGrid.Cell(swap.AskedIou),
+            ScoreGrid.Cell(swap.OtherIou)]],
         [
             "Every phrase is exchanged for the next one of its picture that means another region; the box moves when its IoU with the asked region is above that with the other.",
             "A model that reads no phrase answers both alike and moves in half of the cases at most.",

@@ -15,9 +15,11 @@ public static class PaperGrid
         var classes = Classes(methods.Select(method => method.Table));
         List<IReadOnlyList<string>> rows = [];
         if (withPublished)
-            foreach (var (name, row) in Published(metric, scores => scores.Iou, scores => scores.Dice)) rows.Add([$"{name} (published)", .. Cells(row, classes)]);
+            foreach (var (name, row) in Published(metric, scores => scores.Iou, scores => scores.Dice))
+                rows.Add([$"{name} (published)", .. Cells(row, classes)]);
         foreach (var (name, table) in methods) rows.Add([name, .. Cells(table, metric, classes)]);
-        foreach (var (name, table) in methods.DistinctBy(method => Counts(method.Table, classes))) rows.Add([methods.Count == 1 ? "n" : $"n, {name}", .. Counts(table, classes).Split('\t')]);
+        foreach (var (name, table) in methods.DistinctBy(method => Counts(method.Table, classes)))
+            rows.Add([methods.Count == 1 ? "n" : $"n, {name}", .. Counts(table, classes).Split('\t')]);
         return new TextGrid(
             $"{ScoreGrid.Label(metric)}, protocol {methods[0].Table.Protocol.Name}", ["method", .. classes, "mean", Weighted(metric)], rows,
             [.. withPublished ? PublishedNotes : [], .. Notes(methods.Select(method => method.Table))]);
@@ -33,7 +35,8 @@ public static class PaperGrid
         List<IReadOnlyList<string>> rows = [];
         if (withPublished)
             foreach (var (name, row) in Published(metric, scores => scores.AblationIou, scores => scores.AblationDice))
-                rows.Add([.. Stages(name is "stage 1 only" or "stages 1 and 2", name is "stage 2 only" or "stages 1 and 2"), "published", .. Cells(row, classes)]);
+                rows.Add([.. Stages(name is "stage 1 only" or "stages 1 and 2", name is "stage 2 only" or "stages 1 and 2"), "published",
+                    .. Cells(row, classes)]);
         foreach (var (stage1, stage2, table) in runs.OrderBy(run => (run.Stage1, run.Stage2)))
         {
             rows.Add([.. Stages(stage1, stage2), "ours", .. Cells(table, metric, classes)]);
@@ -44,7 +47,8 @@ public static class PaperGrid
         return new TextGrid(
             $"{ScoreGrid.Label(metric)} with and without each stage, protocol {runs[0].Table.Protocol.Name}",
             ["stage 1", "stage 2", "", .. classes, "mean", Weighted(metric)], rows,
-            [.. withPublished ? PublishedNotes : [], .. Notes(runs.Select(run => run.Table)), .. runs.Select(run => ScoreGrid.Intervals(run.Table)).OfType<string>().Distinct()]);
+            [.. withPublished ? PublishedNotes : [], .. Notes(runs.Select(run => run.Table)),
+                .. runs.Select(run => ScoreGrid.Intervals(run.Table)).OfType<string>().Distinct()]);
 
         static IEnumerable<string> Stages(bool one, bool two) => [one ? "✓" : "×", two ? "✓" : "×"];
     }
@@ -62,7 +66,8 @@ public static class PaperGrid
     }
 
     private static IReadOnlyDictionary<string, PublishedRow> Published(
-        Metric metric, Func<PublishedScores, IReadOnlyDictionary<string, PublishedRow>> iou, Func<PublishedScores, IReadOnlyDictionary<string, PublishedRow>> dice) => metric switch
+        Metric metric, Func<PublishedScores, IReadOnlyDictionary<string, PublishedRow>> iou, Func<PublishedScores,
+            IReadOnlyDictionary<string, PublishedRow>> dice) => metric switch
     {
         Metric.Iou => iou(PublishedScores.Load()),
         Metric.Dice => dice(PublishedScores.Load()),
@@ -70,29 +75,34 @@ public static class PaperGrid
     };
 
     private static List<string> Classes(IEnumerable<ScoreTable> tables) =>
-        [.. Scorer.ClassOrder, .. tables.SelectMany(table => table.Classes).Select(row => row.Name).Distinct().Except(Scorer.ClassOrder).Order(StringComparer.Ordinal)];
+        [.. Scorer.ClassOrder, .. tables.SelectMany(table => table.Classes).Select(row => row.Name).Distinct().Except(Scorer.ClassOrder)
+            .Order(StringComparer.Ordinal)];
 
     /// <summary>The published classes come first and in the same order.</summary>
     private static IEnumerable<string> Cells(PublishedRow row, IReadOnlyList<string> classes) =>
-        [.. classes.Select((_, c) => ScoreGrid.Figure(c < row.PerClass.Count ? row.PerClass[c] : null)), ScoreGrid.Figure(row.Mean), ScoreGrid.Figure(row.Weighted)];
+        [.. classes.Select((_, c) => ScoreGrid.Figure(c < row.PerClass.Count ? row.PerClass[c] : null)), ScoreGrid.Figure(row.Mean),
+            ScoreGrid.Figure(row.Weighted)];
 
     private static IEnumerable<string> Cells(ScoreTable table, Metric metric, IReadOnlyList<string> classes) =>
     [
-        .. classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name) is { Valid: > 0 } row ? ScoreGrid.Figure(row[metric].Value) : "-"),
+        .. classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name) is { Valid: > 0 } row
+            ? ScoreGrid.Figure(row[metric].Value) : "-"),
         ScoreGrid.Figure(table.Mean[metric].Value), ScoreGrid.Figure(table.Weighted[metric].Value),
     ];
 
     /// <summary>Their intervals, for a line of its own: the paper's form has too many columns for both.</summary>
     private static IEnumerable<string> Intervals(ScoreTable table, Metric metric, IReadOnlyList<string> classes)
     {
-        return classes.Select(name => Interval(table.Classes.FirstOrDefault(row => row.Name == name))).Concat([Interval(table.Mean), Interval(table.Weighted)]);
+        return classes.Select(name => Interval(table.Classes.FirstOrDefault(row => row.Name == name)))
+            .Concat([Interval(table.Mean), Interval(table.Weighted)]);
 
         string Interval(ScoreRow? row) => row is { Valid: > 0 } && row[metric] is { HasInterval: true } estimate
             ? $"{ScoreGrid.Figure(estimate.Low)}–{ScoreGrid.Figure(estimate.High)}" : "";
     }
 
     private static string Counts(ScoreTable table, IReadOnlyList<string> classes) => string.Join('\t',
-        classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name)?.Count ?? 0).Concat([table.Weighted.Count, table.Weighted.Count])
+        classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name)?.Count ?? 0)
+            .Concat([table.Weighted.Count, table.Weighted.Count])
             .Select(count => count.ToString(CultureInfo.InvariantCulture)));
 
     private static string Weighted(Metric metric) => "w" + ScoreGrid.Label(metric);

@@ -38,6 +38,7 @@ public sealed record PublishedScores(
             [.. classes.Select(name => counts.GetProperty(name).GetInt32())],
             Table("iou"), Table("dice"), Table("ablation_iou"), Table("ablation_dice"));
 
-        IReadOnlyDictionary<string, PublishedRow> Table(string name) => root.GetProperty(name).Deserialize<OrderedDictionary<string, PublishedRow>>(Options)!;
+        IReadOnlyDictionary<string, PublishedRow> Table(string name) =>
+            root.GetProperty(name).Deserialize<OrderedDictionary<string, PublishedRow>>(Options)!;
     }
 }

@@ -39,15 +39,18 @@ public static class ScoreGrid
     /// <summary>One row per class, then mean and the weighted ones; the figures with their intervals.</summary>
     public static TextGrid PerClass(ScoreTable table, bool allMetrics = false)
     {
-        Metric[] shown = allMetrics || table.Options.Protocol == Protocol.Map50 ? [.. table.Metrics] : [Metric.Iou, Metric.Dice, Metric.MedianIou, Metric.Accuracy50];
+        Metric[] shown = allMetrics || table.Options.Protocol == Protocol.Map50
+            ? [.. table.Metrics] : [Metric.Iou, Metric.Dice, Metric.MedianIou, Metric.Accuracy50];
         List<IReadOnlyList<string>> rows = [];
         foreach (var row in table.Rows)
         {
             if (row == table.WeightedOverValid && table.Classes.All(c => c.Valid > 0)) continue; // the same as weighted
-            rows.Add([row.Name, Number(row.Count), .. shown.Select(metric => Cell(row, metric)), Number(row.Flaws.Values.Sum()), Number(row.Samples - row.Valid)]);
+            rows.Add([row.Name, Number(row.Count), .. shown.Select(metric => Cell(row, metric)), Number(row.Flaws.Values.Sum()),
+                Number(row.Samples - row.Valid)]);
         }
 
-        return new TextGrid($"Scores, protocol {table.Protocol.Name}", ["class", "n", .. shown.Select(Label), "flawed", "no region"], rows, Notes(table));
+        return new TextGrid($"Scores, protocol {table.Protocol.Name}", ["class", "n", .. shown.Select(Label), "flawed", "no region"], rows,
+            Notes(table));
     }
 
     /// <summary>The rules and numbers that every table is printed with.</summary>
@@ -58,7 +61,8 @@ public static class ScoreGrid
         [
             .. Rules(table),
             "Weighted: by samples per class, failures 0." +
-                (table.Classes.All(row => row.Valid > 0) ? " Every class has a valid answer, so leaving out classes without one changes nothing." : ""),
+                (table.Classes.All(row => row.Valid > 0)
+                    ? " Every class has a valid answer, so leaving out classes without one changes nothing." : ""),
             flaws.Count == 0 ? "Every answer is well formed."
                 : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", flaws.OrderByDescending(f => f.Value).Select(f => $"{Label(f.Key)} {f.Value}"))}).",
         ];
@@ -76,7 +80,8 @@ public static class ScoreGrid
         $"Protocol {table.Protocol.Name}: a sample is {table.Protocol.Sample}; n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures.",
         $"Several boxes: {table.Protocol.MultiBox}.",
         $"Failures: {table.Protocol.Failure}. A class without any valid answer is '-' and counts 0 in the mean.",
-        $"Areas: {table.Protocol.Area}." + (table.Options.Protocol == Protocol.Map50 ? "" : $" Accuracy counts IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold."),
+        $"Areas: {table.Protocol.Area}." + (table.Options.Protocol == Protocol.Map50
+            ? "" : $" Accuracy counts IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold."),
     ];
 
     /// <summary>"0.377 [0.351, 0.402]", or "-" for a class without a valid answer.</summary>

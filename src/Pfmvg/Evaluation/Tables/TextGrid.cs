@@ -29,7 +29,8 @@ public enum TableFormat
 /// <param name="Columns">The head.</param>
 /// <param name="Rows">One text per column.</param>
 /// <param name="Notes">Lines under the table: rules, numbers of samples, warnings.</param>
-public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows, IReadOnlyList<string> Notes)
+public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows,
+    IReadOnlyList<string> Notes)
 {
     /// <summary>The format of a name or of a file's extension.</summary>
     /// <exception cref="InputException">There is none of that name.</exception>
@@ -55,7 +56,8 @@ public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IRead
 
     private string PrintText()
     {
-        var widths = Enumerable.Range(0, Columns.Count).Select(c => Rows.Select(row => Width(row[c])).Append(Width(Columns[c])).Max()).ToArray();
+        var widths = Enumerable.Range(0, Columns.Count).Select(c => Rows.Select(row => Width(row[c])).Append(Width(Columns[c])).Max())
+            .ToArray();
         var text = new StringBuilder(Title).Append('\n').Append('\n');
         Line(Columns);
         text.Append(string.Join("  ", widths.Select(width => new string('-', width)))).Append('\n');
@@ -82,13 +84,19 @@ public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IRead
         return text.ToString();
 
         void Line(IReadOnlyList<string> cells) => text.Append("| ").Append(string.Join(" | ", cells.Select(Escape))).Append(" |\n");
-        static string Escape(string cell) => cell.Replace("\\", "\\\\").Replace("|", "\\|").Replace("*", "\\*").Replace("_", "\\_").Replace("<", "&lt;").ReplaceLineEndings(" ");
+        static string Escape(string cell) =>
+            cell.Replace("\\", "\\\\").Replace("|", "\\|").Replace("*", "\\*").Replace("_", "\\_").Replace("<", "&lt;")
+            .ReplaceLineEndings(" ");
     }
 
     private string PrintJson()
     {
         var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions
+        {
+            Indented = true,
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        }))
         {
             json.WriteStartObject();
             json.WriteString("title", Title);
@@ -114,7 +122,8 @@ public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IRead
     private string PrintLatex()
     {
         var text = new StringBuilder("\\begin{table}\n  \\centering\n");
-        text.Append(CultureInfo.InvariantCulture, $"  \\caption{{{Escape(Title)}.{string.Concat(Notes.Select(note => " " + Escape(note)))}}}\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"  \\caption{{{Escape(Title)}.{string.Concat(Notes.Select(note => " " + Escape(note)))}}}\n");
         text.Append(CultureInfo.InvariantCulture, $"  \\begin{{tabular}}{{l{new string('r', Columns.Count - 1)}}}\n    \\toprule\n");
         Line(Columns);
         text.Append("    \\midrule\n");

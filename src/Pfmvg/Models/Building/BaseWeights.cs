@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Models.Building;
 
-/// <summary>Writes a model's weights in the files that users have: an EVA checkpoint, a Hugging Face folder, a MiniGPT-v2 checkpoint.</summary>
+/// <summary>
+/// Writes a model's weights in the files that users have: an EVA checkpoint, a Hugging Face folder, a MiniGPT-v2
+/// checkpoint.
+/// </summary>
 public static class BaseWeights
 {
     private const string Vision = "visual_encoder.", Language = "llama_model.";
@@ -26,7 +29,8 @@ public static class BaseWeights
     /// <param name="maxShardBytes">Largest shard of the language model.</param>
     /// <param name="seed">Every value is a function of the seed, the tensor's name and the place in it.</param>
     /// <exception cref="InputException">The disk has not enough room; nothing is written.</exception>
-    public static void WriteRandom(GroundingConfig config, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, long seed)
+    public static void WriteRandom(GroundingConfig config, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes,
+        long seed)
     {
         using var shapes = new GroundingModel(config.InFloatingPoint, type, META);
         RequireRoom(shapes, paths, type);
@@ -38,10 +42,12 @@ public static class BaseWeights
         GroundingModel model, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, Func<TensorInfo, Tensor> valueOf)
     {
         TorchPickle.Write(paths.Vision, Plan(Vision), info => Value(Vision, info));
-        ShardedCheckpoint.Write(paths.Language, Plan(Language), info => Value(Language, info), format, maxShardBytes, model.Config.Language.ToHuggingFace());
+        ShardedCheckpoint.Write(paths.Language, Plan(Language), info => Value(Language, info), format, maxShardBytes,
+            model.Config.Language.ToHuggingFace());
         if (paths.Start is not { } start) return;
         using var scope = NewDisposeScope();
-        var trained = model.named_parameters().Where(p => ModelBuilder.IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal))
+        var trained = model.named_parameters()
+            .Where(p => ModelBuilder.IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal))
             .ToDictionary(p => p.name, p => valueOf(TensorInfo.Of(p.name, p.parameter)));
         TorchPickle.Write(start, new Dictionary<string, object> { ["model"] = trained, ["epoch"] = 0 });
 
@@ -56,7 +62,8 @@ public static class BaseWeights
 
     private static void RequireRoom(GroundingModel shapes, WeightPaths paths, ScalarType type)
     {
-        var needed = shapes.named_parameters().Sum(p => p.parameter.numel() * (p.parameter.requires_grad ? sizeof(float) : TensorTypes.Size(type)));
+        var needed = shapes.named_parameters()
+            .Sum(p => p.parameter.numel() * (p.parameter.requires_grad ? sizeof(float) : TensorTypes.Size(type)));
         var folder = Path.GetDirectoryName(Path.GetFullPath(paths.Vision))!;
         try
         {

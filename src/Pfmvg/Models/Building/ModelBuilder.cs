@@ -28,9 +28,11 @@ public static class ModelBuilder
     /// <param name="type">Type of the frozen weights.</param>
     /// <param name="device">Where the model is to live.</param>
     /// <param name="seed">Of the fresh projector and adapters.</param>
-    /// <param name="map">Whether frozen weights that are stored in the model's type may stay on the files' own pages (<see cref="ITensorFile.MapInto"/>).</param>
+    /// <param name="map">Whether frozen weights that are stored in the model's type may stay on the files' own pages
+    /// (<see cref="ITensorFile.MapInto"/>).</param>
     /// <returns>The model and what was read.</returns>
-    /// <exception cref="InputException">A file is missing or broken, a needed tensor is missing, has another shape, or is not finite.</exception>
+    /// <exception cref="InputException">A file is missing or broken, a needed tensor is missing, has another shape, or
+    /// is not finite.</exception>
     public static (GroundingModel Model, IReadOnlyList<LoadedFile> Files) Load(
         GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed, bool map = true)
     {
@@ -43,17 +45,22 @@ public static class ModelBuilder
             var files = new List<LoadedFile>
             {
                 Fill(paths.Vision, Frozen("visual_encoder."), key => "visual_encoder." + key,
-                    all with { Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null }),
+                    all with
+                    {
+                        Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null,
+                    }),
                 Fill(paths.Language, Frozen("llama_model."), LanguageName, all with { Store = Quantised }),
             };
             if (paths.Start is { } start) files.Add(LoadStart(model, start));
             return (model, files);
 
             IEnumerable<(string, Parameter)> Frozen(string prefix) =>
-                model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !IsTrainable(p.name) && !IsScale(p.name));
+                model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !IsTrainable(p.name)
+                    && !IsScale(p.name));
 
             Action<Tensor>? Quantised(string name) =>
-                parameters.TryGetValue(name + ScaleSuffix, out var scale) ? values => FrozenMatrix.Store(values, parameters[name], scale) : null;
+                parameters.TryGetValue(name + ScaleSuffix, out var scale) ? values =>
+                    FrozenMatrix.Store(values, parameters[name], scale) : null;
         }
         catch
         {
@@ -62,7 +69,8 @@ public static class ModelBuilder
         }
 
         // The rotary tables that some exports hold are computed here.
-        static string? LanguageName(string key) => key.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : "llama_model." + key;
+        static string? LanguageName(string key) =>
+            key.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : "llama_model." + key;
     }
 
     /// <summary>
@@ -84,7 +92,8 @@ public static class ModelBuilder
     public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename) =>
         Fill(path, model.Trainables(), rename, LoadRules.All);
 
-    private static LoadedFile Fill(string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
+    private static LoadedFile Fill(string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename,
+        LoadRules rules)
     {
         using var file = WeightFile.Open(path);
         var report = WeightLoader.Load(targets.ToDictionary(t => t.Name, t => (Tensor)t.Parameter), file, rename, rules);
@@ -124,7 +133,8 @@ public static class ModelBuilder
     }
 
     /// <summary>True for the tensors that training changes.</summary>
-    internal static bool IsTrainable(string name) => name.StartsWith("llama_proj.", StringComparison.Ordinal) || name.Contains(".lora_", StringComparison.Ordinal);
+    internal static bool IsTrainable(string name) =>
+        name.StartsWith("llama_proj.", StringComparison.Ordinal) || name.Contains(".lora_", StringComparison.Ordinal);
 
     /// <summary>Fresh trainables: A and the projector uniform as torch draws a linear layer, B zero; and the neutral `ln_vision`.</summary>
     private static void DrawTrainables(GroundingModel model, long seed) => Parallel.ForEach(model.named_parameters(), named =>

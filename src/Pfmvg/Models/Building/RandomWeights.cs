@@ -55,7 +55,8 @@ public static class RandomWeights
         var isNorm = name.Contains("norm", StringComparison.Ordinal) || name.StartsWith("ln_vision", StringComparison.Ordinal);
         if (isNorm && name.EndsWith(".weight", StringComparison.Ordinal)) return (1, 0);
         if (shape.Length < 2) return (0, 0);
-        return (0, name.Contains("embed", StringComparison.Ordinal) ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, size) => product * size)));
+        return (0, name.Contains("embed", StringComparison.Ordinal)
+            ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, size) => product * size)));
     }
 
     private static unsafe void Fill(Tensor tensor, string name, long seed)
@@ -87,7 +88,8 @@ public static class RandomWeights
             {
                 var part = block[..Math.Min(block.Length, count - at)];
                 bits.Fill(part, (uint)at, normal);
-                FloatBlocks.Convert(MemoryMarshal.AsBytes(part), ScalarType.Float32, new Span<byte>(memory + (index * Piece + at) * 2, part.Length * 2), type);
+                FloatBlocks.Convert(MemoryMarshal.AsBytes(part), ScalarType.Float32,
+                    new Span<byte>(memory + (index * Piece + at) * 2, part.Length * 2), type);
             }
         });
         GC.KeepAlive(tensor);

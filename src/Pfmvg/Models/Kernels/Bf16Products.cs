@@ -26,7 +26,10 @@ public static class Bf16Products
     /// <summary>The type to compute in with tensors of this type.</summary>
     internal static ScalarType Compute(ScalarType type) => type == ScalarType.BFloat16 && !Native ? ScalarType.Float32 : type;
 
-    /// <summary>The tensor in the type to compute in: itself, or a float32 copy of a bfloat16 tensor on a CPU without fast products.</summary>
+    /// <summary>
+    /// The tensor in the type to compute in: itself, or a float32 copy of a bfloat16 tensor on a CPU without fast
+    /// products.
+    /// </summary>
     internal static Tensor ForProducts(this Tensor x) => x.to(x.device_type == TorchSharp.DeviceType.CPU ? Compute(x.dtype) : x.dtype);
 
     /// <summary>The rule, and who overrules it.</summary>
@@ -51,6 +54,7 @@ public static class Bf16Products
         if ((cpuId(Features, 0).Edx & AmxBf16) != 0 && last >= States && cpuId(States, 0).Ebx > TileBytes) return true;
         var vendor = new byte[12];
         foreach (var (at, part) in ((int, int)[])[(0, b), (4, d), (8, c)]) BitConverter.TryWriteBytes(vendor.AsSpan(at), part);
-        return Encoding.ASCII.GetString(vendor) == "AuthenticAMD" && cpuId(Features, 0).Eax >= 1 && (cpuId(Features, 1).Eax & Avx512Bf16) != 0;
+        return Encoding.ASCII.GetString(vendor) == "AuthenticAMD" && cpuId(Features, 0).Eax >= 1
+            && (cpuId(Features, 1).Eax & Avx512Bf16) != 0;
     }
 }

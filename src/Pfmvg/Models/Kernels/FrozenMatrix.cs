@@ -29,7 +29,8 @@ internal static class FrozenMatrix
         var rows = x.numel() / x.shape[^1];
         using var scope = NewDisposeScope();
         if (bias is null && !x.requires_grad && ThinProduct.Fits(rows, x, weight))
-            return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight, scale).view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+            return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight, scale).view([.. x.shape[..^1], weight.shape[0]])
+                .MoveToOuterDisposeScope();
         if (WideProduct.TypeFor(weight, scale) is { } type) return WideProduct.Of(x, weight, scale, bias, type).MoveToOuterDisposeScope();
         return functional.linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
     }
@@ -38,7 +39,8 @@ internal static class FrozenMatrix
     public static Tensor InputGradient(Tensor gradient, Tensor weight, Tensor? scale)
     {
         using var scope = NewDisposeScope();
-        if (WideProduct.TypeFor(weight, scale) is { } type) return WideProduct.InputGradient(gradient, weight, scale, type).MoveToOuterDisposeScope();
+        if (WideProduct.TypeFor(weight, scale) is { } type)
+            return WideProduct.InputGradient(gradient, weight, scale, type).MoveToOuterDisposeScope();
         return gradient.matmul(scale is null ? weight : Values(weight, scale)).MoveToOuterDisposeScope();
     }
 
@@ -65,7 +67,8 @@ internal static class FrozenMatrix
         sbyte* from = (sbyte*)TensorMemory.Address(weight);
         var scales = (float*)TensorMemory.Address(scale);
         var to = TensorMemory.Address(values);
-        Parallel.For(0, (rows + WidenedAtOnce - 1) / WidenedAtOnce, new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() }, piece =>
+        Parallel.For(0, (rows + WidenedAtOnce - 1) / WidenedAtOnce, new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() },
+            piece =>
         {
             Span<float> block = stackalloc float[2048];
             for (var row = piece * WidenedAtOnce; row < Math.Min(rows, (piece + 1) * WidenedAtOnce); row++)

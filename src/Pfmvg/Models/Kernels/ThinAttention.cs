@@ -32,14 +32,16 @@ internal static unsafe class ThinAttention
     /// <param name="scores">Room for K rounded up to <see cref="Lanes"/>.</param>
     /// <param name="to">(D).</param>
     /// <param name="headSize">D.</param>
-    public static void Of(float* query, byte* keys, byte* values, ScalarType type, long count, (long From, long To) hidden, float* scores, float* to, int headSize)
+    public static void Of(float* query, byte* keys, byte* values, ScalarType type, long count, (long From, long To) hidden, float* scores,
+        float* to, int headSize)
     {
         if (type == ScalarType.BFloat16) Of<Narrow>(query, keys, values, count, hidden, scores, to, headSize);
         else Of<Wide>(query, keys, values, count, hidden, scores, to, headSize);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Of<T>(float* query, byte* keys, byte* values, long count, (long From, long To) hidden, float* scores, float* to, int headSize)
+    private static void Of<T>(float* query, byte* keys, byte* values, long count, (long From, long To) hidden, float* scores, float* to,
+        int headSize)
         where T : struct, IElements
     {
         var stride = headSize * T.Size;
@@ -47,7 +49,8 @@ internal static unsafe class ThinAttention
         for (long key = 0; key < count; key += 4)
         {
             // Behind the last key the last again, four scores at a time.
-            byte* a = keys + key * stride, b = keys + Math.Min(key + 1, count - 1) * stride, c = keys + Math.Min(key + 2, count - 1) * stride, d = keys + Math.Min(key + 3, count - 1) * stride;
+            byte* a = keys + key * stride, b = keys + Math.Min(key + 1, count - 1) * stride,
+                c = keys + Math.Min(key + 2, count - 1) * stride, d = keys + Math.Min(key + 3, count - 1) * stride;
             Vector512<float> p = default, q = default, r = default, s = default;
             for (var i = 0; i < headSize; i += Lanes)
             {
@@ -100,7 +103,8 @@ internal static unsafe class ThinAttention
         {
             var sum = Vector512<float>.Zero;
             var from = values + at * T.Size;
-            for (long key = 0; key < count; key++, from += stride) sum = Vector512.FusedMultiplyAdd(Vector512.Create(scores[key]), T.Load(from), sum);
+            for (long key = 0; key < count; key++, from += stride)
+                sum = Vector512.FusedMultiplyAdd(Vector512.Create(scores[key]), T.Load(from), sum);
             (sum * rescale).Store(to + at);
         }
     }
@@ -126,6 +130,7 @@ internal static unsafe class ThinAttention
         public static int Size => 2;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Load(byte* from) => Vector512.ShiftLeft(Avx512F.ConvertToVector512Int32(Vector256.Load((ushort*)from)), 16).AsSingle();
+        public static Vector512<float> Load(byte* from) =>
+            Vector512.ShiftLeft(Avx512F.ConvertToVector512Int32(Vector256.Load((ushort*)from)), 16).AsSingle();
     }
 }

@@ -27,7 +27,8 @@ internal sealed unsafe class ThinMatrix : IDisposable
     /// <summary>Whether the processor can, and the matrix is one of those.</summary>
     public static bool Fits(Tensor weight) =>
         Avx512F.IsSupported && weight.device_type == DeviceType.CPU && weight.is_contiguous()
-        && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Int8 && weight.shape[0] >= 4 && weight.shape[1] % Step == 0;
+        && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Int8 && weight.shape[0] >= 4
+            && weight.shape[1] % Step == 0;
 
     /// <param name="weight">(O, I), which stays where it is.</param>
     /// <param name="scale">(O), by which the outputs of an int8 matrix are multiplied.</param>
@@ -108,7 +109,8 @@ internal sealed unsafe class ThinMatrix : IDisposable
             else
                 for (var from = 0L; from < Inputs; from += InputsAtOnce)
                     for (var output = first; output < end; output += 3)
-                        Eight<TWeights>(x + row * Inputs, sums - first * RowsAtOnce, Math.Min(output, Outputs - 3), output, from, Math.Min(Inputs, from + InputsAtOnce));
+                        Eight<TWeights>(x + row * Inputs, sums - first * RowsAtOnce, Math.Min(output, Outputs - 3), output, from,
+                            Math.Min(Inputs, from + InputsAtOnce));
             for (var r = 0; r < together; r++)
                 for (var output = first; output < end; output++)
                     y[(row + r) * Outputs + output] = sums[(output - first) * together + r] * (_scale is null ? 1 : _scale[output]);
@@ -164,22 +166,38 @@ internal sealed unsafe class ThinMatrix : IDisposable
             Sse.Prefetch1(c + at * TWeights.Size + ahead);
             var (r, u) = TWeights.Load(c + at * TWeights.Size);
             Vector512<float> z;
-            z = Vector512.Load(row + 0); a0 = Vector512.FusedMultiplyAdd(p, z, a0); b0 = Vector512.FusedMultiplyAdd(q, z, b0); c0 = Vector512.FusedMultiplyAdd(r, z, c0);
-            z = Vector512.Load(row + 32); a1 = Vector512.FusedMultiplyAdd(p, z, a1); b1 = Vector512.FusedMultiplyAdd(q, z, b1); c1 = Vector512.FusedMultiplyAdd(r, z, c1);
-            z = Vector512.Load(row + 64); a2 = Vector512.FusedMultiplyAdd(p, z, a2); b2 = Vector512.FusedMultiplyAdd(q, z, b2); c2 = Vector512.FusedMultiplyAdd(r, z, c2);
-            z = Vector512.Load(row + 96); a3 = Vector512.FusedMultiplyAdd(p, z, a3); b3 = Vector512.FusedMultiplyAdd(q, z, b3); c3 = Vector512.FusedMultiplyAdd(r, z, c3);
-            z = Vector512.Load(row + 128); a4 = Vector512.FusedMultiplyAdd(p, z, a4); b4 = Vector512.FusedMultiplyAdd(q, z, b4); c4 = Vector512.FusedMultiplyAdd(r, z, c4);
-            z = Vector512.Load(row + 160); a5 = Vector512.FusedMultiplyAdd(p, z, a5); b5 = Vector512.FusedMultiplyAdd(q, z, b5); c5 = Vector512.FusedMultiplyAdd(r, z, c5);
-            z = Vector512.Load(row + 192); a6 = Vector512.FusedMultiplyAdd(p, z, a6); b6 = Vector512.FusedMultiplyAdd(q, z, b6); c6 = Vector512.FusedMultiplyAdd(r, z, c6);
-            z = Vector512.Load(row + 224); a7 = Vector512.FusedMultiplyAdd(p, z, a7); b7 = Vector512.FusedMultiplyAdd(q, z, b7); c7 = Vector512.FusedMultiplyAdd(r, z, c7);
-            z = Vector512.Load(row + 16); a0 = Vector512.FusedMultiplyAdd(s, z, a0); b0 = Vector512.FusedMultiplyAdd(t, z, b0); c0 = Vector512.FusedMultiplyAdd(u, z, c0);
-            z = Vector512.Load(row + 48); a1 = Vector512.FusedMultiplyAdd(s, z, a1); b1 = Vector512.FusedMultiplyAdd(t, z, b1); c1 = Vector512.FusedMultiplyAdd(u, z, c1);
-            z = Vector512.Load(row + 80); a2 = Vector512.FusedMultiplyAdd(s, z, a2); b2 = Vector512.FusedMultiplyAdd(t, z, b2); c2 = Vector512.FusedMultiplyAdd(u, z, c2);
-            z = Vector512.Load(row + 112); a3 = Vector512.FusedMultiplyAdd(s, z, a3); b3 = Vector512.FusedMultiplyAdd(t, z, b3); c3 = Vector512.FusedMultiplyAdd(u, z, c3);
-            z = Vector512.Load(row + 144); a4 = Vector512.FusedMultiplyAdd(s, z, a4); b4 = Vector512.FusedMultiplyAdd(t, z, b4); c4 = Vector512.FusedMultiplyAdd(u, z, c4);
-            z = Vector512.Load(row + 176); a5 = Vector512.FusedMultiplyAdd(s, z, a5); b5 = Vector512.FusedMultiplyAdd(t, z, b5); c5 = Vector512.FusedMultiplyAdd(u, z, c5);
-            z = Vector512.Load(row + 208); a6 = Vector512.FusedMultiplyAdd(s, z, a6); b6 = Vector512.FusedMultiplyAdd(t, z, b6); c6 = Vector512.FusedMultiplyAdd(u, z, c6);
-            z = Vector512.Load(row + 240); a7 = Vector512.FusedMultiplyAdd(s, z, a7); b7 = Vector512.FusedMultiplyAdd(t, z, b7); c7 = Vector512.FusedMultiplyAdd(u, z, c7);
+            z = Vector512.Load(row + 0); a0 = Vector512.FusedMultiplyAdd(p, z, a0); b0 = Vector512.FusedMultiplyAdd(q, z, b0); c0 =
+                Vector512.FusedMultiplyAdd(r, z, c0);
+            z = Vector512.Load(row + 32); a1 = Vector512.FusedMultiplyAdd(p, z, a1); b1 = Vector512.FusedMultiplyAdd(q, z, b1); c1 =
+                Vector512.FusedMultiplyAdd(r, z, c1);
+            z = Vector512.Load(row + 64); a2 = Vector512.FusedMultiplyAdd(p, z, a2); b2 = Vector512.FusedMultiplyAdd(q, z, b2); c2 =
+                Vector512.FusedMultiplyAdd(r, z, c2);
+            z = Vector512.Load(row + 96); a3 = Vector512.FusedMultiplyAdd(p, z, a3); b3 = Vector512.FusedMultiplyAdd(q, z, b3); c3 =
+                Vector512.FusedMultiplyAdd(r, z, c3);
+            z = Vector512.Load(row + 128); a4 = Vector512.FusedMultiplyAdd(p, z, a4); b4 = Vector512.FusedMultiplyAdd(q, z, b4); c4 =
+                Vector512.FusedMultiplyAdd(r, z, c4);
+            z = Vector512.Load(row + 160); a5 = Vector512.FusedMultiplyAdd(p, z, a5); b5 = Vector512.FusedMultiplyAdd(q, z, b5); c5 =
+                Vector512.FusedMultiplyAdd(r, z, c5);
+            z = Vector512.Load(row + 192); a6 = Vector512.FusedMultiplyAdd(p, z, a6); b6 = Vector512.FusedMultiplyAdd(q, z, b6); c6 =
+                Vector512.FusedMultiplyAdd(r, z, c6);
+            z = Vector512.Load(row + 224); a7 = Vector512.FusedMultiplyAdd(p, z, a7); b7 = Vector512.FusedMultiplyAdd(q, z, b7); c7 =
+                Vector512.FusedMultiplyAdd(r, z, c7);
+            z = Vector512.Load(row + 16); a0 = Vector512.FusedMultiplyAdd(s, z, a0); b0 = Vector512.FusedMultiplyAdd(t, z, b0); c0 =
+                Vector512.FusedMultiplyAdd(u, z, c0);
+            z = Vector512.Load(row + 48); a1 = Vector512.FusedMultiplyAdd(s, z, a1); b1 = Vector512.FusedMultiplyAdd(t, z, b1); c1 =
+                Vector512.FusedMultiplyAdd(u, z, c1);
+            z = Vector512.Load(row + 80); a2 = Vector512.FusedMultiplyAdd(s, z, a2); b2 = Vector512.FusedMultiplyAdd(t, z, b2); c2 =
+                Vector512.FusedMultiplyAdd(u, z, c2);
+            z = Vector512.Load(row + 112); a3 = Vector512.FusedMultiplyAdd(s, z, a3); b3 = Vector512.FusedMultiplyAdd(t, z, b3); c3 =
+                Vector512.FusedMultiplyAdd(u, z, c3);
+            z = Vector512.Load(row + 144); a4 = Vector512.FusedMultiplyAdd(s, z, a4); b4 = Vector512.FusedMultiplyAdd(t, z, b4); c4 =
+                Vector512.FusedMultiplyAdd(u, z, c4);
+            z = Vector512.Load(row + 176); a5 = Vector512.FusedMultiplyAdd(s, z, a5); b5 = Vector512.FusedMultiplyAdd(t, z, b5); c5 =
+                Vector512.FusedMultiplyAdd(u, z, c5);
+            z = Vector512.Load(row + 208); a6 = Vector512.FusedMultiplyAdd(s, z, a6); b6 = Vector512.FusedMultiplyAdd(t, z, b6); c6 =
+                Vector512.FusedMultiplyAdd(u, z, c6);
+            z = Vector512.Load(row + 240); a7 = Vector512.FusedMultiplyAdd(s, z, a7); b7 = Vector512.FusedMultiplyAdd(t, z, b7); c7 =
+                Vector512.FusedMultiplyAdd(u, z, c7);
         }
 
         Add(sums, output, wanted, Sums(a0, a1, a2, a3), Sums(a4, a5, a6, a7));
@@ -250,6 +268,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
         public static int Size => 4;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (Vector512<float> First, Vector512<float> Second) Load(byte* from) => (Vector512.Load((float*)from), Vector512.Load((float*)from + Half));
+        public static (Vector512<float> First, Vector512<float> Second) Load(byte* from) =>
+            (Vector512.Load((float*)from), Vector512.Load((float*)from + Half));
     }
 }

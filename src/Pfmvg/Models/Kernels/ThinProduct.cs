@@ -35,7 +35,8 @@ internal static unsafe class ThinProduct
         {
             var laidOut = wide + rows * inputs;
             var sums = laidOut + padded * inputs;
-            Copy(new ReadOnlySpan<byte>(TensorMemory.Address(plain), checked((int)(rows * inputs * TensorTypes.Size(x.dtype)))), x.dtype, wide, rows * inputs);
+            Copy(new ReadOnlySpan<byte>(TensorMemory.Address(plain), checked((int)(rows * inputs * TensorTypes.Size(x.dtype)))), x.dtype,
+                wide, rows * inputs);
             if (padded > rows) new Span<float>(laidOut, checked((int)(padded * inputs))).Clear();
             matrix.LayOut(wide, laidOut, rows);
             ThreadTeam.Run(get_num_threads(), matrix.Pieces, piece => matrix.Multiply(piece, laidOut, sums, padded));

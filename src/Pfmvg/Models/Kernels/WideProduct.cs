@@ -62,11 +62,15 @@ internal static class WideProduct
         var flat = x.reshape(-1, weight.shape[1]).to(type);
         var wideBias = bias?.to(type);
         var result = empty([flat.shape[0], weight.shape[0]], x.dtype);
-        chunks.Each((first, chunk) => result.narrow(1, first, chunk.shape[0]).copy_(functional.linear(flat, chunk, wideBias?.narrow(0, first, chunk.shape[0]))));
+        chunks.Each((first, chunk) => result.narrow(1, first, chunk.shape[0]).copy_(
+            functional.linear(flat, chunk, wideBias?.narrow(0, first, chunk.shape[0]))));
         return result.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The rows of W in the type to compute in, in turns in one buffer. bfloat16 sums would lose by being split: there it is one chunk.</summary>
+    /// <summary>
+    /// The rows of W in the type to compute in, in turns in one buffer. bfloat16 sums would lose by being split: there
+    /// it is one chunk.
+    /// </summary>
     private sealed class Chunks
     {
         private readonly Tensor _weight;
@@ -78,14 +82,16 @@ internal static class WideProduct
         {
             (_weight, _type, _scale) = (weight.detach(), type, scale?.detach().to(ScalarType.Float32));
             var fitting = ChunkBytes / (sizeof(float) * weight.shape[1]) / RowMultiple * RowMultiple;
-            _rows = type == ScalarType.Float32 ? Math.Clamp(fitting, Math.Min(RowMultiple, weight.shape[0]), weight.shape[0]) : weight.shape[0];
+            _rows = type == ScalarType.Float32 ? Math.Clamp(fitting, Math.Min(RowMultiple, weight.shape[0]), weight.shape[0])
+                : weight.shape[0];
         }
 
         /// <summary>Shows each chunk with the number of its first row.</summary>
         public void Each(Action<long, Tensor> use)
         {
             var size = _rows * _weight.shape[1];
-            var buffer = (_type == ScalarType.Float32 && size <= ChunkBytes / sizeof(float) ? Reused().narrow(0, 0, size) : empty(size, _type)).view(_rows, _weight.shape[1]);
+            var buffer = (_type == ScalarType.Float32
+                && size <= ChunkBytes / sizeof(float) ? Reused().narrow(0, 0, size) : empty(size, _type)).view(_rows, _weight.shape[1]);
             for (long first = 0; first < _weight.shape[0]; first += _rows)
             {
                 using var scope = NewDisposeScope();
@@ -103,8 +109,10 @@ internal static class WideProduct
     private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias, ScalarType Type);
 
     /// <summary>
-    /// Tells autograd of the product. The gradient that <see cref="backward"/> returns is read by native code after it has returned, when nothing
-    /// managed would hold it: it is held until the next one, and then freed, since a scope would keep all of them until the end of the pass.
+    /// Tells autograd of the product. The gradient that <see cref="backward"/> returns is read by native code after it
+    /// has returned, when nothing
+    /// managed would hold it: it is held until the next one, and then freed, since a scope would keep all of them until
+    /// the end of the pass.
     /// </summary>
     private sealed class Differentiable : autograd.SingleTensorFunction<Differentiable>
     {

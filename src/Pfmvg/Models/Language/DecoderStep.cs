@@ -32,14 +32,17 @@ internal sealed unsafe class DecoderStep : IDisposable
     public static DecoderStep? For(Llama model, KvCache cache)
     {
         var config = model.Config;
-        var fits = cache.Rows <= MostRows && model.Type is ScalarType.BFloat16 or ScalarType.Float32 && config.HeadSize % ThinAttention.Lanes == 0
+        var fits = cache.Rows <= MostRows && model.Type is ScalarType.BFloat16 or ScalarType.Float32
+            && config.HeadSize % ThinAttention.Lanes == 0
             && model.Layers.SelectMany(Projections).Append(model.End.Head).All(Fits);
         return fits ? new DecoderStep(model, cache) : null;
 
-        static IEnumerable<object> Projections(LlamaLayer layer) => [.. layer.Attention.Inputs, layer.Attention.Output, .. layer.Mlp.Inputs, layer.Mlp.Output];
+        static IEnumerable<object> Projections(LlamaLayer layer) =>
+            [.. layer.Attention.Inputs, layer.Attention.Output, .. layer.Mlp.Inputs, layer.Mlp.Output];
 
         static bool Fits(object projection) =>
-            projection is IProjection { Weights: var weights } && ThinMatrix.Fits(weights.Weight) && (weights.Adapter is not { } adapter || ThinMatrix.Fits(adapter.Down));
+            projection is IProjection { Weights: var weights } && ThinMatrix.Fits(weights.Weight)
+                && (weights.Adapter is not { } adapter || ThinMatrix.Fits(adapter.Down));
     }
 
     private DecoderStep(Llama model, KvCache cache)
@@ -63,8 +66,10 @@ internal sealed unsafe class DecoderStep : IDisposable
         _logits = Room(config.VocabularySize);
         _scores = Room(_heads * (cache.Capacity + ThinAttention.Lanes));
         _layers = [.. model.Layers.Select((layer, index) => new Layer(
-            Values(layer.Attention.Norm.Values.Weight), new Group(this, layer.Attention.Inputs, _queries, _keys, _values), new Group(this, [layer.Attention.Output], _change),
-            Values(layer.Mlp.Norm.Values.Weight), new Group(this, layer.Mlp.Inputs, _gate, _up), new Group(this, [layer.Mlp.Output], _change),
+            Values(layer.Attention.Norm.Values.Weight), new Group(this, layer.Attention.Inputs, _queries, _keys, _values),
+                new Group(this, [layer.Attention.Output], _change),
+            Values(layer.Mlp.Norm.Values.Weight), new Group(this, layer.Mlp.Inputs, _gate, _up),
+                new Group(this, [layer.Mlp.Output], _change),
             cache.Room(index).Keys, cache.Room(index).Values))];
         (_lastNorm, _eps) = (Values(model.End.Norm.Values.Weight), model.End.Norm.Values.Eps);
         _head = new Group(this, [model.End.Head], _logits);
@@ -138,7 +143,8 @@ internal sealed unsafe class DecoderStep : IDisposable
         {
             float* from = _hidden + row * _width, to = _input + row * _width;
             var scale = Vector512.Create(1 / MathF.Sqrt(Dot(from, from, _width) / _width + _eps));
-            for (var i = 0; i < _width; i += ThinAttention.Lanes) (Vector512.Load(from + i) * scale * Vector512.Create<float>(weight.AsSpan(i))).Store(to + i);
+            for (var i = 0; i < _width; i += ThinAttention.Lanes)
+                (Vector512.Load(from + i) * scale * Vector512.Create<float>(weight.AsSpan(i))).Store(to + i);
         }
     }
 
@@ -165,7 +171,8 @@ internal sealed unsafe class DecoderStep : IDisposable
 
     private void Add()
     {
-        for (var i = 0; i < _rows * _width; i += ThinAttention.Lanes) (Vector512.Load(_hidden + i) + Vector512.Load(_change + i)).Store(_hidden + i);
+        for (var i = 0; i < _rows * _width; i += ThinAttention.Lanes)
+            (Vector512.Load(_hidden + i) + Vector512.Load(_change + i)).Store(_hidden + i);
     }
 
     private void Gate(long block)
@@ -210,7 +217,8 @@ internal sealed unsafe class DecoderStep : IDisposable
     }
 
     private sealed class Layer(
-        float[] attentionNorm, Group queries, Group attentionOutput, float[] mlpNorm, Group gates, Group mlpOutput, Tensor keys, Tensor values) : IDisposable
+        float[] attentionNorm, Group queries, Group attentionOutput, float[] mlpNorm, Group gates, Group mlpOutput, Tensor keys,
+            Tensor values) : IDisposable
     {
         public float[] AttentionNorm => attentionNorm;
         public Group Queries => queries;
@@ -249,7 +257,8 @@ internal sealed unsafe class DecoderStep : IDisposable
                 _adapters.Add(new Adapter(up, low, to[index], factor));
             }
 
-            _plain = _products.Select(product => product.Matrix).FirstOrDefault(matrix => matrix.TakesPairs != _products[0].Matrix.TakesPairs);
+            _plain = _products.Select(product => product.Matrix)
+                .FirstOrDefault(matrix => matrix.TakesPairs != _products[0].Matrix.TakesPairs);
             _pieces = _products.Sum(product => product.Matrix.Pieces);
             _blocks = _adapters.Sum(adapter => adapter.Blocks);
         }
@@ -275,7 +284,8 @@ internal sealed unsafe class DecoderStep : IDisposable
             {
                 if (piece < matrix.Pieces)
                 {
-                    matrix.Multiply(piece, matrix.TakesPairs == _products[0].Matrix.TakesPairs ? _step._laidOut : _step._plain, (float*)to, ThinMatrix.Padded(_step._rows));
+                    matrix.Multiply(piece, matrix.TakesPairs == _products[0].Matrix.TakesPairs ? _step._laidOut : _step._plain, (float*)to,
+                        ThinMatrix.Padded(_step._rows));
                     return;
                 }
 

@@ -64,7 +64,10 @@ public sealed class KvCache : IDisposable
         }
     }
 
-    /// <summary>A cache with more room that holds what row rows[b] of this one holds as its row b: rows that begin alike go on apart.</summary>
+    /// <summary>
+    /// A cache with more room that holds what row rows[b] of this one holds as its row b: rows that begin alike go on
+    /// apart.
+    /// </summary>
     /// <param name="config">Layers, heads and head size.</param>
     /// <param name="rows">(B) int64.</param>
     /// <param name="capacity">Largest number of positions.</param>

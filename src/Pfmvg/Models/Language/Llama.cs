@@ -136,7 +136,8 @@ public sealed class LlamaLayer : Module<Tensor, DecoderPass, Tensor>
     [ComponentName(Name = "input_layernorm")] private readonly RmsNorm _attentionNorm;
     [ComponentName(Name = "post_attention_layernorm")] private readonly RmsNorm _mlpNorm;
 
-    internal LlamaLayer(LlamaConfig config, int index, ProjectionFactory projection, ScalarType type, Device device) : base(nameof(LlamaLayer))
+    internal LlamaLayer(LlamaConfig config, int index, ProjectionFactory projection, ScalarType type, Device device)
+        : base(nameof(LlamaLayer))
     {
         _attention = new CausalSelfAttention(config, index, projection);
         _mlp = new GatedMlp(config, index, projection);
@@ -146,10 +147,12 @@ public sealed class LlamaLayer : Module<Tensor, DecoderPass, Tensor>
     }
 
     /// <summary>Norm, then the projections to query, key and value, then the one behind the attention.</summary>
-    internal (RmsNorm Norm, IReadOnlyList<Module<Tensor, Tensor>> Inputs, Module<Tensor, Tensor> Output) Attention => (_attentionNorm, _attention.Inputs, _attention.Output);
+    internal (RmsNorm Norm, IReadOnlyList<Module<Tensor, Tensor>> Inputs, Module<Tensor, Tensor> Output) Attention =>
+        (_attentionNorm, _attention.Inputs, _attention.Output);
 
     /// <summary>Norm, then the projections to gate and values, then the one behind them.</summary>
-    internal (RmsNorm Norm, IReadOnlyList<Module<Tensor, Tensor>> Inputs, Module<Tensor, Tensor> Output) Mlp => (_mlpNorm, _mlp.Inputs, _mlp.Output);
+    internal (RmsNorm Norm, IReadOnlyList<Module<Tensor, Tensor>> Inputs, Module<Tensor, Tensor> Output) Mlp =>
+        (_mlpNorm, _mlp.Inputs, _mlp.Output);
 
     /// <summary>(B, T, C) to (B, T, C).</summary>
     public override Tensor forward(Tensor hidden, DecoderPass pass)
@@ -231,7 +234,8 @@ public sealed class CausalSelfAttention : Module<Tensor, DecoderPass, Tensor>
         (_heads, _headSize, _layer) = (config.Heads, config.HeadSize, layer);
         RegisterComponents();
 
-        Module<Tensor, Tensor> Projection(string name) => projection($"layers.{layer}.self_attn.{name}", config.HiddenSize, config.HiddenSize);
+        Module<Tensor, Tensor> Projection(string name) =>
+            projection($"layers.{layer}.self_attn.{name}", config.HiddenSize, config.HiddenSize);
     }
 
     /// <summary>The projections to query, key and value.</summary>

@@ -32,7 +32,8 @@ public sealed class Rotary
         var rows = positions.dim() == 1 ? positions.unsqueeze(0) : positions;
         var angle = rows.to(ScalarType.Float32).unsqueeze(-1).mul(inverseFrequency).unsqueeze(1);             // (B, 1, T, D / 2)
         var (cos, sin) = (angle.cos(), angle.sin());
-        return new Rotary(cat([cos, cos], 3).to(type).MoveToOuterDisposeScope(), cat([sin.neg(), sin], 3).to(type).MoveToOuterDisposeScope());
+        return new Rotary(cat([cos, cos], 3).to(type).MoveToOuterDisposeScope(),
+            cat([sin.neg(), sin], 3).to(type).MoveToOuterDisposeScope());
     }
 
     /// <summary>Cosines and sines (B or 1, 1, T, D): both halves alike, the first half of the sines negative.</summary>

@@ -25,7 +25,10 @@ internal interface IProjection
     ProjectionWeights Weights { get; }
 }
 
-/// <summary>y = x W^T (+ b) with weights that are never trained, in a floating type or in int8. They are left uninitialised for a loader to fill.</summary>
+/// <summary>
+/// y = x W^T (+ b) with weights that are never trained, in a floating type or in int8. They are left uninitialised for
+/// a loader to fill.
+/// </summary>
 public sealed class FrozenLinear : Module<Tensor, Tensor>, IProjection
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;
@@ -39,7 +42,8 @@ public sealed class FrozenLinear : Module<Tensor, Tensor>, IProjection
     /// <param name="type">Element type of weight and bias.</param>
     /// <param name="device">Where they live; the meta device holds shapes only.</param>
     /// <param name="quantized">Whether the weight is stored as int8 with a scale per row (<see cref="FrozenMatrix"/>).</param>
-    public FrozenLinear(int inputs, int outputs, bool hasBias, ScalarType type, Device device, bool quantized = false) : base(nameof(FrozenLinear))
+    public FrozenLinear(int inputs, int outputs, bool hasBias, ScalarType type, Device device, bool quantized = false)
+        : base(nameof(FrozenLinear))
     {
         (_weight, _scale) = Frozen.Matrix(inputs, outputs, type, device, quantized);
         _bias = hasBias ? Frozen.Parameter(type, device, outputs) : null;
@@ -65,7 +69,8 @@ internal static class Frozen
         new(empty(shape, type, device), requires_grad: false);
 
     /// <summary>A weight (outputs, inputs) and, with int8, its scales (outputs).</summary>
-    public static (Parameter Weight, Parameter? Scale) Matrix(int inputs, int outputs, ScalarType type, Device device, bool quantized) => quantized
+    public static (Parameter Weight, Parameter? Scale) Matrix(int inputs, int outputs, ScalarType type, Device device, bool quantized) =>
+        quantized
         ? (Parameter(ScalarType.Int8, device, outputs, inputs), Parameter(type, device, outputs))
         : (Parameter(type, device, outputs, inputs), null);
 }

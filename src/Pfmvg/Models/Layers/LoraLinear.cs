@@ -32,7 +32,8 @@ public sealed class LoraLinear : Module<Tensor, Tensor>, IProjection
     /// <param name="type">Element type of W.</param>
     /// <param name="device">Where the tensors live.</param>
     /// <param name="quantized">Whether W is stored as int8 with a scale per row.</param>
-    public LoraLinear(int inputs, int outputs, LoraConfig lora, LoraDropout dropout, ScalarType type, Device device, bool quantized = false) : base(nameof(LoraLinear))
+    public LoraLinear(int inputs, int outputs, LoraConfig lora, LoraDropout dropout, ScalarType type, Device device, bool quantized = false)
+        : base(nameof(LoraLinear))
     {
         (_weight, _weightScale) = Frozen.Matrix(inputs, outputs, type, device, quantized);
         _down = new LoraFactor(lora.Rank, inputs, device);
@@ -81,7 +82,8 @@ public sealed class LoraFactor : Module<Tensor, Tensor>
 /// </summary>
 public sealed class LoraDropout(double probability)
 {
-    private readonly KeepOrDrop _mask = new((uint)Math.Min(uint.MaxValue, (1 - probability) * 4294967296.0), (float)(1 / (1 - probability)));
+    private readonly KeepOrDrop _mask = new(
+        (uint)Math.Min(uint.MaxValue, (1 - probability) * 4294967296.0), (float)(1 / (1 - probability)));
     private int _adapters;
     private IReadOnlyList<(long Seed, int Length)> _rows = [];
 
@@ -100,7 +102,8 @@ public sealed class LoraDropout(double probability)
     internal Tensor Apply(Tensor x, int adapter)
     {
         if (_rows.Count == 0 || probability == 0) return x;
-        if (_rows.Count != x.shape[0]) throw new InvalidOperationException($"Dropout was begun for {_rows.Count} rows, the batch has {x.shape[0]}.");
+        if (_rows.Count != x.shape[0])
+            throw new InvalidOperationException($"Dropout was begun for {_rows.Count} rows, the batch has {x.shape[0]}.");
         using var scope = NewDisposeScope();
         // The masks are drawn on the CPU, so that every device and any split of the batch sees the same ones.
         var mask = zeros(x.shape, ScalarType.Float32, CPU);

@@ -36,7 +36,10 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
     /// <summary>Normalised pictures (B, 3, S, S) in the tower's type to tokens (B, P + 1, V), the class token first.</summary>
     public override Tensor forward(Tensor images) => Run(images, null);
 
-    /// <summary>As <see cref="forward"/>; shows the patch embedding (index -1) and every block's output to <paramref name="observe"/>.</summary>
+    /// <summary>
+    /// As <see cref="forward"/>; shows the patch embedding (index -1) and every block's output to
+    /// <paramref name="observe"/>.
+    /// </summary>
     public Tensor Run(Tensor images, Action<int, Tensor>? observe)
     {
         using var scope = NewDisposeScope();

@@ -29,7 +29,8 @@ internal sealed record SceneBatch(
     private const int Padding = 1 << 20;
 
     /// <summary>The batch of a step and worker; its tensors belong to the caller's dispose scope.</summary>
-    public static SceneBatch Draw(SceneQuestions questions, GroundingConfig config, PretrainSettings settings, long seed, long first, int most)
+    public static SceneBatch Draw(SceneQuestions questions, GroundingConfig config, PretrainSettings settings, long seed, long first,
+        int most)
     {
         var (side, patch, count) = (config.Vision.ImageSize, config.Vision.PatchSize, settings.Pictures);
         var images = new float[count * 3 * side * side];
@@ -84,7 +85,8 @@ internal sealed record SceneBatch(
             Copy(images, ScalarType.Float32, count, 3, side, side), Rows(ids), Rows(targets), Rows(positions), Rows(segments),
             Copy(shapes.ToArray(), ScalarType.Int64, shapes.Count), Copy(tones.ToArray(), ScalarType.Int64, tones.Count),
             Copy(boxes.ToArray(), ScalarType.Float32, shapes.Count, 4), Copy(asked.ToArray(), ScalarType.Int64, asked.Count),
-            Copy(askedPatches.ToArray(), ScalarType.Float32, asked.Count, config.Vision.Patches), Copy(askedBoxes.ToArray(), ScalarType.Float32, asked.Count, 4));
+            Copy(askedPatches.ToArray(), ScalarType.Float32, asked.Count, config.Vision.Patches),
+                Copy(askedBoxes.ToArray(), ScalarType.Float32, asked.Count, 4));
 
         Tensor Rows(long[] values) => Copy(values, ScalarType.Int64, count, length);
     }

@@ -30,7 +30,8 @@ internal readonly struct SceneOutline
             case SceneShape.Triangle: return Math.Max(v - _b, (Math.Abs(u) / _a - (v + _b) / (2 * _b)) * _least * 0.8f);
             case SceneShape.Diamond: return (Math.Abs(u) / _a + Math.Abs(v) / _b - 1) * _least * 0.7f;
             case SceneShape.Cross:
-                return Math.Min(Math.Max(Math.Abs(u) - _a, Math.Abs(v) - 1.3f * _stroke), Math.Max(Math.Abs(u) - 1.3f * _stroke, Math.Abs(v) - _b));
+                return Math.Min(Math.Max(Math.Abs(u) - _a, Math.Abs(v) - 1.3f * _stroke),
+                    Math.Max(Math.Abs(u) - 1.3f * _stroke, Math.Abs(v) - _b));
             case SceneShape.Wedge: return Math.Max(Math.Max(-u - _a, v - _b), (u / _a - v / _b) * _least * 0.7f);
             case SceneShape.Crescent: return Math.Max(Ellipse(u, v), -Ellipse(u - 0.55f * _a, v * 0.9f));
             case SceneShape.Star: return MathF.Sqrt(u * u + v * v) - _a * (0.72f + 0.28f * MathF.Cos(5 * MathF.Atan2(u, -v)));

@@ -63,8 +63,10 @@ public static class ScenePhrases
                     return random.Next(2) == 0 ? $"{side} {words}" : $"{words} on the {side}";
                 case 2 when rivals.All(other => Differs(Zone(scene, item), Zone(scene, other))) && Zone(scene, item) is { } zone:
                     return random.Next(2) == 0 ? $"{zone} {words}" : $"{words} in the {zone} half";
-                case 3 when rivals.All(other => Differs(Side(scene, item), Side(scene, other)) || Differs(Zone(scene, item), Zone(scene, other))):
-                    return random.Next(2) == 0 && Side(scene, item) is { } s && Zone(scene, item) is { } z ? $"{z} {s} {words}" : $"{words} {Place(scene, item)}";
+                case 3 when rivals.All(other => Differs(Side(scene, item), Side(scene, other))
+                    || Differs(Zone(scene, item), Zone(scene, other))):
+                    return random.Next(2) == 0 && Side(scene, item) is { } s
+                        && Zone(scene, item) is { } z ? $"{z} {s} {words}" : $"{words} {Place(scene, item)}";
                 case 4 when rivals.Count > 0 && Extreme(scene, item, rivals) is { } extreme: return $"{extreme} {words}";
                 case 4 when rivals.Count == 0 && Relation(scene, item, random) is { } relation: return $"{words} {relation}";
             }
@@ -98,7 +100,8 @@ public static class ScenePhrases
     private static string? Side(Scene scene, SceneObject item) => Third((item.Box.Left + item.Box.Right) / 2 / scene.Side, "left", "right");
 
     /// <summary>Upper or lower, null in the middle.</summary>
-    private static string? Zone(Scene scene, SceneObject item) => Third((item.Box.Top + item.Box.Bottom) / 2 / scene.Side, "upper", "lower");
+    private static string? Zone(Scene scene, SceneObject item) =>
+        Third((item.Box.Top + item.Box.Bottom) / 2 / scene.Side, "upper", "lower");
 
     private static string? Third(double position, string low, string high) => position < 0.45 ? low : position > 0.55 ? high : null;
 
@@ -136,5 +139,6 @@ public static class ScenePhrases
         return $"{relation} the {Noun(anchor)}";
     }
 
-    private static (double X, double Y) Middle(SceneObject item) => ((item.Box.Left + item.Box.Right) / 2, (item.Box.Top + item.Box.Bottom) / 2);
+    private static (double X, double Y) Middle(SceneObject item) =>
+        ((item.Box.Left + item.Box.Right) / 2, (item.Box.Top + item.Box.Bottom) / 2);
 }

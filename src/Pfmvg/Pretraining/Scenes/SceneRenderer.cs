@@ -37,7 +37,8 @@ public static class SceneRenderer
     {
         var level = Between(random, 0.25f, 0.75f);
         var (slopeX, slopeY) = (Between(random, -0.2f, 0.2f), Between(random, -0.2f, 0.2f));
-        var (amplitude, fx, fy, phase) = (Between(random, 0, 0.07f), Between(random, -9, 9), Between(random, -9, 9), Between(random, 0, 6.28f));
+        var (amplitude, fx, fy, phase) = (Between(random, 0, 0.07f), Between(random, -9, 9), Between(random, -9, 9),
+            Between(random, 0, 6.28f));
         for (var y = 0; y < side; y++)
             for (var x = 0; x < side; x++)
             {
@@ -47,7 +48,8 @@ public static class SceneRenderer
 
         // Large fields that no phrase names: most pictures have regions that are not the answer.
         for (var fields = random.Next(4); fields > 0; fields--)
-            Draw(canvas, null, side, Unnamed(random, side, random.Next(3) == 0 ? SceneShape.Block : SceneShape.Blob, 0.18f, 0.5f, 0.22f), 0);
+            Draw(canvas, null, side, Unnamed(random, side, random.Next(3) == 0 ? SceneShape.Block : SceneShape.Blob, 0.18f, 0.5f, 0.22f),
+                0);
     }
 
     private static void DrawClutter(float[] canvas, int side, CounterRandom random)
@@ -56,7 +58,11 @@ public static class SceneRenderer
         {
             var length = side * Between(random, 0.05f, 0.4f);
             var line = Unnamed(random, side, random.Next(3) == 0 ? SceneShape.Arc : SceneShape.Bar, 0.02f, 0.3f, 0.12f);
-            Draw(canvas, null, side, line.Shape == SceneShape.Bar ? line with { Half = (length, Between(random, 0.5f, 1.1f)), Finish = SceneFinish.Plain } : line, 0);
+            Draw(canvas, null, side, line.Shape == SceneShape.Bar ? line with
+            {
+                Half = (length, Between(random, 0.5f, 1.1f)),
+                Finish = SceneFinish.Plain,
+            } : line, 0);
         }
     }
 
@@ -78,7 +84,8 @@ public static class SceneRenderer
         var random = new CounterRandom(item.Key, "finish");
         var (cos, sin) = (MathF.Cos(item.Angle), MathF.Sin(item.Angle));
         var ((a, b), (cx, cy)) = (item.Half, item.Center);
-        var softness = Math.Max(1, (item.Finish == SceneFinish.Soft ? 0.55f : item.Shape == SceneShape.Blob ? 0.4f : 0.04f) * Math.Min(a, b));
+        var softness = Math.Max(1, (item.Finish == SceneFinish.Soft ? 0.55f : item.Shape == SceneShape.Blob ? 0.4f : 0.04f) * Math.Min(
+            a, b));
         var (reachX, reachY) = (Math.Abs(a * cos) + Math.Abs(b * sin) + softness, Math.Abs(a * sin) + Math.Abs(b * cos) + softness);
         var (left, right) = (Math.Max(0, (int)(cx - reachX)), Math.Min(side - 1, (int)(cx + reachX) + 1));
         var (top, bottom) = (Math.Max(0, (int)(cy - reachY)), Math.Min(side - 1, (int)(cy + reachY) + 1));
@@ -98,7 +105,8 @@ public static class SceneRenderer
                     : 1;
                 strength *= item.Finish switch
                 {
-                    SceneFinish.Striped => 0.55f + 0.45f * MathF.Sin(frequency * (u * waveX + v * waveY) / MathF.Sqrt(waveX * waveX + waveY * waveY + 1e-6f)),
+                    SceneFinish.Striped => 0.55f + 0.45f * MathF.Sin(
+                        frequency * (u * waveX + v * waveY) / MathF.Sqrt(waveX * waveX + waveY * waveY + 1e-6f)),
                     SceneFinish.Grainy => 0.25f + 1.3f * (random.NextBits() >> 40) / (1 << 24),
                     SceneFinish.Shaded => 0.7f + 0.4f * (u * waveX / a + v * waveY / b),
                     _ => 1,
@@ -118,10 +126,12 @@ public static class SceneRenderer
         var rows = new float[canvas.Length];
         for (var y = 0; y < side; y++)
             for (var x = 0; x < side; x++)
-                rows[y * side + x] = (canvas[y * side + Math.Max(x - 1, 0)] + canvas[y * side + x] + canvas[y * side + Math.Min(x + 1, side - 1)]) / 3;
+                rows[y * side + x] = (canvas[y * side + Math.Max(x - 1, 0)] + canvas[y * side + x]
+                    + canvas[y * side + Math.Min(x + 1, side - 1)]) / 3;
         for (var y = 0; y < side; y++)
             for (var x = 0; x < side; x++)
-                canvas[y * side + x] = (rows[Math.Max(y - 1, 0) * side + x] + rows[y * side + x] + rows[Math.Min(y + 1, side - 1) * side + x]) / 3;
+                canvas[y * side + x] = (rows[Math.Max(y - 1, 0) * side + x] + rows[y * side + x]
+                    + rows[Math.Min(y + 1, side - 1) * side + x]) / 3;
     }
 
     /// <summary>Noise, gain and offset, then 8 bits.</summary>

@@ -26,7 +26,13 @@ public static class SceneSampler
             if (objects.Count > 0 && random.Next(5) < 2)
             {
                 var other = objects[random.Next(objects.Count)];
-                item = item with { Shape = other.Shape, Letter = other.Letter, Half = Extent(random, side, other.Shape), Finish = random.Next(2) == 0 ? other.Finish : item.Finish };
+                item = item with
+                {
+                    Shape = other.Shape,
+                    Letter = other.Letter,
+                    Half = Extent(random, side, other.Shape),
+                    Finish = random.Next(2) == 0 ? other.Finish : item.Finish,
+                };
             }
 
             if (objects.All(other => Apart(item, other))) objects.Add(item);
@@ -63,7 +69,8 @@ public static class SceneSampler
         var size = side * 0.07f * MathF.Pow(4.2f, (float)random.NextDouble()); // half extent of 8 to 33 pixels at 112
         var aspect = shape is SceneShape.Star or SceneShape.Cross ? 1 : Uniform(random, 0.55f, 1);
         if (shape == SceneShape.Bar) aspect = Uniform(random, 0.12f, 0.25f);
-        if (shape is SceneShape.Letter or SceneShape.Grid or SceneShape.Dots or SceneShape.Bands or SceneShape.Streaks) size = Math.Max(size, side * 0.08f);
+        if (shape is SceneShape.Letter or SceneShape.Grid or SceneShape.Dots or SceneShape.Bands or SceneShape.Streaks)
+            size = Math.Max(size, side * 0.08f);
         var (longer, shorter) = (size, Math.Max(size * aspect, side * 0.016f));
         return shape == SceneShape.Bar || random.Next(2) == 0 ? (longer, shorter) : (shorter, longer);
     }

@@ -14,7 +14,8 @@ public sealed record RunFile(string Path, long Bytes, DateTimeOffset Modified, s
     /// <param name="known">Files hashed before: one with the same path, size and time is not read again.</param>
     /// <param name="cancel">Stops between and within files.</param>
     /// <exception cref="InputException">A file is absent or cannot be read.</exception>
-    public static IReadOnlyList<RunFile> Of(IEnumerable<string> paths, IEnumerable<RunFile>? known = null, CancellationToken cancel = default)
+    public static IReadOnlyList<RunFile> Of(
+        IEnumerable<string> paths, IEnumerable<RunFile>? known = null, CancellationToken cancel = default)
     {
         var hashed = (known ?? []).DistinctBy(file => file.Path).ToDictionary(file => file.Path);
         var files = paths.Select(System.IO.Path.GetFullPath).SelectMany(path =>
@@ -44,7 +45,8 @@ public sealed record RunFile(string Path, long Bytes, DateTimeOffset Modified, s
             var file = new FileInfo(path);
             if (!file.Exists) throw new InputException($"{path} does not exist.");
             var (bytes, modified) = (file.Length, new DateTimeOffset(file.LastWriteTimeUtc, TimeSpan.Zero));
-            return known is not null && known.Bytes == bytes && known.Modified == modified ? known : new(path, bytes, modified, Hash(path, cancel));
+            return known is not null && known.Bytes == bytes
+                && known.Modified == modified ? known : new(path, bytes, modified, Hash(path, cancel));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -71,7 +71,8 @@ public sealed class RunFolder
     /// </summary>
     /// <param name="configuration">Written to config.yaml.</param>
     /// <param name="existing">What to do with an earlier run.</param>
-    /// <exception cref="InputException">An earlier run is there and may not be touched, there is none to go on with, or another process writes here.</exception>
+    /// <exception cref="InputException">An earlier run is there and may not be touched, there is none to go on with, or
+    /// another process writes here.</exception>
     public IDisposable Begin(PfmvgConfiguration configuration, ExistingRun existing)
     {
         var present = File.Exists(InfoPath);
@@ -85,7 +86,8 @@ public sealed class RunFolder
         try
         {
             Directory.CreateDirectory(Path);
-            hold = TryHold() ?? throw new InputException($"Another process is writing the run in {Path}: wait for it, or use --set name=OTHER.");
+            hold = TryHold() ?? throw new InputException(
+                $"Another process is writing the run in {Path}: wait for it, or use --set name=OTHER.");
             if (present && existing == ExistingRun.Overwrite) Empty();
             AtomicFile.WriteText(ConfigurationPath, ConfigurationFile.ToYaml(configuration));
             return hold;
@@ -146,7 +148,8 @@ public sealed class RunFolder
     {
         foreach (var entry in Directory.GetFileSystemEntries(Path).Where(entry => entry != HoldPath && entry != InfoPath))
         {
-            if (Directory.Exists(entry) && !File.GetAttributes(entry).HasFlag(FileAttributes.ReparsePoint)) Directory.Delete(entry, recursive: true);
+            if (Directory.Exists(entry) && !File.GetAttributes(entry).HasFlag(FileAttributes.ReparsePoint))
+                Directory.Delete(entry, recursive: true);
             else File.Delete(entry);
         }
 

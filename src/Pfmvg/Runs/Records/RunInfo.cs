@@ -101,7 +101,10 @@ public sealed record RunInfo
         };
     }
 
-    /// <summary>Versions of the program, the runtime and the libraries, and the machine, for <see cref="Environment"/>. Loads libtorch.</summary>
+    /// <summary>
+    /// Versions of the program, the runtime and the libraries, and the machine, for <see cref="Environment"/>. Loads
+    /// libtorch.
+    /// </summary>
     public static IReadOnlyDictionary<string, string> DescribeEnvironment() => new Dictionary<string, string>
     {
         ["pfmvg"] = Version(typeof(RunInfo)),
@@ -113,7 +116,8 @@ public sealed record RunInfo
         ["cores"] = System.Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),
         ["threads"] = torch.get_num_threads().ToString(CultureInfo.InvariantCulture),
         ["bf16_products"] = Bf16Products.Description,
-        ["memory"] = string.Create(CultureInfo.InvariantCulture, $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):f1} GiB"),
+        ["memory"] = string.Create(CultureInfo.InvariantCulture,
+            $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):f1} GiB"),
         ["cuda_devices"] = torch.cuda.is_available() ? torch.cuda.device_count().ToString(CultureInfo.InvariantCulture) : "0",
     };
 
@@ -123,8 +127,10 @@ public sealed record RunInfo
     private static string Processor()
     {
         const string Key = "model name";
-        var line = File.Exists("/proc/cpuinfo") ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal)) : null;
-        return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        var line = File.Exists("/proc/cpuinfo")
+            ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal)) : null;
+        return line is null ? RuntimeInformation.ProcessArchitecture.ToString()
+            : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
     }
 }
 

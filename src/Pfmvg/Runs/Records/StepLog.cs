@@ -22,14 +22,16 @@ public sealed class StepLog : IDisposable
     /// <summary>Opens the log of a run folder.</summary>
     /// <param name="folder">The run folder.</param>
     /// <param name="totalSteps">Steps of the whole stage.</param>
-    /// <param name="stepsDone">Steps that a checkpoint holds; what an earlier session logged beyond them is dropped. 0 starts a new log.</param>
+    /// <param name="stepsDone">Steps that a checkpoint holds; what an earlier session logged beyond them is dropped. 0
+    /// starts a new log.</param>
     /// <param name="watcher">Told of every step; null when nobody watches.</param>
     public StepLog(RunFolder folder, long totalSteps, long stepsDone = 0, IProgress<StepReport>? watcher = null)
     {
         ArgumentNullException.ThrowIfNull(folder);
         (_totalSteps, _watcher) = (totalSteps, watcher);
         KeepUpTo(folder.LogPath, stepsDone);
-        _lines = new StreamWriter(new FileStream(folder.LogPath, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true, NewLine = "\n" };
+        _lines = new StreamWriter(new FileStream(folder.LogPath, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true,
+            NewLine = "\n" };
         _events = new EventFile(folder.Path, stepsDone + 1);
     }
 
@@ -83,7 +85,8 @@ public sealed class StepLog : IDisposable
         _lines.WriteLine(new JsonObject { ["kind"] = "note", ["step"] = step, ["epoch"] = epoch, ["text"] = text }.ToJsonString());
 
     /// <summary>The lines of a log.jsonl; none where there is no such file. A torn last line is left out.</summary>
-    public static IEnumerable<JsonObject> Read(string path) => File.Exists(path) ? File.ReadLines(path).Select(Parse).OfType<JsonObject>() : [];
+    public static IEnumerable<JsonObject> Read(string path) =>
+        File.Exists(path) ? File.ReadLines(path).Select(Parse).OfType<JsonObject>() : [];
 
     /// <inheritdoc/>
     public void Dispose()
@@ -93,7 +96,8 @@ public sealed class StepLog : IDisposable
     }
 
     // JSON has no NaN; a reader must still see that the loss was one.
-    private static JsonNode Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : value.ToString(CultureInfo.InvariantCulture);
+    private static JsonNode Number(double value) =>
+        double.IsFinite(value) ? JsonValue.Create(value) : value.ToString(CultureInfo.InvariantCulture);
 
     private static void KeepUpTo(string path, long stepsDone)
     {

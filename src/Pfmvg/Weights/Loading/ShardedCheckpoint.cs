@@ -22,7 +22,11 @@ public static class ShardedCheckpoint
 {
     private const long MaxIndexBytes = 64 << 20;
 
-    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>
     /// Opens a folder. Of several possibilities the first counts: an index of safetensors, an index of .bin files, one
@@ -59,7 +63,8 @@ public static class ShardedCheckpoint
         string? configuration = null)
     {
         if (plan.Count == 0) throw new ArgumentException("There is nothing to write.", nameof(plan));
-        if (plan.DistinctBy(info => info.Name).Count() < plan.Count) throw new ArgumentException("Two tensors have the same name.", nameof(plan));
+        if (plan.DistinctBy(info => info.Name).Count() < plan.Count)
+            throw new ArgumentException("Two tensors have the same name.", nameof(plan));
         var (stem, extension) = format == ShardFormat.SafeTensors ? ("model", ".safetensors") : ("pytorch_model", ".bin");
         var shards = Split(plan, maxShardBytes);
         var names = shards.Select((_, index) =>
@@ -68,7 +73,8 @@ public static class ShardedCheckpoint
         foreach (var (name, shard) in names.Zip(shards))
         {
             var path = Path.Combine(folder, name);
-            if (format == ShardFormat.SafeTensors) SafeTensors.Write(path, shard, valueOf, new Dictionary<string, string> { ["format"] = "pt" });
+            if (format == ShardFormat.SafeTensors)
+                SafeTensors.Write(path, shard, valueOf, new Dictionary<string, string> { ["format"] = "pt" });
             else TorchPickle.Write(path, shard, valueOf);
         }
 
@@ -131,7 +137,8 @@ public static class ShardedCheckpoint
             {
                 var path = Path.Combine(folder, shard);
                 if (!File.Exists(path))
-                    throw Refusal.Of(path, $"the shard is missing, but {Path.GetFileName(indexPath)} names it", "fetch it into the same folder");
+                    throw Refusal.Of(path, $"the shard is missing, but {Path.GetFileName(indexPath)} names it",
+                        "fetch it into the same folder");
                 var file = WeightFile.OpenFile(path);
                 opened.Add(file);
                 foreach (var stored in file.Stored)
@@ -139,7 +146,8 @@ public static class ShardedCheckpoint
                     // The index decides where a tensor is read; what it does not mention comes from the shard that has it.
                     var name = stored.Info.Name;
                     if (map.TryGetValue(name, out var home) && home != shard) continue;
-                    if (!tensors.TryAdd(name, stored)) throw Refusal.Of(path, $"the tensor '{Refusal.Show(name)}' is in another shard, too");
+                    if (!tensors.TryAdd(name, stored))
+                        throw Refusal.Of(path, $"the tensor '{Refusal.Show(name)}' is in another shard, too");
                 }
             }
 

@@ -19,13 +19,15 @@ public static class WeightListing
     public static string ToText(ITensorFile file)
     {
         var rows = file.Tensors.Values.Select(info =>
-            (Type: TensorTypes.Name(info.Type), Shape: info.ShapeText, Bytes: info.Bytes.ToString(CultureInfo.InvariantCulture), info.Name)).ToList();
+            (Type: TensorTypes.Name(info.Type), Shape: info.ShapeText, Bytes: info.Bytes.ToString(CultureInfo.InvariantCulture), info.Name))
+                .ToList();
         var (type, shape, bytes) = (Width(rows, row => row.Type), Width(rows, row => row.Shape), Width(rows, row => row.Bytes));
         var text = new StringBuilder();
         foreach (var row in rows)
             text.AppendLine($"{row.Type.PadRight(type)}  {row.Shape.PadRight(shape)}  {row.Bytes.PadLeft(bytes)}  {Refusal.Show(row.Name)}");
         var totals = Totals(file);
-        text.Append(CultureInfo.InvariantCulture, $"{file.Format}: {totals.Tensors} tensors, {totals.Elements:n0} elements, {totals.Bytes:n0} bytes");
+        text.Append(CultureInfo.InvariantCulture,
+            $"{file.Format}: {totals.Tensors} tensors, {totals.Elements:n0} elements, {totals.Bytes:n0} bytes");
         foreach (var (key, value) in file.Metadata)
         {
             var line = ToJson(value)?.ToJsonString(OneLine) ?? "null";

@@ -166,7 +166,8 @@ internal sealed class PickleReader(byte[] data, string path, string place)
     private byte[] Latin1(string text)
     {
         CountCopies(text.Length);
-        return text.All(character => character <= 0xFF) ? Encoding.Latin1.GetBytes(text) : throw Refuse("bytes are encoded from wider characters");
+        return text.All(character => character <= 0xFF)
+            ? Encoding.Latin1.GetBytes(text) : throw Refuse("bytes are encoded from wider characters");
     }
 
     private long[] Numbers(object?[] values) => values.Length <= TensorInfo.MaxDimensions
@@ -175,7 +176,8 @@ internal sealed class PickleReader(byte[] data, string path, string place)
 
     private PickledStorage Storage(object?[] identifier)
     {
-        if (identifier is not ["storage", ScalarType type, string key, string, long elements, .. var view] || !view.All(part => part is null))
+        if (identifier is not ["storage", ScalarType type, string key, string, long elements, .. var view]
+            || !view.All(part => part is null))
             throw Refuse("a storage is described in a way that torch.save does not use");
         if (key.Length > MaxKey) throw Refuse($"a storage's key has {key.Length} characters");
         var storage = new PickledStorage(key, type, elements);

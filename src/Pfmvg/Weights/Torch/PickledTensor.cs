@@ -22,7 +22,8 @@ internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[]
         if (shape.Length != strides.Length) throw Refuse($"has {shape.Length} sizes but {strides.Length} strides");
         if (TensorInfo.CountBytes(shape, type) is not { } bytes)
             throw Refuse($"has the impossible shape {TensorInfo.Describe(shape)}");
-        if (bytes > Math.Max(source.Length, fileLength)) throw Refuse($"has the shape {TensorInfo.Describe(shape)}, larger than the whole file");
+        if (bytes > Math.Max(source.Length, fileLength))
+            throw Refuse($"has the shape {TensorInfo.Describe(shape)}, larger than the whole file");
         var info = new TensorInfo(name, type, shape, bytes);
         if (bytes == 0) return new StoredTensor(info, source, 0, null);
 

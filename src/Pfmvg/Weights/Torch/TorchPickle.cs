@@ -17,7 +17,8 @@ namespace Pfmvg.Weights.Torch;
 /// </remarks>
 public static class TorchPickle
 {
-    private static readonly BigInteger StreamMagic = BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    private static readonly BigInteger StreamMagic =
+        BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     private const long StreamVersion = 1001;
 
     /// <summary>Opens a file of any of the three formats, told apart by content.</summary>
@@ -74,12 +75,15 @@ public static class TorchPickle
     private static TensorFile OpenZip(FileBytes file, IDisposable handle)
     {
         var entries = ZipDirectory.Read(file);
-        var pickles = entries.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal) && name.Count(c => c == '/') == 1).ToList();
+        var pickles = entries.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal) && name.Count(c => c == '/') == 1)
+            .ToList();
         if (pickles.Count != 1)
             throw Refusal.Of(
-                file.Path, $"is a zip file with {pickles.Count} entries named 'folder/data.pkl', not one", "name a file written by torch.save");
+                file.Path, $"is a zip file with {pickles.Count} entries named 'folder/data.pkl', not one",
+                    "name a file written by torch.save");
         var root = pickles[0][..^"data.pkl".Length];
-        if (entries.TryGetValue(root + "byteorder", out var order) && Encoding.Latin1.GetString(Content(order, file.Path, "byteorder", 16)) is not "little" and var other)
+        if (entries.TryGetValue(root + "byteorder", out var order)
+            && Encoding.Latin1.GetString(Content(order, file.Path, "byteorder", 16)) is not "little" and var other)
             throw Refusal.Of(file.Path, $"has the byte order '{Refusal.Show(other)}'", "save it on a little-endian machine");
 
         var reader = new PickleReader(Content(entries[pickles[0]], file.Path, "data.pkl", PickleReader.MaxBytes), file.Path, "data.pkl");
@@ -103,7 +107,8 @@ public static class TorchPickle
         {
             if (reader.Position != file.Length) throw Refusal.Of(file.Path, $"{file.Length - reader.Position} bytes follow its pickle");
             return Bind(
-                file, handle, "bare pickle", content, storage => throw Refusal.Of(file.Path, "is a bare pickle, but refers to storages outside of it"));
+                file, handle, "bare pickle", content, storage =>
+                    throw Refusal.Of(file.Path, "is a bare pickle, but refers to storages outside of it"));
         }
 
         if (reader.Read() is not StreamVersion) throw reader.Refuse($"the version of the stream format is not {StreamVersion}");
@@ -135,7 +140,8 @@ public static class TorchPickle
                 : throw Refusal.Of(file.Path, $"lacks the storage '{Refusal.Show(storage.Key)}' that its pickle refers to"));
     }
 
-    private static TensorFile Bind(FileBytes file, IDisposable handle, string format, object? content, Func<PickledStorage, ByteSource> find)
+    private static TensorFile Bind(FileBytes file, IDisposable handle, string format, object? content, Func<PickledStorage,
+        ByteSource> find)
     {
         var plain = new PickledContent(
             file.Path, (name, tensor) => tensor.View(name, find(tensor.Storage), file.Path, file.Length));
@@ -143,11 +149,13 @@ public static class TorchPickle
         return new TensorFile(file.Path, format, plain.Weights, plain.Others, plain.Metadata, [handle]);
     }
 
-    private static byte[] Head(FileBytes file, long count) => Content(file.Slice(0, Math.Min(count, file.Length)), file.Path, "beginning", count);
+    private static byte[] Head(FileBytes file, long count) =>
+        Content(file.Slice(0, Math.Min(count, file.Length)), file.Path, "beginning", count);
 
     private static unsafe byte[] Content(ByteSource source, string path, string name, long limit)
     {
-        if (source.Length > limit) throw Refusal.Of(path, $"its {name} has {source.Length} bytes, more than the {limit} that any checkpoint needs");
+        if (source.Length > limit)
+            throw Refusal.Of(path, $"its {name} has {source.Length} bytes, more than the {limit} that any checkpoint needs");
         var bytes = new byte[source.Length];
         fixed (byte* place = bytes) source.CopyTo(0, place, bytes.Length);
         return bytes;

@@ -20,7 +20,8 @@ internal static class ZipDirectory
     private const long MaxExpansion = 1032;
 
     /// <summary>All entries by name.</summary>
-    /// <exception cref="InputException">The directory breaks the format, claims more than the file has, or an entry's name climbs out.</exception>
+    /// <exception cref="InputException">The directory breaks the format, claims more than the file has, or an entry's
+    /// name climbs out.</exception>
     public static Dictionary<string, ByteSource> Read(FileBytes file)
     {
         var (start, size, count) = FindDirectory(file);
@@ -38,7 +39,8 @@ internal static class ZipDirectory
             var nameBytes = directory.AsSpan(at + CentralSize, nameLength);
             var name = Name(file, nameBytes);
             var source = Entry(
-                file, name, nameBytes, directory.AsSpan(at, CentralSize), directory.AsSpan(at + CentralSize + nameLength, extraLength), start);
+                file, name, nameBytes, directory.AsSpan(at, CentralSize), directory.AsSpan(at + CentralSize + nameLength, extraLength),
+                    start);
             if (!entries.TryAdd(name, source)) throw Refusal.Of(file.Path, $"its zip directory has '{Refusal.Show(name)}' twice");
             at += CentralSize + nameLength + extraLength + commentLength;
         }
@@ -64,7 +66,8 @@ internal static class ZipDirectory
             if (U32(locator, 0) == Locator64Signature)
             {
                 var end64 = U64(locator, 8);
-                if (end64 > (ulong)(end - Locator64Size - End64Size)) throw Refusal.Of(file.Path, "its 64-bit zip directory lies outside the file");
+                if (end64 > (ulong)(end - Locator64Size - End64Size))
+                    throw Refusal.Of(file.Path, "its 64-bit zip directory lies outside the file");
                 var record = new byte[End64Size];
                 file.Read((long)end64, record);
                 if (U32(record, 0) != End64Signature) throw Refusal.Of(file.Path, "its 64-bit zip directory is broken");
@@ -79,7 +82,8 @@ internal static class ZipDirectory
     }
 
     private static ByteSource Entry(
-        FileBytes file, string name, ReadOnlySpan<byte> nameBytes, ReadOnlySpan<byte> central, ReadOnlySpan<byte> extra, long directoryStart)
+        FileBytes file, string name, ReadOnlySpan<byte> nameBytes, ReadOnlySpan<byte> central, ReadOnlySpan<byte> extra,
+            long directoryStart)
     {
         var shown = Refusal.Show(name);
         var (flags, method) = (U16(central, 8), U16(central, 10));

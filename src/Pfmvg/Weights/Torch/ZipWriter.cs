@@ -85,7 +85,8 @@ internal sealed class ZipWriter(Stream stream)
             0x06064b50u, 44L, (ushort)45, (ushort)45, 0u, 0u, _count, _count, (long)_directory.WrittenCount, start));
         stream.Write(Fields(0x07064b50u, 0u, end64, 1u));
         var shortCount = (ushort)Math.Min(_count, ushort.MaxValue);
-        stream.Write(Fields(0x06054b50u, (ushort)0, (ushort)0, shortCount, shortCount, Narrow(_directory.WrittenCount), Narrow(start), (ushort)0));
+        stream.Write(Fields(0x06054b50u, (ushort)0, (ushort)0, shortCount, shortCount, Narrow(_directory.WrittenCount), Narrow(start),
+            (ushort)0));
     }
 
     private static byte[] WideFields(long size, long start)

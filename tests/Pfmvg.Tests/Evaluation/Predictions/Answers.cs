@@ -7,14 +7,19 @@ namespace Pfmvg.Tests.Evaluation.Predictions;
 /// <summary>Makes predictions for tests.</summary>
 internal static class Answers
 {
-    /// <summary>A sample of a 1000 x 1000 picture with one true box and one predicted box of the given IoU (the truth's left part).</summary>
+    /// <summary>
+    /// A sample of a 1000 x 1000 picture with one true box and one predicted box of the given IoU (the truth's left
+    /// part).
+    /// </summary>
     public static Prediction WithIou(string id, double iou, string name = "Edema", string? patient = null) =>
         Of(id, [new Box(100, 100, 500, 300)], [new Box(100, 100, 100 + 400 * iou, 300)], name, patient);
 
     /// <summary>A sample answered by boxes in pixels.</summary>
-    public static Prediction Of(string id, IReadOnlyList<Box> truth, IReadOnlyList<Box> boxes, string name = "Edema", string? patient = null) => new()
+    public static Prediction Of(string id, IReadOnlyList<Box> truth, IReadOnlyList<Box> boxes, string name = "Edema",
+        string? patient = null) => new()
     {
-        Id = id, Image = $"{id}.png", Class = name, Phrase = $"phrase {id}", Width = 1000, Height = 1000, Truth = truth, Boxes = boxes, Patient = patient,
+        Id = id, Image = $"{id}.png", Class = name, Phrase = $"phrase {id}", Width = 1000, Height = 1000, Truth = truth, Boxes = boxes,
+            Patient = patient,
     };
 
     /// <summary>A sample answered by text.</summary>
@@ -44,7 +49,8 @@ internal static class Answers
             };
             return Of($"s{i}", truth, answer, Scorer.ClassOrder[random.Next(8)], $"p{random.Next(2 * count / 3)}") with
             {
-                Confidence = [.. Enumerable.Repeat(Math.Round(noise.NextDouble(), 3), answer.Contains("delim", StringComparison.Ordinal) ? 2 : 1)],
+                Confidence = [.. Enumerable.Repeat(
+                    Math.Round(noise.NextDouble(), 3), answer.Contains("delim", StringComparison.Ordinal) ? 2 : 1)],
             };
         })];
     }

@@ -33,7 +33,8 @@ public sealed class ExternalPredictionsTests : IDisposable
     {
         var predictions = Boxed();
         var expected = Scorer.Score(predictions, new ScoringOptions { Resamples = 0 });
-        var read = PredictionFile.Read(WriteBoxes(predictions, Coordinates.Parse(kind)), new ReadOptions { Coordinates = Coordinates.Parse(kind) });
+        var read = PredictionFile.Read(WriteBoxes(predictions, Coordinates.Parse(kind)),
+            new ReadOptions { Coordinates = Coordinates.Parse(kind) });
         var table = Scorer.Score(read, new ScoringOptions { Resamples = 0 });
         for (var i = 0; i < expected.Samples.Count; i++) Assert.Equal(expected.Samples[i].Iou, table.Samples[i].Iou, 1e-9);
     }
@@ -63,7 +64,8 @@ public sealed class ExternalPredictionsTests : IDisposable
             return p with { Boxes = [new Box(x, y, x + 300 * random.NextDouble(), y + 300 * random.NextDouble())] };
         });
         foreach (var kind in Coordinates.All)
-            Assert.Equal(predictions.Count, PredictionFile.Read(WriteBoxes(predictions, kind), new ReadOptions { Coordinates = kind }).Count);
+            Assert.Equal(predictions.Count, PredictionFile.Read(
+                WriteBoxes(predictions, kind), new ReadOptions { Coordinates = kind }).Count);
     }
 
     [Fact]
@@ -103,7 +105,8 @@ public sealed class ExternalPredictionsTests : IDisposable
         List<string> notes = [];
         var read = ReadCoco("""[{"image_id": 7, "category_id": 1, "bbox": [0, 0, 100, 100], "score": 0.9}]""", new ReadOptions { Note = notes.Add });
         Assert.Contains("belong to several phrases", Assert.Single(notes), StringComparison.Ordinal);
-        Assert.Equal([Flaw.None, Flaw.None, Flaw.NoBox, Flaw.NoBox], Scorer.Score(read, new ScoringOptions { Resamples = 0 }).Samples.Select(s => s.Flaw));
+        Assert.Equal([Flaw.None, Flaw.None, Flaw.NoBox, Flaw.NoBox],
+            Scorer.Score(read, new ScoringOptions { Resamples = 0 }).Samples.Select(s => s.Flaw));
     }
 
     [Theory]
@@ -116,7 +119,8 @@ public sealed class ExternalPredictionsTests : IDisposable
     [InlineData("""[{"image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1], "score": NaN}]""", "NaN")]
     [InlineData("""[7]""", "must be a JSON object")]
     public void Wrong_coco_results_are_named(string results, string reason) =>
-        Assert.Contains(reason, Assert.Throws<InputException>(() => ReadCoco(results, new ReadOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Throws<InputException>(() => ReadCoco(results, new ReadOptions())).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void The_truth_is_read_alike_from_json_and_csv()
@@ -128,24 +132,33 @@ public sealed class ExternalPredictionsTests : IDisposable
             """;
         var truth = TruthFile.Read(Answers.Write(_folder.Path, "truth.csv", Csv), "test");
         var question = Assert.Single(truth.Questions);
-        Assert.Equal(("left, small", "p10000032", "Edema", new Box(0, 0, 100, 100)), (question.Phrase, question.Patient, question.Class, question.Truth[0]));
+        Assert.Equal(("left, small", "p10000032", "Edema", new Box(0, 0, 100, 100)),
+            (question.Phrase, question.Patient, question.Class, question.Truth[0]));
         Assert.Equal(4, TruthFile.Read(Answers.Write(_folder.Path, "truth.json", Coco)).Questions.Count);
-        Assert.Contains("has no 'annotations'", Assert.Throws<InputException>(() => TruthFile.Read(Answers.Write(_folder.Path, "empty.json", "{}"))).Message, StringComparison.Ordinal);
+        Assert.Contains("has no 'annotations'",
+            Assert.Throws<InputException>(() => TruthFile.Read(Answers.Write(_folder.Path, "empty.json", "{}"))).Message,
+            StringComparison.Ordinal);
         var outside = Coco.Replace("[0, 0, 100, 100]", "[390, 0, 100, 100]", StringComparison.Ordinal);
-        Assert.Contains("annotations[0]", Assert.Throws<InputException>(() => TruthFile.Read(Answers.Write(_folder.Path, "out.json", outside))).Message, StringComparison.Ordinal);
+        Assert.Contains("annotations[0]", Assert.Throws<InputException>(
+            () => TruthFile.Read(Answers.Write(_folder.Path, "out.json", outside))).Message, StringComparison.Ordinal);
     }
 
     private IReadOnlyList<Prediction> ReadCoco(string results, ReadOptions options) => ExternalPredictions.Read(
-        Answers.Write(_folder.Path, "results.json", results), options with { Truth = TruthFile.Read(Answers.Write(_folder.Path, "truth.json", Coco)) });
+        Answers.Write(_folder.Path, "results.json", results), options with
+        {
+            Truth = TruthFile.Read(Answers.Write(_folder.Path, "truth.json", Coco)),
+        });
 
     private static List<Prediction> Boxed()
     {
         var random = new CounterRandom(2, "boxed");
         return [.. Enumerable.Range(0, 40).Select(i =>
         {
-            var (x, y, w, h) = (300 + 1000 * random.NextDouble(), 300 + 800 * random.NextDouble(), 200 + 600 * random.NextDouble(), 200 + 500 * random.NextDouble());
+            var (x, y, w, h) = (300 + 1000 * random.NextDouble(), 300 + 800 * random.NextDouble(), 200 + 600 * random.NextDouble(),
+                200 + 500 * random.NextDouble());
             var truth = new Box(x, y, x + w, y + h);
-            return Answers.Of($"s{i}", [truth], [truth.Move(80 * random.NextNormal(), 80 * random.NextNormal())]) with { Width = 2500, Height = 2000 };
+            return Answers.Of($"s{i}", [truth], [truth.Move(80 * random.NextNormal(), 80 * random.NextNormal())]) with { Width = 2500,
+                Height = 2000 };
         })];
     }
 

@@ -72,8 +72,10 @@ public sealed class HeatMapTests : IDisposable
     public void Fortran_order_and_a_leading_one_are_understood()
     {
         var plain = Score(Write("a", "<f4", 2, 3, [0.9f, 0, 0, 0.9f, 0.9f, 0]), [new Box(0, 0, 60, 100)]).Samples[0].Iou;
-        Assert.Equal(plain, Score(Write("b", "<f4", 2, 3, [0.9f, 0.9f, 0, 0.9f, 0, 0], fortran: true), [new Box(0, 0, 60, 100)]).Samples[0].Iou);
-        Assert.Equal(plain, Score(Write("c", "<f4", 2, 3, [0.9f, 0, 0, 0.9f, 0.9f, 0], shape: "1, 2, 3"), [new Box(0, 0, 60, 100)]).Samples[0].Iou);
+        Assert.Equal(plain, Score(Write("b", "<f4", 2, 3, [0.9f, 0.9f, 0, 0.9f, 0, 0], fortran: true), [new Box(0, 0, 60, 100)]).Samples[
+            0].Iou);
+        Assert.Equal(plain, Score(Write("c", "<f4", 2, 3, [0.9f, 0, 0, 0.9f, 0.9f, 0], shape: "1, 2, 3"), [new Box(0, 0, 60, 100)]).Samples[
+            0].Iou);
     }
 
     [Fact]
@@ -91,18 +93,27 @@ public sealed class HeatMapTests : IDisposable
     public void A_folder_of_maps_is_matched_by_sample_or_by_picture()
     {
         var truth = new TruthSet(
-            [Question("1", "x.png", "left"), Question("2", "x.png", "right"), Question("3", "y.png", "one"), Question("4", "y.png", "one") with { Truth = [new Box(100, 0, 200, 100)] }],
+            [Question("1", "x.png", "left"), Question("2", "x.png", "right"), Question("3", "y.png", "one"),
+                Question("4", "y.png", "one") with { Truth = [new Box(100, 0, 200, 100)] }],
             new Dictionary<string, string>(), new Dictionary<string, string>());
         var options = new ReadOptions { Truth = truth };
         Write("maps/1", "<f4", 1, 2, [0.9f, 0]);
-        Assert.Contains("'2' has no 2.npy", Assert.Throws<InputException>(() => ExternalPredictions.Read(_folder.In("maps"), options)).Message, StringComparison.Ordinal);
+        Assert.Contains("'2' has no 2.npy", Assert.Throws<InputException>(
+            () => ExternalPredictions.Read(_folder.In("maps"), options)).Message, StringComparison.Ordinal);
         Write("maps/2", "<f4", 1, 2, [0.9f, 0.9f]);
         Write("maps/y", "<f4", 1, 2, [0.9f, 0.9f]);
-        var table = Scorer.Score(ExternalPredictions.Read(_folder.In("maps"), options), new ScoringOptions { Protocol = Protocol.MaskThresholds, Resamples = 0 });
+        var table = Scorer.Score(ExternalPredictions.Read(_folder.In("maps"), options), new ScoringOptions
+        {
+            Protocol = Protocol.MaskThresholds,
+            Resamples = 0,
+        });
         Assert.Equal([1, 0.5, 1], table.Samples.Select(sample => sample.Iou));
-        Assert.Contains("only the protocol mask-thresholds", Assert.Throws<InputException>(() => Scorer.Score(ExternalPredictions.Read(_folder.In("maps"), options))).Message, StringComparison.Ordinal);
+        Assert.Contains("only the protocol mask-thresholds",
+            Assert.Throws<InputException>(() => Scorer.Score(ExternalPredictions.Read(_folder.In("maps"), options))).Message,
+            StringComparison.Ordinal);
         Write("maps/z", "<f4", 1, 2, [0.9f, 0.9f]);
-        Assert.Contains("z.npy belongs to no sample", Assert.Throws<InputException>(() => ExternalPredictions.Read(_folder.In("maps"), options)).Message, StringComparison.Ordinal);
+        Assert.Contains("z.npy belongs to no sample",
+            Assert.Throws<InputException>(() => ExternalPredictions.Read(_folder.In("maps"), options)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -126,18 +137,26 @@ public sealed class HeatMapTests : IDisposable
     [Fact]
     public void What_is_no_npy_file_is_refused()
     {
-        Assert.Contains("not a NumPy", Assert.Throws<InputException>(() => HeatMap.Read(Answers.Write(_folder.Path, "text.npy", "certainly not numbers"))).Message, StringComparison.Ordinal);
-        Assert.Contains("not a NumPy", Assert.Throws<InputException>(() => HeatMap.Read(Answers.Write(_folder.Path, "empty.npy"))).Message, StringComparison.Ordinal);
-        Assert.Contains("cannot be read", Assert.Throws<InputException>(() => HeatMap.Read(_folder.In("none.npy"))).Message, StringComparison.Ordinal);
+        Assert.Contains("not a NumPy", Assert.Throws<InputException>(
+            () => HeatMap.Read(Answers.Write(_folder.Path, "text.npy", "certainly not numbers"))).Message, StringComparison.Ordinal);
+        Assert.Contains("not a NumPy", Assert.Throws<InputException>(() => HeatMap.Read(Answers.Write(_folder.Path, "empty.npy"))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("cannot be read", Assert.Throws<InputException>(() => HeatMap.Read(_folder.In("none.npy"))).Message,
+            StringComparison.Ordinal);
         File.WriteAllBytes(_folder.In("long.npy"), [0x93, .. "NUMPY"u8, 2, 0, 0xff, 0xff, 0xff, 0xff]);
-        Assert.Contains("header is longer", Assert.Throws<InputException>(() => HeatMap.Read(_folder.In("long.npy"))).Message, StringComparison.Ordinal);
+        Assert.Contains("header is longer", Assert.Throws<InputException>(() => HeatMap.Read(_folder.In("long.npy"))).Message,
+            StringComparison.Ordinal);
     }
 
     private static Prediction Question(string id, string image, string phrase) =>
         Answers.Of(id, [new Box(0, 0, 100, 100)], "") with { Answer = null, Image = image, Phrase = phrase, Width = 200, Height = 100 };
 
     private static ScoreTable Score(string map, IReadOnlyList<Box> truth, ScoringOptions? options = null) => Scorer.Score(
-        [Question("a", "a.png", "p") with { Truth = truth, HeatMap = map }], (options ?? new ScoringOptions()) with { Protocol = Protocol.MaskThresholds, Resamples = 0 });
+        [Question("a", "a.png", "p") with { Truth = truth, HeatMap = map }], (options ?? new ScoringOptions()) with
+        {
+            Protocol = Protocol.MaskThresholds,
+            Resamples = 0,
+        });
 
     private string Write(string name, string type, int rows, int columns, float[] values, bool fortran = false, string? shape = null)
     {
@@ -156,7 +175,8 @@ public sealed class HeatMapTests : IDisposable
         var padded = header.PadRight(117) + "\n";
         var path = _folder.In($"{name}.npy");
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        File.WriteAllBytes(path, [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)padded.Length), .. Encoding.ASCII.GetBytes(padded), .. data]);
+        File.WriteAllBytes(path, [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)padded.Length),
+            .. Encoding.ASCII.GetBytes(padded), .. data]);
         return path;
     }
 }

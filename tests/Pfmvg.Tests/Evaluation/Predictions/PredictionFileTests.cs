@@ -19,7 +19,12 @@ public sealed class PredictionFileTests : IDisposable
     public void What_is_written_is_read()
     {
         var predictions = Answers.Varied(50);
-        predictions.Add(Answers.WithIou("boxes", 0.5, patient: "p1") with { Confidence = [0.25], Synthetic = true, Phrase = "ö \u2028 </script> \"" });
+        predictions.Add(Answers.WithIou("boxes", 0.5, patient: "p1") with
+        {
+            Confidence = [0.25],
+            Synthetic = true,
+            Phrase = "ö \u2028 </script> \"",
+        });
         predictions.Add(Answers.WithIou("missing", 0.5) with { Boxes = null, Answer = null });
         var path = Path.Combine(_folder.Path, "predictions.jsonl");
         PredictionFile.Write(path, predictions, keepPatients: true);
@@ -31,7 +36,8 @@ public sealed class PredictionFileTests : IDisposable
     public void Patients_are_opaque_unless_asked_for_and_stay_together()
     {
         var path = Path.Combine(_folder.Path, "predictions.jsonl");
-        PredictionFile.Write(path, [Answers.WithIou("a", 0.5, patient: "p10000032"), Answers.WithIou("b", 0.5, patient: "p10000980"), Answers.WithIou("c", 0.5, patient: "p10000032")]);
+        PredictionFile.Write(path, [Answers.WithIou("a", 0.5, patient: "p10000032"), Answers.WithIou("b", 0.5, patient: "p10000980"),
+            Answers.WithIou("c", 0.5, patient: "p10000032")]);
         Assert.DoesNotContain("p1000", File.ReadAllText(path), StringComparison.Ordinal);
         Assert.Equal(["p1", "p2", "p1"], PredictionFile.Read(path).Select(prediction => prediction.Patient));
     }
@@ -76,8 +82,11 @@ public sealed class PredictionFileTests : IDisposable
     [Fact]
     public void An_empty_or_missing_file_is_an_error()
     {
-        Assert.Contains("holds no prediction", Assert.Throws<InputException>(() => PredictionFile.Read(Answers.Write(_folder.Path, "p.jsonl", "", " \t"))).Message, StringComparison.Ordinal);
-        Assert.Contains("no such file", Assert.Throws<InputException>(() => PredictionFile.Read(Path.Combine(_folder.Path, "none.jsonl"))).Message, StringComparison.Ordinal);
+        Assert.Contains("holds no prediction",
+            Assert.Throws<InputException>(() => PredictionFile.Read(Answers.Write(_folder.Path, "p.jsonl", "", " \t"))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("no such file", Assert.Throws<InputException>(
+            () => PredictionFile.Read(Path.Combine(_folder.Path, "none.jsonl"))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -85,8 +94,11 @@ public sealed class PredictionFileTests : IDisposable
     {
         const string Line = "{" + Sample + "," + Truth + """, "boxes": [[0.1, 0.1, 0.2, 0.1]]}""";
         var path = Answers.Write(_folder.Path, "p.jsonl", """{"coordinates": "unit-xywh"}""", Line);
-        Assert.Equal([new Box(10, 20, 30, 40)], PredictionFile.Read(path)[0].Boxes!.Select(box => new Box(box.Left, box.Top, Math.Round(box.Right, 9), Math.Round(box.Bottom, 9))));
-        var error = Assert.Throws<InputException>(() => PredictionFile.Read(path, new ReadOptions { Coordinates = Coordinates.Parse("unit-xyxy") }));
+        Assert.Equal([new Box(10, 20, 30, 40)],
+            PredictionFile.Read(path)[0].Boxes!
+            .Select(box => new Box(box.Left, box.Top, Math.Round(box.Right, 9), Math.Round(box.Bottom, 9))));
+        var error = Assert.Throws<InputException>(
+            () => PredictionFile.Read(path, new ReadOptions { Coordinates = Coordinates.Parse("unit-xyxy") }));
         Assert.Contains("they must agree", error.Message, StringComparison.Ordinal);
     }
 
@@ -116,7 +128,10 @@ public sealed class PredictionFileTests : IDisposable
     [Fact]
     public void One_answer_to_a_phrase_answers_all_of_its_boxes()
     {
-        var truth = Truths(("a", "both"), ("a2", "both")) is var set ? set with { Questions = [set.Questions[0], set.Questions[1] with { Image = "a.png", Truth = [new Box(50, 50, 60, 60)] }] } : null!;
+        var truth = Truths(("a", "both"), ("a2", "both")) is var set ? set with
+        {
+            Questions = [set.Questions[0], set.Questions[1] with { Image = "a.png", Truth = [new Box(50, 50, 60, 60)] }],
+        } : null!;
         var path = Answers.Write(_folder.Path, "p.jsonl", """{"image": "a", "phrase": "both", "answer": "{<10><10><30><20>}"}""");
         var read = Assert.Single(PredictionFile.Read(path, new ReadOptions { Truth = truth }));
         Assert.Equal(2, read.Truth.Count);
@@ -131,7 +146,8 @@ public sealed class PredictionFileTests : IDisposable
         var flood = string.Concat(Enumerable.Range(0, 50_000).Select(i => $"{{<{i % 97}><{i % 89}><{i % 97 + 3}><{i % 89 + 5}>}}"));
         var boxes = string.Join(',', Enumerable.Range(0, 20_000).Select(i => $"[{i % 90},{i % 70},{i % 90 + 9},{i % 70 + 99}]"));
         var path = Answers.Write(_folder.Path, "p.jsonl",
-            Line("million", $"\"answer\": \"{million}\""), Line("flood", $"\"answer\": \"{flood}\""), Line("boxes", $"\"coordinates\": \"pixels-xyxy\", \"boxes\": [{boxes}]"));
+            Line("million", $"\"answer\": \"{million}\""), Line("flood", $"\"answer\": \"{flood}\""),
+                Line("boxes", $"\"coordinates\": \"pixels-xyxy\", \"boxes\": [{boxes}]"));
         foreach (var protocol in Enum.GetValues<Protocol>())
         {
             var table = Scorer.Score(PredictionFile.Read(path), new ScoringOptions { Protocol = protocol, Resamples = 10 });
@@ -141,7 +157,9 @@ public sealed class PredictionFileTests : IDisposable
 
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"took {watch.Elapsed}");
 
-        static string Line(string id, string answer) => "{" + Sample.Replace("\"a\"", $"\"{id}\"", StringComparison.Ordinal).Replace("\"p\"", $"\"{id}\"", StringComparison.Ordinal) + "," + Truth + "," + answer + "}";
+        static string Line(string id, string answer) =>
+            "{" + Sample.Replace("\"a\"", $"\"{id}\"", StringComparison.Ordinal).Replace("\"p\"", $"\"{id}\"", StringComparison.Ordinal)
+            + "," + Truth + "," + answer + "}";
     }
 
     [Fact]
@@ -149,7 +167,8 @@ public sealed class PredictionFileTests : IDisposable
     {
         var path = Path.Combine(_folder.Path, "p.jsonl");
         using (var file = File.Create(path)) file.SetLength(200L << 20); // sparse
-        Assert.Contains("longer than 32 MiB", Assert.Throws<InputException>(() => PredictionFile.Read(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("longer than 32 MiB", Assert.Throws<InputException>(() => PredictionFile.Read(path)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -160,7 +179,13 @@ public sealed class PredictionFileTests : IDisposable
     }
 
     private static TruthSet Truths(params (string Id, string Phrase)[] samples) => new(
-        [.. samples.Select(sample => Answers.Of(sample.Id, [new Box(10, 20, 30, 40)], "") with { Answer = null, Phrase = sample.Phrase, Width = 100, Height = 200 })],
+        [.. samples.Select(sample => Answers.Of(sample.Id, [new Box(10, 20, 30, 40)], "") with
+        {
+            Answer = null,
+            Phrase = sample.Phrase,
+            Width = 100,
+            Height = 200,
+        })],
         new Dictionary<string, string>(), new Dictionary<string, string>());
 
     private static string Flat(Prediction p) =>

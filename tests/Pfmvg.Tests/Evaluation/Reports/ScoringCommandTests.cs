@@ -19,12 +19,14 @@ public sealed class ScoringCommandTests : IDisposable
     {
         var predictions = Answers.Varied(80);
         PredictionFile.Write(_folder.In("p.jsonl"), predictions);
-        var result = Shell.RunPfmvg("eval", "--predictions", _folder.In("p.jsonl"), "--protocol", "phrase-union", "--resamples", "200", "--out", _folder.In("out"), "--baselines", "paper");
+        var result = Shell.RunPfmvg("eval", "--predictions", _folder.In("p.jsonl"), "--protocol", "phrase-union", "--resamples", "200",
+            "--out", _folder.In("out"), "--baselines", "paper");
         Assert.True(result.ExitCode == 0, result.ToString());
         var table = Scorer.Score(predictions, new ScoringOptions { Protocol = Protocol.PhraseUnion, Resamples = 200 });
         Assert.Contains(ScoreGrid.Cell(table.Mean, Metric.Iou), result.Output, StringComparison.Ordinal);
         Assert.Contains("MSLL (published)", result.Output, StringComparison.Ordinal);
-        Assert.Equal(table.Weighted[Metric.Dice].Low, JsonNode.Parse(File.ReadAllText(_folder.In("out", "scores.json")))!["weighted"]!["dice"]!["low"]!.GetValue<double>());
+        Assert.Equal(table.Weighted[Metric.Dice].Low,
+            JsonNode.Parse(File.ReadAllText(_folder.In("out", "scores.json")))!["weighted"]!["dice"]!["low"]!.GetValue<double>());
         Assert.True(File.Exists(_folder.In("out", "report.html")) && File.Exists(_folder.In("out", "overlay.png")));
     }
 
@@ -37,7 +39,9 @@ public sealed class ScoringCommandTests : IDisposable
         Assert.True(result.ExitCode == 0, result.ToString());
         Assert.Contains("B - A", result.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("phrase s", result.Output, StringComparison.Ordinal);
-        Assert.Contains("phrase s", Shell.RunPfmvg("compare", _folder.In("a.jsonl"), _folder.In("b.jsonl"), "--resamples", "10", "--with-phrases").Output, StringComparison.Ordinal);
+        Assert.Contains("phrase s", Shell.RunPfmvg(
+            "compare", _folder.In("a.jsonl"), _folder.In("b.jsonl"), "--resamples", "10", "--with-phrases").Output,
+            StringComparison.Ordinal);
     }
 
     [Theory]

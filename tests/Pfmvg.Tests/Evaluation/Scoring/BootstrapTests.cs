@@ -72,7 +72,8 @@ public sealed class BootstrapTests
             {
                 var level = 0.3 * (random.NextDouble() - 0.5);
                 for (var phrase = random.Next(4); phrase >= 0; phrase--)
-                    predictions.Add(Answers.WithIou($"{patient}-{phrase}", 0.5 + level + 0.3 * (random.NextDouble() - 0.5), random.Next(2) == 0 ? "Edema" : "Pneumonia", $"p{patient}"));
+                    predictions.Add(Answers.WithIou($"{patient}-{phrase}", 0.5 + level + 0.3 * (random.NextDouble() - 0.5),
+                        random.Next(2) == 0 ? "Edema" : "Pneumonia", $"p{patient}"));
             }
 
             var table = Scorer.Score(predictions, new ScoringOptions { Resamples = 1000, Seed = s });

@@ -14,7 +14,10 @@ public sealed class FixtureScoreTests
 
     private static readonly JsonNode Expected = Fixtures.Json("grounding", "expected_iou_dice.json");
     private static readonly IReadOnlyList<Prediction> Predictions = ExternalPredictions.Read(
-        Fixtures.Path("grounding", "predictions.jsonl"), new ReadOptions { Truth = TruthFile.Read(Fixtures.Path("grounding", "MS_CXR_Local_Alignment.json")) });
+        Fixtures.Path("grounding", "predictions.jsonl"), new ReadOptions
+        {
+            Truth = TruthFile.Read(Fixtures.Path("grounding", "MS_CXR_Local_Alignment.json")),
+        });
 
     [Fact]
     public void The_first_box_as_it_stands_scores_the_exact_fraction() =>
@@ -31,7 +34,12 @@ public sealed class FixtureScoreTests
     [Fact]
     public void The_union_of_all_predictions_of_a_phrase_scores_the_exact_fraction()
     {
-        var table = Scorer.Score(Predictions, new ScoringOptions { Protocol = Protocol.PhraseUnion, Rule = AnswerRule.Repair, Resamples = 0 });
+        var table = Scorer.Score(Predictions, new ScoringOptions
+        {
+            Protocol = Protocol.PhraseUnion,
+            Rule = AnswerRule.Repair,
+            Resamples = 0,
+        });
         var phrases = Expected["phrases"]!.AsArray();
         Assert.Equal(phrases.Count, table.Phrases);
         foreach (var phrase in phrases)
@@ -59,7 +67,8 @@ public sealed class FixtureScoreTests
             var table = Scorer.Score(Predictions, new ScoringOptions { Rule = rule, InclusiveAccuracy = inclusive, Resamples = 0 });
             Assert.Equal(summary["mean_iou"]!.GetValue<double>(), table.Weighted[Metric.Iou].Value, Tolerance);
             Assert.Equal(summary["mean_dice"]!.GetValue<double>(), table.Weighted[Metric.Dice].Value, Tolerance);
-            Assert.Equal(summary[inclusive ? "acc_iou_ge_0_5" : "acc_iou_gt_0_5"]!.GetValue<double>(), table.Weighted[Metric.Accuracy50].Value, Tolerance);
+            Assert.Equal(summary[inclusive ? "acc_iou_ge_0_5" : "acc_iou_gt_0_5"]!.GetValue<double>(),
+                table.Weighted[Metric.Accuracy50].Value, Tolerance);
         }
     }
 

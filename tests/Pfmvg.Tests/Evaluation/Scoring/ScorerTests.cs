@@ -29,7 +29,8 @@ public sealed class ScorerTests
         Assert.Equal(["one"], single.Samples.Select(sample => sample.Id));
         Assert.Equal(Flaw.Several, single.Samples[0].Flaw);
 
-        Assert.Contains("finds no sample", Assert.Throws<InputException>(() => Score(Protocol.SingleBox, two)).Message, StringComparison.Ordinal);
+        Assert.Contains("finds no sample", Assert.Throws<InputException>(() => Score(Protocol.SingleBox, two)).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -47,7 +48,8 @@ public sealed class ScorerTests
     public void Every_flaw_has_its_reason_and_its_rule(string answer, Flaw flaw, double raw, double repaired)
     {
         var prediction = Answers.Of("a", [Truth], answer);
-        foreach (var (rule, iou) in ((AnswerRule, double)[])[(AnswerRule.Raw, raw), (AnswerRule.Repair, repaired), (AnswerRule.Strict, flaw == Flaw.None ? 1 : 0)])
+        foreach (var (rule, iou) in ((AnswerRule, double)[])[
+            (AnswerRule.Raw, raw), (AnswerRule.Repair, repaired), (AnswerRule.Strict, flaw == Flaw.None ? 1 : 0)])
         {
             var table = Scorer.Score([prediction], new ScoringOptions { Rule = rule, Resamples = 0 });
             Assert.Equal(flaw, table.Samples[0].Flaw);
@@ -59,7 +61,8 @@ public sealed class ScorerTests
     [Fact]
     public void A_class_without_any_valid_answer_counts_zero_in_the_mean_and_may_be_left_out_of_the_weights()
     {
-        var table = Score(Protocol.PfmvgBox, Answers.WithIou("a", 0.5, "Edema"), Answers.WithIou("b", 0.7, "Edema"), Answers.Of("c", [Truth], "none", "Pneumonia"));
+        var table = Score(Protocol.PfmvgBox, Answers.WithIou("a", 0.5, "Edema"), Answers.WithIou("b", 0.7, "Edema"),
+            Answers.Of("c", [Truth], "none", "Pneumonia"));
         Assert.Equal(["Pneumonia", "Edema"], table.Classes.Select(row => row.Name)); // the paper's order
         Assert.Equal("-", ScoreGrid.Cell(table.Classes[0], Metric.Iou));
         Assert.Equal(0.3, table.Mean[Metric.Iou].Value, 1e-12);
@@ -76,7 +79,8 @@ public sealed class ScorerTests
         {
             var row = published.Iou[method];
             var predictions = published.Classes.SelectMany((name, c) =>
-                Enumerable.Range(0, published.PhraseCounts[c]).Select(i => Answers.WithIou($"{name}{i}", row.PerClass[c]!.Value, name))).ToArray();
+                Enumerable.Range(0, published.PhraseCounts[c]).Select(i => Answers.WithIou($"{name}{i}", row.PerClass[c]!.Value, name)))
+                    .ToArray();
             var table = Score(Protocol.PhraseUnion, predictions);
             Assert.Equal(row.Weighted!.Value, Math.Round(table.Weighted[Metric.Iou].Value, 3), 1e-9);
             Assert.Equal(row.Mean!.Value, table.Mean[Metric.Iou].Value, 0.00051);
@@ -87,7 +91,8 @@ public sealed class ScorerTests
     public void Every_figure_agrees_with_an_aggregation_written_separately()
     {
         var table = Scorer.Score(Answers.Varied(400), new ScoringOptions { Resamples = 0 });
-        var scores = new Scores([.. table.Samples.Select(s => new SampleScore(s.Id, s.Prediction.Class, s.Iou, s.Dice, s.Valid))], Scorer.ClassOrder);
+        var scores = new Scores([.. table.Samples.Select(s => new SampleScore(s.Id, s.Prediction.Class, s.Iou, s.Dice, s.Valid))],
+            Scorer.ClassOrder);
         Assert.Equal(scores.MeanIou, table.Mean[Metric.Iou].Value, 1e-12);
         Assert.Equal(scores.MeanDice, table.Mean[Metric.Dice].Value, 1e-12);
         Assert.Equal(scores.WeightedIou(), table.Weighted[Metric.Iou].Value, 1e-12);
@@ -124,7 +129,8 @@ public sealed class ScorerTests
         var predictions = Answers.Varied(60).ConvertAll(p => p with { Confidence = null });
         predictions = [.. predictions.Select((p, i) => p with { Confidence = [(i * 37 % 61) / 61.0] })];
         var once = Scorer.Score(predictions, new ScoringOptions { Protocol = Protocol.Map50, Resamples = 0 });
-        var figures = new Figures([Metric.AveragePrecision50AllPoints], [[.. once.Samples]], once.Samples.Select((s, i) => (s.Cluster, i)).DistinctBy(c => c.Cluster).ToDictionary(c => c.Cluster, c => c.i), once.Options);
+        var figures = new Figures([Metric.AveragePrecision50AllPoints], [[.. once.Samples]],
+            once.Samples.Select((s, i) => (s.Cluster, i)).DistinctBy(c => c.Cluster).ToDictionary(c => c.Cluster, c => c.i), once.Options);
         var (one, two) = (new double[4], new double[4]);
         var drawn = new int[predictions.Count];
         Array.Fill(drawn, 1);
@@ -145,7 +151,8 @@ public sealed class ScorerTests
     [Fact]
     public void Calibration_is_exact_for_a_model_that_knows_itself()
     {
-        var predictions = Enumerable.Range(0, 100).Select(i => Answers.WithIou($"s{i}", i % 4 == 0 ? 0.2 : 0.9) with { Confidence = [0.75] }).ToList();
+        var predictions = Enumerable.Range(0, 100)
+            .Select(i => Answers.WithIou($"s{i}", i % 4 == 0 ? 0.2 : 0.9) with { Confidence = [0.75] }).ToList();
         var calibration = Calibration.Of(Scorer.Score(predictions, new ScoringOptions { Resamples = 0 }))!;
         Assert.Equal(0, calibration.ExpectedError, 1e-12);
         Assert.Equal((100, 0.75), (Assert.Single(calibration.Bins).Count, calibration.Bins[0].Accuracy));
@@ -155,7 +162,8 @@ public sealed class ScorerTests
     [Fact]
     public void Classes_with_few_patients_are_named_because_their_intervals_are_too_narrow()
     {
-        List<Prediction> predictions = [.. Enumerable.Range(0, 30).Select(i => Answers.WithIou($"s{i}", 0.5, i < 25 ? "Edema" : "Pneumonia", $"p{i}"))];
+        List<Prediction> predictions = [.. Enumerable.Range(0, 30)
+            .Select(i => Answers.WithIou($"s{i}", 0.5, i < 25 ? "Edema" : "Pneumonia", $"p{i}"))];
         var note = Assert.Single(Scorer.Score(predictions).Notes);
         Assert.Contains("Fewer than 20 patients: Pneumonia.", note, StringComparison.Ordinal);
     }

@@ -48,7 +48,8 @@ public sealed class Scores
                 throw new ArgumentException($"Sample {sample.Id} has IoU {sample.Iou} and Dice {sample.Dice}; a score is in 0..1 and that of a failure is 0.", nameof(samples));
 
         var byClass = samples.ToLookup(sample => sample.Class);
-        Classes = [.. classes.Union(byClass.Select(group => group.Key).Order(StringComparer.Ordinal)).Select(name => OfClass(name, [.. byClass[name]]))];
+        Classes = [.. classes.Union(byClass.Select(group => group.Key).Order(StringComparer.Ordinal))
+            .Select(name => OfClass(name, [.. byClass[name]]))];
         Count = samples.Count;
         Valid = samples.Count(sample => sample.Valid);
         _ious = [.. samples.Select(sample => sample.Iou).Order()];

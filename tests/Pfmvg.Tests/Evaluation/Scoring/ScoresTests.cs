@@ -29,7 +29,8 @@ public class ScoresTests
     {
         foreach (var table in new[] { Published.Iou, Published.Dice, Published.AblationIou, Published.AblationDice })
             foreach (var row in table.Values.Where(row => row.PerClass.Any(score => score is not null)))
-                Assert.Equal(row.Mean!.Value, OfPublished(row).MeanIou, 0.00105); // some published means are truncated or off by a rounding of the classes
+                // some published means are truncated or off by a rounding of the classes
+                Assert.Equal(row.Mean!.Value, OfPublished(row).MeanIou, 0.00105);
     }
 
     [Fact]
@@ -80,7 +81,8 @@ public class ScoresTests
     [Fact]
     public void Accuracy_is_strict_as_the_authors_have_it_unless_asked_otherwise()
     {
-        var scores = new Scores([.. new[] { 0.29, 0.3, 0.5 - 1e-16, 0.5 + 1e-16, 0.51 }.Select((iou, i) => new SampleScore($"{i}", "Edema", iou, iou, true))], []);
+        var scores = new Scores([.. new[] { 0.29, 0.3, 0.5 - 1e-16, 0.5 + 1e-16, 0.51 }
+            .Select((iou, i) => new SampleScore($"{i}", "Edema", iou, iou, true))], []);
         Assert.Equal(0.2, scores.Accuracy(0.5), 1e-12);
         Assert.Equal(0.6, scores.Accuracy(0.5, inclusive: true), 1e-12);
         Assert.Equal(0.6, scores.Accuracy(0.3), 1e-12);
@@ -93,7 +95,8 @@ public class ScoresTests
         var random = new Random(1);
         for (var round = 0; round < 100; round++)
         {
-            SampleScore[] samples = [.. Enumerable.Range(0, random.Next(1, 60)).Select(i => new SampleScore($"{i}", Published.Classes[random.Next(8)], random.NextDouble(), random.NextDouble(), true))];
+            SampleScore[] samples = [.. Enumerable.Range(0, random.Next(1, 60))
+                .Select(i => new SampleScore($"{i}", Published.Classes[random.Next(8)], random.NextDouble(), random.NextDouble(), true))];
             var scores = new Scores(samples, Published.Classes);
             random.Shuffle(samples);
             var shuffled = new Scores(samples, Published.Classes);

@@ -27,7 +27,8 @@ public sealed class ComparisonTests
         Assert.Equal([.. b.Classes.Select(row => row.Name), "mean", "weighted"], comparison.Rows.Select(row => row.Name));
         var weighted = comparison.Rows[^1].Figures[Metric.Iou];
         Assert.Equal(b.Weighted[Metric.Iou].Value - a.Weighted[Metric.Iou].Value, weighted.Difference.Value, 1e-12);
-        Assert.Equal(b.Mean[Metric.Dice].Value - a.Mean[Metric.Dice].Value, comparison.Rows[^2].Figures[Metric.Dice].Difference.Value, 1e-12);
+        Assert.Equal(b.Mean[Metric.Dice].Value - a.Mean[Metric.Dice].Value, comparison.Rows[^2].Figures[Metric.Dice].Difference.Value,
+            1e-12);
         Assert.True(weighted.Difference.Low > 0);
         Assert.True(weighted.P < 0.001);
         Assert.All(comparison.Rows.SkipLast(2), row => Assert.True(row.Figures[Metric.Iou].Adjusted >= row.Figures[Metric.Iou].P));
@@ -41,7 +42,8 @@ public sealed class ComparisonTests
         var a = differences.Select((_, i) => Answers.WithIou($"s{i}", 0.5, patient: $"p{i}")).ToList();
         var b = differences.Select((d, i) => Answers.WithIou($"s{i}", 0.5 + d, patient: $"p{i}")).ToList();
         var observed = Math.Abs(differences.Sum());
-        var extreme = Enumerable.Range(0, 256).Count(signs => Math.Abs(differences.Select((d, i) => (signs >> i & 1) == 1 ? d : -d).Sum()) >= observed - 1e-9);
+        var extreme = Enumerable.Range(0, 256)
+            .Count(signs => Math.Abs(differences.Select((d, i) => (signs >> i & 1) == 1 ? d : -d).Sum()) >= observed - 1e-9);
         Assert.Equal(extreme / 256.0, Comparison.Of(Score(a, 50_000), Score(b, 50_000)).Rows[^1].Figures[Metric.Iou].P, 0.006);
     }
 
@@ -52,7 +54,8 @@ public sealed class ComparisonTests
         for (var s = 0; s < 300; s++)
         {
             var random = new CounterRandom(s, "null");
-            List<Prediction> Sample() => [.. Enumerable.Range(0, 60).Select(i => Answers.WithIou($"s{i}", 0.1 + 0.8 * random.NextDouble(), patient: $"p{i / 2}"))];
+            List<Prediction> Sample() => [.. Enumerable.Range(0, 60)
+                .Select(i => Answers.WithIou($"s{i}", 0.1 + 0.8 * random.NextDouble(), patient: $"p{i / 2}"))];
             if (Comparison.Of(Score(Sample(), 300), Score(Sample(), 300)).Rows[^1].Figures[Metric.Iou].P < 0.05) small++;
         }
 
@@ -63,13 +66,17 @@ public sealed class ComparisonTests
     public void Only_equal_questions_under_equal_rules_compare()
     {
         var table = Score(Answers.Varied(20));
-        Assert.Contains("in A, but not in B", Assert.Throws<InputException>(() => Comparison.Of(table, Score(Answers.Varied(20)[..19]))).Message, StringComparison.Ordinal);
-        Assert.Contains("in B, but not in A", Assert.Throws<InputException>(() => Comparison.Of(Score(Answers.Varied(20)[..19]), table)).Message, StringComparison.Ordinal);
+        Assert.Contains("in A, but not in B",
+            Assert.Throws<InputException>(() => Comparison.Of(table, Score(Answers.Varied(20)[..19]))).Message, StringComparison.Ordinal);
+        Assert.Contains("in B, but not in A",
+            Assert.Throws<InputException>(() => Comparison.Of(Score(Answers.Varied(20)[..19]), table)).Message, StringComparison.Ordinal);
         Assert.Contains("equal rules", Assert.Throws<InputException>(() =>
-            Comparison.Of(table, Scorer.Score(Answers.Varied(20), new ScoringOptions { Rule = AnswerRule.Strict }))).Message, StringComparison.Ordinal);
+            Comparison.Of(table, Scorer.Score(Answers.Varied(20), new ScoringOptions { Rule = AnswerRule.Strict }))).Message,
+                StringComparison.Ordinal);
         var other = Answers.Varied(20);
         other[3] = other[3] with { Truth = [new Pfmvg.Geometry.Box(1, 1, 2, 2)] };
-        Assert.Contains("another truth", Assert.Throws<InputException>(() => Comparison.Of(table, Score(other))).Message, StringComparison.Ordinal);
+        Assert.Contains("another truth", Assert.Throws<InputException>(() => Comparison.Of(table, Score(other))).Message,
+            StringComparison.Ordinal);
     }
 
     private static ScoreTable Score(IReadOnlyList<Prediction> predictions, int resamples = 2000) =>

@@ -26,7 +26,8 @@ public sealed class GridTests
 
     [Fact]
     public void Markdown_escapes_what_would_break_it() =>
-        Assert.Equal("**T\\_1 & x**\n\n| name | IoU |\n| --- | ---: |\n| a\\|b | 0.5 |\n| c,\"d\" | 0.25 [0.1, 0.3] |\n\n- n = 5 %\n", Small.Print(TableFormat.Markdown));
+        Assert.Equal("**T\\_1 & x**\n\n| name | IoU |\n| --- | ---: |\n| a\\|b | 0.5 |\n| c,\"d\" | 0.25 [0.1, 0.3] |\n\n- n = 5 %\n",
+            Small.Print(TableFormat.Markdown));
 
     [Fact]
     public void Csv_quotes_as_rfc_4180() =>
@@ -55,7 +56,8 @@ public sealed class GridTests
         foreach (var protocol in Enum.GetValues<Protocol>())
         {
             var table = Scorer.Score(Answers.Varied(60), new ScoringOptions { Protocol = protocol, Resamples = 10 });
-            foreach (var grid in (TextGrid[])[ScoreGrid.PerClass(table), PaperGrid.Methods(Metric.Iou, [("ours", table)], withPublished: true)])
+            foreach (var grid in (TextGrid[])[ScoreGrid.PerClass(table),
+                PaperGrid.Methods(Metric.Iou, [("ours", table)], withPublished: true)])
             {
                 var text = grid.Print(TableFormat.Text);
                 Assert.Contains(ProtocolDescription.Names[(int)protocol], text, StringComparison.Ordinal);
@@ -71,11 +73,14 @@ public sealed class GridTests
     {
         var grid = PaperGrid.Methods(Metric.Dice, [("this run", Table)], withPublished: true);
         Assert.Equal(["method", .. Scorer.ClassOrder, "mean", "wDice"], grid.Columns);
-        Assert.Equal(["MSLL (published)", "0.576", "0.163", "0.538", "0.538", "0.433", "0.485", "0.468", "0.525", "0.466", "0.440"], grid.Rows[0]);
+        Assert.Equal(["MSLL (published)", "0.576", "0.163", "0.538", "0.538", "0.433", "0.485", "0.468", "0.525", "0.466", "0.440"],
+            grid.Rows[0]);
         Assert.Equal("this run", grid.Rows[^2][0]);
         Assert.Equal(ScoreGrid.Figure(Table.Weighted[Metric.Dice].Value), grid.Rows[^2][^1]);
-        Assert.Equal(["n", .. Scorer.ClassOrder.Select(name => $"{Table.Classes.Single(row => row.Name == name).Count}"), $"{Table.Samples.Count}", $"{Table.Samples.Count}"], grid.Rows[^1]);
-        var gpt = PaperGrid.Methods(Metric.Iou, [("this run", Table)], withPublished: true).Rows.Single(row => row[0].StartsWith("GPT-4V", StringComparison.Ordinal));
+        Assert.Equal(["n", .. Scorer.ClassOrder.Select(name => $"{Table.Classes.Single(row => row.Name == name).Count}"),
+            $"{Table.Samples.Count}", $"{Table.Samples.Count}"], grid.Rows[^1]);
+        var gpt = PaperGrid.Methods(Metric.Iou, [("this run", Table)], withPublished: true).Rows.Single(
+            row => row[0].StartsWith("GPT-4V", StringComparison.Ordinal));
         Assert.Equal(["-", "0.083", "-"], [gpt[1], gpt[^2], gpt[^1]]);
     }
 
@@ -88,7 +93,8 @@ public sealed class GridTests
         Assert.Equal(["× ×", "✓ ×", "✓ ✓"], grid.Rows.Where(row => row[2] == "ours").Select(row => $"{row[0]} {row[1]}"));
         Assert.Equal(["stage 1", "stage 2", ""], grid.Columns.Take(3));
         var weighted = Table.Weighted[Metric.Iou];
-        Assert.Equal(Enumerable.Repeat($"{ScoreGrid.Figure(weighted.Low)}–{ScoreGrid.Figure(weighted.High)}", 3), grid.Rows.Where(row => row[2] == "95 %").Select(row => row[^1]));
+        Assert.Equal(Enumerable.Repeat($"{ScoreGrid.Figure(weighted.Low)}–{ScoreGrid.Figure(weighted.High)}", 3),
+            grid.Rows.Where(row => row[2] == "95 %").Select(row => row[^1]));
         Assert.Contains("Intervals: 95 %, 200 bootstrap resamples", string.Join('\n', grid.Notes), StringComparison.Ordinal);
     }
 }

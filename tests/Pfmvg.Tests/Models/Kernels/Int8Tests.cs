@@ -80,14 +80,16 @@ public sealed class Int8Tests : IDisposable
         using var int8 = ModelBuilder.Random(Small, ScalarType.Float32, CPU, seed: 3);
         using var plain = Dequantised(int8);
         IReadOnlyList<IReadOnlyList<int>> prompts = [[1, 5, 9, 12], [1, 6]];
-        var answers = new[] { int8, plain }.Select(model => new Pfmvg.Decoding.AnswerGenerator(model, endToken: 2).Greedy(prompts, null, 8)).ToArray();
+        var answers = new[] { int8, plain }.Select(model => new Pfmvg.Decoding.AnswerGenerator(model, endToken: 2).Greedy(prompts, null, 8))
+            .ToArray();
         Assert.Equal(answers[1].Select(a => a.Ids), answers[0].Select(a => a.Ids));
         var (exact, near) = (Logits(original), Logits(int8));
         var error = near.sub(exact).norm().item<float>() / exact.norm().item<float>();
         Assert.InRange(error, 1e-5, 0.05);
 
         static Tensor Logits(GroundingModel model) =>
-            model.Language.Logits(model.Language.call(model.Embed(tensor([1L, 5, 9, 12], [1, 4]), null), new DecoderPass(model.Language.RotaryAt(arange(4)))));
+            model.Language.Logits(model.Language.call(
+                model.Embed(tensor([1L, 5, 9, 12], [1, 4]), null), new DecoderPass(model.Language.RotaryAt(arange(4)))));
     }
 
     [Fact]
@@ -102,7 +104,8 @@ public sealed class Int8Tests : IDisposable
         {
             RandomWeights.Fill(filled, 7);
             Assert.All(files, file => Assert.Empty(file.Report.Missing));
-            foreach (var (name, parameter) in loaded.named_parameters().Where(p => !p.parameter.requires_grad && !p.name.StartsWith("ln_vision", StringComparison.Ordinal)))
+            foreach (var (name, parameter) in loaded.named_parameters()
+                .Where(p => !p.parameter.requires_grad && !p.name.StartsWith("ln_vision", StringComparison.Ordinal)))
                 Assert.True(parameter.Same(filled.get_parameter(name)!), name);
         }
     }
@@ -110,9 +113,11 @@ public sealed class Int8Tests : IDisposable
     [Fact]
     public void The_7B_base_fits_into_7_5_GB()
     {
-        var settings = ConfigurationFile.Load(Path.Combine(Fixtures.Repository, "configs", "pfmvg-7b.yaml"), ["model.language.quantized=true"]).Model;
+        var settings = ConfigurationFile.Load(
+            Path.Combine(Fixtures.Repository, "configs", "pfmvg-7b.yaml"), ["model.language.quantized=true"]).Model;
         using var model = new GroundingModel(ConfiguredModel.Sizes(settings), ScalarType.BFloat16, META);
-        Assert.InRange(model.Language.named_parameters().Where(p => !p.parameter.requires_grad).Sum(p => p.parameter.numel() * p.parameter.element_size()), 6.5e9, 7.5e9);
+        Assert.InRange(model.Language.named_parameters().Where(p => !p.parameter.requires_grad)
+            .Sum(p => p.parameter.numel() * p.parameter.element_size()), 6.5e9, 7.5e9);
     }
 
     private static GroundingModel Dequantised(GroundingModel int8)

@@ -7,7 +7,8 @@ namespace Pfmvg.Tests.Models.Kernels;
 
 public sealed class ProductTests
 {
-    [Theory, InlineData(1, 32, 5), InlineData(1, 96, 7), InlineData(3, 64, 9), InlineData(2, 4096, 300), InlineData(8, 64, 97), InlineData(11, 96, 100), InlineData(16, 11008, 40)]
+    [Theory, InlineData(1, 32, 5), InlineData(1, 96, 7), InlineData(3, 64, 9), InlineData(2, 4096, 300), InlineData(8, 64, 97),
+        InlineData(11, 96, 100), InlineData(16, 11008, 40)]
     public void A_thin_product_is_the_product_summed_in_float32(int rows, int inputs, int outputs)
     {
         using var scope = NewDisposeScope();
@@ -19,7 +20,8 @@ public sealed class ProductTests
         var actual = ThinProduct.Of(x, weight, null);
         Assert.Equal(ScalarType.BFloat16, actual.dtype);
         // Half a unit of bfloat16's last place, and what float32 sums lose.
-        Assert.True(actual.to(float64).sub(expected).abs().le(expected.abs().mul(1 / 256.0 + 1e-6).add(1e-4 * Math.Sqrt(inputs))).all().item<bool>());
+        Assert.True(actual.to(float64).sub(expected).abs().le(
+            expected.abs().mul(1 / 256.0 + 1e-6).add(1e-4 * Math.Sqrt(inputs))).all().item<bool>());
         Assert.True(actual.Same(FrozenMatrix.Product(x.view(rows, 1, inputs), weight, null, null).view(rows, outputs)));
     }
 

@@ -160,7 +160,8 @@ public sealed class WideProductTests
         Assert.False(Bf16Products.Choose("float32", () => true));
         Assert.True(Bf16Products.Choose(null, () => true));
         Assert.False(Bf16Products.Choose("", () => false));
-        Assert.Contains("PFMVG_BF16_PRODUCTS is 'fast'", Assert.Throws<InputException>(() => Bf16Products.Choose("fast", () => true)).Message, StringComparison.Ordinal);
+        Assert.Contains("PFMVG_BF16_PRODUCTS is 'fast'",
+            Assert.Throws<InputException>(() => Bf16Products.Choose("fast", () => true)).Message, StringComparison.Ordinal);
         Assert.Equal(Bf16Products.Description, RunInfo.DescribeEnvironment()["bf16_products"]);
 
         static bool Fast(string vendor, int amx, int bf16, int state) => Bf16Products.Fast((leaf, part) => (leaf, part) switch

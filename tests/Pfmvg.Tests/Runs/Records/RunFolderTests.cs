@@ -67,10 +67,12 @@ public sealed class RunFolderTests : IDisposable
     public void An_earlier_run_is_never_touched_unasked()
     {
         var checkpoint = Finish();
-        Assert.Contains("--overwrite", Assert.Throws<InputException>(() => Stage1.Begin(_configuration, ExistingRun.Refuse)).Message, StringComparison.Ordinal);
+        Assert.Contains("--overwrite", Assert.Throws<InputException>(() => Stage1.Begin(_configuration, ExistingRun.Refuse)).Message,
+            StringComparison.Ordinal);
         using (Stage1.Begin(_configuration, ExistingRun.Resume)) Assert.True(Directory.Exists(checkpoint));
         using (Stage1.Begin(_configuration, ExistingRun.Overwrite)) Assert.False(Directory.Exists(checkpoint));
-        Assert.Contains("--resume", Assert.Throws<InputException>(() => Stage1.Begin(_configuration, ExistingRun.Resume)).Message, StringComparison.Ordinal);
+        Assert.Contains("--resume", Assert.Throws<InputException>(() => Stage1.Begin(_configuration, ExistingRun.Resume)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -88,7 +90,8 @@ public sealed class RunFolderTests : IDisposable
         using (Stage1.Begin(_configuration, ExistingRun.Refuse))
         {
             Assert.True(Stage1.IsInUse);
-            Assert.Contains("Another process", Assert.Throws<InputException>(() => Stage1.Begin(_configuration, ExistingRun.Refuse)).Message, StringComparison.Ordinal);
+            Assert.Contains("Another process", Assert.Throws<InputException>(
+                () => Stage1.Begin(_configuration, ExistingRun.Refuse)).Message, StringComparison.Ordinal);
         }
 
         Assert.False(Stage1.IsInUse);
@@ -98,16 +101,19 @@ public sealed class RunFolderTests : IDisposable
     public void A_place_that_cannot_be_written_is_an_input_error()
     {
         var configuration = _configuration with { Runs = "/proc/none" };
-        Assert.Contains("Cannot write", Assert.Throws<InputException>(() => RunFolder.Of(configuration, "x").Begin(configuration, ExistingRun.Refuse)).Message, StringComparison.Ordinal);
+        Assert.Contains("Cannot write", Assert.Throws<InputException>(
+            () => RunFolder.Of(configuration, "x").Begin(configuration, ExistingRun.Refuse)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void What_is_no_run_folder_is_refused()
     {
         Finish();
-        Assert.Contains("does not exist", Assert.Throws<InputException>(() => RunFolder.Open(_folder.In("none"))).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<InputException>(() => RunFolder.Open(_folder.In("none"))).Message,
+            StringComparison.Ordinal);
         Assert.Contains("no run.json", Assert.Throws<InputException>(() => RunFolder.Open(_folder.Path)).Message, StringComparison.Ordinal);
-        Assert.Contains("a/stage1", Assert.Throws<InputException>(() => RunFolder.Open(_folder.In("runs", "a"))).Message, StringComparison.Ordinal);
+        Assert.Contains("a/stage1", Assert.Throws<InputException>(() => RunFolder.Open(_folder.In("runs", "a"))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -117,9 +123,13 @@ public sealed class RunFolderTests : IDisposable
         File.WriteAllText(file, "abc");
         var info = new RunInfo
         {
-            Status = RunStatus.Interrupted, Started = DateTimeOffset.Now, Ended = DateTimeOffset.Now, Seconds = 1.25, Command = ["train", "--stage", "1"],
-            Ranks = 2, Environment = RunInfo.DescribeEnvironment(), Weights = RunFile.Of([file], cancel: TestContext.Current.CancellationToken), Counts = new Dictionary<string, long> { ["parameters"] = 1L << 40 },
-            Step = 3, Steps = 9, Result = "r", Figures = new Dictionary<string, double> { ["loss"] = double.NaN, ["wIoU"] = 1 / 3.0 }, Message = "SIGTERM",
+            Status = RunStatus.Interrupted, Started = DateTimeOffset.Now, Ended = DateTimeOffset.Now, Seconds = 1.25,
+                Command = ["train", "--stage", "1"],
+            Ranks = 2, Environment = RunInfo.DescribeEnvironment(),
+                Weights = RunFile.Of([file], cancel: TestContext.Current.CancellationToken), Counts = new Dictionary<string,
+                long> { ["parameters"] = 1L << 40 },
+            Step = 3, Steps = 9, Result = "r", Figures = new Dictionary<string, double> { ["loss"] = double.NaN, ["wIoU"] = 1 / 3.0 },
+                Message = "SIGTERM",
         };
         info.Write(Stage1.InfoPath);
         var again = RunInfo.Read(Stage1.InfoPath);

@@ -20,7 +20,8 @@ public sealed class StepLogTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static StepEntry Step(long step, double loss = 1) => new(step, 1, loss, 1e-4, Samples: 8, Tokens: 100, Seconds: 0.5, GradientNorm: 2);
+    private static StepEntry Step(long step, double loss = 1) =>
+        new(step, 1, loss, 1e-4, Samples: 8, Tokens: 100, Seconds: 0.5, GradientNorm: 2);
 
     private JsonNode[] Lines() => [.. File.ReadLines(_run.LogPath).Select(line => JsonNode.Parse(line)!)];
 
@@ -30,7 +31,9 @@ public sealed class StepLogTests : IDisposable
         using var log = new StepLog(_run, 10);
         log.Add(Step(1, 1 / 3.0));
         var line = Assert.Single(Lines());
-        Assert.Equal(("step", 1L, 1 / 3.0, 1e-4), (line["kind"]!.GetValue<string>(), line["step"]!.GetValue<long>(), line["loss"]!.GetValue<double>(), line["lr"]!.GetValue<double>()));
+        Assert.Equal(("step", 1L, 1 / 3.0, 1e-4),
+            (line["kind"]!.GetValue<string>(), line["step"]!.GetValue<long>(), line["loss"]!.GetValue<double>(),
+            line["lr"]!.GetValue<double>()));
     }
 
     [Fact]
@@ -92,11 +95,13 @@ public sealed class StepLogTests : IDisposable
         Assert.Equal(0.5f, Value(first, 1, "validation/wIoU"));
 
         var second = Events(files[1]);
-        Assert.Equal((2, Tensorboard.SessionLog.Types.SessionStatus.Start), (second[1].Step, second[1].SessionLog.Status)); // purges older values from here on
+        // purges older values from here on
+        Assert.Equal((2, Tensorboard.SessionLog.Types.SessionStatus.Start), (second[1].Step, second[1].SessionLog.Status));
         Assert.Equal(0.125f, Value(second, 2, "train/loss"));
 
         static float Value(Tensorboard.Event[] events, long step, string tag) =>
-            events.Where(entry => entry.Step == step && entry.Summary is not null).SelectMany(entry => entry.Summary.Value).Single(value => value.Tag == tag).SimpleValue;
+            events.Where(entry => entry.Step == step && entry.Summary is not null).SelectMany(entry => entry.Summary.Value)
+                .Single(value => value.Tag == tag).SimpleValue;
     }
 
     // Written apart from the library's: bit by bit, from the definition of the framing.
