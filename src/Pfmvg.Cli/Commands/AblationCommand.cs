@@ -29,16 +29,18 @@ internal static class AblationCommand
         {
             Description = "Train again what was trained with other settings, weights or data; what fits is kept.",
         };
-        var command = new Command("ablation",
-            "The paper's Tables 3 and 4 for one configuration: runs the missing rows, gathers the others.") { split, baselines, controls,
-            overwrite };
+        var command = new Command("ablation", "The paper's Tables 3 and 4 for one configuration: runs the missing rows, gathers the others.")
+        {
+            split, baselines, controls, overwrite,
+        };
         var configuration = new ConfigurationOptions().AddTo(command);
         scoring.AddTo(command, files: false);
         command.SetAction(parsed =>
         {
             EvalCommand.CheckBaselines(parsed.GetValue(baselines));
-            var (settings, rules, format) = (configuration.Read(parsed), scoring.Options(parsed), scoring.Format(parsed));
-            if (rules.Protocol == Protocol.Map50) throw new InputException("The paper's ablation is in IoU and Dice, which the protocol map50 does not have; choose another --protocol.");
+            var (rules, format) = (scoring.Options(parsed), scoring.Format(parsed));
+            if (rules.Protocol == Protocol.Map50)
+                throw new InputException("The paper's ablation is in IoU and Dice, which the protocol map50 does not have; choose another --protocol.");
             ControlPrinter.Check(rules);
             var options = new AblationOptions
             {
@@ -47,21 +49,13 @@ internal static class AblationCommand
                 Overwrite = parsed.GetValue(overwrite),
                 Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
             };
-            return Job.Run(world =>
+            const string Advice = "a training writes a checkpoint after this step; the same command continues.";
+            return Job.Run(() => configuration.Read(parsed), Advice, session =>
             {
-                using var interrupt = new Interrupt("a training writes a checkpoint after this step; the same command goes on.");
-                NativeSetup.SetThreads(settings, world);
-                if (world.Rank == 0) PhantomWorkspace.Prepare(settings, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
-                world.Barrier();
-                var rows = AblationRun.Execute(settings, options, world,
-                    training => TrainCommand.Train(settings, training, world, interrupt.Token),
-                    Terminal.Standard.Message, EvalCommand.ShowProgress, interrupt.Token);
-                Terminal.Standard.Live("");
-                if (world.Rank != 0) return ExitCode.Success;
-                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, rules with
-                {
-                    Synthetic = rules.Synthetic || settings.Phantom is not null,
-                }))).ToList();
+                var rows = AblationRun.Execute(session, options);
+                if (!session.IsFirst) return ExitCode.Success;
+                var marked = rules with { Synthetic = rules.Synthetic || session.Configuration.Phantom is not null };
+                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, marked))).ToList();
                 foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
                     GridPrinter.Print(PaperGrid.Ablation(metric, scored, parsed.GetValue(baselines) is not null), format);
                 foreach (var table in ControlPrinter.Tables(scored[^1].Table, rows[^1].Result)) GridPrinter.Print(table, format);

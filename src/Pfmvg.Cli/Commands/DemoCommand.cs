@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
+using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
@@ -22,23 +23,27 @@ internal static class DemoCommand
         };
         var command = new Command("demo", "Phantom study, stage 1, stage 2 and the scored test split, in minutes on two cores.") { output };
         var configuration = new ConfigurationOptions().AddTo(command);
-        command.SetAction(parsed => Job.Run(world =>
+        command.SetAction(parsed => Job.Run(() => Read(parsed), "the demo stops after this step; run it again to start anew.", session =>
         {
             var clock = Stopwatch.StartNew();
-            using var interrupt = new Interrupt("the demo stops after this step; run it again to start anew.");
-            var settings = configuration.Read(parsed) with { Workspace = Path.GetFullPath(parsed.GetValue(output)!) };
-            if (settings.Phantom is null) throw new InputException("The demo needs a configuration with a phantom section; use `pfmvg train` and `pfmvg eval` for real data.");
             foreach (var stage in (int[])[1, 2])
-                TrainCommand.Train(settings, new TrainingOptions
+                TrainingRun.Execute(session, new TrainingOptions
                 {
                     Stage = stage,
                     Existing = ExistingRun.Overwrite,
                     Command = ["pfmvg", "demo"],
-                }, world, interrupt.Token);
-            EvalCommand.Evaluate(settings, Split.Test, world, interrupt.Token);
-            if (world.Rank == 0) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");
+                });
+            EvalCommand.Evaluate(session, Split.Test);
+            if (session.IsFirst) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");
             return ExitCode.Success;
         }));
         return command;
+
+        PfmvgConfiguration Read(ParseResult parsed)
+        {
+            var settings = configuration.Read(parsed) with { Workspace = Path.GetFullPath(parsed.GetValue(output)!) };
+            return settings.Phantom is not null ? settings : throw new InputException(
+                "The demo needs a configuration with a phantom section; use `pfmvg train` and `pfmvg eval` for real data.");
+        }
     }
 }

@@ -6,6 +6,7 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
+using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Spectre.Console;
 using TorchSharp;
@@ -29,7 +30,7 @@ internal static class DoctorCommand
         Check("computing", Compute);
         if (findings[0].Good)
         {
-            NativeSetup.SetThreads(configuration, world);
+            ComputeThreads.Set(configuration, world);
             foreach (var (name, value) in RunInfo.DescribeEnvironment()) findings.Add((name.Replace('_', ' '), value, true));
             Check("device", () => configuration.Device != DeviceChoice.Cuda || torch.cuda.is_available()
                 ? YamlName(configuration.Device)

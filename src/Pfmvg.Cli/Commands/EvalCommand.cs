@@ -1,12 +1,10 @@
 using System.CommandLine;
-using System.Globalization;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
-using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
@@ -31,18 +29,24 @@ internal static class EvalCommand
             Description = "Answer this split with the model: train, validate or test. Writes predictions.jsonl and scores it.",
             HelpName = "SPLIT",
         };
-        var from = new Option<string?>("--from") { Description =
-            "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.",
-            HelpName = "PATH" };
-        var predictions = new Option<string?>(
-            "--predictions") { Description =
-            "Score these answers without loading a model: predictions.jsonl, COCO results .json, or a folder of heat maps .npy." };
+        var from = new Option<string?>("--from")
+        {
+            Description = "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. "
+                + "Default: stage 2's result.",
+            HelpName = "PATH",
+        };
+        var predictions = new Option<string?>("--predictions")
+        {
+            Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, "
+                + "or a folder of heat maps .npy.",
+        };
         var baselines = new Option<string?>("--baselines")
         {
             Description = "'paper' sets the published rows beside ours, in the paper's form.",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
-        var command = new Command("eval", "Scores the model's answers, or answers from a file; prints the table per class and writes the report.") { split, from, predictions, baselines, controls };
+        const string Purpose = "Scores the model's answers, or answers from a file; prints the table per class and writes the report.";
+        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         report.AddTo(command);
@@ -51,8 +55,9 @@ internal static class EvalCommand
             CheckBaselines(parsed.GetValue(baselines));
             var (path, name) = (parsed.GetValue(predictions), parsed.GetValue(split));
             if ((path is null) == (name is null))
-                throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for answers from a file" + (path is null ? "." : ", not both."));
-            if (path is null) return Job.Run(world => FromModel(world, name!));
+                throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for answers from a file"
+                    + (path is null ? "." : ", not both."));
+            if (path is null) return Job.Run(() => configuration.Read(parsed), "nothing is written.", session => FromModel(session, name!));
             if (parsed.GetValue(controls))
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
@@ -61,27 +66,26 @@ internal static class EvalCommand
             report.Write(parsed, table, file.Name, scoring.Files(parsed, file));
             return ExitCode.Success;
 
-            int FromModel(ICommunicator world, string splitName)
+            int FromModel(Session session, string splitName)
             {
-                var (settings, options) = (configuration.Read(parsed), scoring.Options(parsed));
+                var options = scoring.Options(parsed);
                 if (parsed.GetValue(controls)) ControlPrinter.Check(options);
-                using var interrupt = new Interrupt("nothing is written.");
                 var isBase = parsed.GetValue(from) == "base";
-                var asked = new EvaluationOptions
+                var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {
                     Split = ParseSplit(splitName),
                     From = isBase ? null : parsed.GetValue(from),
                     FromBase = isBase,
                     Controls = parsed.GetValue(controls),
-                };
-                if (Answer(settings, asked, world, interrupt.Token) is not { } result) return ExitCode.Success;
-                var (folder, answers, data) = (result.Folder, result.Predictions, result.Data);
-                var scores = Scorer.Score(answers, options with { Synthetic = options.Synthetic || settings.Phantom is not null });
+                });
+                if (!session.IsFirst) return ExitCode.Success;
+                var (settings, folder) = (session.Configuration, result.Folder);
+                var scores = Scorer.Score(result.Predictions, options with { Synthetic = options.Synthetic || settings.Phantom is not null });
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
-                foreach (var table in tables) GridPrinter.Print(table, scoring.Format(parsed));
+                foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path,
-                    ImagePath(data), tables);
+                    ImagePath(result.Data), tables);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 return ExitCode.Success;
             }
@@ -93,10 +97,11 @@ internal static class EvalCommand
     /// Answers and scores a split and its controls with default settings, prints the tables and writes the report; used
     /// by the demo.
     /// </summary>
-    public static void Evaluate(PfmvgConfiguration configuration, Split split, ICommunicator world, CancellationToken interrupt)
+    public static void Evaluate(Session session, Split split)
     {
-        if (Answer(configuration, new EvaluationOptions { Split = split, Controls = true }, world, interrupt) is not { } result) return;
-        var (folder, data) = (result.Folder, result.Data);
+        var result = EvaluationRun.Execute(session, new EvaluationOptions { Split = split, Controls = true });
+        if (!session.IsFirst) return;
+        var (configuration, folder) = (session.Configuration, result.Folder);
         var table = Scorer.Score(result.Predictions, new ScoringOptions { Synthetic = configuration.Phantom is not null });
         Print(table, TableFormat.Text, null);
         var tables = ControlPrinter.Tables(table, result);
@@ -104,11 +109,12 @@ internal static class EvalCommand
         ScoreReport.WriteAll(folder.Path, table, new ReportOptions
         {
             Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
-            ImagePath = ImagePath(data),
+            ImagePath = ImagePath(result.Data),
             Settings = [.. Settings(configuration, folder)],
             Tables = tables,
         });
-        Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\nreport:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
+        Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\n"
+            + $"report:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
     }
 
     /// <summary>The table per class, and beside the published rows when they are asked for.</summary>
@@ -120,21 +126,6 @@ internal static class EvalCommand
         foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
             GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
     }
-
-    private static EvaluationResult? Answer(
-        PfmvgConfiguration configuration, EvaluationOptions options, ICommunicator world, CancellationToken interrupt)
-    {
-        NativeSetup.SetThreads(configuration, world);
-        _ = EvaluationRun.CheckModel(configuration, options.From, options.FromBase, world.LocalRank);
-        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt, new DrawingProgress());
-        world.Barrier();
-        var result = EvaluationRun.Execute(configuration, options, world, Terminal.Standard.Message, ShowProgress, interrupt);
-        Terminal.Standard.Live("");
-        return world.Rank == 0 ? result : null;
-    }
-
-    /// <summary>Shows how many phrases are answered.</summary>
-    public static void ShowProgress(int done, int all) => Terminal.Standard.Live($"answering  {done}/{all} phrases");
 
     private static Func<Prediction, string?> ImagePath(PreparedData data)
     {
@@ -152,10 +143,14 @@ internal static class EvalCommand
             if (info.Environment.TryGetValue(key, out var value)) yield return (key, value);
     }
 
-    private static string Decoding(EvalSettings eval) =>
-        string.Create(CultureInfo.InvariantCulture, $"{(eval.Beams > 1 ? $"beam search, {eval.Beams} beams"
-        : eval.Temperature > 0 ? $"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries"
-            : "greedy")}{(eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "")}");
+    private static string Decoding(EvalSettings eval)
+    {
+        var way = eval.Beams > 1 ? FormattableString.Invariant($"beam search, {eval.Beams} beams")
+            : eval.Temperature > 0
+                ? FormattableString.Invariant($"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries")
+            : "greedy";
+        return way + (eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "");
+    }
 
     /// <summary>The split of a name.</summary>
     public static Split ParseSplit(string name) => name.ToLowerInvariant() switch

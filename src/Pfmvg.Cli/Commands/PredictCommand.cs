@@ -56,22 +56,21 @@ internal static class PredictCommand
                 ? OverlayColors.Parse($"white,{color}") : new OverlayColors(Prediction: "#f1c40f");
             var (settings, isBase) = (configuration.Read(parsed), parsed.GetValue(from) == "base");
             using var world = new SingleProcess();
-            NativeSetup.SetThreads(settings, world);
             using var interrupt = new Interrupt("nothing more is answered.");
-            var answers = PredictionRun.Execute(
-                settings, cases, isBase ? null : parsed.GetValue(from), isBase, done =>
-                EvalCommand.ShowProgress(done, cases.Count), interrupt.Token)
-                .Select(AnswerLine.Of).ToList();
-            Terminal.Standard.Live("");
+            using var display = new TerminalDisplay();
+            var session = new Session(settings, world, display, interrupt.Token);
+            var answers = PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase).Select(AnswerLine.Of).ToList();
             foreach (var answer in answers)
                 Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
                     : $"{answer.Prediction.Id}  {answer.ToText()}");
             if (parsed.GetValue(overlay) is not { } target) return ExitCode.Success;
             foreach (var (i, answer) in answers.Index())
-                Overlay.WriteOne(parsed.GetValue(table) is null
-                    ? target : Path.Combine(target,
-                    $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png"),
-                    answer.Prediction.Image, [], answer.Boxes, chosen);
+            {
+                var file = $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png";
+                var path = parsed.GetValue(table) is null ? target : Path.Combine(target, file);
+                Overlay.WriteOne(path, answer.Prediction.Image, [], answer.Boxes, chosen);
+            }
+
             return ExitCode.Success;
         });
         return command;
@@ -81,7 +80,9 @@ internal static class PredictCommand
     {
         if (table is not null && (image ?? phrase) is null)
             return PredictionCase.ReadTable(table, images ?? Path.GetDirectoryName(Path.GetFullPath(table))!);
-        if (table is not null || images is not null) throw new InputException("Say what to find where in one way: --image FILE --phrase TEXT, or --table CSV, with --images FOLDER if the pictures are elsewhere.");
+        if (table is not null || images is not null)
+            throw new InputException("Say what to find where in one way: --image FILE --phrase TEXT, or --table CSV, "
+                + "with --images FOLDER if the pictures are elsewhere.");
         if (image is null || string.IsNullOrWhiteSpace(phrase))
             throw new InputException("Say what to find where: --image FILE --phrase TEXT, or --table CSV.");
         return [new PredictionCase("1", image, phrase)];

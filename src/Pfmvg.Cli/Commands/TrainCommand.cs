@@ -3,8 +3,6 @@ using System.Globalization;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
-using Pfmvg.Configuration;
-using Pfmvg.Distributed;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 
@@ -36,70 +34,39 @@ internal static class TrainCommand
         {
             if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
                 throw new InputException("--resume and --overwrite contradict each other: give one of them.");
-            var read = configuration.Read(parsed);
-            _ = read.Stage(parsed.GetValue(stage));
             var isBase = parsed.GetValue(from) == "base";
             var options = new TrainingOptions
             {
                 Stage = parsed.GetValue(stage),
                 From = isBase ? null : parsed.GetValue(from),
                 FromBase = isBase,
-                Existing = parsed.GetValue(resume) ? ExistingRun.Resume : parsed.GetValue(overwrite) ? ExistingRun.Overwrite
-                    : ExistingRun.Refuse,
+                Existing = parsed.GetValue(resume)
+                    ? ExistingRun.Resume : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
                 AllowChanges = parsed.GetValue(allowChanges),
                 Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
             };
-            return parsed.GetValue(dryRun) ? Rehearse(read, options) : Run(read, options);
+            if (parsed.GetValue(dryRun))
+                return Job.Run(() => configuration.Read(parsed), "stopping after this step.", session => Rehearse(session, options));
+            return Job.Run(() => configuration.Read(parsed), "a checkpoint is written after this step.", session =>
+            {
+                TrainingRun.Execute(session, options);
+                return ExitCode.Success;
+            });
         });
         return command;
     }
 
-    private static int Rehearse(PfmvgConfiguration configuration, TrainingOptions options) => Job.Run(world =>
+    private static int Rehearse(Session session, TrainingOptions options)
     {
-        using var interrupt = new Interrupt("stopping after this step.");
-        NativeSetup.SetThreads(configuration, world);
-        _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
-        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
-        world.Barrier();
-        var found = TrainingRehearsal.Execute(configuration, options, world, interrupt.Token);
-        if (world.Rank != 0) return ExitCode.Success;
-        Terminal.Standard.Print(FormattableString.Invariant($"losses        {string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)))}; validation batch {found.ValidationLoss:f4}"));
+        var found = TrainingRehearsal.Execute(session, options);
+        if (!session.IsFirst) return ExitCode.Success;
+        var losses = string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)));
+        Terminal.Standard.Print(FormattableString.Invariant($"losses        {losses}; validation batch {found.ValidationLoss:f4}"));
         Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is not counted)");
         Terminal.Standard.Print(FormattableString.Invariant($"one step      {found.StepSeconds:f3} s"));
-        Terminal.Standard.Print($"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");
+        Terminal.Standard.Print(
+            $"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");
         Terminal.Standard.Print($"the stage     {Units.Duration(found.Stage)}; judged by one step, so a rough number");
         return ExitCode.Success;
-    });
-
-    /// <summary>Trains a stage on all processes that were started together.</summary>
-    public static int Run(PfmvgConfiguration configuration, TrainingOptions options) => Job.Run(world =>
-    {
-        using var interrupt = new Interrupt("a checkpoint is written after this step.");
-        Train(configuration, options, world, interrupt.Token);
-        return ExitCode.Success;
-    });
-
-    /// <summary>Trains a stage and says where its result is.</summary>
-    public static RunFolder Train(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world,
-        CancellationToken interrupt)
-    {
-        NativeSetup.SetThreads(configuration, world);
-        _ = TrainingRun.CheckStart(configuration, options, world.LocalRank);
-        if (world.Rank == 0) PhantomWorkspace.Prepare(configuration, Terminal.Standard.Message, interrupt, new DrawingProgress());
-        world.Barrier();
-        using var progress = world.Rank == 0
-            ? new Progress(options.Part ?? $"stage {options.Stage}", configuration.Stage(options.Stage).LogEvery) : null;
-        using var log = new RunLog(options.Folder(configuration).TextLogPath); // rank 0 alone is told anything
-        try
-        {
-            var folder = TrainingRun.Execute(configuration, options, world, progress, log.Tell, interrupt);
-            if (world.Rank == 0) Terminal.Standard.Message($"{options.Part ?? $"stage {options.Stage}"} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
-            return folder;
-        }
-        catch (Exception failure)
-        {
-            log.Note(failure);
-            throw;
-        }
     }
 }

@@ -1,4 +1,7 @@
+using Pfmvg.Cli.Output;
+using Pfmvg.Configuration;
 using Pfmvg.Distributed;
+using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Process;
 
@@ -7,6 +10,17 @@ internal static class Job
 {
     // Long enough for rank 0 to write a checkpoint, short enough for nobody to wonder.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>Runs a command that computes, in a session on the console.</summary>
+    /// <param name="read">Reads the configuration.</param>
+    /// <param name="advice">Printed at the first interrupt: what happens now.</param>
+    /// <param name="work">The work; returns the exit code.</param>
+    public static int Run(Func<PfmvgConfiguration> read, string advice, Func<Session, int> work) => Run(world =>
+    {
+        using var interrupt = new Interrupt(advice);
+        using var display = new TerminalDisplay();
+        return work(new Session(read(), world, display, interrupt.Token));
+    });
 
     /// <summary>
     /// The work's exit code. When one rank fails, its message is printed and the whole job ends at once; when the ranks

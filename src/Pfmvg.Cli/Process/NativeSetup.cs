@@ -1,7 +1,4 @@
 using System.Runtime.InteropServices;
-using Pfmvg.Configuration;
-using Pfmvg.Distributed;
-using TorchSharp;
 
 namespace Pfmvg.Cli.Process;
 
@@ -40,27 +37,9 @@ internal static partial class NativeSetup
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
     }
 
-    /// <summary>
-    /// Sets the CPU threads of this process: those that are asked for, else its fair share of the machine. Loads
-    /// libtorch.
-    /// </summary>
-    public static void SetThreads(PfmvgConfiguration configuration, ICommunicator world) =>
-        torch.set_num_threads(configuration.Threads > 0 ? configuration.Threads : FairShare(world.LocalSize));
-
-    // A launcher may have bound this process to some cores (ProcessorCount sees that), and ranks on one machine share the rest.
-    private static int FairShare(int processes) => Math.Max(1, Math.Min(Environment.ProcessorCount, OnlineProcessors() / processes));
-
-    private static int OnlineProcessors()
-    {
-        const int Online = 84; // _SC_NPROCESSORS_ONLN
-        return (int)Math.Max(SystemConfiguration(Online), Environment.ProcessorCount);
-    }
-
     // .NET's own method changes a copy of the environment that native libraries do not see.
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)] private static partial int SetEnvironment(
         string name, string value, int overwrite);
 
     [LibraryImport("libc", EntryPoint = "mallopt")] private static partial int SetMallocOption(int option, int value);
-
-    [LibraryImport("libc", EntryPoint = "sysconf")] private static partial nint SystemConfiguration(int name);
 }

@@ -1,7 +1,3 @@
-using Pfmvg.Configuration;
-using Pfmvg.Data;
-using Pfmvg.Data.Files;
-using Pfmvg.Distributed;
 using Pfmvg.Runs;
 using Pfmvg.Training;
 using TorchSharp;
@@ -19,34 +15,30 @@ public sealed record MemoryReading(int Step, long ResidentBytes, long ManagedByt
 public static class MemoryBenchmark
 {
     /// <summary>Trains and forgets; no run folder, no validation, no checkpoint.</summary>
-    /// <param name="configuration">The configuration; its stage is lengthened where it has too few steps.</param>
+    /// <param name="session">The configuration; its stage is lengthened where it has too few steps.</param>
     /// <param name="options">Which stage and from where.</param>
     /// <param name="steps">Steps to take.</param>
     /// <param name="every">Steps between readings.</param>
-    /// <param name="read">Told every reading.</param>
-    /// <param name="interrupt">Stops after the step at hand.</param>
+    /// <param name="read">Gets every reading.</param>
     /// <exception cref="InputException">Something that the stage needs is absent or wrong.</exception>
-    public static void Run(
-        PfmvgConfiguration configuration, TrainingOptions options, int steps, int every, Action<MemoryReading> read,
-            CancellationToken interrupt)
+    public static void Run(Session session, TrainingOptions options, int steps, int every, Action<MemoryReading> read)
     {
-        var from = TrainingRun.CheckStart(configuration, options, localRank: 0);
+        var configuration = session.Configuration;
+        var from = options.Start(configuration);
+        session.PrepareData();
         var settings = configuration.Stage(options.Stage) with { CheckpointEvery = 0 };
-        using var setup = GroundingSetup.Load(configuration, 0, settings.MaxAnswerTokens, from);
-        var task = settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
-        var samples = setup.Samples(setup.Data.Read(task, Split.Train), settings);
-        if (samples.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so there is nothing to train on.");
-        var world = new SingleProcess();
+        using var setup = GroundingSetup.Load(configuration, session.World.LocalRank, settings.MaxAnswerTokens, from);
+        var samples = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         var perEpoch = (samples.Count + settings.BatchSize * settings.Accumulate - 1) / (settings.BatchSize * settings.Accumulate);
         using var trainer = new Trainer(setup.Model, settings with
         {
             Epochs = Math.Max(settings.Epochs, steps / perEpoch + 1),
-        }, samples, world);
-        trainer.Try(steps, entry =>
+        }, samples, session.World);
+        trainer.Rehearse(steps, entry =>
         {
             if (entry.Step % every == 0)
                 read(new MemoryReading((int)entry.Step, ProcessMemory.Resident, GC.GetTotalMemory(forceFullCollection: false),
                     DisposeScopeManager.Statistics.ThreadTotalLiveCount));
-        }, interrupt);
+        }, session.Interrupt);
     }
 }

@@ -1,4 +1,3 @@
-using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Runs.Records;
@@ -26,97 +25,86 @@ public sealed record AblationRow(bool Stage1, bool Stage2, EvaluationResult Resu
 
 /// <summary>
 /// The four rows of the paper's Tables 3 and 4 for one configuration: the base weights alone, stage 1 only, stage 2 only, and
-/// both. What is there is gathered, what was interrupted is gone on with, what is missing is run.
+/// both. What is there is gathered, what was interrupted is continued, what is missing is run.
 /// </summary>
 public static class AblationRun
 {
     /// <summary>Trains and answers what is missing.</summary>
-    /// <param name="configuration">The configuration.</param>
+    /// <param name="session">The configuration, and who computes together. After an interrupt the same call continues.</param>
     /// <param name="options">Split, controls, and what to do with another configuration's training.</param>
-    /// <param name="world">The processes that compute together.</param>
-    /// <param name="train">Trains a stage on all of them.</param>
-    /// <param name="tell">Told on rank 0, in a line each, what a user wants to know.</param>
-    /// <param name="answered">Told on rank 0 how many of how many phrases are answered.</param>
-    /// <param name="interrupt">Stops in order; the same call goes on.</param>
     /// <returns>Four rows: none, stage 1, stage 2, both.</returns>
     /// <exception cref="InputException">A part holds another training, or something that it needs is absent or wrong.</exception>
-    public static IReadOnlyList<AblationRow> Execute(
-        PfmvgConfiguration configuration, AblationOptions options, ICommunicator world, Action<TrainingOptions> train, Action<string> tell,
-            Action<int, int> answered,
-        CancellationToken interrupt)
+    public static IReadOnlyList<AblationRow> Execute(Session session, AblationOptions options)
     {
-        if (world.Rank != 0) tell = _ => { };
         TrainingOptions[] trainings =
         [
             new() { Stage = 1, Command = options.Command },
             new() { Stage = 2, Command = options.Command, FromBase = true, Part = "stage2-only" },
             new() { Stage = 2, Command = options.Command },
         ];
-        // What is foreign by its settings alone is refused before the hours of the stage in front of it.
-        if (world.Rank == 0 && !options.Overwrite)
-            foreach (var training in trainings) Refuse(configuration, training, EarlierTraining.OtherSettings(configuration, training));
+        var configuration = session.Configuration;
+        // What differs by its settings alone is refused before the hours of the stage in front of it.
+        if (session.IsFirst && !options.Overwrite)
+            foreach (var training in trainings) RequireSame(session, training, EarlierTraining.OtherSettings(configuration, training));
+        session.PrepareData();
         foreach (var training in trainings)
         {
-            Span<double> plan = [world.Rank == 0
-                ? (double)Plan(configuration, training, options.Overwrite, world.LocalRank, interrupt) : 0];
-            world.AllReduceSum(plan);
-            var todo = (ToDo)(int)plan[0];
-            if (todo == ToDo.Nothing) tell($"gathered  {training.Folder(configuration).Path}");
-            else train(training with
-            {
-                GoOn = "the same command",
-                Existing = todo switch { ToDo.GoOn => ExistingRun.Resume, ToDo.Again => ExistingRun.Overwrite, _ => ExistingRun.Refuse },
-            });
+            var todo = session.World.FromRankZero(() => Plan(session, training, options.Overwrite));
+            if (todo == ToDo.Nothing) session.Tell($"gathered  {training.Folder(configuration).Path}");
+            else TrainingRun.Execute(session, training with { ResumeCommand = "the same command", Existing = Existing(todo) });
         }
 
         var split = options.Split.ToString().ToLowerInvariant();
+        var (stage1, stage2Only) = (trainings[0].Folder(configuration).Path, trainings[1].Folder(configuration).Path);
         return
         [
             Row(false, false, new EvaluationOptions { Split = options.Split, FromBase = true, Part = $"eval-{split}-base" }),
-            Row(true, false, new EvaluationOptions
-            {
-                Split = options.Split,
-                From = trainings[0].Folder(configuration).Path,
-                Part = $"eval-{split}-stage1",
-            }),
-            Row(false, true, new EvaluationOptions
-            {
-                Split = options.Split,
-                From = trainings[1].Folder(configuration).Path,
-                Part = $"eval-{split}-stage2-only",
-            }),
+            Row(true, false, new EvaluationOptions { Split = options.Split, From = stage1, Part = $"eval-{split}-stage1" }),
+            Row(false, true, new EvaluationOptions { Split = options.Split, From = stage2Only, Part = $"eval-{split}-stage2-only" }),
             Row(true, true, new EvaluationOptions { Split = options.Split, Controls = options.Controls }),
         ];
 
         AblationRow Row(bool stage1, bool stage2, EvaluationOptions evaluation)
         {
-            tell($"answering with {(stage1, stage2) switch { (false, false) => "the base weights", (true, false) => "stage 1 only", (false, true) => "stage 2 only", _ => "both stages" }}");
-            return new AblationRow(stage1, stage2,
-                EvaluationRun.Execute(configuration, evaluation with { Gather = true }, world, tell, answered, interrupt));
+            session.Tell("answering with " + (stage1, stage2) switch
+            {
+                (false, false) => "the base weights",
+                (true, false) => "stage 1 only",
+                (false, true) => "stage 2 only",
+                _ => "both stages",
+            });
+            return new AblationRow(stage1, stage2, EvaluationRun.Execute(session, evaluation with { Gather = true }));
         }
     }
 
+    /// <summary>What is to be done about a training.</summary>
     private enum ToDo
     {
         Nothing,
-        Begin,
-        GoOn,
-        Again,
+        Start,
+        Continue,
+        StartAgain,
     }
 
-    private static ToDo Plan(PfmvgConfiguration configuration, TrainingOptions training, bool overwrite, int localRank,
-        CancellationToken interrupt)
+    private static ExistingRun Existing(ToDo todo) => todo switch
     {
-        if (EarlierTraining.Find(configuration, training, localRank, interrupt) is not { } earlier) return ToDo.Begin;
-        if (earlier.Changes.Count == 0) return earlier.Info.Status == RunStatus.Finished ? ToDo.Nothing : ToDo.GoOn;
-        if (!overwrite) Refuse(configuration, training, earlier.Changes);
-        return ToDo.Again;
+        ToDo.Continue => ExistingRun.Resume,
+        ToDo.StartAgain => ExistingRun.Overwrite,
+        _ => ExistingRun.Refuse,
+    };
+
+    private static ToDo Plan(Session session, TrainingOptions training, bool overwrite)
+    {
+        if (EarlierTraining.Find(session, training) is not { } earlier) return ToDo.Start;
+        if (earlier.Changes.Count == 0) return earlier.Info.Status == RunStatus.Finished ? ToDo.Nothing : ToDo.Continue;
+        if (!overwrite) RequireSame(session, training, earlier.Changes);
+        return ToDo.StartAgain;
     }
 
-    private static void Refuse(PfmvgConfiguration configuration, TrainingOptions training, IReadOnlyList<string> changes)
+    private static void RequireSame(Session session, TrainingOptions training, IReadOnlyList<string> changes)
     {
         if (changes.Count == 0) return;
-        throw new InputException($"The training in {training.Folder(configuration).Path} is not this configuration's: "
+        throw new InputException($"The training in {training.Folder(session.Configuration).Path} is not this configuration's: "
             + $"{string.Join("; ", changes)}. Put them back, train again what does not fit with --overwrite, or keep both with --set name=OTHER.");
     }
 }

@@ -14,14 +14,13 @@ public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes
     /// is none.
     /// </summary>
     /// <exception cref="InputException">There is nothing to start from, or a file is gone.</exception>
-    public static EarlierTraining? Find(PfmvgConfiguration configuration, TrainingOptions options, int localRank,
-        CancellationToken interrupt)
+    public static EarlierTraining? Find(Session session, TrainingOptions options)
     {
-        var folder = options.Folder(configuration);
+        var folder = options.Folder(session.Configuration);
         if (!File.Exists(folder.InfoPath)) return null;
         var info = RunInfo.Read(folder.InfoPath);
-        var (weights, data) = Files(configuration, TrainingRun.CheckStart(configuration, options, localRank), info, interrupt);
-        return new EarlierTraining(info, [.. OtherSettings(configuration, options), .. RunFile.Changes(info.Weights, weights),
+        var (weights, data) = HashFiles(session, options.Start(session.Configuration), info);
+        return new EarlierTraining(info, [.. OtherSettings(session.Configuration, options), .. RunFile.Changes(info.Weights, weights),
             .. RunFile.Changes(info.Data, data)]);
     }
 
@@ -65,12 +64,11 @@ public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes
     }
 
     /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
-    internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) Files(
-        PfmvgConfiguration configuration, string? from, RunInfo? earlier, CancellationToken interrupt)
+    internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) HashFiles(Session session, string? from, RunInfo? earlier)
     {
-        var folder = GroundingSetup.OpenData(configuration).Folder;
-        return (RunFile.Of(GroundingSetup.WeightFiles(configuration, from), earlier?.Weights, interrupt),
-            RunFile.Of(Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal),
-                earlier?.Data, interrupt));
+        var folder = GroundingSetup.OpenData(session.Configuration).Folder;
+        var manifests = Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal);
+        return (RunFile.HashAll(GroundingSetup.WeightFiles(session.Configuration, from), earlier?.Weights, session.Interrupt),
+            RunFile.HashAll(manifests, earlier?.Data, session.Interrupt));
     }
 }

@@ -1,5 +1,7 @@
+using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
 using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Models;
@@ -43,19 +45,24 @@ public sealed class GroundingSetup : IDisposable
     public FeatureCache? Features { get; }
 
     /// <summary>Samples of a stage as the configuration loads them.</summary>
-    public TrainingSamples Samples(IReadOnlyList<Sample> samples, StageSettings settings) => new(
-        Data, samples, Builder, settings, Configuration.Model.ImageSize, Configuration.Seed,
-            Configuration.Data with { Cache = PictureFolder }, Features);
+    public TrainingSamples Samples(IReadOnlyList<Sample> samples, StageSettings settings) =>
+        new(Data, samples, Builder, settings, Loading);
 
     /// <summary>Loads whole pictures, as evaluation looks at them.</summary>
-    public SampleLoader Pictures() => new(Data, new LoaderOptions
+    public SampleLoader Pictures() => new(Data, Loading with { Broken = BadSamples.Fail, Workers = 0 });
+
+    /// <summary>Asks the model, as the configuration decodes.</summary>
+    public ModelAnswers Answers() => new(Model, Builder, Configuration.Eval, Configuration.Seed);
+
+    private LoaderOptions Loading => new()
     {
         Size = Configuration.Model.ImageSize,
-        Cache = PictureFolder,
+        Seed = Configuration.Seed,
+        Workers = Configuration.Data.Workers,
+        Broken = Configuration.Data.SkipBroken ? BadSamples.Skip : BadSamples.Fail,
+        Cache = Configuration.Data.Cache is { } cache ? Configuration.Resolve(cache) : null,
         Features = Features,
-    });
-
-    private string? PictureFolder => Configuration.Data.Cache is { } cache ? Configuration.Resolve(cache) : null;
+    };
 
     /// <summary>The base weights of a configuration as absolute paths.</summary>
     public static WeightPaths Paths(PfmvgConfiguration configuration) => new(
@@ -80,6 +87,20 @@ public sealed class GroundingSetup : IDisposable
         configuration.Resolve(configuration.Data.Folder),
             configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
 
+    /// <summary>What the samples of a stage are about.</summary>
+    internal static SampleTask TaskOf(StageSettings settings) =>
+        settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
+
+    /// <summary>The samples that a stage learns from.</summary>
+    /// <exception cref="InputException">There are none.</exception>
+    internal static IReadOnlyList<Sample> TrainingSplit(PreparedData data, int stage, StageSettings settings)
+    {
+        var task = TaskOf(settings);
+        return data.Read(task, Split.Train) is { Count: > 0 } samples ? samples
+            : throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {stage} has nothing to learn from; "
+                + "prepare the data sets that it needs.");
+    }
+
     /// <summary>Loads tokenizer and model.</summary>
     /// <param name="configuration">The configuration.</param>
     /// <param name="localRank">Picks the CUDA device of this process.</param>
@@ -97,7 +118,8 @@ public sealed class GroundingSetup : IDisposable
         var tokenizer = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model"));
         var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
         if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
-            throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
+            throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but model.language.vocabulary "
+                + $"is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
         var (model, files) = ModelBuilder.Load(
             sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map);
         try

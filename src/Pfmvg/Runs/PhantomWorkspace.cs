@@ -38,7 +38,8 @@ public static class PhantomWorkspace
                     Patients = phantom.Patients,
                     Sets = PhantomSets.MsCxr | PhantomSets.Roco,
                 }, drawing, cancel);
-                tell($"phantoms  {summary.Pictures} pictures of {summary.Patients} patients, {summary.Phrases.Values.Sum()} phrases, {summary.Boxes} boxes in {study}");
+                tell($"phantoms  {summary.Pictures} pictures of {summary.Patients} patients, {summary.Phrases.Values.Sum()} phrases, "
+                    + $"{summary.Boxes} boxes in {study}");
             }
 
             var report = DataPreparation.Run(new PrepareOptions
@@ -47,8 +48,9 @@ public static class PhantomWorkspace
                 Seed = configuration.Seed,
                 Sources = new DataSources
                 {
-                    MsCxr = Path.Combine(study, "ms-cxr"), Roco = Path.Combine(study, "roco"), ImageFolders = new Dictionary<string,
-                        string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") },
+                    MsCxr = Path.Combine(study, "ms-cxr"),
+                    Roco = Path.Combine(study, "roco"),
+                    ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") },
                 },
             }, null, cancel);
             tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");
@@ -68,7 +70,8 @@ public static class PhantomWorkspace
         var sizes = ConfiguredModel.Sizes(configuration.Model, LlamaTokenizer.Load(tokenizer).VocabularySize).InFloatingPoint;
         using var model = ModelBuilder.Random(sizes, ScalarType.Float32, CPU, phantom.Seed);
         BaseWeights.Write(model, paths, ScalarType.Float16);
-        tell($"base weights  random, {model.named_parameters().Sum(p => p.parameter.numel()):n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
+        var parameters = model.named_parameters().Sum(p => p.parameter.numel());
+        tell($"base weights  random, {parameters:n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
     }
 
     /// <summary>Puts the files of the base that comes with the program where the configuration looks for them.</summary>

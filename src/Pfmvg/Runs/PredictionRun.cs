@@ -1,5 +1,3 @@
-using Pfmvg.Answering;
-using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Loading;
@@ -41,25 +39,23 @@ public sealed record PredictionCase(string Id, string Image, string Phrase)
 public static class PredictionRun
 {
     /// <summary>Answers the cases.</summary>
-    /// <param name="configuration">The configuration.</param>
+    /// <param name="session">The configuration. One process answers.</param>
     /// <param name="cases">Pictures and phrases.</param>
     /// <param name="from">Trained tensors; null takes stage 2's result.</param>
     /// <param name="fromBase">Ask the base weights alone.</param>
-    /// <param name="answered">Told how many cases are answered.</param>
-    /// <param name="interrupt">Stops between batches.</param>
     /// <returns>The answers in the order of the cases, without a truth.</returns>
     /// <exception cref="InputException">A picture cannot be read, or there is no trained model.</exception>
     public static IReadOnlyList<Prediction> Execute(
-        PfmvgConfiguration configuration, IReadOnlyList<PredictionCase> cases, string? from, bool fromBase, Action<int> answered,
-            CancellationToken interrupt)
+        Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false)
     {
-        from = EvaluationRun.CheckModel(configuration, from, fromBase, localRank: 0);
-        var samples = cases.Select(ToSample).ToList(); // a picture that is none is told before the model is loaded
-        using var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from);
+        var configuration = session.Configuration;
+        from = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration);
+        var samples = cases.Select(ToSample).ToList(); // what is no picture is refused before the model is loaded
+        using var setup = GroundingSetup.Load(configuration, session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, from);
         var size = configuration.Model.ImageSize;
-        return new ModelAnswers(setup.Model, setup.Builder, configuration.Eval, configuration.Seed)
-            .Answer(samples, (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)),
-                answered, interrupt);
+        return setup.Answers().Answer(
+            samples, (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)),
+            done => session.ShowAnswered(done, samples.Count), session.Interrupt);
     }
 
     private static Sample ToSample(PredictionCase asked)
@@ -67,8 +63,13 @@ public static class PredictionRun
         var header = ImageFile.ReadHeader(asked.Image);
         return new Sample
         {
-            Id = asked.Id, Task = SampleTask.Refer, Image = asked.Image, Width = header.Width, Height = header.Height, Text = asked.Phrase,
-                Source = "files",
+            Id = asked.Id,
+            Task = SampleTask.Refer,
+            Image = asked.Image,
+            Width = header.Width,
+            Height = header.Height,
+            Text = asked.Phrase,
+            Source = "files",
         };
     }
 }

@@ -18,7 +18,7 @@ public sealed record TrainingOptions
     /// <summary>What to do when the run folder already holds a run.</summary>
     public ExistingRun Existing { get; init; } = ExistingRun.Refuse;
 
-    /// <summary>Go on although the configuration, the weights or the data have changed.</summary>
+    /// <summary>Continue although the configuration, the weights or the data have changed.</summary>
     public bool AllowChanges { get; init; }
 
     /// <summary>The command line, for the record.</summary>
@@ -27,9 +27,22 @@ public sealed record TrainingOptions
     /// <summary>Name of the part of the run; null is `stage1` or `stage2`.</summary>
     public string? Part { get; init; }
 
-    /// <summary>The folder that the stage is trained in.</summary>
-    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.Of(configuration, Part ?? $"stage{Stage}");
+    /// <summary>What a user types to continue after an interrupt; null for `pfmvg train --resume`.</summary>
+    public string? ResumeCommand { get; init; }
 
-    /// <summary>How a user goes on with it after an interrupt; null for `pfmvg train --resume`.</summary>
-    public string? GoOn { get; init; }
+    /// <summary>What the part is called in messages.</summary>
+    internal string Title => Part ?? $"stage {Stage}";
+
+    /// <summary>The folder that the stage is trained in.</summary>
+    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.ForPart(configuration, Part ?? $"stage{Stage}");
+
+    /// <summary>The trained tensors to start from, which are there; null for the base weights alone.</summary>
+    /// <exception cref="InputException">There is no such stage, or nothing to start from.</exception>
+    internal string? Start(PfmvgConfiguration configuration)
+    {
+        _ = configuration.Stage(Stage);
+        var from = From ?? (Stage == 2 && !FromBase ? RunFolder.FinishedStage1(configuration) : null);
+        if (from is not null) _ = GroundingSetup.Trained(from);
+        return from;
+    }
 }

@@ -1,57 +1,71 @@
 using System.Diagnostics;
-using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Data.Files;
-using Pfmvg.Data.Loading;
-using Pfmvg.Distributed;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
 
 /// <summary>What a dry run found.</summary>
-/// <param name="Losses">Of its steps.</param>
-/// <param name="ValidationLoss">Of one validation batch, per answer token; NaN where there is no validation split.</param>
-/// <param name="StepSeconds">Duration of the last step; the first one includes what happens once.</param>
-/// <param name="StepsPerEpoch">Steps of an epoch.</param>
-/// <param name="Epoch">Expected time of an epoch with its validation.</param>
-/// <param name="Stage">Expected time of all epochs.</param>
-/// <param name="PeakBytes">The most memory that this process held.</param>
-public sealed record Rehearsal(
-    IReadOnlyList<double> Losses, double ValidationLoss, double StepSeconds, int StepsPerEpoch, TimeSpan Epoch, TimeSpan Stage,
-        long PeakBytes);
+public sealed record Rehearsal
+{
+    /// <summary>Losses of its steps.</summary>
+    public required IReadOnlyList<double> Losses { get; init; }
+
+    /// <summary>Loss of one validation batch per answer token; NaN where there is no validation split.</summary>
+    public required double ValidationLoss { get; init; }
+
+    /// <summary>Duration of the last step; the first one includes what happens once.</summary>
+    public required double StepSeconds { get; init; }
+
+    /// <summary>Steps of an epoch.</summary>
+    public required int StepsPerEpoch { get; init; }
+
+    /// <summary>Expected time of an epoch with its validation.</summary>
+    public required TimeSpan Epoch { get; init; }
+
+    /// <summary>Expected time of all epochs.</summary>
+    public required TimeSpan Stage { get; init; }
+
+    /// <summary>The most memory that this process held, in bytes.</summary>
+    public required long PeakBytes { get; init; }
+}
 
 /// <summary>The first steps of a stage on its real configuration, without a run folder: what `pfmvg train --dry-run` does.</summary>
 public static class TrainingRehearsal
 {
     private const int Steps = 2;
 
-    /// <summary>Builds everything, takes two steps and one validation batch, and forgets them.</summary>
-    /// <param name="configuration">The configuration.</param>
+    /// <summary>
+    /// Builds everything, takes two steps and answers one validation batch, and forgets them. Samples, seeds, caches and workers
+    /// are those of the run itself.
+    /// </summary>
+    /// <param name="session">The configuration, and who computes together.</param>
     /// <param name="options">Which stage and from where.</param>
-    /// <param name="world">The processes that train together.</param>
-    /// <param name="interrupt">Stops after the step at hand.</param>
     /// <exception cref="InputException">Something that the run needs is absent or wrong.</exception>
-    public static Rehearsal Execute(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world,
-        CancellationToken interrupt)
+    public static Rehearsal Execute(Session session, TrainingOptions options)
     {
-        var settings = configuration.Stage(options.Stage);
-        var from = TrainingRun.CheckStart(configuration, options, world.LocalRank);
+        var (configuration, world) = (session.Configuration, session.World);
+        var (from, settings) = (options.Start(configuration), configuration.Stage(options.Stage));
+        session.PrepareData();
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
-        var task = settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
-        var training = Samples(Split.Train);
-        if (training.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {options.Stage} has nothing to learn from; prepare the data sets that it needs.");
+        var training = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         using var trainer = new Trainer(setup.Model, settings, training, world);
         var steps = new List<StepEntry>();
-        trainer.Try(Steps, steps.Add, interrupt);
-        var (loss, validation) = Validate(Samples(Split.Validate));
+        trainer.Rehearse(Steps, steps.Add, session.Interrupt);
+        var validation = setup.Samples(setup.Data.Read(GroundingSetup.TaskOf(settings), Split.Validate), settings);
+        var (loss, duration) = Validate(validation);
         var step = steps[^1].Seconds;
-        var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? validation : TimeSpan.Zero);
-        return new Rehearsal([.. steps.Select(s => s.Loss)], loss, step, trainer.StepsPerEpoch, epoch, epoch * settings.Epochs,
-            ProcessMemory.Peak);
-
-        TrainingSamples Samples(Split split) =>
-            new(setup.Data, setup.Data.Read(task, split), setup.Builder, settings, configuration.Model.ImageSize, configuration.Seed);
+        var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
+        return new Rehearsal
+        {
+            Losses = [.. steps.Select(s => s.Loss)],
+            ValidationLoss = loss,
+            StepSeconds = step,
+            StepsPerEpoch = trainer.StepsPerEpoch,
+            Epoch = epoch,
+            Stage = epoch * settings.Epochs,
+            PeakBytes = ProcessMemory.Peak,
+        };
 
         // One batch, and how long the whole split would take on all processes.
         (double Loss, TimeSpan Whole) Validate(TrainingSamples samples)
@@ -61,9 +75,7 @@ public static class TrainingRehearsal
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
             var (sum, tokens) = trainer.ValidationLoss(samples, batch);
             if (settings.Task == StageTask.Refer)
-                new ModelAnswers(setup.Model, setup.Builder, configuration.Eval)
-                    .Answer([.. batch.Select(i => samples.Samples[i])],
-                    new SampleLoader(setup.Data, new LoaderOptions { Size = configuration.Model.ImageSize }).Whole, cancel: interrupt);
+                setup.Answers().Answer([.. batch.Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: session.Interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));
         }
     }

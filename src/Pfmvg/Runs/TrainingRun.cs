@@ -1,9 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
-using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Data.Files;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Runs.Records;
@@ -12,142 +10,127 @@ using Pfmvg.Training;
 namespace Pfmvg.Runs;
 
 /// <summary>One stage from its files to its result: what `pfmvg train` does.</summary>
-public sealed class TrainingRun : IDisposable
+public sealed class TrainingRun
 {
-    private const string Best = "best.safetensors";
-
-    private readonly PfmvgConfiguration _configuration;
+    private readonly Session _session;
     private readonly TrainingOptions _options;
     private readonly StageSettings _settings;
-    private readonly ICommunicator _world;
-    private readonly Action<string> _tell;
     private readonly RunFolder _folder;
-    private GroundingSetup? _setup;
-    private Trainer? _trainer;
-    private TrainingSamples? _validation;
-    private StepLog? _log;
-    private RunInfo _info = new();
-    private double _best = double.NegativeInfinity, _lastLoss = double.NaN;
+    private readonly CheckpointFolder _checkpoints;
+    private readonly GroundingSetup _setup;
+    private readonly Trainer _trainer;
+    private readonly TrainingSamples _validation;
+    private readonly Action<string> _tell;
+    private double _best = double.NegativeInfinity;
     private bool _improved;
 
-    private TrainingRun(PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, Action<string> tell)
+    private TrainingRun(
+        Session session, TrainingOptions options, GroundingSetup setup, Trainer trainer, TrainingSamples validation, Action<string> tell)
     {
-        (_configuration, _options, _world, _tell) = (configuration, options, world, tell);
-        _settings = configuration.Stage(options.Stage);
-        _folder = options.Folder(configuration);
-    }
-
-    /// <summary>Finds what a run would fail on in a moment, before any work: the device and what to start from.</summary>
-    /// <returns>The trained tensors to start from; null for the base weights alone.</returns>
-    /// <exception cref="InputException">The device is not there, or there is nothing to start from.</exception>
-    public static string? CheckStart(PfmvgConfiguration configuration, TrainingOptions options, int localRank)
-    {
-        _ = configuration.Stage(options.Stage);
-        _ = ConfiguredModel.Device(configuration.Device, localRank);
-        var from = options.From ?? (options.Stage == 2 && !options.FromBase ? RunFolder.FinishedStage1(configuration) : null);
-        if (from is not null) _ = GroundingSetup.Trained(from);
-        return from;
+        (_session, _options, _setup, _trainer, _validation, _tell) = (session, options, setup, trainer, validation, tell);
+        _settings = session.Configuration.Stage(options.Stage);
+        _folder = options.Folder(session.Configuration);
+        _checkpoints = new CheckpointFolder(_folder.Checkpoints, _settings.KeepLast);
     }
 
     /// <summary>Runs a stage, from its start or from its last good checkpoint.</summary>
-    /// <param name="configuration">The configuration.</param>
+    /// <param name="session">The configuration, and who computes together.</param>
     /// <param name="options">Which stage and from where.</param>
-    /// <param name="world">The processes that train together.</param>
-    /// <param name="watcher">Told of every step on rank 0.</param>
-    /// <param name="tell">Told on rank 0, in a line each, what a user wants to know.</param>
-    /// <param name="interrupt">Stops after the step at hand, with a checkpoint.</param>
     /// <returns>The run folder of the stage.</returns>
-    public static RunFolder Execute(
-        PfmvgConfiguration configuration, TrainingOptions options, ICommunicator world, IProgress<StepReport>? watcher, Action<string> tell,
-            CancellationToken interrupt)
+    /// <exception cref="InputException">A file or setting that it needs is absent or wrong.</exception>
+    /// <exception cref="OperationCanceledException">It was interrupted; a checkpoint is written.</exception>
+    public static RunFolder Execute(Session session, TrainingOptions options)
     {
-        using var run = new TrainingRun(configuration, options, world, world.Rank == 0 ? tell : _ => { });
-        return run.Execute(watcher, interrupt);
-    }
-
-    private RunFolder Execute(IProgress<StepReport>? watcher, CancellationToken interrupt)
-    {
-        var from = CheckStart(_configuration, _options, _world.LocalRank);
-        var data = GroundingSetup.OpenData(_configuration);
-        var task = _settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
-        var training = data.Read(task, Split.Train);
-        if (training.Count == 0)
-            throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {_options.Stage} has nothing to learn from; prepare the data sets that it needs.");
-
-        var resumed = _options.Existing == ExistingRun.Resume;
-        if (resumed && _world.Rank == 0) RequireSameConfiguration();
-        using var hold = _world.Rank == 0 ? _folder.Begin(_configuration, _options.Existing) : null;
-        if (_world.Size > 1) _world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
-        if (_world.Rank == 0) _info = Describe(from, interrupt);
-        _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
-        foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
-        var samples = _setup.Samples(training, _settings);
-        _validation = _setup.Samples(data.Read(task, Split.Validate), _settings);
-        _trainer = new Trainer(_setup.Model, _settings, samples, _world);
-        var start = resumed ? Resume() : new Position(0, 0);
-        var done = StepOf(start);
-        var total = (long)_settings.Epochs * _trainer.StepsPerEpoch;
-        _tell($"stage {_options.Stage}  {samples.Count} samples, {_trainer.GlobalBatch} per step, {_trainer.StepsPerEpoch} steps per epoch, {_settings.Epochs} epochs"
-            + (done > 0 ? $"; going on after step {done}" : ""));
-        if (_world.Rank == 0)
-        {
-            _info = _info with
-            {
-                Steps = total,
-                Step = done,
-                Counts = new Dictionary<string, long>
-                {
-                    ["parameters"] = _setup.Model.named_parameters().Sum(p => p.parameter.numel()),
-                    ["trainable_parameters"] = _setup.Model.Trainables().Sum(t => t.Parameter.numel()),
-                    ["training_samples"] = samples.Count,
-                    ["validation_samples"] = _validation.Count,
-                },
-            };
-            _info.Write(_folder.InfoPath);
-            _log = new StepLog(_folder, total, done, watcher);
-        }
-
-        Train(start, interrupt);
-        if (_setup.Features is { } features) _tell(features.Summary);
-        if (samples.Broken is { Count: > 0 } broken)
-            _tell($"{broken.Count} of {samples.Count} samples were left out, their pictures are broken: {string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
-        return _folder;
-    }
-
-    /// <summary>Frees model, optimizer state and log.</summary>
-    public void Dispose()
-    {
-        _log?.Dispose();
-        _trainer?.Dispose();
-        _setup?.Dispose();
-    }
-
-    private string GoOn => _options.GoOn ?? $"pfmvg train --stage {_options.Stage} --resume";
-
-    private void Train(Position start, CancellationToken interrupt)
-    {
-        var clock = System.Diagnostics.Stopwatch.StartNew();
-        var before = _info.Seconds;
+        var folder = options.Folder(session.Configuration);
+        using var log = new TextLog(folder.TextLogPath, session.Tell);
         try
         {
-            _trainer!.Run(start, entry =>
+            Execute(session, options, session.IsFirst ? log.Tell : _ => { });
+        }
+        catch (Exception failure)
+        {
+            log.Note(failure);
+            throw;
+        }
+
+        session.Tell($"{options.Title} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
+        return folder;
+    }
+
+    private static void Execute(Session session, TrainingOptions options, Action<string> tell)
+    {
+        var (configuration, world) = (session.Configuration, session.World);
+        var (from, settings) = (options.Start(configuration), configuration.Stage(options.Stage));
+        session.PrepareData();
+        var data = GroundingSetup.OpenData(configuration);
+        var training = GroundingSetup.TrainingSplit(data, options.Stage, settings);
+        var folder = options.Folder(configuration);
+        var resumed = options.Existing == ExistingRun.Resume;
+        if (resumed && session.IsFirst) RequireSameSettings(session, options, tell);
+        using var hold = session.IsFirst ? folder.Begin(configuration, options.Existing) : null;
+        if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
+        var info = session.IsFirst ? Describe(session, options, from, tell) : null;
+
+        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
+        foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
+        var samples = setup.Samples(training, settings);
+        var validation = setup.Samples(data.Read(GroundingSetup.TaskOf(settings), Split.Validate), settings);
+        using var trainer = new Trainer(setup.Model, settings, samples, world);
+        var run = new TrainingRun(session, options, setup, trainer, validation, tell);
+        var start = resumed ? run.Resume() : new Position(0, 0);
+        var done = run.StepOf(start);
+        tell($"stage {options.Stage}  {samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
+            + $"{settings.Epochs} epochs" + (done > 0 ? $"; continuing after step {done}" : ""));
+
+        using var record = info is null ? null : run.Record(info, done, samples.Count);
+        run.Train(start, done, record);
+        if (setup.Features is { } features) tell(features.Summary);
+        if (samples.Broken is not { Count: > 0 } broken) return;
+        tell($"{broken.Count} of {samples.Count} samples were left out, their pictures are broken: "
+            + $"{string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
+    }
+
+    private string ResumeCommand => _options.ResumeCommand ?? $"pfmvg train --stage {_options.Stage} --resume";
+
+    private TrainingRecord Record(RunInfo info, long done, int samples) => new(
+        _folder,
+        _checkpoints,
+        info with
+        {
+            Steps = (long)_settings.Epochs * _trainer.StepsPerEpoch,
+            Step = done,
+            Counts = new Dictionary<string, long>
             {
-                (_lastLoss, _info) = (entry.Loss, _info with { Step = entry.Step });
-                _log?.Add(entry);
-            }, Save, Validate, interrupt);
-            Finish(RunStatus.Finished, null);
+                ["parameters"] = _setup.Model.named_parameters().Sum(p => p.parameter.numel()),
+                ["trainable_parameters"] = _setup.Model.Trainables().Sum(t => t.Parameter.numel()),
+                ["training_samples"] = samples,
+                ["validation_samples"] = _validation.Count,
+            },
+        },
+        report => _session.Display.Stepped(_options.Title, _settings.LogEvery, report));
+
+    private void Train(Position start, long done, TrainingRecord? record)
+    {
+        try
+        {
+            _trainer.Run(start, entry =>
+            {
+                done = entry.Step;
+                record?.Add(entry);
+            }, Save, epoch => Validate(epoch, record), _session.Interrupt);
+            record?.End(RunStatus.Finished);
         }
         catch (OperationCanceledException)
         {
-            Finish(RunStatus.Interrupted, null);
-            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {GoOn}");
+            record?.End(RunStatus.Interrupted);
+            _tell($"A checkpoint is in {_folder.Checkpoints}. Continue with: {ResumeCommand}");
             throw;
         }
         catch (Exception failure)
         {
             try
             {
-                Finish(RunStatus.Failed, failure.Message);
+                record?.End(RunStatus.Failed, failure.Message);
             }
             catch (Exception second) when (second is IOException or UnauthorizedAccessException)
             {
@@ -156,188 +139,131 @@ public sealed class TrainingRun : IDisposable
 
             if (failure is not (IOException or UnauthorizedAccessException))
             {
-                if (_info.Result is not null)
-                    _tell($"The checkpoints in {_folder.Checkpoints} are as they were. When it is put right, go on with: {GoOn}");
+                if (record is { HasResult: true })
+                    _tell($"The checkpoints in {_folder.Checkpoints} are unharmed. When the cause is mended, continue with: {ResumeCommand}");
                 throw;
             }
 
-            throw new TrainingException($"After step {_info.Step}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
-                + $"are as they were: put it right and go on with `{GoOn}`.", failure);
-        }
-
-        void Finish(RunStatus status, string? message)
-        {
-            if (_world.Rank != 0) return;
-            var newest = Checkpoint.List(_folder.Checkpoints) is [var first, ..] ? first : null;
-            _info = _info with
-            {
-                Status = status,
-                Message = message,
-                Ended = DateTimeOffset.UtcNow,
-                Seconds = before + clock.Elapsed.TotalSeconds,
-                Result = newest is null ? null : Path.GetRelativePath(_folder.Path, newest.Path),
-                Figures = new Dictionary<string, double>(_info.Figures)
-                {
-                    ["last_loss"] = _lastLoss,
-                    ["peak_memory_bytes"] = ProcessMemory.Peak,
-                },
-            };
-            _info.Write(_folder.InfoPath);
+            throw new TrainingException($"After step {done}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
+                + $"are unharmed: mend the cause and continue with `{ResumeCommand}`.", failure);
         }
     }
 
-    /// <summary>
-    /// Writes a checkpoint on rank 0, keeps the last few and the best, and insists that all ranks hold the same
-    /// trainables.
-    /// </summary>
+    /// <summary>Writes a checkpoint on rank 0 and insists that all ranks hold the same trainables.</summary>
     private void Save(Position next)
     {
-        if (_world.Size > 1) _world.RequireSame("the trained tensors", TrainablesHash());
-        if (_world.Rank != 0) return;
-        var (model, optimizer) = (_setup!.Model, _trainer!.Optimizer);
-        // The best first: a kill between the two repeats the step, and with it the best.
-        if (_improved) Checkpoint.Save(Path.Combine(_folder.Checkpoints, Best), model, optimizer, next);
-        Checkpoint.Save(Checkpoint.PathOf(_folder.Checkpoints, StepOf(next)), model, optimizer, next);
+        if (_session.World.Size > 1) _session.World.RequireSame("the trained tensors", TrainablesHash());
+        if (_session.IsFirst) _checkpoints.Save(_setup.Model, _trainer.Optimizer, next, StepOf(next), _improved);
         _improved = false;
-        foreach (var old in Checkpoint.List(_folder.Checkpoints).Skip(_settings.KeepLast)) File.Delete(old.Path);
     }
 
     /// <summary>Loss over the validation split, and for boxes the weighted IoU; each rank takes its share.</summary>
-    private void Validate(int epoch)
+    private void Validate(int epoch, TrainingRecord? record)
     {
-        if (!_settings.Validate || _validation!.Count == 0) return;
+        if (!_settings.Validate || _validation.Count == 0) return;
+        var world = _session.World;
         Span<double> sums = stackalloc double[4]; // loss, answer tokens, IoU, phrases
-        var share = Enumerable.Range(0, _validation.Count).Where(i => i % _world.Size == _world.Rank).ToArray();
-        (sums[0], sums[1]) = _trainer!.ValidationLoss(_validation, share);
+        var share = Enumerable.Range(0, _validation.Count).Where(i => i % world.Size == world.Rank).ToArray();
+        (sums[0], sums[1]) = _trainer.ValidationLoss(_validation, share);
         if (_settings.Task == StageTask.Refer)
         {
-            var phrases = share.Select(i => _validation.Samples[i]).ToList();
-            var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval, _configuration.Seed);
-            var table = Scorer.Score(answers.Answer(phrases, _setup.Pictures().Whole), new ScoringOptions { Resamples = 0 });
+            var answers = _setup.Answers().Answer([.. share.Select(i => _validation.Samples[i])], _setup.Pictures().Whole);
+            var table = Scorer.Score(answers, new ScoringOptions { Resamples = 0 });
             (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
         }
 
-        _world.AllReduceSum(sums);
+        world.AllReduceSum(sums);
         var figures = new Dictionary<string, double> { ["loss"] = sums[0] / sums[1] };
-        if (sums[3] > 0) figures["wiou"] = sums[2] / sums[3];
-        var score = Score(sums[3] > 0 ? figures["wiou"] : null, figures["loss"]);
+        double? wiou = sums[3] > 0 ? sums[2] / sums[3] : null;
+        if (wiou is { } value) figures["wiou"] = value;
+        var score = Score(wiou, figures["loss"]);
         (_improved, _best) = (score > _best, Math.Max(score, _best));
-        if (_world.Rank != 0) return;
-        _log!.Add("validation", (epoch + 1L) * _trainer.StepsPerEpoch, epoch + 1, figures);
-        _info = _info with
-        {
-            Figures = new Dictionary<string, double>(_info.Figures)
-            {
-                [sums[3] > 0 ? "best_validation_wiou" : "best_validation_loss"] = Math.Abs(_best),
-            },
-        };
+        record?.AddValidation((epoch + 1L) * _trainer.StepsPerEpoch, epoch + 1, figures,
+            (wiou is null ? "best_validation_loss" : "best_validation_wiou", Math.Abs(_best)));
         _tell(FormattableString.Invariant($"epoch {epoch + 1}  validation loss {figures["loss"]:f4}")
-            + (sums[3] > 0 ? FormattableString.Invariant($"  wIoU {figures["wiou"]:f3}") : ""));
+            + (wiou is null ? "" : FormattableString.Invariant($"  wIoU {wiou:f3}")));
     }
 
     /// <summary>What the best checkpoint has most of: the weighted IoU where there is one, else as little loss as possible.</summary>
-    private static double Score(double? wiou, double? loss) => wiou ?? (loss is { } l && double.IsFinite(l) ? -l : double.NegativeInfinity);
+    private static double Score(double? wiou, double? loss) =>
+        wiou ?? (loss is { } l && double.IsFinite(l) ? -l : double.NegativeInfinity);
 
     private static double? Figure(JsonObject line, string name) =>
         line[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
 
+    /// <summary>Puts the newest whole checkpoint into model and optimizer.</summary>
+    /// <returns>The next step to take.</returns>
     private Position Resume()
     {
-        var checkpoints = Checkpoint.List(_folder.Checkpoints);
-        if (_world.Rank == 0 && Directory.Exists(_folder.Checkpoints))
-            foreach (var half in Directory.GetFiles(_folder.Checkpoints, ".*.tmp")) File.Delete(half); // left by a killed process
-        var good = checkpoints.FirstOrDefault(c => c.IsWhole());
-        foreach (var damaged in checkpoints.TakeWhile(c => c != good))
-        {
-            _tell($"{damaged.Path} is damaged and not used.");
-            // Out of the rotation, where it would push out good ones.
-            if (_world.Rank == 0) File.Move(damaged.Path, damaged.Path + ".damaged", overwrite: true);
-        }
-
-        if (good is null)
-        {
-            _tell(checkpoints.Count == 0 ? "There is no checkpoint yet: starting from the beginning."
-                : "No checkpoint is whole: starting from the beginning.");
-            return new Position(0, 0);
-        }
+        if (_session.IsFirst) _checkpoints.RemoveHalfWritten();
+        if (_checkpoints.NewestWhole(_session.IsFirst, _tell) is not { } good) return new Position(0, 0);
 
         // From the log, which a killed process has written, too; run.json is only written at a run's start and end.
         _best = StepLog.Read(_folder.LogPath).Where(line => (string?)line["kind"] == "validation" && (long?)line["step"] <= good.Step)
             .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
-        var position = good.Restore(_setup!.Model, _trainer!.Optimizer);
+        var position = good.Restore(_setup.Model, _trainer.Optimizer);
         if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
-        if (StepOf(position) != good.Step)
-        {
-            _world.Barrier(); // all ranks have read it
-            if (_world.Rank == 0) Renumber(checkpoints, good, StepOf(position));
-        }
-
+        if (StepOf(position) == good.Step) return position;
+        _session.World.Barrier(); // all ranks have read it
+        if (_session.IsFirst) _checkpoints.Renumber(good, StepOf(position));
+        _tell($"An epoch has {_trainer.StepsPerEpoch} steps now: step {good.Step} has become step {StepOf(position)}; "
+            + "older checkpoints are kept as *.earlier.");
         return position;
     }
 
     /// <summary>Number of steps before a position.</summary>
-    private long StepOf(Position position) => (long)position.Epoch * _trainer!.StepsPerEpoch + position.Step;
+    private long StepOf(Position position) => (long)position.Epoch * _trainer.StepsPerEpoch + position.Step;
 
-    /// <summary>
-    /// With other data or batches an epoch has another number of steps: the newest checkpoint must still have the
-    /// highest number.
-    /// </summary>
-    private void Renumber(IReadOnlyList<Checkpoint> checkpoints, Checkpoint current, long step)
+    /// <summary>The record of this run; a resumed one must depend on the same files.</summary>
+    private static RunInfo Describe(Session session, TrainingOptions options, string? from, Action<string> tell)
     {
-        foreach (var other in checkpoints.Where(c => c != current && File.Exists(c.Path)))
-            File.Move(other.Path, other.Path + ".earlier", overwrite: true);
-        File.Move(current.Path, Checkpoint.PathOf(_folder.Checkpoints, step));
-        _tell($"An epoch has {_trainer!.StepsPerEpoch} steps now: step {current.Step} has become step {step}; older checkpoints are kept as *.earlier.");
-    }
-
-    /// <summary>The record of this run; for a resumed one it must depend on the same files.</summary>
-    private RunInfo Describe(string? from, CancellationToken interrupt)
-    {
-        var earlier = _options.Existing == ExistingRun.Resume ? RunInfo.Read(_folder.InfoPath) : null;
-        var (weights, manifests) = EarlierTraining.Files(_configuration, from, earlier, interrupt);
-        var info = new RunInfo
+        var infoPath = options.Folder(session.Configuration).InfoPath;
+        var earlier = options.Existing == ExistingRun.Resume ? RunInfo.Read(infoPath) : null;
+        var (weights, manifests) = EarlierTraining.HashFiles(session, from, earlier);
+        if (earlier is not null)
+            RequireUnchanged([.. RunFile.Changes(earlier.Weights, weights), .. RunFile.Changes(earlier.Data, manifests)], session, options, tell);
+        return new RunInfo
         {
             Started = DateTimeOffset.UtcNow,
             Seconds = earlier?.Seconds ?? 0,
-            Command = _options.Command,
-            Ranks = _world.Size,
+            Command = options.Command,
+            Ranks = session.World.Size,
             Environment = RunInfo.DescribeEnvironment(),
             Figures = earlier?.Figures ?? new Dictionary<string, double>(),
             Weights = weights,
             Data = manifests,
         };
-        if (earlier is null) return info;
-        Judge([.. RunFile.Changes(earlier.Weights, info.Weights), .. RunFile.Changes(earlier.Data, info.Data)]);
-        return info;
     }
 
-    /// <summary>A run goes on with the settings that it was begun with; only where it computes may change.</summary>
-    private void RequireSameConfiguration()
+    /// <summary>A run continues with the settings that it was begun with; only where it computes may change.</summary>
+    private static void RequireSameSettings(Session session, TrainingOptions options, Action<string> tell)
     {
         try
         {
-            Judge(EarlierTraining.ChangedSettings(_configuration, _options, _world.Size));
+            var changes = EarlierTraining.ChangedSettings(session.Configuration, options, session.World.Size);
+            RequireUnchanged(changes, session, options, tell);
         }
-        catch (InputException unreadable) when (_options.AllowChanges)
+        catch (InputException unreadable) when (options.AllowChanges)
         {
-            _tell($"The settings that the run was begun with cannot be compared: {unreadable.Message} Going on all the same.");
+            tell($"The settings that the run was begun with cannot be compared: {unreadable.Message} Continuing all the same.");
         }
     }
 
-    /// <summary>Refuses what is not as it was when the run was begun, or says that it goes on with it.</summary>
-    private void Judge(List<string> changes)
+    /// <summary>Refuses what is not as it was when the run was begun, or says that it continues all the same.</summary>
+    private static void RequireUnchanged(List<string> changes, Session session, TrainingOptions options, Action<string> tell)
     {
         if (changes.Count == 0) return;
-        var changed = $"The run in {_folder.Path} was begun with other settings or files: {string.Join("; ", changes)}.";
-        if (!_options.AllowChanges)
-            throw new InputException($"{changed} Put them back, start again with --overwrite, or go on all the same with --allow-changes.");
-        _tell($"{changed} Going on all the same.");
+        var folder = options.Folder(session.Configuration).Path;
+        var changed = $"The run in {folder} was begun with other settings or files: {string.Join("; ", changes)}.";
+        if (!options.AllowChanges)
+            throw new InputException($"{changed} Put them back, start again with --overwrite, or continue all the same with --allow-changes.");
+        tell($"{changed} Continuing all the same.");
     }
 
     private string TrainablesHash()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (_, parameter) in _setup!.Model.Trainables())
+        foreach (var (_, parameter) in _setup.Model.Trainables())
         {
             using var value = parameter.detach().cpu().contiguous();
             hash.AppendData(value.bytes);

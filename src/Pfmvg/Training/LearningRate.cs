@@ -18,7 +18,7 @@ public sealed record LearningRate(
     double Init, double Min, double WarmupStart, int WarmupSteps, int StepsPerEpoch, int Epochs, WarmupScope Scope = WarmupScope.Run)
 {
     /// <summary>The schedule of a stage whose epochs have this many optimizer steps.</summary>
-    public static LearningRate Of(StageSettings stage, int stepsPerEpoch) =>
+    public static LearningRate ForStage(StageSettings stage, int stepsPerEpoch) =>
         new(stage.InitLr, stage.MinLr, stage.WarmupStartLr, stage.WarmupSteps, stepsPerEpoch, stage.Epochs, stage.WarmupScope);
 
     /// <summary>The rate of an optimizer step.</summary>

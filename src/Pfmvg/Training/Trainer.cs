@@ -36,7 +36,7 @@ public sealed class Trainer : IDisposable
         _exchange = new float[_trainables.Sum(t => t.Parameter.numel()) + 4];
         GlobalBatch = settings.BatchSize * settings.Accumulate * world.Size;
         StepsPerEpoch = (samples.Count + GlobalBatch - 1) / GlobalBatch;
-        _schedule = LearningRate.Of(settings, StepsPerEpoch);
+        _schedule = LearningRate.ForStage(settings, StepsPerEpoch);
     }
 
     /// <summary>Samples of one step over all ranks.</summary>
@@ -91,7 +91,7 @@ public sealed class Trainer : IDisposable
     /// <param name="steps">How many; no more than the stage has.</param>
     /// <param name="stepped">Called on every rank after each step.</param>
     /// <param name="interrupt">Ends it after the step at hand.</param>
-    public void Try(int steps, Action<StepEntry> stepped, CancellationToken interrupt)
+    public void Rehearse(int steps, Action<StepEntry> stepped, CancellationToken interrupt)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(interrupt);

@@ -22,27 +22,16 @@ public sealed record TrainingExample(int Index, TokenSequence Sequence, VisionIn
 /// <param name="samples">The split.</param>
 /// <param name="builder">Prompts and answers to tokens.</param>
 /// <param name="settings">The stage.</param>
-/// <param name="imageSize">S.</param>
-/// <param name="seed">The run's seed.</param>
-/// <param name="loading">Workers, cache and what to do with broken pictures; null for the defaults. The cache's path is
-/// taken as it is.</param>
-/// <param name="features">Kept features of whole pictures; null for none.</param>
+/// <param name="loading">How pictures are loaded, and the run's seed. Crops are the stage's own affair.</param>
 public sealed class TrainingSamples(
-    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, int imageSize, long seed,
-        DataSettings? loading = null,
-    FeatureCache? features = null)
+    PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, LoaderOptions loading)
 {
     private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
 
-    private readonly SampleLoader _loader = new(data, new LoaderOptions
+    private readonly long _seed = loading.Seed;
+    private readonly SampleLoader _loader = new(data, loading with
     {
-        Size = imageSize,
-        Seed = seed,
         LeastCropArea = settings.Image == ImageMode.RandomCrop ? settings.CropScaleMin : null,
-        Workers = loading?.Workers ?? 0,
-        Broken = loading?.SkipBroken == true ? BadSamples.Skip : BadSamples.Fail,
-        Cache = loading?.Cache,
-        Features = features,
     });
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
@@ -61,11 +50,11 @@ public sealed class TrainingSamples(
     /// <param name="stepSize">Samples of a step, of all processes together.</param>
     public int[] Order(int epoch, int stepSize)
     {
-        var drawn = new CounterRandom(seed, "order", epoch).Permutation(Samples.Count);
+        var drawn = new CounterRandom(_seed, "order", epoch).Permutation(Samples.Count);
         if (!settings.GroupByLength) return drawn;
         var steps = drawn.Chunk(StepsTogether * stepSize)
             .SelectMany(together => together.OrderBy(i => Samples[i].Text.Length).Chunk(stepSize)).ToList();
-        var order = new CounterRandom(seed, "steps", epoch).Permutation(Samples.Count / stepSize);
+        var order = new CounterRandom(_seed, "steps", epoch).Permutation(Samples.Count / stepSize);
         return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
     }
 
@@ -100,7 +89,7 @@ public sealed class TrainingSamples(
 
     private TrainingExample ToExample(LoadedSample loaded, int epoch, bool augment)
     {
-        var pick = augment ? new CounterRandom(seed, "instruction", epoch, loaded.Index) : null;
+        var pick = augment ? new CounterRandom(_seed, "instruction", epoch, loaded.Index) : null;
         var text = Normalize(loaded.Sample.Text, settings.CaptionWords);
         var (task, instruction, answer) = settings.Task switch
         {
@@ -109,7 +98,7 @@ public sealed class TrainingSamples(
                 BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
         };
         return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction).Whole, answer), loaded.Picture,
-            unchecked((long)new CounterRandom(seed, "dropout", epoch, loaded.Index).NextBits()));
+            unchecked((long)new CounterRandom(_seed, "dropout", epoch, loaded.Index).NextBits()));
 
         static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];
 

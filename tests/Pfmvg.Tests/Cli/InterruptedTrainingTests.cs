@@ -55,7 +55,7 @@ public sealed partial class InterruptedTrainingTests : IDisposable
                 "stage1.validate=false", "data.feature_cache=null", "phantom.base=random", "weights.start=null",
             "model.image_size=448", "model.vision.width=256", "model.vision.depth=12", "model.vision.mlp_hidden=1024",
         ];
-        var run = RunFolder.Of(new PfmvgConfiguration { Name = "tiny", Workspace = _folder.Path }, "stage1");
+        var run = RunFolder.ForPart(new PfmvgConfiguration { Name = "tiny", Workspace = _folder.Path }, "stage1");
         var start = new ProcessStartInfo("dotnet",
             [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(s => new[] { "--set", s })])
         {

@@ -69,7 +69,7 @@ public sealed class ProgramTests : IDisposable
     public void Runs_are_listed_and_told()
     {
         var configuration = new PfmvgConfiguration { Name = "mine", Workspace = _folder.Path, Seed = 5 };
-        var folder = RunFolder.Of(configuration, "stage2");
+        var folder = RunFolder.ForPart(configuration, "stage2");
         using (folder.Begin(configuration, ExistingRun.Refuse))
         {
             using var log = new StepLog(folder, 2);

@@ -1,5 +1,3 @@
-using Pfmvg.Cli.Output;
-
 namespace Pfmvg.Tests.Cli;
 
 public class UnitsTests

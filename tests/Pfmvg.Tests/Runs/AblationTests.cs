@@ -1,10 +1,10 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.Runs;
 
@@ -16,27 +16,35 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
 
     private PfmvgConfiguration Settings(string name, params string[] changes) => workspace.Configuration(name, [.. Short, .. changes]);
 
+    /// <summary>Runs an ablation; notes each part that was trained, by its folder's name.</summary>
     private static IReadOnlyList<AblationRow> Run(
-        PfmvgConfiguration settings, List<TrainingOptions> trained, List<string>? told = null, AblationOptions? options = null,
-        int stopAfter = int.MaxValue)
+        PfmvgConfiguration settings, List<string> trained, List<string>? told = null, AblationOptions? options = null,
+        string? interruptIn = null)
     {
         using var stop = new CancellationTokenSource();
-        return AblationRun.Execute(settings, options ?? new AblationOptions(), new SingleProcess(), training =>
+        var seen = new HashSet<string>();
+        var recorded = new RecordedSession(settings, (part, report) =>
         {
-            trained.Add(training);
-            TrainingRun.Execute(settings, training, new SingleProcess(),
-                new Watcher(report => { if (trained.Count == stopAfter && report.Entry.Step == 2) stop.Cancel(); }), _ => { }, stop.Token);
-        }, (told ?? []).Add, (_, _) => { }, CancellationToken.None);
+            if (seen.Add(part)) trained.Add(part);
+            if (part == interruptIn && report.Entry.Step == 2) stop.Cancel();
+        }, stop.Token);
+        try
+        {
+            return AblationRun.Execute(recorded.Session, options ?? new AblationOptions());
+        }
+        finally
+        {
+            told?.AddRange(recorded.Lines);
+        }
     }
 
     [Fact]
     public void Four_rows_are_run_once_and_gathered_afterwards()
     {
-        var (settings, trained, told) = (Settings("rows"), new List<TrainingOptions>(), new List<string>());
+        var (settings, trained, told) = (Settings("rows"), new List<string>(), new List<string>());
         var rows = Run(settings, trained, options: new AblationOptions { Controls = true });
         Assert.Equal([(false, false), (true, false), (false, true), (true, true)], rows.Select(row => (row.Stage1, row.Stage2)));
-        Assert.Equal(["stage1", "stage2-only", "stage2"], trained.Select(training => training.Folder(settings).Part));
-        Assert.Equal([false, true, false], trained.Select(training => training.FromBase));
+        Assert.Equal(["stage 1", "stage2-only", "stage 2"], trained);
         Assert.Equal(4, rows.Select(row => row.Result.Folder.Path).Distinct().Count());
         Assert.Equal(rows[0].Result.Predictions.Select(p => p.Id), rows[3].Result.Predictions.Select(p => p.Id));
         Assert.Equal(Enum.GetValues<Control>(), rows[3].Result.Controls.Keys.Order());
@@ -68,40 +76,35 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
         var refused = Assert.Throws<InputException>(() => Run(Settings("rows", "stage1.init_lr=0.001"), trained));
         Assert.Contains("stage1.init_lr: 0.004 -> 0.001", refused.Message, StringComparison.Ordinal);
         Run(Settings("rows", "stage1.init_lr=0.001"), trained, options: new AblationOptions { Overwrite = true });
-        Assert.Equal(["stage1", "stage2"], trained.Skip(3).Select(training => training.Folder(settings).Part));
+        Assert.Equal(["stage 1", "stage 2"], trained.Skip(3));
     }
 
     [Fact]
-    public void An_interrupted_row_is_gone_on_with()
+    public void An_interrupted_row_is_continued()
     {
-        var (settings, trained) = (Settings("halves"), new List<TrainingOptions>());
-        Assert.ThrowsAny<OperationCanceledException>(() => Run(settings, trained, stopAfter: 2));
-        Assert.Equal(RunStatus.Interrupted, RunInfo.Read(RunFolder.Of(settings, "stage2-only").InfoPath).Status);
-        Run(settings, trained);
-        Assert.Equal([("stage1", ExistingRun.Refuse), ("stage2-only", ExistingRun.Refuse), ("stage2-only", ExistingRun.Resume),
-            ("stage2", ExistingRun.Refuse)],
-            trained.Select(training => (training.Folder(settings).Part, training.Existing)));
-        Assert.Equal(RunStatus.Finished, RunInfo.Read(RunFolder.Of(settings, "stage2-only").InfoPath).Status);
+        var (settings, trained) = (Settings("halves"), new List<string>());
+        Assert.ThrowsAny<OperationCanceledException>(() => Run(settings, trained, interruptIn: "stage2-only"));
+        var interrupted = RunInfo.Read(RunFolder.ForPart(settings, "stage2-only").InfoPath);
+        Assert.Equal(RunStatus.Interrupted, interrupted.Status);
+        Assert.InRange(interrupted.Step, 1, interrupted.Steps - 1);
+        var told = new List<string>();
+        Run(settings, trained, told);
+        Assert.Equal(["stage 1", "stage2-only", "stage2-only", "stage 2"], trained);
+        Assert.Single(told, line => line.Contains($"continuing after step {interrupted.Step}", StringComparison.Ordinal));
+        Assert.Equal(RunStatus.Finished, RunInfo.Read(RunFolder.ForPart(settings, "stage2-only").InfoPath).Status);
     }
 
     [Fact]
     public void Missing_controls_are_added_to_answers_that_are_there()
     {
-        var (settings, told) = (Settings("later"), new List<string>());
-        var (options, world) = (new EvaluationOptions { Split = Split.Test, FromBase = true, Gather = true }, new SingleProcess());
-        var first = EvaluationRun.Execute(settings, options, world, _ => { }, (_, _) => { }, CancellationToken.None);
+        var options = new EvaluationOptions { Split = Split.Test, FromBase = true, Gather = true };
+        var first = EvaluationRun.Execute(new RecordedSession(Settings("later")).Session, options);
         var written = File.ReadAllBytes(first.Folder.PredictionsPath);
-        var asked = 0;
-        var second = EvaluationRun.Execute(settings, options with { Controls = true }, world, told.Add, (_, _) => asked++,
-            CancellationToken.None);
+        var again = new RecordedSession(Settings("later"));
+        var second = EvaluationRun.Execute(again.Session, options with { Controls = true });
         Assert.Equal(written, File.ReadAllBytes(first.Folder.PredictionsPath));
-        Assert.Equal(3, told.Count(line => line.StartsWith("control", StringComparison.Ordinal)));
+        Assert.Equal(3, again.Lines.Count(line => line.StartsWith("control", StringComparison.Ordinal)));
         Assert.Equal(3, second.Controls.Count);
-        Assert.True(asked > 0);
-    }
-
-    private sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
-    {
-        public void Report(StepReport value) => watch(value);
+        Assert.True(again.AnsweredCount > 0);
     }
 }

@@ -1,5 +1,4 @@
 using Pfmvg.Data.Preparation;
-using Pfmvg.Distributed;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
@@ -16,16 +15,14 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
     {
         workspace.Train("undisturbed");
         var images = PreparedData.Open(workspace.Data).Roots["roco"];
-        var told = new List<string>();
+        var recorded = new RecordedSession(workspace.Configuration("vanished"), (_, report) =>
+        {
+            if (report.Entry.Step == 3) Directory.Move(images, images + "-away");
+        });
         InputException failure;
         try
         {
-            failure = Assert.Throws<InputException>(() => TrainingRun.Execute(
-                workspace.Configuration("vanished"), new TrainingOptions { Stage = 1 }, new SingleProcess(),
-                    new TrainingWorkspace.Watcher(report =>
-                {
-                    if (report.Entry.Step == 3) Directory.Move(images, images + "-away");
-                }), told.Add, CancellationToken.None));
+            failure = Assert.Throws<InputException>(() => TrainingRun.Execute(recorded.Session, new TrainingOptions { Stage = 1 }));
         }
         finally
         {
@@ -33,7 +30,7 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         }
 
         Assert.Contains("roco", failure.Message, StringComparison.OrdinalIgnoreCase);
-        Assert.Contains(told, line => line.Contains("train --stage 1 --resume", StringComparison.Ordinal));
+        Assert.Contains(recorded.Lines, line => line.Contains("train --stage 1 --resume", StringComparison.Ordinal));
         var last = Checkpoint.List(workspace.Run("vanished").Checkpoints)[0];
         Assert.Equal((2, true), (last.Step, last.IsWhole()));
         Assert.Equal(RunStatus.Failed, RunInfo.Read(workspace.Run("vanished").InfoPath).Status);

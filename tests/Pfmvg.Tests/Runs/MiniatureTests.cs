@@ -1,6 +1,5 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
@@ -21,17 +20,14 @@ public class MiniatureTests
             Path.Combine(Fixtures.Repository, "configs", "tiny.yaml"),
             [$"workspace={folder.Path}", "phantom.patients=200", "phantom.seed=11", "stage2.epochs=12", "stage2.batch_size=24",
                 "stage2.warmup_steps=20"]);
-        PhantomWorkspace.Prepare(settings, _ => { }, CancellationToken.None);
-        var world = new SingleProcess();
-        var run = TrainingRun.Execute(settings, new TrainingOptions { Stage = 2, FromBase = true }, world, null, _ => { },
-            CancellationToken.None);
+        var session = new RecordedSession(settings).Session;
+        var run = TrainingRun.Execute(session, new TrainingOptions { Stage = 2, FromBase = true });
         var losses = StepLog.Read(run.LogPath).Where(line => (string?)line["kind"] == "step").Select(line => (double)line["loss"]!)
             .ToList();
         Assert.True(losses.TakeLast(20).Average() < 0.8 * losses.Take(20).Average(),
             $"{losses.Take(20).Average()} -> {losses.TakeLast(20).Average()}");
 
-        var result = EvaluationRun.Execute(settings, new EvaluationOptions { Split = Split.Test, Controls = true }, world, _ => { },
-            (_, _) => { }, CancellationToken.None);
+        var result = EvaluationRun.Execute(session, new EvaluationOptions { Split = Split.Test, Controls = true });
         var options = new ScoringOptions { Resamples = 2000, Synthetic = true };
         var model = Scorer.Score(result.Predictions, options);
         foreach (var control in (Control[])[Control.Blind, Control.Shuffled, Control.Constant])

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
-using Pfmvg.Distributed;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
@@ -116,8 +115,7 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
 
         var from = workspace.Run("alone").Path;
         var options = new EvaluationOptions { Split = Split.Train, From = from };
-        EvaluationRun.Execute(workspace.Configuration("alone", changes), options, new SingleProcess(), _ => { }, (_, _) => { },
-            CancellationToken.None);
+        EvaluationRun.Execute(new RecordedSession(workspace.Configuration("alone", changes)).Session, options);
         var evaluated = Shell.RunMpi(2, ["eval", "--split", "train", "--from", from, .. workspace.Sets("together", changes)]);
         Assert.True(evaluated.ExitCode == 0, $"{evaluated}");
         Assert.Equal(Answers("alone"), Answers("together"));

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Data;
-using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Runs;
@@ -28,18 +27,15 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
     {
         var configuration = workspace.Configuration("predict", "eval.constrain=boxes");
         var (path, sample) = Picture();
-        var inSet = EvaluationRun.Execute(configuration, new EvaluationOptions { Split = Split.Test, FromBase = true }, new SingleProcess(),
-            _ => { }, (_, _) => { }, CancellationToken.None)
+        var inSet = EvaluationRun.Execute(
+            new RecordedSession(configuration).Session, new EvaluationOptions { Split = Split.Test, FromBase = true })
             .Predictions.Single(p => p.Id == sample.Id);
         using var folder = new TemporaryFolder();
         var moved = folder.In("anywhere" + Path.GetExtension(path));
         File.Copy(path, moved);
-        // Nothing was prepared there.
-        var alone = Assert.Single(PredictionRun.Execute(configuration with
-        {
-            Data = configuration.Data with { Folder = folder.In("none") },
-        },
-            [new PredictionCase("1", moved, sample.Text)], null, fromBase: true, _ => { }, CancellationToken.None));
+        var unprepared = configuration with { Data = configuration.Data with { Folder = folder.In("none") } };
+        var alone = Assert.Single(PredictionRun.Execute(
+            new RecordedSession(unprepared).Session, [new PredictionCase("1", moved, sample.Text)], fromBase: true));
         Assert.Equal((inSet.Answer, sample.Width, sample.Height), (alone.Answer, alone.Width, alone.Height));
         Assert.Equal(inSet.Confidence!.Count, alone.Confidence!.Count);
         Assert.All(inSet.Confidence.Zip(alone.Confidence), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
@@ -102,6 +98,7 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         Assert.Equal("no box", (string)JsonNode.Parse(flawed.ToJson())!["failure"]!);
         var two = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)],
             "{<1><2><3><4>}<delim>{<10><20><30><45>}") with { Confidence = [0.5, 0.25] });
-        Assert.Equal("box left 10, top 20, right 30, bottom 40 pixels, confidence 0.50; box left 100, top 200, right 300, bottom 450 pixels, confidence 0.25", two.ToText());
+        Assert.Equal("box left 10, top 20, right 30, bottom 40 pixels, confidence 0.50; "
+            + "box left 100, top 200, right 300, bottom 450 pixels, confidence 0.25", two.ToText());
     }
 }

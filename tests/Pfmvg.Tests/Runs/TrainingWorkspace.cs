@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Pfmvg.Configuration;
-using Pfmvg.Distributed;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
@@ -48,25 +47,20 @@ public sealed class TrainingWorkspace : IDisposable
     public string[] Sets(string name, params string[] changes) => [.. Settings(name, changes).SelectMany(s => new[] { "--set", s })];
 
     /// <summary>The folder of a stage of a run.</summary>
-    public RunFolder Run(string name, int stage = 1) => RunFolder.Of(Configuration(name), $"stage{stage}");
+    public RunFolder Run(string name, int stage = 1) => RunFolder.ForPart(Configuration(name), $"stage{stage}");
 
     /// <summary>Trains stage 1 in this process; interrupts it so that this is the last step, where one is given.</summary>
     public List<string> Train(string name, ExistingRun existing = ExistingRun.Refuse, string[]? changes = null, int lastStep = int.MaxValue,
         Action<StepReport>? watch = null, bool allowChanges = false)
     {
         using var stop = new CancellationTokenSource();
-        var told = new List<string>();
-        TrainingRun.Execute(Configuration(name, changes ?? []), new TrainingOptions
-        {
-            Stage = 1,
-            Existing = existing,
-            AllowChanges = allowChanges,
-        }, new SingleProcess(), new Watcher(report =>
+        var recorded = new RecordedSession(Configuration(name, changes ?? []), (_, report) =>
         {
             if (report.Entry.Step == lastStep - 1) stop.Cancel(); // seen at the end of the next step
             watch?.Invoke(report);
-        }), told.Add, stop.Token);
-        return told;
+        }, stop.Token);
+        TrainingRun.Execute(recorded.Session, new TrainingOptions { Stage = 1, Existing = existing, AllowChanges = allowChanges });
+        return recorded.Lines;
     }
 
     /// <summary>Starts the program and leaves it running; what it says is thrown away.</summary>
@@ -108,10 +102,4 @@ public sealed class TrainingWorkspace : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
-
-    /// <summary>Hands every step to a test.</summary>
-    public sealed class Watcher(Action<StepReport> watch) : IProgress<StepReport>
-    {
-        public void Report(StepReport value) => watch(value);
-    }
 }

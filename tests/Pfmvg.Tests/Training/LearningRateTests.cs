@@ -31,6 +31,6 @@ public class LearningRateTests
     public void A_stage_gives_its_own_schedule()
     {
         var stage = new PfmvgConfiguration().Stage2;
-        Assert.Equal(new LearningRate(3e-5, 1e-5, 1e-6, 50, 64, 50), LearningRate.Of(stage, 64));
+        Assert.Equal(new LearningRate(3e-5, 1e-5, 1e-6, 50, 64, 50), LearningRate.ForStage(stage, 64));
     }
 }

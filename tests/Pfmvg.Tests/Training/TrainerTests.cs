@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Loading;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
 using Pfmvg.Tests.Runs;
@@ -34,9 +35,9 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
         var sample = run.Setup.Data.Read(SampleTask.Caption, Split.Train)[0];
         var random = new CounterRandom(1, "lengths");
         Sample[] samples = [.. Enumerable.Range(0, count).Select(_ => sample with { Text = new string('a', 20 + random.Next(200)) })];
-        var (grouped, plain) = (Of(true), Of(false));
+        var (grouped, plain) = (Samples(true), Samples(false));
         Assert.Equal(Enumerable.Range(0, count), grouped.Order(0, stepSize).Order());
-        Assert.Equal(grouped.Order(3, stepSize), Of(true).Order(3, stepSize));
+        Assert.Equal(grouped.Order(3, stepSize), Samples(true).Order(3, stepSize));
         if (count < stepSize) return;
         Assert.NotEqual(grouped.Order(0, stepSize), grouped.Order(1, stepSize));
         Assert.InRange(Padding(grouped), 0, Padding(plain) / 4);
@@ -44,8 +45,8 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
             .Select(step => step.Max(i => samples[i].Text.Length)).ToArray();
         Assert.NotEqual(longest.Order(), longest); // steps come at random, not by length
 
-        TrainingSamples Of(bool groups) => new(
-            run.Setup.Data, samples, run.Setup.Builder, new StageSettings { GroupByLength = groups }, 56, seed: 4);
+        TrainingSamples Samples(bool groups) => new(
+            run.Setup.Data, samples, run.Setup.Builder, new StageSettings { GroupByLength = groups }, new LoaderOptions { Size = 56, Seed = 4 });
 
         int Padding(TrainingSamples set) => set.Order(0, stepSize).Chunk(stepSize)
             .Sum(step => step.Max(i => samples[i].Text.Length) * step.Length - step.Sum(i => samples[i].Text.Length));
@@ -112,9 +113,7 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
         {
             var configuration = workspace.Configuration("trainer", changes);
             Setup = GroundingSetup.Load(configuration, 0, configuration.Stage1.MaxAnswerTokens, null);
-            var samples = new TrainingSamples(
-                Setup.Data, Setup.Data.Read(SampleTask.Caption, Split.Train), Setup.Builder, configuration.Stage1,
-                    configuration.Model.ImageSize, configuration.Seed);
+            var samples = Setup.Samples(Setup.Data.Read(SampleTask.Caption, Split.Train), configuration.Stage1);
             Trainer = new Trainer(Setup.Model, configuration.Stage1, samples, new SingleProcess());
         }
 

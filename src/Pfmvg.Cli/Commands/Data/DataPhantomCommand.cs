@@ -75,7 +75,8 @@ internal static class DataPhantomCommand
     {
         var clock = Stopwatch.StartNew();
         using var interrupt = new Interrupt("nothing is kept of the phantom study.");
-        var summary = PhantomStudy.Write(folder, options, new DrawingProgress(), interrupt.Token);
+        using var display = new TerminalDisplay();
+        var summary = PhantomStudy.Write(folder, options, display, interrupt.Token);
         var seconds = clock.Elapsed.TotalSeconds;
         var terminal = Terminal.Standard;
         terminal.Print($"{summary.Pictures} pictures in {seconds:f1} s ({summary.Pictures / seconds:f0} per second) "

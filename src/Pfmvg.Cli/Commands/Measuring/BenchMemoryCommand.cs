@@ -4,7 +4,6 @@ using Pfmvg.Benchmarks;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
-using Pfmvg.Distributed;
 using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Commands.Measuring;
@@ -29,18 +28,17 @@ internal static class BenchMemoryCommand
         {
             var (read, count) = (configuration.Read(parsed), parsed.GetValue(steps));
             if (count < Readings) throw new InputException($"--steps {count}: give at least {Readings}.");
-            using var interrupt = new Interrupt("stopping after this step.");
-            NativeSetup.SetThreads(read, new SingleProcess());
-            PhantomWorkspace.Prepare(read, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
-            Terminal.Standard.Print("    step   resident     heap   tensors");
-            MemoryBenchmark.Run(read, new TrainingOptions
+            return Job.Run(() => read, "stopping after this step.", session =>
             {
-                Stage = parsed.GetValue(stage),
-                FromBase = true,
-            }, count, count / Readings, reading => Terminal.Standard.Print(
-                string.Create(CultureInfo.InvariantCulture, $"{reading.Step,8}  {Units.Bytes(reading.ResidentBytes),9}{Units.Bytes(reading.ManagedBytes),9}{reading.LiveTensors,10}")), interrupt.Token);
-            return ExitCode.Success;
+                Terminal.Standard.Print("    step   resident     heap   tensors");
+                var options = new TrainingOptions { Stage = parsed.GetValue(stage), FromBase = true };
+                MemoryBenchmark.Run(session, options, count, count / Readings, reading => Terminal.Standard.Print(Line(reading)));
+                return ExitCode.Success;
+            });
         });
         return command;
     }
+
+    private static string Line(MemoryReading reading) => string.Create(CultureInfo.InvariantCulture,
+        $"{reading.Step,8}  {Units.Bytes(reading.ResidentBytes),9}{Units.Bytes(reading.ManagedBytes),9}{reading.LiveTensors,10}");
 }

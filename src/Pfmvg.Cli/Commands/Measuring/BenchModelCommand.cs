@@ -8,6 +8,7 @@ using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Commands.Measuring;
@@ -83,7 +84,7 @@ internal static class BenchModelCommand
     private static int Measure(PfmvgConfiguration configuration, ModelBenchmarkOptions options, string? json, ICommunicator world)
     {
         using var interrupt = new Interrupt("stopping after this run.");
-        NativeSetup.SetThreads(configuration, world);
+        ComputeThreads.Set(configuration, world);
         using var benchmark = new ModelBenchmark(configuration, options, world, interrupt.Token);
         var others = new OtherLoad();
         var lines = benchmark.Run(line =>

@@ -10,6 +10,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Planning;
+using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Commands.Measuring;
 
@@ -68,7 +69,7 @@ internal static partial class PlanCommand
                     parsed.GetValue(samples) is { } count ? Positive(count, "--samples") : null);
             var read = configuration.Read(parsed);
             _ = read.Stage(request.Stage);
-            NativeSetup.SetThreads(read, new SingleProcess());
+            ComputeThreads.Set(read, new SingleProcess());
             var plan = new TrainingPlan(read, request);
             var suggested = plan.Suggest();
             var configured = plan.Plan(plan.Configured);

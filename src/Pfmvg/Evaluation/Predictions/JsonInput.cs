@@ -16,9 +16,12 @@ internal readonly struct JsonInput(JsonElement element, string place)
     public string Place => place;
 
     /// <summary>Every line that is not blank as one JSON object, read one at a time.</summary>
-    public static IEnumerable<JsonInput> Lines(string path)
+    public static IEnumerable<JsonInput> Lines(string path) => Lines(Open(path), path);
+
+    /// <summary>The same from any stream, which is disposed of; the path names it in messages.</summary>
+    public static IEnumerable<JsonInput> Lines(Stream lines, string path)
     {
-        using var stream = Open(path);
+        using var stream = lines;
         using var line = new MemoryStream();
         var buffer = new byte[1 << 16];
         var number = 1;

@@ -39,7 +39,17 @@ public static class PredictionFile
     /// which keeps what the intervals need.
     /// </param>
     public static void Write(string path, IEnumerable<Prediction> predictions, bool keepPatients = false) =>
-        AtomicFile.Write(path, stream =>
+        AtomicFile.Write(path, stream => Write(stream, predictions, keepPatients));
+
+    /// <summary>The same as <see cref="Write(string, IEnumerable{Prediction}, bool)"/>, in memory.</summary>
+    internal static byte[] ToBytes(IEnumerable<Prediction> predictions, bool keepPatients)
+    {
+        using var stream = new MemoryStream();
+        Write(stream, predictions, keepPatients);
+        return stream.ToArray();
+    }
+
+    private static void Write(Stream stream, IEnumerable<Prediction> predictions, bool keepPatients)
     {
         Dictionary<string, string> opaque = [];
         foreach (var prediction in predictions)
@@ -81,7 +91,7 @@ public static class PredictionFile
 
             stream.WriteByte((byte)'\n');
         }
-    });
+    }
 
     /// <summary>Reads predictions: our own, or another program's in the same form with the truth beside it.</summary>
     /// <exception cref="InputException">
@@ -91,12 +101,27 @@ public static class PredictionFile
     public static IReadOnlyList<Prediction> Read(string path, ReadOptions? options = null)
     {
         options ??= new ReadOptions();
-        var coordinates = options.Coordinates;
         var questions = options.Truth is { } truth ? new QuestionIndex(truth.Questions) : null;
         var check = new CoordinateCheck(path);
+        var predictions = Read(JsonInput.Lines(path), questions, options, check);
+        if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
+        if (!options.TrustCoordinates) check.Judge();
+        return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
+    }
+
+    /// <summary>Our own predictions from memory, where there may be none.</summary>
+    /// <param name="bytes">As <see cref="ToBytes"/> makes them.</param>
+    /// <param name="name">Names them in messages.</param>
+    internal static IReadOnlyList<Prediction> FromBytes(byte[] bytes, string name) =>
+        Read(JsonInput.Lines(new MemoryStream(bytes), name), null, new ReadOptions(), new CoordinateCheck(name));
+
+    private static List<Prediction> Read(
+        IEnumerable<JsonInput> lines, QuestionIndex? questions, ReadOptions options, CoordinateCheck check)
+    {
+        var coordinates = options.Coordinates;
         List<Prediction> predictions = [];
         Dictionary<string, string> places = [];
-        foreach (var line in JsonInput.Lines(path))
+        foreach (var line in lines)
         {
             var declared = line.Text("coordinates") is { } named ? Declared(line, named) : null;
             if (IsHeader(line))
@@ -112,9 +137,7 @@ public static class PredictionFile
             predictions.Add(prediction);
         }
 
-        if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
-        if (!options.TrustCoordinates) check.Judge();
-        return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
+        return predictions;
     }
 
     /// <summary>A line's answer added to its question.</summary>

@@ -14,7 +14,7 @@ public sealed record RunFile(string Path, long Bytes, DateTimeOffset Modified, s
     /// <param name="known">Files hashed before: one with the same path, size and time is not read again.</param>
     /// <param name="cancel">Stops between and within files.</param>
     /// <exception cref="InputException">A file is absent or cannot be read.</exception>
-    public static IReadOnlyList<RunFile> Of(
+    public static IReadOnlyList<RunFile> HashAll(
         IEnumerable<string> paths, IEnumerable<RunFile>? known = null, CancellationToken cancel = default)
     {
         var hashed = (known ?? []).DistinctBy(file => file.Path).ToDictionary(file => file.Path);

@@ -44,7 +44,7 @@ public sealed class RunFolder
     public string In(params string[] parts) => System.IO.Path.Combine([Path, .. parts]);
 
     /// <summary>The folder of a part of the configured run; nothing is created.</summary>
-    public static RunFolder Of(PfmvgConfiguration configuration, string part) =>
+    public static RunFolder ForPart(PfmvgConfiguration configuration, string part) =>
         new(System.IO.Path.Combine(configuration.Resolve(configuration.Runs), configuration.Name, part));
 
     /// <summary>The part of a run that a user names by its folder.</summary>
@@ -77,7 +77,7 @@ public sealed class RunFolder
     {
         var present = File.Exists(InfoPath);
         if (present && existing == ExistingRun.Refuse)
-            throw new InputException($"{Path} already holds a run ({RunInfo.Read(InfoPath).Story(IsInUse)}): use --resume to go on with it, "
+            throw new InputException($"{Path} already holds a run ({RunInfo.Read(InfoPath).Describe(IsInUse)}): use --resume to go on with it, "
                 + "--overwrite to start again, or --set name=OTHER to keep both.");
         if (!present && existing == ExistingRun.Resume)
             throw new InputException($"There is no run in {Path} to go on with: start it without --resume.");
@@ -116,12 +116,12 @@ public sealed class RunFolder
     /// <exception cref="InputException">There is no finished stage 1.</exception>
     public static string FinishedStage1(PfmvgConfiguration configuration)
     {
-        var folder = Of(configuration, "stage1");
+        var folder = ForPart(configuration, "stage1");
         const string Advice = "run `pfmvg train --stage 1` first, or name another start with --from";
         if (!File.Exists(folder.InfoPath)) throw new InputException($"No trained stage 1 in {folder.Path}: {Advice}.");
         var info = RunInfo.Read(folder.InfoPath);
         if (info is not { Status: RunStatus.Finished, Result: { } result })
-            throw new InputException($"Stage 1 in {folder.Path} is not finished ({info.Story(folder.IsInUse)}): {Advice}.");
+            throw new InputException($"Stage 1 in {folder.Path} is not finished ({info.Describe(folder.IsInUse)}): {Advice}.");
         var path = folder.In(result);
         return System.IO.Path.Exists(path) ? path : throw new InputException($"The result of stage 1, {path}, is gone: {Advice}.");
     }

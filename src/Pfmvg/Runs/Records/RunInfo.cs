@@ -89,7 +89,7 @@ public sealed record RunInfo
 
     /// <summary>The end, or the state, in a few words.</summary>
     /// <param name="inUse">Whether a process writes the folder now: only then a run is running.</param>
-    public string Story(bool inUse)
+    public string Describe(bool inUse)
     {
         var steps = Steps > 0 ? string.Create(CultureInfo.InvariantCulture, $" at step {Step} of {Steps}") : "";
         return Status switch

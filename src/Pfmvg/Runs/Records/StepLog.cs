@@ -15,7 +15,7 @@ public sealed class StepLog : IDisposable
 
     private readonly StreamWriter _lines;
     private readonly EventFile _events;
-    private readonly IProgress<StepReport>? _watcher;
+    private readonly Action<StepReport>? _watcher;
     private readonly long _totalSteps;
     private readonly Queue<StepEntry> _recent = new();
 
@@ -25,7 +25,7 @@ public sealed class StepLog : IDisposable
     /// <param name="stepsDone">Steps that a checkpoint holds; what an earlier session logged beyond them is dropped. 0
     /// starts a new log.</param>
     /// <param name="watcher">Told of every step; null when nobody watches.</param>
-    public StepLog(RunFolder folder, long totalSteps, long stepsDone = 0, IProgress<StepReport>? watcher = null)
+    public StepLog(RunFolder folder, long totalSteps, long stepsDone = 0, Action<StepReport>? watcher = null)
     {
         ArgumentNullException.ThrowIfNull(folder);
         (_totalSteps, _watcher) = (totalSteps, watcher);
@@ -63,7 +63,7 @@ public sealed class StepLog : IDisposable
         _lines.WriteLine(line.ToJsonString());
         if (entry.Skipped is { } wrong) Note(entry.Step, entry.Epoch, $"step skipped: {wrong}");
         _events.Add(entry.Step, values);
-        _watcher?.Report(report);
+        _watcher?.Invoke(report);
     }
 
     /// <summary>Notes figures after a step, for example the scores of a validation.</summary>

@@ -10,7 +10,7 @@ public sealed class RunFileTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private static IReadOnlyList<RunFile> Of(string path, params RunFile[] known) =>
-        RunFile.Of([path], known, TestContext.Current.CancellationToken);
+        RunFile.HashAll([path], known, TestContext.Current.CancellationToken);
 
     [Fact]
     public void A_file_is_known_by_its_sha256()

@@ -13,7 +13,7 @@ public sealed class RunFolderTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private RunFolder Stage1 => RunFolder.Of(_configuration, "stage1");
+    private RunFolder Stage1 => RunFolder.ForPart(_configuration, "stage1");
 
     private string Finish(string? result = "checkpoints/step-9")
     {
@@ -102,7 +102,7 @@ public sealed class RunFolderTests : IDisposable
     {
         var configuration = _configuration with { Runs = "/proc/none" };
         Assert.Contains("Cannot write", Assert.Throws<InputException>(
-            () => RunFolder.Of(configuration, "x").Begin(configuration, ExistingRun.Refuse)).Message, StringComparison.Ordinal);
+            () => RunFolder.ForPart(configuration, "x").Begin(configuration, ExistingRun.Refuse)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class RunFolderTests : IDisposable
             Status = RunStatus.Interrupted, Started = DateTimeOffset.Now, Ended = DateTimeOffset.Now, Seconds = 1.25,
                 Command = ["train", "--stage", "1"],
             Ranks = 2, Environment = RunInfo.DescribeEnvironment(),
-                Weights = RunFile.Of([file], cancel: TestContext.Current.CancellationToken), Counts = new Dictionary<string,
+                Weights = RunFile.HashAll([file], cancel: TestContext.Current.CancellationToken), Counts = new Dictionary<string,
                 long> { ["parameters"] = 1L << 40 },
             Step = 3, Steps = 9, Result = "r", Figures = new Dictionary<string, double> { ["loss"] = double.NaN, ["wIoU"] = 1 / 3.0 },
                 Message = "SIGTERM",
@@ -137,6 +137,6 @@ public sealed class RunFolderTests : IDisposable
         Assert.Equal(File.ReadAllText(Stage1.InfoPath), File.ReadAllText(_folder.In("again.json")));
         Assert.Equal((info.Status, info.Started, info.Figures["wIoU"]), (again.Status, again.Started, again.Figures["wIoU"]));
         Assert.Equal("2.10.0.0", again.Environment["libtorch"]);
-        Assert.Equal("interrupted at step 3 of 9: SIGTERM", again.Story(inUse: false));
+        Assert.Equal("interrupted at step 3 of 9: SIGTERM", again.Describe(inUse: false));
     }
 }

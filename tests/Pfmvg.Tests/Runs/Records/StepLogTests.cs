@@ -14,7 +14,7 @@ public sealed class StepLogTests : IDisposable
 
     public StepLogTests()
     {
-        _run = RunFolder.Of(new PfmvgConfiguration { Name = "a", Workspace = _folder.Path }, "stage1");
+        _run = RunFolder.ForPart(new PfmvgConfiguration { Name = "a", Workspace = _folder.Path }, "stage1");
         Directory.CreateDirectory(_run.Path);
     }
 
@@ -68,7 +68,7 @@ public sealed class StepLogTests : IDisposable
     public void The_watcher_is_told_speed_and_remaining_time()
     {
         var reports = new List<StepReport>();
-        using var log = new StepLog(_run, 100, watcher: new Watcher(reports));
+        using var log = new StepLog(_run, 100, watcher: reports.Add);
         for (var step = 1; step <= 60; step++) log.Add(Step(step));
         var last = reports[^1];
         Assert.Equal(60, reports.Count);
@@ -134,10 +134,5 @@ public sealed class StepLogTests : IDisposable
         }
 
         return ~sum;
-    }
-
-    private sealed class Watcher(List<StepReport> reports) : IProgress<StepReport>
-    {
-        public void Report(StepReport value) => reports.Add(value);
     }
 }

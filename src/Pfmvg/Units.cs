@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace Pfmvg.Cli.Output;
+namespace Pfmvg;
 
 /// <summary>Sizes and times for people.</summary>
-internal static class Units
+public static class Units
 {
     /// <summary>A number of bytes, as in "1.5 GiB".</summary>
     public static string Bytes(long bytes)

@@ -1,0 +1,68 @@
+using System.Globalization;
+using Pfmvg.Phantoms.Planning;
+using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
+
+namespace Pfmvg.Cli.Output;
+
+/// <summary>Shows on the console how a session goes: a live line on a terminal, plain lines now and then elsewhere.</summary>
+internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgress>, IDisposable
+{
+    private const int PhantomsBetweenUpdates = 20;
+
+    private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(200);
+
+    private readonly Lock _gate = new();
+    private int _drawn;
+    private DateTime _shown = DateTime.MinValue;
+
+    public void Tell(string line) => Terminal.Standard.Message(line);
+
+    public void Stepped(string part, int every, StepReport report)
+    {
+        var step = report.Entry;
+        if (step.Skipped is { } wrong) Terminal.Standard.Message($"{part}  step {step.Step} skipped: {wrong}");
+        var last = step.Step == report.TotalSteps;
+        if (!Terminal.Standard.IsLive)
+        {
+            if (last || step.Step == 1 || step.Step % every == 0) Terminal.Standard.Message(Line(part, report));
+        }
+        else if (last)
+        {
+            Terminal.Standard.Live("");
+            Terminal.Standard.Message(Line(part, report));
+        }
+        else if (DateTime.UtcNow - _shown >= Refresh)
+        {
+            _shown = DateTime.UtcNow;
+            Terminal.Standard.Live(Line(part, report));
+        }
+    }
+
+    public void Answered(int done, int all) => Terminal.Standard.Live(done == all ? "" : $"answering  {done}/{all} phrases");
+
+    public void Drawn(PhantomProgress progress)
+    {
+        lock (_gate)
+        {
+            var (done, total) = (progress.Done, progress.Total);
+            if (done <= _drawn || done < total && done % PhantomsBetweenUpdates != 0) return;
+            _drawn = done < total ? done : 0; // the next study starts anew
+            Terminal.Standard.Live(done == total ? "" : $"drawing {done}/{total}");
+        }
+    }
+
+    void IProgress<PhantomProgress>.Report(PhantomProgress value) => Drawn(value);
+
+    /// <summary>Removes the live line.</summary>
+    public void Dispose() => Terminal.Standard.Live("");
+
+    private static string Line(string part, StepReport report)
+    {
+        var step = report.Entry;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{part}  step {step.Step}/{report.TotalSteps}  epoch {step.Epoch}  loss {step.Loss:f4}  lr {step.LearningRate:0.00e-0}  "
+            + $"{report.SamplesPerSecond:f1} samples/s  {report.TokensPerSecond:f0} tokens/s  "
+            + $"left {Units.Duration(report.Remaining)}  memory {Units.Bytes(ProcessMemory.Resident)}");
+    }
+}

@@ -1,0 +1,94 @@
+using Pfmvg.Configuration;
+using Pfmvg.Distributed;
+using Pfmvg.Phantoms.Planning;
+using Pfmvg.Runs.Records;
+
+namespace Pfmvg.Runs;
+
+/// <summary>
+/// What every command that computes has in common: its configuration, the processes that work together, what the user sees, and
+/// the signal to stop. Opening one sets the threads and finds out at once when the configured device is not there.
+/// </summary>
+public sealed class Session
+{
+    private bool _prepared;
+
+    /// <summary>Opens a session. Loads libtorch.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="world">The processes that compute together; the caller disposes of it.</param>
+    /// <param name="display">Shows progress on rank 0; null shows nothing.</param>
+    /// <param name="interrupt">Ends the work in order: training writes a checkpoint first.</param>
+    /// <exception cref="InputException">The configured device is not there.</exception>
+    public Session(
+        PfmvgConfiguration configuration, ICommunicator world, ISessionDisplay? display = null, CancellationToken interrupt = default)
+    {
+        (Configuration, World, Display, Interrupt) = (configuration, world, display ?? new Silence(), interrupt);
+        ComputeThreads.Set(configuration, world);
+        _ = ConfiguredModel.Device(configuration.Device, world.LocalRank);
+    }
+
+    /// <summary>The configuration.</summary>
+    public PfmvgConfiguration Configuration { get; }
+
+    /// <summary>The processes that compute together.</summary>
+    public ICommunicator World { get; }
+
+    /// <summary>Cancelled when the user or the cluster wants the work to end.</summary>
+    public CancellationToken Interrupt { get; }
+
+    /// <summary>True on rank 0, which alone writes files and talks to the user.</summary>
+    public bool IsFirst => World.Rank == 0;
+
+    internal ISessionDisplay Display { get; }
+
+    /// <summary>Shows the user a line, once for all ranks.</summary>
+    internal void Tell(string line)
+    {
+        if (IsFirst) Display.Tell(line);
+    }
+
+    /// <summary>Shows how many phrases of this rank's share are answered.</summary>
+    internal void ShowAnswered(int done, int all)
+    {
+        if (IsFirst) Display.Answered(done, all);
+    }
+
+    /// <summary>
+    /// Makes what a configuration with a `phantom` section lacks: pictures, prepared data, base weights. Rank 0 makes it, the others
+    /// wait. Call it after everything that can be refused at once has been looked at.
+    /// </summary>
+    internal void PrepareData()
+    {
+        if (_prepared) return;
+        if (IsFirst) PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display));
+        World.Barrier();
+        _prepared = true;
+    }
+
+    private sealed class Silence : ISessionDisplay;
+
+    // Not Progress<T>, which reports later and from another thread.
+    private sealed class DrawingRelay(ISessionDisplay display) : IProgress<PhantomProgress>
+    {
+        public void Report(PhantomProgress value) => display.Drawn(value);
+    }
+}
+
+/// <summary>What the user sees of a session. Only rank 0 calls it. Each method may be left out.</summary>
+public interface ISessionDisplay
+{
+    /// <summary>A line that the user should read.</summary>
+    void Tell(string line) { }
+
+    /// <summary>So many phantoms are drawn. Called from several threads, in any order.</summary>
+    void Drawn(PhantomProgress progress) { }
+
+    /// <summary>A training step is done.</summary>
+    /// <param name="part">The part of the run, for example "stage 1".</param>
+    /// <param name="every">The configured number of steps between lines in a log.</param>
+    /// <param name="report">The step, and how fast it goes.</param>
+    void Stepped(string part, int every, StepReport report) { }
+
+    /// <summary>So many of so many phrases are answered.</summary>
+    void Answered(int done, int all) { }
+}

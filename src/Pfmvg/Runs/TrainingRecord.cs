@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using Pfmvg.Runs.Records;
+using Pfmvg.Training;
+
+namespace Pfmvg.Runs;
+
+/// <summary>What rank 0 writes down about a training: run.json at its start and end, log.jsonl and TensorBoard events at every step.</summary>
+internal sealed class TrainingRecord : IDisposable
+{
+    private readonly RunFolder _folder;
+    private readonly CheckpointFolder _checkpoints;
+    private readonly StepLog _log;
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly double _secondsBefore;
+    private RunInfo _info;
+    private double _lastLoss = double.NaN;
+
+    /// <summary>Opens the record.</summary>
+    /// <param name="folder">The run folder, which this process holds.</param>
+    /// <param name="checkpoints">Their newest is the run's result.</param>
+    /// <param name="info">The run as it starts: steps done and steps in all included.</param>
+    /// <param name="stepped">Gets every step with its speed.</param>
+    public TrainingRecord(RunFolder folder, CheckpointFolder checkpoints, RunInfo info, Action<StepReport> stepped)
+    {
+        (_folder, _checkpoints, _info, _secondsBefore) = (folder, checkpoints, info, info.Seconds);
+        info.Write(folder.InfoPath);
+        _log = new StepLog(folder, info.Steps, info.Step, stepped);
+    }
+
+    /// <summary>The run has a checkpoint.</summary>
+    public bool HasResult => _info.Result is not null;
+
+    /// <summary>Notes a step.</summary>
+    public void Add(StepEntry entry)
+    {
+        (_lastLoss, _info) = (entry.Loss, _info with { Step = entry.Step });
+        _log.Add(entry);
+    }
+
+    /// <summary>Notes a validation.</summary>
+    /// <param name="step">Steps taken.</param>
+    /// <param name="epoch">Epochs done.</param>
+    /// <param name="figures">What was measured, by name.</param>
+    /// <param name="best">Name and value of the best score so far.</param>
+    public void AddValidation(long step, int epoch, IReadOnlyDictionary<string, double> figures, (string Name, double Value) best)
+    {
+        _log.Add("validation", step, epoch, figures);
+        _info = _info with { Figures = new Dictionary<string, double>(_info.Figures) { [best.Name] = best.Value } };
+    }
+
+    /// <summary>Notes how the run ended, for now or for good.</summary>
+    public void End(RunStatus status, string? message = null)
+    {
+        _info = _info with
+        {
+            Status = status,
+            Message = message,
+            Ended = DateTimeOffset.UtcNow,
+            Seconds = _secondsBefore + _clock.Elapsed.TotalSeconds,
+            Result = _checkpoints.Newest is { } newest ? Path.GetRelativePath(_folder.Path, newest.Path) : null,
+            Figures = new Dictionary<string, double>(_info.Figures)
+            {
+                ["last_loss"] = _lastLoss,
+                ["peak_memory_bytes"] = ProcessMemory.Peak,
+            },
+        };
+        _info.Write(_folder.InfoPath);
+    }
+
+    /// <summary>Closes the log.</summary>
+    public void Dispose() => _log.Dispose();
+}

@@ -1,0 +1,67 @@
+using Pfmvg.Models;
+
+namespace Pfmvg.Training;
+
+/// <summary>The checkpoints of a run: the last few, and the best one. Rank 0 writes them, every rank reads them.</summary>
+/// <param name="path">The folder.</param>
+/// <param name="keepLast">Checkpoints that are kept beside the best one.</param>
+internal sealed class CheckpointFolder(string path, int keepLast)
+{
+    private const string Best = "best.safetensors";
+
+    /// <summary>Absolute path of the folder.</summary>
+    public string Path => path;
+
+    /// <summary>The newest checkpoint; null when there is none.</summary>
+    public Checkpoint? Newest => Checkpoint.List(path) is [var newest, ..] ? newest : null;
+
+    /// <summary>Writes a checkpoint and removes the oldest ones.</summary>
+    /// <param name="model">Its trainables are saved.</param>
+    /// <param name="optimizer">Its state is saved.</param>
+    /// <param name="next">The position to continue from.</param>
+    /// <param name="step">Steps taken since the start of the stage.</param>
+    /// <param name="isBest">It has the best validation score so far.</param>
+    public void Save(GroundingModel model, AdamW optimizer, Position next, long step, bool isBest)
+    {
+        // The best first: a kill between the two repeats the step, and with it the best.
+        if (isBest) Checkpoint.Save(System.IO.Path.Combine(path, Best), model, optimizer, next);
+        Checkpoint.Save(Checkpoint.PathOf(path, step), model, optimizer, next);
+        foreach (var old in Checkpoint.List(path).Skip(keepLast)) File.Delete(old.Path);
+    }
+
+    /// <summary>Removes what a killed process left half written.</summary>
+    public void RemoveHalfWritten()
+    {
+        if (!Directory.Exists(path)) return;
+        foreach (var half in Directory.GetFiles(path, ".*.tmp")) File.Delete(half);
+    }
+
+    /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
+    /// <param name="setAside">Renames damaged ones, so that they do not push good ones out.</param>
+    /// <param name="tell">Gets a line for each damaged one.</param>
+    public Checkpoint? NewestWhole(bool setAside, Action<string> tell)
+    {
+        var checkpoints = Checkpoint.List(path);
+        var good = checkpoints.FirstOrDefault(checkpoint => checkpoint.IsWhole());
+        foreach (var damaged in checkpoints.TakeWhile(checkpoint => checkpoint != good))
+        {
+            tell($"{damaged.Path} is damaged and not used.");
+            if (setAside) File.Move(damaged.Path, damaged.Path + ".damaged", overwrite: true);
+        }
+
+        if (good is null)
+            tell($"{(checkpoints.Count == 0 ? "There is no checkpoint yet" : "No checkpoint is whole")}: starting from the beginning.");
+        return good;
+    }
+
+    /// <summary>
+    /// Gives a checkpoint another number, because an epoch has another number of steps now. It must still have the highest one, so
+    /// the others get another ending.
+    /// </summary>
+    public void Renumber(Checkpoint current, long step)
+    {
+        foreach (var other in Checkpoint.List(path).Where(checkpoint => checkpoint != current))
+            File.Move(other.Path, other.Path + ".earlier", overwrite: true);
+        File.Move(current.Path, Checkpoint.PathOf(path, step));
+    }
+}
