@@ -5,7 +5,7 @@ namespace Pfmvg;
 
 /// <summary>
 /// Random bits in bulk, as a function of a key and a place: <see cref="CounterRandom"/> for gigabytes. Two rounds of multiply and
-/// xor-shift mix a counter well enough for weights that nobody trains and for dropout, and are vectorised.
+/// xor-shift mix a counter well enough for frozen random weights and for dropout, and are vectorised.
 /// </summary>
 /// <param name="Key">For example from a <see cref="CounterRandom"/>.</param>
 internal readonly record struct CounterBits(ulong Key)

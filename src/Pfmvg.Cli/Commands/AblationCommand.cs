@@ -29,7 +29,8 @@ internal static class AblationCommand
         {
             Description = "Train again what was trained with other settings, weights or data; what fits is kept.",
         };
-        var command = new Command("ablation", "The paper's Tables 3 and 4 for one configuration: runs the missing rows, gathers the others.")
+        var command = new Command("ablation",
+            "The paper's Tables 3 and 4 for one configuration: runs the missing rows, gathers the others.")
         {
             split, baselines, controls, overwrite,
         };
@@ -40,7 +41,8 @@ internal static class AblationCommand
             EvalCommand.CheckBaselines(parsed.GetValue(baselines));
             var (rules, format) = (scoring.Options(parsed), scoring.Format(parsed));
             if (rules.Protocol == Protocol.Map50)
-                throw new InputException("The paper's ablation is in IoU and Dice, which the protocol map50 does not have; choose another --protocol.");
+                throw new InputException("The paper's ablation is in IoU and Dice, which the protocol map50 does not have; "
+                    + "choose another --protocol.");
             ControlPrinter.Check(rules);
             var options = new AblationOptions
             {

@@ -55,7 +55,8 @@ internal static class EvalCommand
             CheckBaselines(parsed.GetValue(baselines));
             var (path, name) = (parsed.GetValue(predictions), parsed.GetValue(split));
             if ((path is null) == (name is null))
-                throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for answers from a file"
+                throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
+                    + "answers from a file"
                     + (path is null ? "." : ", not both."));
             if (path is null) return Job.Run(() => configuration.Read(parsed), "nothing is written.", session => FromModel(session, name!));
             if (parsed.GetValue(controls))
@@ -80,7 +81,10 @@ internal static class EvalCommand
                 });
                 if (!session.IsFirst) return ExitCode.Success;
                 var (settings, folder) = (session.Configuration, result.Folder);
-                var scores = Scorer.Score(result.Predictions, options with { Synthetic = options.Synthetic || settings.Phantom is not null });
+                var scores = Scorer.Score(result.Predictions, options with
+                {
+                    Synthetic = options.Synthetic || settings.Phantom is not null,
+                });
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));

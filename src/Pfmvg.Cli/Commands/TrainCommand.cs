@@ -14,12 +14,17 @@ internal static class TrainCommand
     public static Command Create()
     {
         var stage = new Option<int>("--stage") { Description = "1 (captions) or 2 (boxes).", Required = true, HelpName = "1|2" };
-        var from = new Option<string?>("--from") { Description = "Start from this run folder or checkpoint, or from 'base' for the base weights alone. Stage 2 starts from stage 1's result by itself.", HelpName = "PATH" };
-        var resume = new Option<bool>("--resume") { Description = "Go on with an interrupted run from its last good checkpoint." };
+        var from = new Option<string?>("--from")
+        {
+            Description = "Start from this run folder or checkpoint, or from 'base' for the base weights alone. "
+                + "Stage 2 starts from stage 1's result by itself.",
+            HelpName = "PATH",
+        };
+        var resume = new Option<bool>("--resume") { Description = "Continue an interrupted run from its last good checkpoint." };
         var overwrite = new Option<bool>("--overwrite") { Description = "Remove an earlier run of the same name and start again." };
         var allowChanges = new Option<bool>("--allow-changes")
         {
-            Description = "With --resume: go on although settings, weights or data have changed.",
+            Description = "With --resume: continue although settings, weights or data have changed.",
         };
         var dryRun = new Option<bool>("--dry-run")
         {
@@ -66,7 +71,7 @@ internal static class TrainCommand
         Terminal.Standard.Print(FormattableString.Invariant($"one step      {found.StepSeconds:f3} s"));
         Terminal.Standard.Print(
             $"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");
-        Terminal.Standard.Print($"the stage     {Units.Duration(found.Stage)}; judged by one step, so a rough number");
+        Terminal.Standard.Print($"the stage     {Units.Duration(found.Stage)}; estimated from one step, so a rough number");
         return ExitCode.Success;
     }
 }

@@ -9,7 +9,7 @@ namespace Pfmvg.Distributed;
 /// </summary>
 /// <remarks>
 /// Disposing is collective, too, and belongs to the end of the work. After a failure call <see cref="Abort"/> instead:
-/// the other ranks may be waiting in another operation, and nobody would come to meet them.
+/// the other ranks may be waiting in another operation and would wait for ever.
 /// </remarks>
 public interface ICommunicator : IDisposable
 {

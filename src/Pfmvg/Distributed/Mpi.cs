@@ -54,13 +54,15 @@ public sealed unsafe class Mpi : ICommunicator
     {
         var library = OpenMpi.Load() ?? throw new InputException(
             $"{expected} processes were started together, but the library of Open MPI (libmpi.so.40) is not found: install it "
-            + "(Debian: apt-get install openmpi-bin libopenmpi-dev; RHEL: dnf install openmpi; a cluster: module load openmpi), or start one process.");
+            + "(Debian: apt-get install openmpi-bin libopenmpi-dev; RHEL: dnf install openmpi; a cluster: module load openmpi), "
+            + "or start one process.");
         var world = new Mpi(library);
         if (world.Size == expected) return world;
         var size = world.Size;
         world.Dispose();
         throw new InputException(
-            $"{expected} processes were started together, but {library.Version} sees {size}: start them with the mpirun of the same Open MPI, or with srun --mpi=pmix.");
+            $"{expected} processes were started together, but {library.Version} sees {size}: start them with the mpirun of the "
+                + "same Open MPI, or with srun --mpi=pmix.");
     }
 
     /// <inheritdoc/>

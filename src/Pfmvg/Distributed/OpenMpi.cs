@@ -68,7 +68,8 @@ internal sealed unsafe class OpenMpi
             if (!NativeLibrary.TryLoad(name, out var library)) continue;
             return NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out _)
                 ? new OpenMpi(library)
-                : throw new InputException($"The MPI library {name} is not Open MPI; MPICH and its relatives have another binary interface and are not supported. "
+                : throw new InputException($"The MPI library {name} is not Open MPI; MPICH and its relatives have another "
+                    + "binary interface and are not supported. "
                     + "Load Open MPI instead (module load openmpi, or LD_LIBRARY_PATH).");
         }
 

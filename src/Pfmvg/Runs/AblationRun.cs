@@ -105,6 +105,7 @@ public static class AblationRun
     {
         if (changes.Count == 0) return;
         throw new InputException($"The training in {training.Folder(session.Configuration).Path} is not this configuration's: "
-            + $"{string.Join("; ", changes)}. Put them back, train again what does not fit with --overwrite, or keep both with --set name=OTHER.");
+            + $"{string.Join("; ", changes)}. Put them back, train again what does not fit with --overwrite, or keep both with "
+            + "--set name=OTHER.");
     }
 }

@@ -52,7 +52,8 @@ public sealed record EvaluationOptions
         var folder = RunFolder.ForPart(configuration, "stage2");
         return File.Exists(folder.InfoPath) && RunInfo.Read(folder.InfoPath).Status == RunStatus.Finished
             ? folder.Path
-            : throw new InputException($"No trained stage 2 in {folder.Path}: run `pfmvg train --stage 2` first, or name another model with --from, "
+            : throw new InputException($"No trained stage 2 in {folder.Path}: run `pfmvg train --stage 2` first, or name "
+                + "another model with --from, "
                 + "or --from base for the base weights alone.");
     }
 }
@@ -66,7 +67,7 @@ public sealed record EvaluationResult(
     RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<Control, IReadOnlyList<Prediction>> Controls,
         PreparedData Data);
 
-/// <summary>The phrases of a split through the model, into predictions.jsonl: the first half of `pfmvg eval`.</summary>
+/// <summary>Asks the model all phrases of a split and writes predictions.jsonl: what `pfmvg eval` does before it scores.</summary>
 public sealed class EvaluationRun
 {
     // What answers depend on beside the weights and the data, whose content is compared.
@@ -86,7 +87,8 @@ public sealed class EvaluationRun
         _data = GroundingSetup.OpenData(session.Configuration);
         _samples = _data.Read(SampleTask.Refer, options.Split);
         if (_samples.Count == 0)
-            throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is nothing to evaluate; "
+            throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
+                + "nothing to evaluate; "
                 + "prepare MS-CXR.");
         _byId = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);

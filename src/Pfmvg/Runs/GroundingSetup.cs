@@ -97,7 +97,8 @@ public sealed class GroundingSetup : IDisposable
     {
         var task = TaskOf(settings);
         return data.Read(task, Split.Train) is { Count: > 0 } samples ? samples
-            : throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {stage} has nothing to learn from; "
+            : throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {stage} has "
+                + "nothing to learn from; "
                 + "prepare the data sets that it needs.");
     }
 
@@ -118,7 +119,8 @@ public sealed class GroundingSetup : IDisposable
         var tokenizer = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model"));
         var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
         if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
-            throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but model.language.vocabulary "
+            throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but "
+                + "model.language.vocabulary "
                 + $"is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
         var (model, files) = ModelBuilder.Load(
             sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map);

@@ -18,9 +18,9 @@ public static class PhantomWorkspace
 {
     /// <summary>Makes the absent parts; does nothing without a `phantom` section.</summary>
     /// <param name="configuration">The configuration.</param>
-    /// <param name="tell">Told in a line each what was made.</param>
-    /// <param name="cancel">Stops; what is half made is made again next time.</param>
-    /// <param name="drawing">Told how many pictures are drawn.</param>
+    /// <param name="tell">Gets a line about each thing that was made.</param>
+    /// <param name="cancel">Stops. What is unfinished is made again next time.</param>
+    /// <param name="drawing">Gets the number of pictures drawn so far.</param>
     public static void Prepare(PfmvgConfiguration configuration, Action<string> tell, CancellationToken cancel,
         IProgress<PhantomProgress>? drawing = null)
     {

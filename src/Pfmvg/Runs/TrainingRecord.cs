@@ -4,7 +4,10 @@ using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
 
-/// <summary>What rank 0 writes down about a training: run.json at its start and end, log.jsonl and TensorBoard events at every step.</summary>
+/// <summary>
+/// What rank 0 writes down about a training: run.json at its start and end, log.jsonl and TensorBoard events at every
+/// step.
+/// </summary>
 internal sealed class TrainingRecord : IDisposable
 {
     private readonly RunFolder _folder;

@@ -140,7 +140,8 @@ public sealed class TrainingRun
             if (failure is not (IOException or UnauthorizedAccessException))
             {
                 if (record is { HasResult: true })
-                    _tell($"The checkpoints in {_folder.Checkpoints} are unharmed. When the cause is mended, continue with: {ResumeCommand}");
+                    _tell($"The checkpoints in {_folder.Checkpoints} are unharmed. When the cause is mended, continue with: "
+                        + $"{ResumeCommand}");
                 throw;
             }
 
@@ -221,7 +222,8 @@ public sealed class TrainingRun
         var earlier = options.Existing == ExistingRun.Resume ? RunInfo.Read(infoPath) : null;
         var (weights, manifests) = EarlierTraining.HashFiles(session, from, earlier);
         if (earlier is not null)
-            RequireUnchanged([.. RunFile.Changes(earlier.Weights, weights), .. RunFile.Changes(earlier.Data, manifests)], session, options, tell);
+            RequireUnchanged([.. RunFile.Changes(earlier.Weights, weights), .. RunFile.Changes(earlier.Data, manifests)], session, options,
+                tell);
         return new RunInfo
         {
             Started = DateTimeOffset.UtcNow,
@@ -256,7 +258,8 @@ public sealed class TrainingRun
         var folder = options.Folder(session.Configuration).Path;
         var changed = $"The run in {folder} was begun with other settings or files: {string.Join("; ", changes)}.";
         if (!options.AllowChanges)
-            throw new InputException($"{changed} Put them back, start again with --overwrite, or continue all the same with --allow-changes.");
+            throw new InputException($"{changed} Put them back, start again with --overwrite, or continue all the same with "
+                + "--allow-changes.");
         tell($"{changed} Continuing all the same.");
     }
 

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace Pfmvg.Training;
 
 /// <summary>
-/// A point that training can go on from: trainables, optimizer state and position, in one safetensors file that is written
+/// A point that training can continue from: trainables, optimizer state and position, in one safetensors file that is written
 /// whole or not at all and carries the SHA-256 of its tensors. Base weights are not in it.
 /// </summary>
 /// <param name="Path">The file.</param>
@@ -27,7 +27,7 @@ public sealed record Checkpoint(string Path, long Step)
     /// <param name="path">The file.</param>
     /// <param name="model">Its trainables are saved.</param>
     /// <param name="optimizer">Its moments and step count are saved.</param>
-    /// <param name="position">Where to go on.</param>
+    /// <param name="position">The next step to take.</param>
     public static void Save(string path, GroundingModel model, AdamW optimizer, Position position)
     {
         using var scope = NewDisposeScope();
@@ -44,7 +44,7 @@ public sealed record Checkpoint(string Path, long Step)
     }
 
     /// <summary>Puts a checkpoint's values into the model and the optimizer.</summary>
-    /// <returns>Where to go on.</returns>
+    /// <returns>The next step to take.</returns>
     /// <exception cref="InputException">The file is damaged or is of another model.</exception>
     public Position Restore(GroundingModel model, AdamW optimizer)
     {
@@ -57,7 +57,8 @@ public sealed record Checkpoint(string Path, long Step)
             if (!tensors.TryGetValue(name, out var value))
                 throw new InputException($"{Path}: '{name}' is missing; it is a checkpoint of another model.");
             if (!value.shape.SequenceEqual(target.shape))
-                throw new InputException($"{Path}: '{name}' has shape {string.Join('x', value.shape)}, the model wants {string.Join('x', target.shape)}.");
+                throw new InputException($"{Path}: '{name}' has shape {string.Join('x', value.shape)}, the model wants "
+                    + $"{string.Join('x', target.shape)}.");
             target.copy_(value);
         }
 
@@ -101,7 +102,8 @@ public sealed record Checkpoint(string Path, long Step)
     {
         var tensors = file.Tensors.Keys.Order(StringComparer.Ordinal).ToDictionary(name => name, file.Read);
         if (!file.Metadata.TryGetValue("sha256", out var hash) || hash as string != Hash([.. tensors]))
-            throw new InputException($"{Path}: is damaged, its content does not have the checksum it was written with; use an older checkpoint.");
+            throw new InputException($"{Path}: is damaged, its content does not have the checksum it was written with; use an "
+                + "older checkpoint.");
         return tensors;
     }
 

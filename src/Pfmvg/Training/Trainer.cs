@@ -75,7 +75,8 @@ public sealed class Trainer : IDisposable
                 {
                     // Never over a good one; the skipped steps are counted down until the run stops.
                     if (interrupted || next.Epoch == _settings.Epochs)
-                        throw new TrainingException($"Epoch {epoch + 1}, step {step + 1}: the trained tensor {broken} is not finite, so no checkpoint is written. The last checkpoint is intact.");
+                        throw new TrainingException($"Epoch {epoch + 1}, step {step + 1}: the trained tensor {broken} is not "
+                            + "finite, so no checkpoint is written. The last checkpoint is intact.");
                 }
                 else if (due)
                 {
@@ -90,7 +91,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Runs the first steps of the stage for what can be seen of them: no validation, no checkpoint.</summary>
     /// <param name="steps">How many; no more than the stage has.</param>
     /// <param name="stepped">Called on every rank after each step.</param>
-    /// <param name="interrupt">Ends it after the step at hand.</param>
+    /// <param name="interrupt">Ends it after the current step.</param>
     public void Rehearse(int steps, Action<StepEntry> stepped, CancellationToken interrupt)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
@@ -249,12 +250,13 @@ public sealed class Trainer : IDisposable
             $"; samples {string.Join(", ", batch.Take(8))}{(batch.Length > 8 ? ", ..." : "")} of the split";
         if (_skipped <= _settings.NanTolerance) return wrong;
         throw new TrainingException($"Epoch {epoch + 1}, step {step + 1}: {wrong}. " +
-            $"{_skipped} steps in a row were skipped. The last checkpoint is intact; a lower init_lr or clip_norm helps, or precision: float32.");
+            $"{_skipped} steps in a row were skipped. The last checkpoint is intact; a lower init_lr or clip_norm helps, or "
+                + "precision: float32.");
     }
 }
 
 /// <summary>What the samples of a step add up to.</summary>
 internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts);
 
-/// <summary>Training cannot go on; the message says why and what to do.</summary>
+/// <summary>Training cannot continue; the message says why and what to do.</summary>
 public sealed class TrainingException(string message, Exception? cause = null) : Exception(message, cause);

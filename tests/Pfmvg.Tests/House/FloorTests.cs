@@ -125,7 +125,9 @@ public partial class FloorTests
 
         [GeneratedRegex(@"\bPfmvg\.([A-Z]\w+)\b")] private static partial Regex Mention();
 
-        [GeneratedRegex(@"^(?:public |internal |file )?(?:(?:static|sealed|abstract|partial|readonly|ref|unsafe) )*(?:class|record struct|record|struct|interface|enum|delegate .+?) (\w+)",
+        [GeneratedRegex(
+            @"^(?:public |internal |file )?(?:(?:static|sealed|abstract|partial|readonly|ref|unsafe) )*"
+            + @"(?:class|record struct|record|struct|interface|enum|delegate .+?) (\w+)",
             RegexOptions.Multiline)]
         private static partial Regex Declaration();
     }

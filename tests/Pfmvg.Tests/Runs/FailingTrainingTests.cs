@@ -47,7 +47,8 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         var failure = Assert.Throws<TrainingException>(() => workspace.Train(
             "skipped", changes: ["model.lora.alpha=1e39", "stage1.nan_tolerance=2"], watch: report => seen.Add(report.Entry)));
         var skipped = Assert.IsType<string>(seen[0].Skipped);
-        Assert.Matches(@"^the loss is \S+, the gradient is not finite in \d+ tensors, first llama_\S+; samples \d+, \d+, \d+, \d+ of the split$", skipped);
+        Assert.Matches(
+            @"^the loss is \S+, the gradient is not finite in \d+ tensors, first llama_\S+; samples \d+, \d+, \d+, \d+ of the split$", skipped);
         var notes = StepLog.Read(workspace.Run("skipped").LogPath).Where(line => (string?)line["kind"] == "note").ToList();
         Assert.Equal([1L, 2L], notes.Select(note => (long)note["step"]!));
         Assert.Equal($"step skipped: {skipped}", (string?)notes[0]["text"]);
@@ -67,7 +68,7 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         Assert.Equal((RunStatus.Finished, info.Steps), (info.Status, info.Step));
         Assert.Equal(info.Steps, Checkpoint.List(workspace.Run("allowed").Checkpoints)[0].Step);
 
-        // Fewer steps than the checkpoint's number: the newest one must still be the one that is gone on from.
+        // Fewer steps than the checkpoint's number: the run must still continue from the newest one.
         Assert.ThrowsAny<OperationCanceledException>(() => workspace.Train("shorter", changes: ["stage1.batch_size=1"], lastStep: 12));
         var again = workspace.Train("shorter", ExistingRun.Resume, ["stage1.batch_size=8"], allowChanges: true);
         Assert.Contains(again, line => line.Contains("step 12 has become step ", StringComparison.Ordinal));

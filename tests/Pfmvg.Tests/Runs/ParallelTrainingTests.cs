@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
@@ -116,9 +117,17 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
         var from = workspace.Run("alone").Path;
         var options = new EvaluationOptions { Split = Split.Train, From = from };
         EvaluationRun.Execute(new RecordedSession(workspace.Configuration("alone", changes)).Session, options);
-        var evaluated = Shell.RunMpi(2, ["eval", "--split", "train", "--from", from, .. workspace.Sets("together", changes)]);
+        using var temporary = new TemporaryFolder();
+        var created = new ConcurrentBag<string>();
+        using var watcher = new FileSystemWatcher(temporary.Path) { IncludeSubdirectories = true };
+        watcher.Created += (_, file) => created.Add(file.Name!);
+        watcher.EnableRaisingEvents = true;
+        var evaluated = Shell.RunMpi(["-x", $"TMPDIR={temporary.Path}", "-n", "2", "dotnet", Shell.Pfmvg,
+            "eval", "--split", "train", "--from", from, .. workspace.Sets("together", changes)]);
         Assert.True(evaluated.ExitCode == 0, $"{evaluated}");
         Assert.Equal(Answers("alone"), Answers("together"));
+        // Answers name patients: they never pass through the temporary folder, where other users look.
+        Assert.DoesNotContain(created, name => name.Contains("json", StringComparison.Ordinal));
 
         string[] Answers(string name) => File.ReadAllLines(options.Folder(workspace.Configuration(name)).PredictionsPath);
 

@@ -18,7 +18,7 @@ public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<Tra
         var told = workspace.Train("damaged", ExistingRun.Resume);
         Assert.Contains(told, line => line.Contains(newest.Path, StringComparison.Ordinal)
             && line.Contains("damaged", StringComparison.Ordinal));
-        Assert.Contains(told, line => line.EndsWith("going on after step 4", StringComparison.Ordinal));
+        Assert.Contains(told, line => line.EndsWith("continuing after step 4", StringComparison.Ordinal));
         Assert.Equal(workspace.Log("sound"), workspace.Log("damaged"));
         Assert.True(File.Exists(newest.Path + ".damaged")); // out of the rotation, not lost
         var (sound, damaged) = (workspace.Checkpoints("sound"), workspace.Checkpoints("damaged"));

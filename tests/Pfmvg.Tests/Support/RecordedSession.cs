@@ -13,7 +13,8 @@ public sealed class RecordedSession : ISessionDisplay
     /// <param name="configuration">The configuration.</param>
     /// <param name="stepped">Gets the part and every step of it.</param>
     /// <param name="interrupt">Ends the work in order.</param>
-    public RecordedSession(PfmvgConfiguration configuration, Action<string, StepReport>? stepped = null, CancellationToken interrupt = default)
+    public RecordedSession(PfmvgConfiguration configuration, Action<string, StepReport>? stepped = null,
+        CancellationToken interrupt = default)
     {
         _stepped = stepped;
         Session = new Session(configuration, new SingleProcess(), this, interrupt);

@@ -17,11 +17,12 @@ public sealed class EventFile : IDisposable
 
     /// <summary>Creates a new event file in a folder. A reader drops older files' values from <paramref name="firstStep"/> on.</summary>
     /// <param name="folder">The folder that TensorBoard is pointed at, or one below it.</param>
-    /// <param name="firstStep">Step that the run starts or goes on from.</param>
+    /// <param name="firstStep">Step that the run starts or continues with.</param>
     public EventFile(string folder, long firstStep)
     {
         Directory.CreateDirectory(folder);
-        var name = $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():d10}.{Environment.MachineName}.{Environment.ProcessId}.{firstStep}";
+        var started = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        var name = $"events.out.tfevents.{started:d10}.{Environment.MachineName}.{Environment.ProcessId}.{firstStep}";
         _file = new FileStream(System.IO.Path.Combine(folder, name), FileMode.Create, FileAccess.Write, FileShare.Read);
         Write(new Event { FileVersion = "brain.Event:2" });
         Write(new Event { Step = firstStep, SessionLog = new SessionLog { Status = SessionLog.Types.SessionStatus.Start } });

@@ -29,7 +29,8 @@ public sealed record RunFile(string Path, long Bytes, DateTimeOffset Modified, s
         var (old, now) = (ByName(before), ByName(after));
         return [.. old.Keys.Union(now.Keys).Order(StringComparer.Ordinal)
             .Where(name => old.GetValueOrDefault(name)?.Sha256 != now.GetValueOrDefault(name)?.Sha256)
-            .Select(name => $"{(now.GetValueOrDefault(name) ?? old[name]).Path} {(old.ContainsKey(name) ? now.ContainsKey(name) ? "has changed" : "is gone" : "is new")}")];
+            .Select(name => $"{(now.GetValueOrDefault(name) ?? old[name]).Path} "
+                + $"{(old.ContainsKey(name) ? now.ContainsKey(name) ? "has changed" : "is gone" : "is new")}")];
 
         // By the end of the path: the files may have moved together.
         static Dictionary<string, RunFile> ByName(IReadOnlyList<RunFile> files) => files

@@ -56,7 +56,8 @@ public sealed class RunFolder
         if (File.Exists(folder.InfoPath)) return folder;
         var parts = Parts(folder.Path).Select(part => part.Part).ToArray();
         throw new InputException(parts.Length > 0
-            ? $"{path} is a run of several parts; name one of {string.Join(", ", parts.Select(part => System.IO.Path.Combine(path, part)))}."
+            ? $"{path} is a run of several parts; name one of "
+                + $"{string.Join(", ", parts.Select(part => System.IO.Path.Combine(path, part)))}."
             : $"{path} is not a run folder: it has no run.json.");
     }
 
@@ -67,20 +68,21 @@ public sealed class RunFolder
 
     /// <summary>
     /// Creates the folder, writes the resolved configuration and takes the folder for this process until the result is
-    /// disposed of. Whatever an earlier run left there stays only when it is to be gone on with.
+    /// disposed of. What an earlier run left there stays only when that run is continued.
     /// </summary>
     /// <param name="configuration">Written to config.yaml.</param>
     /// <param name="existing">What to do with an earlier run.</param>
-    /// <exception cref="InputException">An earlier run is there and may not be touched, there is none to go on with, or
+    /// <exception cref="InputException">An earlier run is there and may not be touched, there is none to continue, or
     /// another process writes here.</exception>
     public IDisposable Begin(PfmvgConfiguration configuration, ExistingRun existing)
     {
         var present = File.Exists(InfoPath);
         if (present && existing == ExistingRun.Refuse)
-            throw new InputException($"{Path} already holds a run ({RunInfo.Read(InfoPath).Describe(IsInUse)}): use --resume to go on with it, "
+            throw new InputException($"{Path} already holds a run ({RunInfo.Read(InfoPath).Describe(IsInUse)}): use --resume to "
+                + "continue it, "
                 + "--overwrite to start again, or --set name=OTHER to keep both.");
         if (!present && existing == ExistingRun.Resume)
-            throw new InputException($"There is no run in {Path} to go on with: start it without --resume.");
+            throw new InputException($"There is no run in {Path} to continue: start it without --resume.");
 
         FileStream? hold = null;
         try

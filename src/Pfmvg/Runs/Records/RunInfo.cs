@@ -9,7 +9,7 @@ using TorchSharp;
 
 namespace Pfmvg.Runs.Records;
 
-/// <summary>What a part of a run was and how it went, as run.json holds it: with it a run can be told and repeated.</summary>
+/// <summary>What a part of a run was and how it went, as run.json holds it: enough to describe and to repeat it.</summary>
 public sealed record RunInfo
 {
     private static readonly JsonSerializerOptions Json = new()
@@ -24,7 +24,7 @@ public sealed record RunInfo
     /// <summary>How the part went; <see cref="RunStatus.Running"/> is also what a killed process leaves.</summary>
     public RunStatus Status { get; init; }
 
-    /// <summary>When it was started, or last gone on with.</summary>
+    /// <summary>When it was started or last continued.</summary>
     public DateTimeOffset Started { get; init; }
 
     /// <summary>When it ended.</summary>

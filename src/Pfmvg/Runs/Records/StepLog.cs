@@ -6,7 +6,7 @@ using Pfmvg.Training;
 namespace Pfmvg.Runs.Records;
 
 /// <summary>
-/// Notes every step of a run in log.jsonl and for TensorBoard, and tells whoever watches how fast it goes. Each line is
+/// Notes every step of a run in log.jsonl and for TensorBoard, and reports how fast it goes. Each line is
 /// handed to the operating system at once, so that a killed process has written all it did.
 /// </summary>
 public sealed class StepLog : IDisposable
@@ -24,7 +24,7 @@ public sealed class StepLog : IDisposable
     /// <param name="totalSteps">Steps of the whole stage.</param>
     /// <param name="stepsDone">Steps that a checkpoint holds; what an earlier session logged beyond them is dropped. 0
     /// starts a new log.</param>
-    /// <param name="watcher">Told of every step; null when nobody watches.</param>
+    /// <param name="watcher">Gets every step with its speed; may be null.</param>
     public StepLog(RunFolder folder, long totalSteps, long stepsDone = 0, Action<StepReport>? watcher = null)
     {
         ArgumentNullException.ThrowIfNull(folder);
