@@ -9,6 +9,7 @@ using Pfmvg.Cli.Process;
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
 NativeSetup.KeepFreedMemory();
 NativeSetup.ShortenIdleSpinning();
+NativeSetup.LoadOpenSslWhereMissing();
 Terminal.ForgetPretendedTerminal();
 var root = new RootCommand("PFMVG: medical visual grounding. Given a chest radiograph and a phrase, answer with the box.");
 root.Add(DemoCommand.Create());

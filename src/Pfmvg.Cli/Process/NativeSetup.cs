@@ -41,6 +41,20 @@ internal static partial class NativeSetup
     }
 
     /// <summary>
+    /// .NET computes SHA-256 with OpenSSL and ends the process where a system has none. A release brings a copy for such
+    /// systems, beside the program; .NET finds it because it is loaded under the name that .NET asks for. Call before
+    /// anything is hashed.
+    /// </summary>
+    public static void LoadOpenSslWhereMissing()
+    {
+        const string Crypto = "libcrypto.so.3", Ssl = "libssl.so.3";
+        var copy = Path.Combine(AppContext.BaseDirectory, Ssl);
+        if (!File.Exists(copy) || NativeLibrary.TryLoad(Ssl, out _)) return;
+        NativeLibrary.Load(Path.Combine(AppContext.BaseDirectory, Crypto)); // what the other one needs
+        NativeLibrary.Load(copy);
+    }
+
+    /// <summary>
     /// Sets the CPU threads of this process: those that are asked for, else its fair share of the machine. Loads
     /// libtorch.
     /// </summary>
