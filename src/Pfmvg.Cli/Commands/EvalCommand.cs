@@ -34,12 +34,16 @@ internal static class EvalCommand
         var from = new Option<string?>("--from") { Description =
             "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.",
             HelpName = "PATH" };
-        var predictions = new Option<string?>(
-            "--predictions") { Description =
-            "Score these answers without loading a model: predictions.jsonl, COCO results .json, or a folder of heat maps .npy." };
+        var predictions = new Option<string?>("--predictions")
+        {
+            Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, "
+                + "or a folder of heat maps .npy.",
+            HelpName = "PATH",
+        };
         var baselines = new Option<string?>("--baselines")
         {
             Description = "'paper' sets the published rows beside ours, in the paper's form.",
+            HelpName = "paper",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
         var command = new Command("eval", "Scores the model's answers, or answers from a file; prints the table per class and writes the report.") { split, from, predictions, baselines, controls };
