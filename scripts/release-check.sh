@@ -39,6 +39,7 @@ fi
 pfmvg doctor
 pfmvg eval --split test --from base --set "workspace=$seen/study" --set phantom.patients=12 | tee "$home/table"
 answers=$(wc -l < "$home/study/runs/tiny/eval-test/predictions.jsonl")
-[ "$answers" -gt 0 ] && grep -q "n = $answers phrases," "$home/table" || die "$answers answers were written, but the table has another number."
+[ "$answers" -gt 0 ] && grep -q "n = $answers phrases," "$home/table" ||
+    die "$answers answers were written, but the table has another number."
 [ -s "$home/study/runs/tiny/eval-test/overlay.png" ] || die "the overlay was not drawn."
 echo "release-check: $(basename "$archive") runs."

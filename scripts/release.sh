@@ -59,7 +59,8 @@ done
 ln -s lib/pfmvg "$folder/pfmvg"
 
 date=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
-tar -C artifacts --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$date" -cf - "$name" | gzip -n > "$folder.tar.gz"
+tar -C artifacts --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$date" -cf - "$name" |
+    gzip -n > "$folder.tar.gz"
 rm -rf "$folder"
 (cd artifacts && sha256sum "$name.tar.gz" > "$name.tar.gz.sha256")
 echo "$folder.tar.gz: $(du -h --apparent-size "$folder.tar.gz" | cut -f 1), needs glibc $needed"

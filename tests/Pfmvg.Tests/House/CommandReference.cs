@@ -19,7 +19,8 @@ internal static class CommandReference
         var commands = Below(CommandTree.Create(), "pfmvg").ToArray();
         var page = new StringBuilder("# Command line reference\n\n");
         page.Append(Wrap("Every command with its options, as `pfmvg COMMAND --help` shows them. Options may stand before or after "
-            + "arguments. A default stands behind its option; an option without one does nothing until it is given. The settings that `--set` changes are listed in [configuration.md](configuration.md). "
+            + "arguments. A default stands behind its option; an option without one does nothing until it is given. The settings that"
+            + " `--set` changes are listed in [configuration.md](configuration.md). "
             + "`pfmvg --version` prints the version. Exit codes: 0 done, 1 failure, 2 wrong input, 130 interrupted.")).Append('\n');
         page.Append(Wrap("This page is made from the program, and a test fails when it is stale. Do not edit it; write it anew with:"));
         page.Append($"\n```sh\n{remedy}\n```\n\n");
@@ -56,7 +57,8 @@ internal static class CommandReference
     }
 
     private static string Entry(string name, string? description, string? note) =>
-        Wrap($"- {name}{(note is null ? "" : $" ({note})")}:\n{description ?? throw new InvalidOperationException($"{name} lacks a description.")}", 2);
+        Wrap($"- {name}{(note is null ? "" : $" ({note})")}:\n"
+            + (description ?? throw new InvalidOperationException($"{name} lacks a description.")), indent: 2);
 
     private static string Usage(Argument argument) => argument.Arity.MinimumNumberOfValues == 0 ? $"[{argument.Name}]"
         : argument.Arity.MaximumNumberOfValues > 1 ? $"{argument.Name}..." : argument.Name;
