@@ -23,7 +23,11 @@ internal static class AblationCommand
             DefaultValueFactory = _ => "test",
             HelpName = "SPLIT",
         };
-        var baselines = new Option<string?>("--baselines") { Description = "'paper' sets the published rows above ours." };
+        var baselines = new Option<string?>("--baselines")
+        {
+            Description = "'paper' sets the published rows above ours.",
+            HelpName = "paper",
+        };
         var controls = new Option<bool>("--controls") { Description = "For the row with both stages: " + ControlPrinter.Description };
         var overwrite = new Option<bool>("--overwrite")
         {

@@ -39,10 +39,12 @@ internal static class EvalCommand
         {
             Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, "
                 + "or a folder of heat maps .npy.",
+            HelpName = "PATH",
         };
         var baselines = new Option<string?>("--baselines")
         {
             Description = "'paper' sets the published rows beside ours, in the paper's form.",
+            HelpName = "paper",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
         const string Purpose = "Scores the model's answers, or answers from a file; prints the table per class and writes the report.";

@@ -13,9 +13,14 @@ internal sealed class ReportArguments
     private readonly Option<string?> _output = new("--out")
     {
         Description = "Write scores.json, report.html and overlay.png into this folder.",
+        HelpName = "FOLDER",
     };
-    private readonly Option<string?> _images = new("--images") { Description = "The folder that the samples' picture paths start from." };
-    private readonly Option<string?> _title = new("--title") { Description = "Headline of the report." };
+    private readonly Option<string?> _images = new("--images")
+    {
+        Description = "The folder that the samples' picture paths start from.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string?> _title = new("--title") { Description = "Headline of the report.", HelpName = "TEXT" };
     private readonly Option<bool> _noImages = new("--no-images")
     {
         Description = "Leave pictures, phrases and answers out, so that the report can be shared.",
@@ -28,7 +33,12 @@ internal sealed class ReportArguments
     {
         Description = "Put sample identifiers into the report; MS-CXR's name patients.",
     };
-    private readonly Option<string?> _colors = new("--colors") { Description = "Colours of the true and the predicted boxes, such as green,red or #00ff00,#ff0000 (default: white,gray as in the paper)." };
+    private readonly Option<string?> _colors = new("--colors")
+    {
+        Description = "Colours of the true and the predicted boxes, such as green,red or #00ff00,#ff0000 "
+            + "(default: white,gray as in the paper).",
+        HelpName = "TRUE,PREDICTED",
+    };
 
     public void AddTo(Command command)
     {

@@ -13,6 +13,7 @@ internal sealed class ScoringArguments
     private readonly Option<string> _protocol = new("--protocol")
     {
         Description = $"How to score: {string.Join(", ", ProtocolDescription.Names)}. Their figures are not comparable with each other.",
+        HelpName = "NAME",
         DefaultValueFactory = _ => ProtocolDescription.Names[0],
     };
 
@@ -52,10 +53,12 @@ internal sealed class ScoringArguments
     private readonly Option<string?> _truthSplit = new("--truth-split")
     {
         Description = "Keep only this split of the truth, where it names splits (train, val, test).",
+        HelpName = "SPLIT",
     };
     private readonly Option<string?> _coordinates = new("--coordinates")
     {
         Description = $"What the numbers of boxes mean: {string.Join(", ", Coordinates.All)}.",
+        HelpName = "NAME",
     };
     private readonly Option<bool> _trust = new("--trust-coordinates")
     {
@@ -74,6 +77,7 @@ internal sealed class ScoringArguments
     private readonly Option<string> _format = new("--format")
     {
         Description = "Print tables as text, markdown, csv, json or latex.",
+        HelpName = "text|markdown|csv|json|latex",
         DefaultValueFactory = _ => "text",
     };
 

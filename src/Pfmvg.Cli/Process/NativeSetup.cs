@@ -37,6 +37,20 @@ internal static partial class NativeSetup
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
     }
 
+    /// <summary>
+    /// .NET computes SHA-256 with OpenSSL and ends the process where a system has none. A release brings a copy for such
+    /// systems, beside the program; .NET finds it because it is loaded under the name that .NET asks for. Call before
+    /// anything is hashed.
+    /// </summary>
+    public static void LoadOpenSslWhereMissing()
+    {
+        const string Crypto = "libcrypto.so.3", Ssl = "libssl.so.3";
+        var copy = Path.Combine(AppContext.BaseDirectory, Ssl);
+        if (!File.Exists(copy) || NativeLibrary.TryLoad(Ssl, out _)) return;
+        NativeLibrary.Load(Path.Combine(AppContext.BaseDirectory, Crypto)); // what the other one needs
+        NativeLibrary.Load(copy);
+    }
+
     // .NET's own method changes a copy of the environment that native libraries do not see.
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)] private static partial int SetEnvironment(
         string name, string value, int overwrite);

@@ -6,6 +6,17 @@ namespace Pfmvg.Tests.House;
 public class DocumentationTests
 {
     [Fact]
+    public void The_command_reference_is_fresh()
+    {
+        const string Variable = "PFMVG_WRITE_REFERENCE";
+        const string Remedy = $"{Variable}=1 dotnet test tests/Pfmvg.Tests -c Release --filter {nameof(The_command_reference_is_fresh)}";
+        var path = Path.Combine(Fixtures.Repository, "docs", "cli.md");
+        var page = CommandReference.Page(Remedy);
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 }) File.WriteAllText(path, page);
+        Assert.True(File.ReadAllText(path) == page, $"docs/cli.md is stale. Write it anew with:\n    {Remedy}");
+    }
+
+    [Fact]
     public void Every_setting_is_documented_with_its_default()
     {
         var page = File.ReadAllText(Path.Combine(Fixtures.Repository, "docs", "configuration.md"));

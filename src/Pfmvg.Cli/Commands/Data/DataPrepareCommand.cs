@@ -19,6 +19,7 @@ internal static class DataPrepareCommand
         {
             Description = "Split of MS-CXR: 'ratio' (7:1:2 of the patients), 'official' (version 1.1.0), or a CSV with the columns "
                 + "patient and split.",
+            HelpName = "ratio|official|FILE",
             DefaultValueFactory = _ => "ratio",
         };
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };

@@ -28,7 +28,11 @@ internal static class DataShowCommand
             DefaultValueFactory = _ => 0.5 };
         var seed = new Option<long>("--seed") { Description = "Chooses the samples and the crops.", DefaultValueFactory = _ => 42 };
         var epoch = new Option<int>("--epoch") { Description = "Another epoch has other crops of the same samples." };
-        var name = new Option<string?>("--class") { Description = "Only this finding class, for example \"Pleural Effusion\"." };
+        var name = new Option<string?>("--class")
+        {
+            Description = "Only this finding class, for example \"Pleural Effusion\".",
+            HelpName = "NAME",
+        };
         var ids = new Option<bool>("--show-ids") { Description = "Write the samples' ids, too." };
         var images = new Option<string[]>("--images") { Description = "Image folder of a data set, where it has moved since. May be "
             + "repeated.", HelpName = "NAME=FOLDER", DefaultValueFactory = _ => [] };

@@ -15,8 +15,10 @@ internal static class BenchDataCommand
     {
         var images = new Argument<string>("FOLDER") { Description = "Folder of JPEG or PNG pictures, searched with its subfolders." };
         var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
-        var workers = new Option<string>("--workers") { Description = "Numbers of worker threads.",
-            DefaultValueFactory = _ => $"1,{Environment.ProcessorCount}" };
+        var workers = new Option<string?>("--workers")
+        {
+            Description = "Numbers of worker threads, as in 1,4; without it 1, and one per core.", HelpName = "N,...",
+        };
         var rounds = new Option<int>("--rounds") { Description = "Timed passes; the median is printed.", DefaultValueFactory = _ => 5 };
         var limit = new Option<int>("--limit") { Description = "Most pictures to take.", DefaultValueFactory = _ => 64 };
         var model = new Option<double>("--model-ms") { Description = "Milliseconds that a model needs for a picture, to say how long it "
@@ -36,7 +38,7 @@ internal static class BenchDataCommand
             var options = new BenchmarkOptions
             {
                 Size = Positive(parsed.GetValue(size), "--size", 4096),
-                Workers = [.. parsed.GetValue(workers)!.Split(',')
+                Workers = [.. (parsed.GetValue(workers) ?? $"1,{Environment.ProcessorCount}").Split(',')
                     .Select(text => Positive(int.TryParse(text, out var count) ? count : 0, "--workers", 1024))],
                 Rounds = Positive(parsed.GetValue(rounds), "--rounds", 1000),
                 ModelMilliseconds = Math.Clamp(parsed.GetValue(model), 0, 60_000),

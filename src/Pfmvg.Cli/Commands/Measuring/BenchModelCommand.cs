@@ -42,10 +42,10 @@ internal static class BenchModelCommand
             Description = "Training steps with recomputation, without, or both.",
             DefaultValueFactory = _ => "both",
         }.AcceptOnlyFromAmong("on", "off", "both");
-        var folder = new Option<string>("--folder")
+        var folder = new Option<string?>("--folder")
         {
-            Description = "Where the files of the loading part are written, and removed again.",
-            DefaultValueFactory = _ => Path.GetTempPath(),
+            Description = "Where the files of the loading part are written, and removed again; without it the system's temporary folder.",
+            HelpName = "FOLDER",
         };
         var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" };
         var command = new Command("model", "Measure the machine's limits and the model's parts against them, with random weights: no checkpoint is needed. Sizes are the configuration's; --set model.language.layers=2 and the like reduce them.")
@@ -64,7 +64,7 @@ internal static class BenchModelCommand
                 DecodedRows = Positive(parsed.GetValue(rows), "--rows", 1 << 12),
                 DecodedTokens = Positive(parsed.GetValue(tokens), "--tokens", 1 << 12),
                 Recompute = parsed.GetValue(recompute) switch { "on" => true, "off" => false, _ => null },
-                Folder = parsed.GetValue(folder)!,
+                Folder = parsed.GetValue(folder) ?? Path.GetTempPath(),
             };
             if (!Directory.Exists(options.Folder))
                 throw new InputException($"{options.Folder}: there is no such folder; name one for the files of the loading part.");
