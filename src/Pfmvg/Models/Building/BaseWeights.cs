@@ -12,8 +12,6 @@ namespace Pfmvg.Models.Building;
 /// </summary>
 public static class BaseWeights
 {
-    private const string Vision = "visual_encoder.", Language = "llama_model.";
-
     /// <summary>Writes a model's files, tensor by tensor.</summary>
     /// <param name="model">The model.</param>
     /// <param name="paths">Where to; without a start file, projector and adapters are not written.</param>
@@ -41,19 +39,21 @@ public static class BaseWeights
     private static void Write(
         GroundingModel model, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, Func<TensorInfo, Tensor> valueOf)
     {
-        TorchPickle.Write(paths.Vision, Plan(Vision), info => Value(Vision, info));
-        ShardedCheckpoint.Write(paths.Language, Plan(Language), info => Value(Language, info), format, maxShardBytes,
+        const string vision = ParameterNames.VisionTower + ".", language = ParameterNames.Language + ".";
+        TorchPickle.Write(paths.Vision, Plan(vision), info => Value(vision, info));
+        ShardedCheckpoint.Write(paths.Language, Plan(language), info => Value(language, info), format, maxShardBytes,
             model.Config.Language.ToHuggingFace());
         if (paths.Start is not { } start) return;
         using var scope = NewDisposeScope();
         var trained = model.named_parameters()
-            .Where(p => ModelBuilder.IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal))
+            .Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name))
             .ToDictionary(p => p.name, p => valueOf(TensorInfo.Of(p.name, p.parameter)));
         TorchPickle.Write(start, new Dictionary<string, object> { ["model"] = trained, ["epoch"] = 0 });
 
         List<TensorInfo> Plan(string prefix) =>
         [
-            .. model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !ModelBuilder.IsTrainable(p.name))
+            .. model.named_parameters()
+                .Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !ParameterNames.IsTrainable(p.name))
                 .Select(p => TensorInfo.Of(p.name[prefix.Length..], type, p.parameter.shape)),
         ];
 

@@ -27,7 +27,7 @@ public static class RandomWeights
         using var quiet = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
-            if (ModelBuilder.IsScale(name)) continue;
+            if (ParameterNames.IsScale(name)) continue;
             using var scope = NewDisposeScope();
             var isInt8 = parameter.dtype == ScalarType.Int8;
             if (parameter.device_type == DeviceType.CPU && !isInt8) Fill(parameter.detach(), name, seed);
@@ -52,8 +52,7 @@ public static class RandomWeights
     /// <summary>What a fresh weight is: a constant (deviation 0) or random with mean 0.</summary>
     internal static (double Constant, double Deviation) Rule(string name, long[] shape)
     {
-        var isNorm = name.Contains("norm", StringComparison.Ordinal) || name.StartsWith("ln_vision", StringComparison.Ordinal);
-        if (isNorm && name.EndsWith(".weight", StringComparison.Ordinal)) return (1, 0);
+        if (ParameterNames.IsNormWeight(name)) return (1, 0);
         if (shape.Length < 2) return (0, 0);
         return (0, name.Contains("embed", StringComparison.Ordinal)
             ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, size) => product * size)));

@@ -32,7 +32,7 @@ internal interface IProjection
 public sealed class FrozenLinear : Module<Tensor, Tensor>, IProjection
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;
-    [ComponentName(Name = "weight_scale")] private readonly Parameter? _scale; // with int8 only
+    [ComponentName(Name = ParameterNames.WeightScale)] private readonly Parameter? _scale; // with int8 only
     [ComponentName(Name = "bias")] private readonly Parameter? _bias;
 
     /// <summary>Creates the layer.</summary>

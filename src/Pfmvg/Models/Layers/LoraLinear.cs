@@ -16,9 +16,9 @@ namespace Pfmvg.Models.Layers;
 public sealed class LoraLinear : Module<Tensor, Tensor>, IProjection
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;  // (O, I)
-    [ComponentName(Name = "weight_scale")] private readonly Parameter? _weightScale; // (O) with int8 only
-    [ComponentName(Name = "lora_A")] private readonly LoraFactor _down;   // (r, I)
-    [ComponentName(Name = "lora_B")] private readonly LoraFactor _up;     // (O, r)
+    [ComponentName(Name = ParameterNames.WeightScale)] private readonly Parameter? _weightScale; // (O) with int8 only
+    [ComponentName(Name = ParameterNames.LoraDown)] private readonly LoraFactor _down;   // (r, I)
+    [ComponentName(Name = ParameterNames.LoraUp)] private readonly LoraFactor _up;     // (O, r)
     private readonly Scalar _scale;
     private readonly double _factor;
     private readonly LoraDropout _dropout;
