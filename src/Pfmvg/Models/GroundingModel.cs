@@ -51,7 +51,7 @@ public sealed class GroundingModel : Module
         foreach (var (_, parameter) in named_parameters()) parameter.requires_grad = false;
         foreach (var (_, parameter) in Trainables()) parameter.requires_grad = true;
 
-        Module<Tensor, Tensor> Projection(string name, int inputs, int outputs) =>
+        Projection Projection(string name, int inputs, int outputs) =>
             config.Lora.Targets.Contains(name[(name.LastIndexOf('.') + 1)..])
                 ? new LoraLinear(inputs, outputs, config.Lora, Dropout, type, device, config.Language.Quantized)
                 : new FrozenLinear(inputs, outputs, hasBias: false, type, device, config.Language.Quantized);

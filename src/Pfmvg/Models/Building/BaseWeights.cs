@@ -32,7 +32,7 @@ public static class BaseWeights
     {
         using var shapes = new GroundingModel(config.InFloatingPoint, type, META);
         RequireRoom(shapes, paths, type);
-        Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Of(info.Name, info.Type, info.Shape, seed));
+        Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Values(info.Name, info.Type, info.Shape, seed));
     }
 
     // What is written of a model: frozen tensors in the wanted type, trained ones as they are.
@@ -47,14 +47,14 @@ public static class BaseWeights
         using var scope = NewDisposeScope();
         var trained = model.named_parameters()
             .Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name))
-            .ToDictionary(p => p.name, p => valueOf(TensorInfo.Of(p.name, p.parameter)));
+            .ToDictionary(p => p.name, p => valueOf(TensorInfo.Describe(p.name, p.parameter)));
         TorchPickle.Write(start, new Dictionary<string, object> { ["model"] = trained, ["epoch"] = 0 });
 
         List<TensorInfo> Plan(string prefix) =>
         [
             .. model.named_parameters()
                 .Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !ParameterNames.IsTrainable(p.name))
-                .Select(p => TensorInfo.Of(p.name[prefix.Length..], type, p.parameter.shape)),
+                .Select(p => TensorInfo.Describe(p.name[prefix.Length..], type, p.parameter.shape)),
         ];
 
         Tensor Value(string prefix, TensorInfo info) => valueOf(info with { Name = prefix + info.Name });
