@@ -25,10 +25,10 @@ internal readonly record struct CounterBits(ulong Key)
     {
         var step = Vector<uint>.Count;
         var at = 0;
-        for (; at <= values.Length - step; at += step) value.Of(At(first + (uint)at)).CopyTo(values[at..]);
+        for (; at <= values.Length - step; at += step) value.FromBits(At(first + (uint)at)).CopyTo(values[at..]);
         if (at == values.Length) return;
         Span<float> last = stackalloc float[step];
-        value.Of(At(first + (uint)at)).CopyTo(last);
+        value.FromBits(At(first + (uint)at)).CopyTo(last);
         last[..(values.Length - at)].CopyTo(values[at..]);
     }
 }
@@ -37,5 +37,5 @@ internal readonly record struct CounterBits(ulong Key)
 internal interface IVectorFunction
 {
     /// <summary>One number for each 32 bits.</summary>
-    Vector<float> Of(Vector<uint> bits);
+    Vector<float> FromBits(Vector<uint> bits);
 }

@@ -44,7 +44,7 @@ public sealed unsafe class MachineLimits(Device device) : IDisposable
 
         Tensor Random(long outputs, long inputs)
         {
-            var made = RandomWeights.Of("limit", type, [outputs, inputs], 1).to(device).DetachFromDisposeScope();
+            var made = RandomWeights.Values("limit", type, [outputs, inputs], 1).to(device).DetachFromDisposeScope();
             _kept.Add(made);
             return made;
         }

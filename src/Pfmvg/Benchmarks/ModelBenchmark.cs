@@ -206,7 +206,7 @@ public sealed class ModelBenchmark : IDisposable
         long length = _sizes.VisualTokens + PromptTokens + answers;
         var ids = Ids(rows, length);
         var targets = ids.clone();
-        using Scalar ignored = -100;
+        using Scalar ignored = GroundingModel.NoTarget;
         targets.narrow(1, 0, length - answers).fill_(ignored);
         var batch = new MicroBatch(ids, targets, Features(rows));
         var language = _sizes.Language;

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.CodeAnalysis;
+using Pfmvg.Models;
 
 namespace Pfmvg.Configuration;
 
@@ -195,8 +196,9 @@ public sealed record LoraSettings
     [Range(0.0, 1.0, MaximumIsExclusive = true)] public double Dropout { get; init; } = 0.05;
 
     /// <summary>Linear layers with an adapter.</summary>
-    [AllowedValues("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")]
-    public IReadOnlyList<string> Targets { get; init; } = ["q_proj", "v_proj"];
+    [AllowedValues(ParameterNames.Query, ParameterNames.Key, ParameterNames.Value, ParameterNames.AttentionOutput, ParameterNames.Gate,
+        ParameterNames.Up, ParameterNames.Down)]
+    public IReadOnlyList<string> Targets { get; init; } = [ParameterNames.Query, ParameterNames.Value];
 }
 
 /// <summary>Prepared data.</summary>

@@ -20,14 +20,17 @@ namespace Pfmvg.Models;
 public sealed class GroundingModel : Module
 {
     /// <summary>Stands for "a visual token comes here" among token ids.</summary>
-    public const long ImageToken = -1;
+    public const int ImageToken = -1;
+
+    /// <summary>Stands for "nothing is predicted here" among targets; torch's own ignored index.</summary>
+    public const int NoTarget = -100;
 
     private const double VisionNormEps = 1e-5; // torch's default, not the tower's 1e-6
 
-    [ComponentName(Name = "visual_encoder")] private readonly EvaVisionTower _visionTower;
-    [ComponentName(Name = "ln_vision")] private readonly FrozenLayerNorm _visionNorm;
-    [ComponentName(Name = "llama_proj")] private readonly Projector _projector;
-    [ComponentName(Name = "llama_model")] private readonly Llama _llama;
+    [ComponentName(Name = ParameterNames.VisionTower)] private readonly EvaVisionTower _visionTower;
+    [ComponentName(Name = ParameterNames.VisionNorm)] private readonly FrozenLayerNorm _visionNorm;
+    [ComponentName(Name = ParameterNames.Projector)] private readonly Projector _projector;
+    [ComponentName(Name = ParameterNames.Language)] private readonly Llama _llama;
     private readonly Scalar _lastVisual;
 
     /// <summary>Creates the model with uninitialised weights; <see cref="ModelBuilder"/> is the way to a usable one.</summary>
@@ -48,7 +51,7 @@ public sealed class GroundingModel : Module
         foreach (var (_, parameter) in named_parameters()) parameter.requires_grad = false;
         foreach (var (_, parameter) in Trainables()) parameter.requires_grad = true;
 
-        Module<Tensor, Tensor> Projection(string name, int inputs, int outputs) =>
+        Projection Projection(string name, int inputs, int outputs) =>
             config.Lora.Targets.Contains(name[(name.LastIndexOf('.') + 1)..])
                 ? new LoraLinear(inputs, outputs, config.Lora, Dropout, type, device, config.Language.Quantized)
                 : new FrozenLinear(inputs, outputs, hasBias: false, type, device, config.Language.Quantized);
@@ -71,9 +74,7 @@ public sealed class GroundingModel : Module
 
     /// <summary>The trained tensors by name, in a fixed order: projector and adapters; nothing else ever changes.</summary>
     public IEnumerable<(string Name, Parameter Parameter)> Trainables() =>
-        named_parameters().Where(p => p.name.StartsWith("llama_proj.", StringComparison.Ordinal)
-            || p.name.Contains(".lora_", StringComparison.Ordinal))
-            .OrderBy(p => p.name, StringComparer.Ordinal);
+        named_parameters().Where(p => ParameterNames.IsTrainable(p.name)).OrderBy(p => p.name, StringComparer.Ordinal);
 
     /// <summary>Pictures to frozen features: vision tower, norm, class token dropped, tokens joined. No gradients.</summary>
     /// <param name="images">(B, 3, S, S) float32, normalised.</param>
@@ -97,8 +98,7 @@ public sealed class GroundingModel : Module
         Add(FormattableString.Invariant($"features 1 {Device.type} {Config.Vision} {_llama.Type}\n"));
         foreach (var (name, parameter) in named_parameters())
         {
-            if (!name.StartsWith("visual_encoder.", StringComparison.Ordinal) && !name.StartsWith("ln_vision.", StringComparison.Ordinal))
-                continue;
+            if (!ParameterNames.IsPartOf(ParameterNames.VisionTower, name) && !ParameterNames.IsVisionNorm(name)) continue;
             Add($"{name} {parameter.dtype} {string.Join('x', parameter.shape)}\n");
             TensorMemory.Write(parameter, hash.AppendData);
         }
@@ -135,12 +135,12 @@ public sealed class GroundingModel : Module
     /// is a target.
     /// </summary>
     /// <param name="hidden">(B, T, C) after the final norm.</param>
-    /// <param name="targets">(B, T) int64 token ids, -100 where nothing is predicted.</param>
+    /// <param name="targets">(B, T) int64 token ids, <see cref="NoTarget"/> where nothing is predicted.</param>
     /// <returns>The sum as a float32 scalar, and the number of answer tokens in it.</returns>
     public (Tensor Sum, long Tokens) AnswerLoss(Tensor hidden, Tensor targets)
     {
         using var scope = NewDisposeScope();
-        using Scalar ignored = -100;
+        using Scalar ignored = NoTarget;
         var next = targets.narrow(1, 1, targets.shape[1] - 1);                                              // (B, T - 1)
         var wanted = next.ne(ignored);
         var logits = _llama.Logits(hidden.narrow(1, 0, hidden.shape[1] - 1)[wanted]);                       // (answer tokens, W)

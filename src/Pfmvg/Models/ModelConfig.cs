@@ -34,8 +34,8 @@ public sealed record LlamaConfig(
     /// <summary>Input and output width of a projection of a layer, such as "q_proj" or "down_proj".</summary>
     public (int Inputs, int Outputs) Projection(string name) => name switch
     {
-        "gate_proj" or "up_proj" => (HiddenSize, IntermediateSize),
-        "down_proj" => (IntermediateSize, HiddenSize),
+        ParameterNames.Gate or ParameterNames.Up => (HiddenSize, IntermediateSize),
+        ParameterNames.Down => (IntermediateSize, HiddenSize),
         _ => (HiddenSize, HiddenSize),
     };
 

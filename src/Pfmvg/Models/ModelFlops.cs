@@ -65,8 +65,8 @@ public sealed class ModelFlops(GroundingConfig config)
     /// <param name="rows">B.</param>
     /// <param name="positions">T.</param>
     public double Recomputation(long rows, long positions) => Layers(rows, positions)
-        - rows * _language.Layers * 2.0 * positions * new[] { "o_proj", "down_proj" }.Where(name => !config.Lora.Targets.Contains(name))
-            .Select(_language.Projection)
+        - rows * _language.Layers * 2.0 * positions * new[] { ParameterNames.AttentionOutput, ParameterNames.Down }
+            .Where(name => !config.Lora.Targets.Contains(name)).Select(_language.Projection)
             .Sum(sides => (double)sides.Inputs * sides.Outputs);
 
     // Two products (queries with keys, weights with values) over all pairs that see each other.

@@ -102,11 +102,13 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
     private long KeptInput => IsNarrow ? 0 : sizeof(float) * _width;
 
     private long AttentionKeeps =>
-        sizeof(float) * (_width + 1 + _language.Heads) + 4 * _computed * _width + Adapters(_width, "q_proj", "k_proj", "v_proj")
-            + Adapters(_width, "o_proj");
+        sizeof(float) * (_width + 1 + _language.Heads) + 4 * _computed * _width
+            + Adapters(_width, ParameterNames.Query, ParameterNames.Key, ParameterNames.Value)
+            + Adapters(_width, ParameterNames.AttentionOutput);
 
     private long MlpKeeps =>
-        sizeof(float) * (_width + 1) + 3 * _element * _inner + Adapters(_width, "gate_proj", "up_proj") + Adapters(_inner, "down_proj");
+        sizeof(float) * (_width + 1) + 3 * _element * _inner + Adapters(_width, ParameterNames.Gate, ParameterNames.Up)
+            + Adapters(_inner, ParameterNames.Down);
 
     /// <summary>What adapters on the same input keep of a position.</summary>
     private long Adapters(long inputs, params string[] targets)

@@ -24,14 +24,13 @@ internal static class StartValues
         using var scope = NewDisposeScope();
         switch (name)
         {
-            case "visual_encoder.patch_embed.proj.weight": FillWithWaves(parameter, config.Vision, seed); return;
-            case "visual_encoder.pos_embed": FillWithPlaces(parameter, config.Vision); return;
+            case $"{ParameterNames.VisionTower}.patch_embed.proj.weight": FillWithWaves(parameter, config.Vision, seed); return;
+            case ParameterNames.PositionEmbedding: FillWithPlaces(parameter, config.Vision); return;
         }
 
         if (parameter.dim() < 2)
         {
-            if (name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal)
-                || name == "ln_vision.weight") parameter.fill_(1);
+            if (ParameterNames.IsNormWeight(name)) parameter.fill_(1);
             else parameter.zero_();
             return;
         }
@@ -40,8 +39,9 @@ internal static class StartValues
         var deviation = name switch
         {
             _ when name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) => 0.5,
-            "visual_encoder.cls_token" or "llama_model.lm_head.weight" => 0.02,
-            _ when name.Contains("down_proj", StringComparison.Ordinal) || name.Contains("o_proj", StringComparison.Ordinal) =>
+            $"{ParameterNames.VisionTower}.cls_token" or $"{ParameterNames.Language}.lm_head.weight" => 0.02,
+            _ when name.Contains(ParameterNames.Down, StringComparison.Ordinal)
+                || name.Contains(ParameterNames.AttentionOutput, StringComparison.Ordinal) =>
                 0.5 / Math.Sqrt(fanIn * config.Language.Layers),
             _ when name.Contains("fc2", StringComparison.Ordinal) || name.Contains("attn.proj", StringComparison.Ordinal) =>
                 0.5 / Math.Sqrt(fanIn * config.Vision.Depth),

@@ -36,10 +36,10 @@ internal static class TensorTypes
     public static string StorageName(ScalarType type) => Row(type).Storage;
 
     /// <summary>The type of a safetensors name; null when there is none.</summary>
-    public static ScalarType? OfSafeTensors(string? name) => name is null ? null : Find(row => row.SafeTensors == name);
+    public static ScalarType? FromSafeTensorsName(string? name) => name is null ? null : Find(row => row.SafeTensors == name);
 
     /// <summary>The type of a storage class; null when there is none.</summary>
-    public static ScalarType? OfStorage(string name) => Find(row => row.Storage == name);
+    public static ScalarType? FromStorageName(string name) => Find(row => row.Storage == name);
 
     private static (ScalarType Type, int Size, string Name, string? SafeTensors, string Storage) Row(ScalarType type)
     {

@@ -1,3 +1,5 @@
+using Pfmvg.Models;
+
 namespace Pfmvg.Text;
 
 /// <summary>A training sequence.</summary>
@@ -19,10 +21,10 @@ public sealed class SequenceBuilder(
     LlamaTokenizer tokenizer, int visualTokens, int maxAnswerTokens = 160, int maxContextTokens = 3800, string endSymbol = "</s>")
 {
     /// <summary>Stands among ids for a visual token.</summary>
-    public const int ImageToken = -1;
+    public const int ImageToken = GroundingModel.ImageToken;
 
     /// <summary>Stands among targets where nothing is predicted.</summary>
-    public const int NoTarget = -100;
+    public const int NoTarget = GroundingModel.NoTarget;
 
     /// <summary>Marks the picture's place in a prompt.</summary>
     public const string ImageMarker = "<ImageHere>";

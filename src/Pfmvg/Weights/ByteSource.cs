@@ -71,7 +71,7 @@ internal sealed class DeflatedBytes(FileBytes compressed, long length, string na
         }
         catch (Exception broken) when (broken is InvalidDataException or EndOfStreamException)
         {
-            throw Refusal.Of(compressed.Path, $"the compressed entry '{Refusal.Show(name)}' cannot be unpacked");
+            throw Refusal.ForFile(compressed.Path, $"the compressed entry '{Refusal.Show(name)}' cannot be unpacked");
         }
     }
 

@@ -22,11 +22,11 @@ internal sealed class OpenedFile : IDisposable
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw Refusal.Of(path, "there is no such file", "check the path");
+            throw Refusal.ForFile(path, "there is no such file", "check the path");
         }
         catch (Exception closed) when (closed is UnauthorizedAccessException or IOException or NotSupportedException)
         {
-            throw Refusal.Of(path, $"cannot be opened ({closed.Message.TrimEnd('.')})", "check its permissions");
+            throw Refusal.ForFile(path, $"cannot be opened ({closed.Message.TrimEnd('.')})", "check its permissions");
         }
     }
 
@@ -42,7 +42,7 @@ internal sealed class OpenedFile : IDisposable
         while (destination.Length > 0)
         {
             var read = RandomAccess.Read(_handle, destination, at);
-            if (read == 0) throw Refusal.Of(Path, $"ended at byte {at} while it was being read");
+            if (read == 0) throw Refusal.ForFile(Path, $"ended at byte {at} while it was being read");
             destination = destination[read..];
             at += read;
         }

@@ -7,7 +7,7 @@ namespace Pfmvg.Weights;
 internal static class Refusal
 {
     /// <summary>"file: problem; what to do."</summary>
-    public static InputException Of(string path, string problem, string advice = "the file is damaged or incomplete: fetch it again") =>
+    public static InputException ForFile(string path, string problem, string advice = "the file is damaged or incomplete: fetch it again") =>
         new($"{path}: {problem}; {advice}.");
 
     /// <summary>A name from a file, safe to print on a terminal and of bounded length.</summary>

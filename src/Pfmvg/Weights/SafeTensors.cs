@@ -42,7 +42,7 @@ public static class SafeTensors
         string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         var values = new Dictionary<string, Tensor>(tensors);
-        Write(path, [.. values.Select(entry => TensorInfo.Of(entry.Key, entry.Value))], info => values[info.Name], metadata);
+        Write(path, [.. values.Select(entry => TensorInfo.Describe(entry.Key, entry.Value))], info => values[info.Name], metadata);
     }
 
     /// <summary>Writes planned tensors one at a time, atomically, so that only one need be in memory.</summary>
@@ -111,13 +111,13 @@ public static class SafeTensors
     private static TensorFile Open(OpenedFile opened)
     {
         var (path, length) = (opened.Path, opened.Length);
-        if (length < 10) throw Refusal.Of(path, $"has {length} bytes, too few for a safetensors file");
+        if (length < 10) throw Refusal.ForFile(path, $"has {length} bytes, too few for a safetensors file");
         var file = new FileBytes(opened);
         var prefix = new byte[8];
         file.Read(0, prefix);
         var size = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (size > MaxHeader || (long)size > length - 8)
-            throw Refusal.Of(path, $"claims a header of {size} bytes, but the file has {length} (and {MaxHeader} is the limit)");
+            throw Refusal.ForFile(path, $"claims a header of {size} bytes, but the file has {length} (and {MaxHeader} is the limit)");
         var header = new byte[size];
         file.Read(8, header);
         var dataLength = length - 8 - (long)size;
@@ -133,7 +133,7 @@ public static class SafeTensors
         catch (Exception broken) when (broken is JsonException or InvalidOperationException or FormatException)
         {
             // InvalidOperationException: text that is not UTF-8, or an escape that is half a surrogate pair.
-            throw Refusal.Of(path, $"its header is not the JSON of a safetensors file ({Refusal.Show(broken.Message.TrimEnd('.'))})");
+            throw Refusal.ForFile(path, $"its header is not the JSON of a safetensors file ({Refusal.Show(broken.Message.TrimEnd('.'))})");
         }
     }
 
@@ -143,14 +143,14 @@ public static class SafeTensors
         foreach (var (info, begin) in entries.OrderBy(entry => entry.Begin).ThenBy(entry => entry.Info.Bytes))
         {
             var name = Refusal.Show(info.Name);
-            if (begin < end) throw Refusal.Of(path, $"the tensor '{name}' begins at {begin}, inside the one before it");
-            if (begin > end) throw Refusal.Of(path, $"{begin - end} bytes before the tensor '{name}' belong to no tensor");
+            if (begin < end) throw Refusal.ForFile(path, $"the tensor '{name}' begins at {begin}, inside the one before it");
+            if (begin > end) throw Refusal.ForFile(path, $"{begin - end} bytes before the tensor '{name}' belong to no tensor");
             if (info.Bytes > dataLength - begin)
-                throw Refusal.Of(path, $"the tensor '{name}' ends at {begin + info.Bytes}, but there are only {dataLength} bytes of data");
+                throw Refusal.ForFile(path, $"the tensor '{name}' ends at {begin + info.Bytes}, but there are only {dataLength} bytes of data");
             end = begin + info.Bytes;
         }
 
-        if (end != dataLength) throw Refusal.Of(path, $"{dataLength - end} bytes after the last tensor belong to no tensor");
+        if (end != dataLength) throw Refusal.ForFile(path, $"{dataLength - end} bytes after the last tensor belong to no tensor");
     }
 
     /// <summary>Reads the JSON header by hand: the schema is small, and a general tree would cost many times its size.</summary>
@@ -167,7 +167,7 @@ public static class SafeTensors
             while (Next() != JsonTokenType.EndObject)
             {
                 var name = _json.GetString()!;
-                if (!names.Add(name)) throw Refusal.Of(path, $"the header has the name '{Refusal.Show(name)}' twice");
+                if (!names.Add(name)) throw Refusal.ForFile(path, $"the header has the name '{Refusal.Show(name)}' twice");
                 Expect(JsonTokenType.StartObject);
                 if (name == "__metadata__") ReadMetadata(metadata);
                 else entries.Add(ReadEntry(name));
@@ -184,7 +184,7 @@ public static class SafeTensors
                 var key = _json.GetString()!;
                 Expect(JsonTokenType.String);
                 if (!metadata.TryAdd(key, _json.GetString()))
-                    throw Refusal.Of(path, $"the metadata has the key '{Refusal.Show(key)}' twice");
+                    throw Refusal.ForFile(path, $"the metadata has the key '{Refusal.Show(key)}' twice");
             }
         }
 
@@ -202,7 +202,7 @@ public static class SafeTensors
                     "data_offsets" => offsets is not null,
                     _ => false,
                 };
-                if (twice) throw Refusal.Of(path, $"the tensor '{shown}' has '{field}' twice");
+                if (twice) throw Refusal.ForFile(path, $"the tensor '{shown}' has '{field}' twice");
                 switch (field)
                 {
                     case "dtype":
@@ -216,19 +216,19 @@ public static class SafeTensors
                         offsets = ReadNumbers();
                         break;
                     default:
-                        throw Refusal.Of(path, $"the tensor '{shown}' has the unknown field '{Refusal.Show(field!)}'");
+                        throw Refusal.ForFile(path, $"the tensor '{shown}' has the unknown field '{Refusal.Show(field!)}'");
                 }
             }
 
             if (typeName is null || shape is null || offsets is not { Length: 2 })
-                throw Refusal.Of(path, $"the tensor '{shown}' lacks its dtype, its shape or its two data_offsets");
-            if (TensorTypes.OfSafeTensors(typeName) is not { } type)
-                throw Refusal.Of(
+                throw Refusal.ForFile(path, $"the tensor '{shown}' lacks its dtype, its shape or its two data_offsets");
+            if (TensorTypes.FromSafeTensorsName(typeName) is not { } type)
+                throw Refusal.ForFile(
                     path, $"the tensor '{shown}' has the type '{Refusal.Show(typeName)}'", "convert it to a type such as F32, F16 or BF16");
             if (TensorInfo.CountBytes(shape, type) is not { } bytes)
-                throw Refusal.Of(path, $"the tensor '{shown}' has the impossible shape {TensorInfo.Describe(shape)}");
+                throw Refusal.ForFile(path, $"the tensor '{shown}' has the impossible shape {TensorInfo.ShapeToText(shape)}");
             if (offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] - offsets[0] != bytes)
-                throw Refusal.Of(path, $"the tensor '{shown}' needs {bytes} bytes, but lies from {offsets[0]} to {offsets[1]}");
+                throw Refusal.ForFile(path, $"the tensor '{shown}' needs {bytes} bytes, but lies from {offsets[0]} to {offsets[1]}");
             return (new TensorInfo(name, type, shape, bytes), offsets[0]);
         }
 

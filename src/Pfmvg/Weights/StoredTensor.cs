@@ -54,7 +54,7 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
     private void RequireShape(Tensor target)
     {
         if (!target.shape.AsSpan().SequenceEqual(Info.Shape))
-            throw new ArgumentException($"{Info.Name} is {Info.ShapeText}, the target is {TensorInfo.Describe(target.shape)}.",
+            throw new ArgumentException($"{Info.Name} is {Info.ShapeText}, the target is {TensorInfo.ShapeToText(target.shape)}.",
                 nameof(target));
     }
 
@@ -109,7 +109,7 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
         Chunks.ForEach(run.numel(), (at, size) =>
         {
             if (new ReadOnlySpan<byte>(first + at, size).ContainsAnyExceptInRange<byte>(0, 1))
-                throw Refusal.Of(path, $"{Refusal.Show(Info.Name)} is a tensor of truth values but holds other bytes than 0 and 1");
+                throw Refusal.ForFile(path, $"{Refusal.Show(Info.Name)} is a tensor of truth values but holds other bytes than 0 and 1");
         });
         GC.KeepAlive(run);
     }

@@ -53,6 +53,6 @@ internal sealed class TensorFile : ITensorFile
 
     private void Add(StoredTensor tensor)
     {
-        if (!_stored.TryAdd(tensor.Info.Name, tensor)) throw Refusal.Of(Path, $"two tensors are named '{Refusal.Show(tensor.Info.Name)}'");
+        if (!_stored.TryAdd(tensor.Info.Name, tensor)) throw Refusal.ForFile(Path, $"two tensors are named '{Refusal.Show(tensor.Info.Name)}'");
     }
 }

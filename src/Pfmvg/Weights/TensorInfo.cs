@@ -17,17 +17,17 @@ public sealed record TensorInfo(string Name, ScalarType Type, long[] Shape, long
     public long Elements => Bytes / TensorTypes.Size(Type);
 
     /// <summary>The shape as "(2, 3)".</summary>
-    public string ShapeText => Describe(Shape);
+    public string ShapeText => ShapeToText(Shape);
 
     /// <summary>Describes a tensor that is to be written.</summary>
     /// <exception cref="ArgumentException">The shape is negative or larger than memory can be.</exception>
-    public static TensorInfo Of(string name, ScalarType type, params long[] shape) =>
+    public static TensorInfo Describe(string name, ScalarType type, params long[] shape) =>
         CountBytes(shape, type) is { } bytes
             ? new TensorInfo(name, type, shape, bytes)
-            : throw new ArgumentException($"{name}: {Describe(shape)} is no shape.", nameof(shape));
+            : throw new ArgumentException($"{name}: {ShapeToText(shape)} is no shape.", nameof(shape));
 
     /// <summary>Describes a tensor at hand.</summary>
-    public static TensorInfo Of(string name, Tensor tensor) => Of(name, tensor.dtype, tensor.shape);
+    public static TensorInfo Describe(string name, Tensor tensor) => Describe(name, tensor.dtype, tensor.shape);
 
     /// <summary>
     /// Elements times element size; null when a size is negative, there are too many, or the product does not fit into
@@ -54,9 +54,9 @@ public sealed record TensorInfo(string Name, ScalarType Type, long[] Shape, long
         using var scope = NewDisposeScope();
         var value = valueOf(this);
         if (value.dtype != Type || !value.shape.AsSpan().SequenceEqual(Shape))
-            throw new ArgumentException($"{Name} was planned as {Type} {ShapeText} but is {value.dtype} {Describe(value.shape)}.");
+            throw new ArgumentException($"{Name} was planned as {Type} {ShapeText} but is {value.dtype} {ShapeToText(value.shape)}.");
         TensorMemory.Write(value, sink);
     }
 
-    internal static string Describe(ReadOnlySpan<long> shape) => $"({string.Join(", ", shape.ToArray())})";
+    internal static string ShapeToText(ReadOnlySpan<long> shape) => $"({string.Join(", ", shape.ToArray())})";
 }

@@ -5,7 +5,6 @@ using Pfmvg.Models.Language;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 using Pfmvg.Training;
-using Pfmvg.Weights.Loading;
 using static Pfmvg.Tests.Support.Fixtures;
 using static TorchSharp.torch;
 
@@ -205,7 +204,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
             optimizer.Step(train["lr"]![step]!.GetValue<double>());
             foreach (var (key, expected) in eachStep.Where(p => p.Key.EndsWith($"/step{step + 1}", StringComparison.Ordinal)))
             {
-                var name = PeftNames.ToModel(key[..key.LastIndexOf('/')]);
+                var name = ParameterNames.FromPeft(key[..key.LastIndexOf('/')]);
                 AssertClose(expected, model.get_parameter(name)!, Tolerance("params_after_5_steps"), key);
             }
         }
@@ -223,7 +222,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         var visual = model.Project(model.EncodeImages(Npy("forward", "images.npy")));
         Close(model.Language.Logits(model.Language.call(model.Embed(ids, visual), pass)), "logits_after_5_steps");
 
-        HashSet<string> Names(JsonNode group) => [.. group.AsArray().Select(n => PeftNames.ToModel(n!.GetValue<string>()))];
+        HashSet<string> Names(JsonNode group) => [.. group.AsArray().Select(n => ParameterNames.FromPeft(n!.GetValue<string>()))];
     }
 
     private double Backward(GroundingModel model, bool recompute)
@@ -247,7 +246,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
     private static void AssertSameTensors(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual, string quantity)
     {
         Assert.Equal(expected.Count, actual.Count);
-        foreach (var (key, value) in expected) AssertClose(value, actual[PeftNames.ToModel(key)], Tolerance(quantity), $"{quantity} {key}");
+        foreach (var (key, value) in expected) AssertClose(value, actual[ParameterNames.FromPeft(key)], Tolerance(quantity), $"{quantity} {key}");
     }
 
     private static void Close(Tensor actual, string quantity) =>

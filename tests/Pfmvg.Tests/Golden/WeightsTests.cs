@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Pfmvg.Models;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
@@ -25,8 +26,8 @@ public sealed class WeightsTests
     {
         using var reference = WeightFile.Open(Fixtures.Path("weights", Checkpoint));
         using var file = WeightFile.Open(Fixtures.Path("weights", name));
-        AssertSameWeights(reference, file, PeftNames.ToModel);
-        Assert.All(file.Tensors.Keys, key => Assert.DoesNotContain("base_model.model", PeftNames.ToModel(key), StringComparison.Ordinal));
+        AssertSameWeights(reference, file, ParameterNames.FromPeft);
+        Assert.All(file.Tensors.Keys, key => Assert.DoesNotContain("base_model.model", ParameterNames.FromPeft(key), StringComparison.Ordinal));
     }
 
     [Theory]
@@ -140,9 +141,9 @@ public sealed class WeightsTests
         using var scope = NewDisposeScope();
         using var reference = WeightFile.Open(Fixtures.Path("weights", Checkpoint));
         using var file = WeightFile.Open(path);
-        var targets = reference.Tensors.Keys.ToDictionary(PeftNames.ToModel, reference.Read);
+        var targets = reference.Tensors.Keys.ToDictionary(ParameterNames.FromPeft, reference.Read);
         var before = targets.ToDictionary(target => target.Key, target => target.Value.clone());
-        var report = WeightLoader.Load(targets, file, PeftNames.ToModel, LoadRules.WhatIsThere);
+        var report = WeightLoader.Load(targets, file, ParameterNames.FromPeft, LoadRules.WhatIsThere);
         Assert.Contains(path, Assert.Throws<InputException>(() => report.ThrowIfUnusable(path)).Message, StringComparison.Ordinal);
         if (name == "bad_shape.pth")
         {

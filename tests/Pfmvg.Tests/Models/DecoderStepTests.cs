@@ -30,8 +30,8 @@ public sealed class DecoderStepTests
         Assert.True(fused.Logits.allclose(modules.Logits, 1e-4, 1e-5));
         foreach (var layer in Enumerable.Range(0, 2))
         {
-            Assert.True(Kept(fused.Cache.Room(layer).Keys).allclose(Kept(modules.Cache.Room(layer).Keys), 1e-4, 1e-5));
-            Assert.True(Kept(fused.Cache.Room(layer).Values).allclose(Kept(modules.Cache.Room(layer).Values), 1e-4, 1e-5));
+            Assert.True(Kept(fused.Cache.Reserved(layer).Keys).allclose(Kept(modules.Cache.Reserved(layer).Keys), 1e-4, 1e-5));
+            Assert.True(Kept(fused.Cache.Reserved(layer).Values).allclose(Kept(modules.Cache.Reserved(layer).Values), 1e-4, 1e-5));
         }
 
         Assert.Equal(modules.Cache.Length, fused.Cache.Length);
@@ -142,7 +142,7 @@ public sealed class DecoderStepTests
             var cache = new KvCache(_config.Language, chosen.shape[0], Room, Model.Language.Type, CPU);
             for (var layer = 0; layer < 2; layer++)
             {
-                var (keys, values) = cache.Room(layer);
+                var (keys, values) = cache.Reserved(layer);
                 keys.fill_(float.NaN); // what is not filled must not be read
                 values.fill_(float.NaN);
                 keys.narrow(2, 0, Seen).copy_(_keys[layer].index_select(0, chosen));

@@ -21,7 +21,7 @@ public sealed class RandomWeightsTests : IDisposable
     public void Values_have_the_mean_and_the_deviation_that_keep_activations_at_scale(ScalarType type)
     {
         using var scope = NewDisposeScope();
-        var weight = RandomWeights.Of("llama_model.model.layers.0.mlp.up_proj.weight", type, [700, 1001], seed: 5).to(ScalarType.Float64);
+        var weight = RandomWeights.Values("llama_model.model.layers.0.mlp.up_proj.weight", type, [700, 1001], seed: 5).to(ScalarType.Float64);
         var standard = weight.mul(Math.Sqrt(1001));
         Assert.Equal(0, standard.mean().item<double>(), 0.005);                      // 700 k values: 4 standard errors
         Assert.Equal(1, standard.std().item<double>(), 0.005);
@@ -39,9 +39,9 @@ public sealed class RandomWeightsTests : IDisposable
         Assert.True(once.Same(again));
         Assert.False(once.Same(Of("a.weight", 2)));
         Assert.False(once.Same(Of("b.weight", 1)));
-        Assert.True(once.narrow(0, 0, 500).Same(RandomWeights.Of("a.weight", ScalarType.Float32, [500, 1000], 1)));
+        Assert.True(once.narrow(0, 0, 500).Same(RandomWeights.Values("a.weight", ScalarType.Float32, [500, 1000], 1)));
 
-        static Tensor Of(string name, long seed) => RandomWeights.Of(name, ScalarType.Float32, [1000, 1000], seed);
+        static Tensor Of(string name, long seed) => RandomWeights.Values(name, ScalarType.Float32, [1000, 1000], seed);
     }
 
     [Theory, InlineData(ShardFormat.SafeTensors), InlineData(ShardFormat.Torch)]

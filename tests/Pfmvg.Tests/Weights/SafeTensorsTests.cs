@@ -95,7 +95,7 @@ public sealed class SafeTensorsTests : IDisposable
         var path = _folder.In("x.safetensors");
         SafeTensors.Write(path, new Dictionary<string, Tensor> { ["a"] = ones(3) });
         var before = File.ReadAllBytes(path);
-        TensorInfo[] plan = [TensorInfo.Of("a", ScalarType.Float32, 3), TensorInfo.Of("b", ScalarType.Float32, 3)];
+        TensorInfo[] plan = [TensorInfo.Describe("a", ScalarType.Float32, 3), TensorInfo.Describe("b", ScalarType.Float32, 3)];
         Assert.Throws<ArgumentException>(() => SafeTensors.Write(path, plan, info => info.Name == "a" ? ones(3) : ones(4)));
         Assert.Equal(before, File.ReadAllBytes(path));
         Assert.Single(Directory.GetFileSystemEntries(_folder.Path));

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Pfmvg.Models;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
@@ -135,19 +136,9 @@ public sealed class WeightLoaderTests : IDisposable
         using var scope = NewDisposeScope();
         using var file = File(("q.lora_A.weight", ones(2)), ("q.lora_A.default.weight", ones(2)));
         var message = Assert.Throws<InputException>(
-            () => WeightLoader.Load(Targets(("q.lora_A.weight", zeros(2))), file, PeftNames.ToModel, LoadRules.All)).Message;
+            () => WeightLoader.Load(Targets(("q.lora_A.weight", zeros(2))), file, ParameterNames.FromPeft, LoadRules.All)).Message;
         Assert.Contains("two tensors for q.lora_A.weight", message, StringComparison.Ordinal);
     }
-
-    [Theory]
-    [InlineData("llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
-        "llama_model.model.layers.0.self_attn.q_proj.lora_A.weight")]
-    [InlineData("llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_B.default.weight",
-        "llama_model.model.layers.0.self_attn.q_proj.lora_B.weight")]
-    [InlineData("base_model.model.lm_head.base_layer.weight", "lm_head.weight")]
-    [InlineData("llama_proj.weight", "llama_proj.weight")]
-    [InlineData("my_base_model.model.x", "my_base_model.model.x")]
-    public void Peft_names_become_the_models_names(string stored, string model) => Assert.Equal(model, PeftNames.ToModel(stored));
 
     private static Tensor FromBits<T>(T[] bits, ScalarType type) where T : unmanaged
     {

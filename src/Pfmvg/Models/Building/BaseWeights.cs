@@ -12,8 +12,6 @@ namespace Pfmvg.Models.Building;
 /// </summary>
 public static class BaseWeights
 {
-    private const string Vision = "visual_encoder.", Language = "llama_model.";
-
     /// <summary>Writes a model's files, tensor by tensor.</summary>
     /// <param name="model">The model.</param>
     /// <param name="paths">Where to; without a start file, projector and adapters are not written.</param>
@@ -34,27 +32,29 @@ public static class BaseWeights
     {
         using var shapes = new GroundingModel(config.InFloatingPoint, type, META);
         RequireRoom(shapes, paths, type);
-        Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Of(info.Name, info.Type, info.Shape, seed));
+        Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Values(info.Name, info.Type, info.Shape, seed));
     }
 
     // What is written of a model: frozen tensors in the wanted type, trained ones as they are.
     private static void Write(
         GroundingModel model, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, Func<TensorInfo, Tensor> valueOf)
     {
-        TorchPickle.Write(paths.Vision, Plan(Vision), info => Value(Vision, info));
-        ShardedCheckpoint.Write(paths.Language, Plan(Language), info => Value(Language, info), format, maxShardBytes,
+        const string vision = ParameterNames.VisionTower + ".", language = ParameterNames.Language + ".";
+        TorchPickle.Write(paths.Vision, Plan(vision), info => Value(vision, info));
+        ShardedCheckpoint.Write(paths.Language, Plan(language), info => Value(language, info), format, maxShardBytes,
             model.Config.Language.ToHuggingFace());
         if (paths.Start is not { } start) return;
         using var scope = NewDisposeScope();
         var trained = model.named_parameters()
-            .Where(p => ModelBuilder.IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal))
-            .ToDictionary(p => p.name, p => valueOf(TensorInfo.Of(p.name, p.parameter)));
+            .Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name))
+            .ToDictionary(p => p.name, p => valueOf(TensorInfo.Describe(p.name, p.parameter)));
         TorchPickle.Write(start, new Dictionary<string, object> { ["model"] = trained, ["epoch"] = 0 });
 
         List<TensorInfo> Plan(string prefix) =>
         [
-            .. model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !ModelBuilder.IsTrainable(p.name))
-                .Select(p => TensorInfo.Of(p.name[prefix.Length..], type, p.parameter.shape)),
+            .. model.named_parameters()
+                .Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !ParameterNames.IsTrainable(p.name))
+                .Select(p => TensorInfo.Describe(p.name[prefix.Length..], type, p.parameter.shape)),
         ];
 
         Tensor Value(string prefix, TensorInfo info) => valueOf(info with { Name = prefix + info.Name });

@@ -44,33 +44,26 @@ public static class ModelBuilder
             var parameters = model.named_parameters().ToDictionary(p => p.name, p => (Tensor)p.parameter);
             var files = new List<LoadedFile>
             {
-                Fill(paths.Vision, Frozen("visual_encoder."), key => "visual_encoder." + key,
-                    all with
-                    {
-                        Resize = (name, stored) => name == "visual_encoder.pos_embed" ? ResizePositions(stored, config.Vision) : null,
-                    }),
-                Fill(paths.Language, Frozen("llama_model."), LanguageName, all with { Store = Quantised }),
+                Fill(paths.Vision, Frozen(ParameterNames.VisionTower), ParameterNames.FromVisionFile, all with { Resize = Resized }),
+                Fill(paths.Language, Frozen(ParameterNames.Language), ParameterNames.FromLanguageFile, all with { Store = Quantised }),
             };
             if (paths.Start is { } start) files.Add(LoadStart(model, start));
             return (model, files);
 
-            IEnumerable<(string, Parameter)> Frozen(string prefix) =>
-                model.named_parameters().Where(p => p.name.StartsWith(prefix, StringComparison.Ordinal) && !IsTrainable(p.name)
-                    && !IsScale(p.name));
+            IEnumerable<(string, Parameter)> Frozen(string part) => model.named_parameters().Where(p =>
+                ParameterNames.IsPartOf(part, p.name) && !ParameterNames.IsTrainable(p.name) && !ParameterNames.IsScale(p.name));
 
-            Action<Tensor>? Quantised(string name) =>
-                parameters.TryGetValue(name + ScaleSuffix, out var scale) ? values =>
-                    FrozenMatrix.Store(values, parameters[name], scale) : null;
+            Tensor? Resized(string name, Tensor stored) =>
+                name == ParameterNames.PositionEmbedding ? ResizePositions(stored, config.Vision) : null;
+
+            Action<Tensor>? Quantised(string name) => parameters.TryGetValue(ParameterNames.ScaleOf(name), out var scale)
+                ? values => FrozenMatrix.Store(values, parameters[name], scale) : null;
         }
         catch
         {
             model.Dispose();
             throw;
         }
-
-        // The rotary tables that some exports hold are computed here.
-        static string? LanguageName(string key) =>
-            key.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : "llama_model." + key;
     }
 
     /// <summary>
@@ -80,9 +73,9 @@ public static class ModelBuilder
     /// <exception cref="InputException">The file is broken, of another model, or holds nothing that this model trains.</exception>
     public static LoadedFile LoadStart(GroundingModel model, string path)
     {
-        var targets = model.named_parameters().Where(p => IsTrainable(p.name) || p.name.StartsWith("ln_vision.", StringComparison.Ordinal));
-        var report = Fill(path, targets, PeftNames.ToModel, LoadRules.WhatIsThere);
-        return report.Report.Loaded.Any(IsTrainable)
+        var targets = model.named_parameters().Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name));
+        var report = Fill(path, targets, ParameterNames.FromPeft, LoadRules.WhatIsThere);
+        return report.Report.Loaded.Any(ParameterNames.IsTrainable)
             ? report
             : throw new InputException($"{path}: holds neither a projector (llama_proj) nor adapters (lora); give a MiniGPT-v2 checkpoint or one of PFMVG.");
     }
@@ -109,7 +102,7 @@ public static class ModelBuilder
         using var quiet = no_grad();
         foreach (var (name, parameter) in model.named_parameters().OrderBy(p => p.name, StringComparer.Ordinal))
         {
-            if (IsTrainable(name) || IsScale(name)) continue;
+            if (ParameterNames.IsTrainable(name) || ParameterNames.IsScale(name)) continue;
             using var generator = new Generator(new CounterRandom(seed, "random weights " + name).NextBits(), CPU);
             var (constant, deviation) = RandomWeights.Rule(name, parameter.shape);
             if (deviation == 0) parameter.fill_(constant);
@@ -120,21 +113,12 @@ public static class ModelBuilder
         return model;
     }
 
-    private const string ScaleSuffix = "_scale";
-
-    /// <summary>True for the scales of int8 weights, which no file has.</summary>
-    internal static bool IsScale(string name) => name.EndsWith(".weight" + ScaleSuffix, StringComparison.Ordinal);
-
     /// <summary>Gives a parameter its values, converting to its type.</summary>
     internal static void Put(GroundingModel model, string name, Tensor parameter, Tensor values)
     {
-        if (parameter.dtype == ScalarType.Int8) FrozenMatrix.Store(values, parameter, model.get_parameter(name + ScaleSuffix)!);
+        if (parameter.dtype == ScalarType.Int8) FrozenMatrix.Store(values, parameter, model.get_parameter(ParameterNames.ScaleOf(name))!);
         else parameter.copy_(values);
     }
-
-    /// <summary>True for the tensors that training changes.</summary>
-    internal static bool IsTrainable(string name) =>
-        name.StartsWith("llama_proj.", StringComparison.Ordinal) || name.Contains(".lora_", StringComparison.Ordinal);
 
     /// <summary>Fresh trainables: A and the projector uniform as torch draws a linear layer, B zero; and the neutral `ln_vision`.</summary>
     private static void DrawTrainables(GroundingModel model, long seed) => Parallel.ForEach(model.named_parameters(), named =>
@@ -142,11 +126,15 @@ public static class ModelBuilder
         var (name, parameter) = named;
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        if (name == "ln_vision.weight") parameter.fill_(1);
-        if (name == "ln_vision.bias") parameter.zero_();
-        if (!IsTrainable(name) || name.Contains(".lora_B.", StringComparison.Ordinal)) return;
+        if (ParameterNames.IsVisionNorm(name))
+        {
+            if (ParameterNames.IsNormWeight(name)) parameter.fill_(1);
+            else parameter.zero_();
+        }
+
+        if (!ParameterNames.IsTrainable(name) || ParameterNames.IsLoraUp(name)) return;
         using var generator = new Generator(new CounterRandom(seed, "fresh " + name).NextBits(), CPU);
-        var inputs = name.StartsWith("llama_proj.", StringComparison.Ordinal) ? model.Config.FeatureWidth : parameter.shape[1];
+        var inputs = ParameterNames.IsProjector(name) ? model.Config.FeatureWidth : parameter.shape[1];
         var bound = 1 / Math.Sqrt(inputs);
         if (parameter.device_type == DeviceType.CPU) parameter.uniform_(-bound, bound, generator);
         else parameter.copy_(empty(parameter.shape, ScalarType.Float32, CPU).uniform_(-bound, bound, generator));

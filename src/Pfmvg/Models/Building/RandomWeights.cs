@@ -27,11 +27,11 @@ public static class RandomWeights
         using var quiet = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
-            if (ModelBuilder.IsScale(name)) continue;
+            if (ParameterNames.IsScale(name)) continue;
             using var scope = NewDisposeScope();
             var isInt8 = parameter.dtype == ScalarType.Int8;
             if (parameter.device_type == DeviceType.CPU && !isInt8) Fill(parameter.detach(), name, seed);
-            else ModelBuilder.Put(model, name, parameter, Of(name, isInt8 ? ScalarType.BFloat16 : parameter.dtype, parameter.shape, seed));
+            else ModelBuilder.Put(model, name, parameter, Values(name, isInt8 ? ScalarType.BFloat16 : parameter.dtype, parameter.shape, seed));
         }
     }
 
@@ -40,7 +40,7 @@ public static class RandomWeights
     /// <param name="type">A floating type.</param>
     /// <param name="shape">Its shape.</param>
     /// <param name="seed">Seed.</param>
-    public static Tensor Of(string name, ScalarType type, long[] shape, long seed)
+    public static Tensor Values(string name, ScalarType type, long[] shape, long seed)
     {
         using var scope = NewDisposeScope();
         var direct = type is ScalarType.Float32 or ScalarType.BFloat16;
@@ -52,8 +52,7 @@ public static class RandomWeights
     /// <summary>What a fresh weight is: a constant (deviation 0) or random with mean 0.</summary>
     internal static (double Constant, double Deviation) Rule(string name, long[] shape)
     {
-        var isNorm = name.Contains("norm", StringComparison.Ordinal) || name.StartsWith("ln_vision", StringComparison.Ordinal);
-        if (isNorm && name.EndsWith(".weight", StringComparison.Ordinal)) return (1, 0);
+        if (ParameterNames.IsNormWeight(name)) return (1, 0);
         if (shape.Length < 2) return (0, 0);
         return (0, name.Contains("embed", StringComparison.Ordinal)
             ? 0.02 : 1 / Math.Sqrt(shape.Skip(1).Aggregate(1.0, (product, size) => product * size)));
@@ -98,7 +97,7 @@ public static class RandomWeights
     private readonly struct NearlyNormal(float scale) : IVectorFunction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector<float> Of(Vector<uint> bits)
+        public Vector<float> FromBits(Vector<uint> bits)
         {
             var low = new Vector<uint>(0xFF);
             var sum = (bits & low) + ((bits >> 8) & low) + ((bits >> 16) & low) + (bits >> 24);

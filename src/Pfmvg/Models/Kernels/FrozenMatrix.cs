@@ -29,9 +29,10 @@ internal static class FrozenMatrix
         var rows = x.numel() / x.shape[^1];
         using var scope = NewDisposeScope();
         if (bias is null && !x.requires_grad && ThinProduct.Fits(rows, x, weight))
-            return ThinProduct.Of(x.reshape(rows, x.shape[^1]), weight, scale).view([.. x.shape[..^1], weight.shape[0]])
+            return ThinProduct.Multiply(x.reshape(rows, x.shape[^1]), weight, scale).view([.. x.shape[..^1], weight.shape[0]])
                 .MoveToOuterDisposeScope();
-        if (WideProduct.TypeFor(weight, scale) is { } type) return WideProduct.Of(x, weight, scale, bias, type).MoveToOuterDisposeScope();
+        if (WideProduct.TypeFor(weight, scale) is { } type)
+            return WideProduct.Multiply(x, weight, scale, bias, type).MoveToOuterDisposeScope();
         return functional.linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
     }
 
@@ -50,7 +51,7 @@ internal static class FrozenMatrix
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         if (weight.device_type != DeviceType.CPU) return weight.to(scale.dtype).mul_(scale.unsqueeze(1)).MoveToOuterDisposeScope();
-        // libtorch's conversion from int8 is not vectorised: it takes as long as a product with hundreds of rows.
+        // libtorch's own conversion from int8 is not vectorised; it takes as long as a product with hundreds of rows.
         var values = empty(weight.shape, scale.dtype);
         Widen(weight, scale.to(ScalarType.Float32), values);
         return values.MoveToOuterDisposeScope();
@@ -120,7 +121,7 @@ internal static class FrozenMatrix
             using var scope = NewDisposeScope();
             count = Math.Min(RowsAtOnce, values.shape[0] - row);
             var part = values.narrow(0, row, count).to(ScalarType.Float32);
-            // Rounded to the stored type first, so that the whole numbers make up for its rounding.
+            // The scale is rounded to its stored type first, so that the whole numbers make up for that rounding.
             var step = part.abs().amax([1]).div_(Most).clamp_min_(Smallest).to(scale.dtype);
             scale.detach().narrow(0, row, count).copy_(step);
             weight.detach().narrow(0, row, count).copy_(part.div(step.to(ScalarType.Float32).unsqueeze(1)).round_().clamp_(Least, Most));

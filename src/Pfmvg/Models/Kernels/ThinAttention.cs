@@ -7,12 +7,18 @@ using static TorchSharp.torch;
 namespace Pfmvg.Models.Kernels;
 
 /// <summary>Attention of one head at one new position, in float32, over keys and values that are kept in float32 or bfloat16.</summary>
-internal static unsafe class ThinAttention
+/// <param name="type">Type of keys and values.</param>
+/// <param name="headSize">D, a multiple of <see cref="ThinVectors.Lanes"/>.</param>
+internal sealed unsafe class ThinAttention(ScalarType type, int headSize)
 {
-    public const int Lanes = 16; // the head size D is a multiple of it
+    private const int Lanes = ThinVectors.Lanes;
 
-    /// <summary>The rotation of <see cref="Rotary"/>, with its tables (D) in float32.</summary>
-    public static void Rotate(float* x, float* cos, float* sin, float* to, int headSize)
+    /// <summary>The rotation of <see cref="Rotary"/>.</summary>
+    /// <param name="x">(D).</param>
+    /// <param name="cos">(D), the table in float32.</param>
+    /// <param name="sin">(D), likewise.</param>
+    /// <param name="to">(D).</param>
+    public void Rotate(float* x, float* cos, float* sin, float* to)
     {
         var half = headSize / 2;
         for (var i = 0; i < half; i++)
@@ -26,33 +32,30 @@ internal static unsafe class ThinAttention
     /// <param name="query">(D), rotated.</param>
     /// <param name="keys">(K, D).</param>
     /// <param name="values">(K, D).</param>
-    /// <param name="type">Type of keys and values.</param>
     /// <param name="count">K.</param>
-    /// <param name="hidden">Positions that are not seen.</param>
-    /// <param name="scores">Room for K rounded up to <see cref="Lanes"/>.</param>
+    /// <param name="padding">Positions that are not seen.</param>
+    /// <param name="scores">Memory for K scores, rounded up to whole vectors.</param>
     /// <param name="to">(D).</param>
-    /// <param name="headSize">D.</param>
-    public static void Of(float* query, byte* keys, byte* values, ScalarType type, long count, (long From, long To) hidden, float* scores,
-        float* to, int headSize)
+    public void Attend(float* query, byte* keys, byte* values, long count, (long From, long To) padding, float* scores, float* to)
     {
-        if (type == ScalarType.BFloat16) Of<Narrow>(query, keys, values, count, hidden, scores, to, headSize);
-        else Of<Wide>(query, keys, values, count, hidden, scores, to, headSize);
+        if (type == ScalarType.BFloat16) Attend<Narrow>(query, keys, values, count, padding, scores, to);
+        else Attend<Wide>(query, keys, values, count, padding, scores, to);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Of<T>(float* query, byte* keys, byte* values, long count, (long From, long To) hidden, float* scores, float* to,
-        int headSize)
+    private void Attend<T>(float* query, byte* keys, byte* values, long count, (long From, long To) padding, float* scores, float* to)
         where T : struct, IElements
     {
-        var stride = headSize * T.Size;
-        var scale = 1 / MathF.Sqrt(headSize);
+        var size = headSize;
+        var stride = size * T.Size;
+        var scale = 1 / MathF.Sqrt(size);
         for (long key = 0; key < count; key += 4)
         {
-            // Behind the last key the last again, four scores at a time.
+            // Four scores at a time; behind the last key it is taken again.
             byte* a = keys + key * stride, b = keys + Math.Min(key + 1, count - 1) * stride,
                 c = keys + Math.Min(key + 2, count - 1) * stride, d = keys + Math.Min(key + 3, count - 1) * stride;
             Vector512<float> p = default, q = default, r = default, s = default;
-            for (var i = 0; i < headSize; i += Lanes)
+            for (var i = 0; i < size; i += Lanes)
             {
                 var part = Vector512.Load(query + i);
                 p = Vector512.FusedMultiplyAdd(T.Load(a + i * T.Size), part, p);
@@ -61,10 +64,10 @@ internal static unsafe class ThinAttention
                 s = Vector512.FusedMultiplyAdd(T.Load(d + i * T.Size), part, s);
             }
 
-            (ThinMatrix.Sums(p, q, r, s) * scale).Store(scores + key);
+            (ThinVectors.Sums(p, q, r, s) * scale).Store(scores + key);
         }
 
-        for (var key = hidden.From; key < hidden.To; key++) scores[key] = float.NegativeInfinity;
+        for (var key = padding.From; key < padding.To; key++) scores[key] = float.NegativeInfinity;
         for (var key = count; key % Lanes != 0; key++) scores[key] = float.NegativeInfinity;
         var most = Vector512.Create(float.NegativeInfinity);
         for (long key = 0; key < count; key += Lanes) most = Vector512.Max(most, Vector512.Load(scores + key));
@@ -80,7 +83,7 @@ internal static unsafe class ThinAttention
 
         var rescale = Vector512.Create(1 / Vector512.Sum(total));
         var at = 0;
-        for (; at + 4 * Lanes <= headSize; at += 4 * Lanes)
+        for (; at + 4 * Lanes <= size; at += 4 * Lanes)
         {
             Vector512<float> a = default, b = default, c = default, d = default;
             var from = values + at * T.Size;
@@ -99,7 +102,7 @@ internal static unsafe class ThinAttention
             (d * rescale).Store(to + at + 3 * Lanes);
         }
 
-        for (; at < headSize; at += Lanes)
+        for (; at < size; at += Lanes)
         {
             var sum = Vector512<float>.Zero;
             var from = values + at * T.Size;

@@ -3,19 +3,20 @@ using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Pfmvg.Tensors;
 using TorchSharp;
+using static System.Runtime.Intrinsics.Vector512;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Models.Kernels;
 
 /// <summary>
-/// A matrix W (O, I) in memory, in float32, bfloat16 or int8, as few rows are multiplied with it: it is read once, in order, by all
-/// threads, so that memory is the limit up to 8 rows. Products and sums are float32; a row's result does not depend on the others.
+/// A matrix W (O, I) in memory, in float32, bfloat16 or int8, for products with few rows: all threads together read it once, in order, so
+/// that memory is the limit up to 8 rows. Products and sums are float32; a row's result does not depend on the others.
 /// </summary>
 internal sealed unsafe class ThinMatrix : IDisposable
 {
     public const int RowsAtOnce = 8;
     public const int Step = 32;           // weights that are widened together, into two vectors; I is a multiple of it
-    private const int Half = Step / 2;
+    private const int HalfStep = Step / 2;
     private const int Piece = 96;         // outputs that a thread takes at a time
     private const int InputsAtOnce = 1024; // whose x stays in a core's first cache while the outputs of a piece pass
 
@@ -24,11 +25,11 @@ internal sealed unsafe class ThinMatrix : IDisposable
     private readonly byte* _first;
     private readonly float* _scale;
 
-    /// <summary>Whether the processor can, and the matrix is one of those.</summary>
+    /// <summary>Whether the processor has AVX-512, and the matrix a type and sizes that are known here.</summary>
     public static bool Fits(Tensor weight) =>
         Avx512F.IsSupported && weight.device_type == DeviceType.CPU && weight.is_contiguous()
-        && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Int8 && weight.shape[0] >= 4
-            && weight.shape[1] % Step == 0;
+        && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Int8
+        && weight.shape[0] >= 4 && weight.shape[1] % Step == 0;
 
     /// <param name="weight">(O, I), which stays where it is.</param>
     /// <param name="scale">(O), by which the outputs of an int8 matrix are multiplied.</param>
@@ -58,8 +59,8 @@ internal sealed unsafe class ThinMatrix : IDisposable
     public static long Padded(long rows) => rows == 1 ? 1 : (rows + RowsAtOnce - 1) / RowsAtOnce * RowsAtOnce;
 
     /// <summary>
-    /// Brings x into the order in which it is read: of several rows every <see cref="Step"/> values together, since whole rows begin at
-    /// addresses that displace each other from the cache; for bfloat16 in the order of <see cref="Pairs"/>.
+    /// Brings x into the order in which it is read. Several rows take turns, <see cref="Step"/> values at a time, since whole rows begin at
+    /// addresses that displace each other from the cache. For bfloat16 the values are in the order of <see cref="Pairs"/>.
     /// </summary>
     /// <param name="x">(R, I).</param>
     /// <param name="to">(padded rows, I), where the rows that pad are not written.</param>
@@ -72,9 +73,9 @@ internal sealed unsafe class ThinMatrix : IDisposable
             var place = to + row / together * together * Inputs + row % together * Step;
             for (var at = 0L; at < Inputs; at += Step, place += together * Step)
             {
-                var (low, high) = (Vector512.Load(x + row * Inputs + at), Vector512.Load(x + row * Inputs + at + Half));
+                var (low, high) = (Vector512.Load(x + row * Inputs + at), Vector512.Load(x + row * Inputs + at + HalfStep));
                 (TakesPairs ? Avx512F.PermuteVar16x32x2(low, Even, high) : low).Store(place);
-                (TakesPairs ? Avx512F.PermuteVar16x32x2(low, Odd, high) : high).Store(place + Half);
+                (TakesPairs ? Avx512F.PermuteVar16x32x2(low, Odd, high) : high).Store(place + HalfStep);
             }
         }
     }
@@ -127,22 +128,22 @@ internal sealed unsafe class ThinMatrix : IDisposable
         byte* a = _first + output * stride, b = a + stride, c = b + stride, d = c + stride;
         for (var at = from; at < to; at += Step)
         {
-            var (first, second) = (Vector512.Load(x + at), Vector512.Load(x + at + Half));
+            var (first, second) = (Vector512.Load(x + at), Vector512.Load(x + at + HalfStep));
             Sse.Prefetch0(a + at * TWeights.Size + ahead);
             var (low, high) = TWeights.Load(a + at * TWeights.Size);
-            p = Vector512.FusedMultiplyAdd(high, second, Vector512.FusedMultiplyAdd(low, first, p));
+            p = FusedMultiplyAdd(high, second, FusedMultiplyAdd(low, first, p));
             Sse.Prefetch0(b + at * TWeights.Size + ahead);
             (low, high) = TWeights.Load(b + at * TWeights.Size);
-            q = Vector512.FusedMultiplyAdd(high, second, Vector512.FusedMultiplyAdd(low, first, q));
+            q = FusedMultiplyAdd(high, second, FusedMultiplyAdd(low, first, q));
             Sse.Prefetch0(c + at * TWeights.Size + ahead);
             (low, high) = TWeights.Load(c + at * TWeights.Size);
-            r = Vector512.FusedMultiplyAdd(high, second, Vector512.FusedMultiplyAdd(low, first, r));
+            r = FusedMultiplyAdd(high, second, FusedMultiplyAdd(low, first, r));
             Sse.Prefetch0(d + at * TWeights.Size + ahead);
             (low, high) = TWeights.Load(d + at * TWeights.Size);
-            s = Vector512.FusedMultiplyAdd(high, second, Vector512.FusedMultiplyAdd(low, first, s));
+            s = FusedMultiplyAdd(high, second, FusedMultiplyAdd(low, first, s));
         }
 
-        var all = Sums(p, q, r, s);
+        var all = ThinVectors.Sums(p, q, r, s);
         for (var i = Math.Max(0, wanted - output); i < 4; i++) sums[output + i] += all[(int)i];
     }
 
@@ -165,63 +166,35 @@ internal sealed unsafe class ThinMatrix : IDisposable
             var (q, t) = TWeights.Load(b + at * TWeights.Size);
             Sse.Prefetch1(c + at * TWeights.Size + ahead);
             var (r, u) = TWeights.Load(c + at * TWeights.Size);
-            Vector512<float> z;
-            z = Vector512.Load(row + 0); a0 = Vector512.FusedMultiplyAdd(p, z, a0); b0 = Vector512.FusedMultiplyAdd(q, z, b0); c0 =
-                Vector512.FusedMultiplyAdd(r, z, c0);
-            z = Vector512.Load(row + 32); a1 = Vector512.FusedMultiplyAdd(p, z, a1); b1 = Vector512.FusedMultiplyAdd(q, z, b1); c1 =
-                Vector512.FusedMultiplyAdd(r, z, c1);
-            z = Vector512.Load(row + 64); a2 = Vector512.FusedMultiplyAdd(p, z, a2); b2 = Vector512.FusedMultiplyAdd(q, z, b2); c2 =
-                Vector512.FusedMultiplyAdd(r, z, c2);
-            z = Vector512.Load(row + 96); a3 = Vector512.FusedMultiplyAdd(p, z, a3); b3 = Vector512.FusedMultiplyAdd(q, z, b3); c3 =
-                Vector512.FusedMultiplyAdd(r, z, c3);
-            z = Vector512.Load(row + 128); a4 = Vector512.FusedMultiplyAdd(p, z, a4); b4 = Vector512.FusedMultiplyAdd(q, z, b4); c4 =
-                Vector512.FusedMultiplyAdd(r, z, c4);
-            z = Vector512.Load(row + 160); a5 = Vector512.FusedMultiplyAdd(p, z, a5); b5 = Vector512.FusedMultiplyAdd(q, z, b5); c5 =
-                Vector512.FusedMultiplyAdd(r, z, c5);
-            z = Vector512.Load(row + 192); a6 = Vector512.FusedMultiplyAdd(p, z, a6); b6 = Vector512.FusedMultiplyAdd(q, z, b6); c6 =
-                Vector512.FusedMultiplyAdd(r, z, c6);
-            z = Vector512.Load(row + 224); a7 = Vector512.FusedMultiplyAdd(p, z, a7); b7 = Vector512.FusedMultiplyAdd(q, z, b7); c7 =
-                Vector512.FusedMultiplyAdd(r, z, c7);
-            z = Vector512.Load(row + 16); a0 = Vector512.FusedMultiplyAdd(s, z, a0); b0 = Vector512.FusedMultiplyAdd(t, z, b0); c0 =
-                Vector512.FusedMultiplyAdd(u, z, c0);
-            z = Vector512.Load(row + 48); a1 = Vector512.FusedMultiplyAdd(s, z, a1); b1 = Vector512.FusedMultiplyAdd(t, z, b1); c1 =
-                Vector512.FusedMultiplyAdd(u, z, c1);
-            z = Vector512.Load(row + 80); a2 = Vector512.FusedMultiplyAdd(s, z, a2); b2 = Vector512.FusedMultiplyAdd(t, z, b2); c2 =
-                Vector512.FusedMultiplyAdd(u, z, c2);
-            z = Vector512.Load(row + 112); a3 = Vector512.FusedMultiplyAdd(s, z, a3); b3 = Vector512.FusedMultiplyAdd(t, z, b3); c3 =
-                Vector512.FusedMultiplyAdd(u, z, c3);
-            z = Vector512.Load(row + 144); a4 = Vector512.FusedMultiplyAdd(s, z, a4); b4 = Vector512.FusedMultiplyAdd(t, z, b4); c4 =
-                Vector512.FusedMultiplyAdd(u, z, c4);
-            z = Vector512.Load(row + 176); a5 = Vector512.FusedMultiplyAdd(s, z, a5); b5 = Vector512.FusedMultiplyAdd(t, z, b5); c5 =
-                Vector512.FusedMultiplyAdd(u, z, c5);
-            z = Vector512.Load(row + 208); a6 = Vector512.FusedMultiplyAdd(s, z, a6); b6 = Vector512.FusedMultiplyAdd(t, z, b6); c6 =
-                Vector512.FusedMultiplyAdd(u, z, c6);
-            z = Vector512.Load(row + 240); a7 = Vector512.FusedMultiplyAdd(s, z, a7); b7 = Vector512.FusedMultiplyAdd(t, z, b7); c7 =
-                Vector512.FusedMultiplyAdd(u, z, c7);
+            var z = Load(row + 0); a0 = FusedMultiplyAdd(p, z, a0); b0 = FusedMultiplyAdd(q, z, b0); c0 = FusedMultiplyAdd(r, z, c0);
+            z = Load(row + 32); a1 = FusedMultiplyAdd(p, z, a1); b1 = FusedMultiplyAdd(q, z, b1); c1 = FusedMultiplyAdd(r, z, c1);
+            z = Load(row + 64); a2 = FusedMultiplyAdd(p, z, a2); b2 = FusedMultiplyAdd(q, z, b2); c2 = FusedMultiplyAdd(r, z, c2);
+            z = Load(row + 96); a3 = FusedMultiplyAdd(p, z, a3); b3 = FusedMultiplyAdd(q, z, b3); c3 = FusedMultiplyAdd(r, z, c3);
+            z = Load(row + 128); a4 = FusedMultiplyAdd(p, z, a4); b4 = FusedMultiplyAdd(q, z, b4); c4 = FusedMultiplyAdd(r, z, c4);
+            z = Load(row + 160); a5 = FusedMultiplyAdd(p, z, a5); b5 = FusedMultiplyAdd(q, z, b5); c5 = FusedMultiplyAdd(r, z, c5);
+            z = Load(row + 192); a6 = FusedMultiplyAdd(p, z, a6); b6 = FusedMultiplyAdd(q, z, b6); c6 = FusedMultiplyAdd(r, z, c6);
+            z = Load(row + 224); a7 = FusedMultiplyAdd(p, z, a7); b7 = FusedMultiplyAdd(q, z, b7); c7 = FusedMultiplyAdd(r, z, c7);
+            z = Load(row + 16); a0 = FusedMultiplyAdd(s, z, a0); b0 = FusedMultiplyAdd(t, z, b0); c0 = FusedMultiplyAdd(u, z, c0);
+            z = Load(row + 48); a1 = FusedMultiplyAdd(s, z, a1); b1 = FusedMultiplyAdd(t, z, b1); c1 = FusedMultiplyAdd(u, z, c1);
+            z = Load(row + 80); a2 = FusedMultiplyAdd(s, z, a2); b2 = FusedMultiplyAdd(t, z, b2); c2 = FusedMultiplyAdd(u, z, c2);
+            z = Load(row + 112); a3 = FusedMultiplyAdd(s, z, a3); b3 = FusedMultiplyAdd(t, z, b3); c3 = FusedMultiplyAdd(u, z, c3);
+            z = Load(row + 144); a4 = FusedMultiplyAdd(s, z, a4); b4 = FusedMultiplyAdd(t, z, b4); c4 = FusedMultiplyAdd(u, z, c4);
+            z = Load(row + 176); a5 = FusedMultiplyAdd(s, z, a5); b5 = FusedMultiplyAdd(t, z, b5); c5 = FusedMultiplyAdd(u, z, c5);
+            z = Load(row + 208); a6 = FusedMultiplyAdd(s, z, a6); b6 = FusedMultiplyAdd(t, z, b6); c6 = FusedMultiplyAdd(u, z, c6);
+            z = Load(row + 240); a7 = FusedMultiplyAdd(s, z, a7); b7 = FusedMultiplyAdd(t, z, b7); c7 = FusedMultiplyAdd(u, z, c7);
         }
 
-        Add(sums, output, wanted, Sums(a0, a1, a2, a3), Sums(a4, a5, a6, a7));
-        Add(sums, output + 1, wanted, Sums(b0, b1, b2, b3), Sums(b4, b5, b6, b7));
-        Add(sums, output + 2, wanted, Sums(c0, c1, c2, c3), Sums(c4, c5, c6, c7));
+        Add(sums, output, wanted, ThinVectors.Sums(a0, a1, a2, a3), ThinVectors.Sums(a4, a5, a6, a7));
+        Add(sums, output + 1, wanted, ThinVectors.Sums(b0, b1, b2, b3), ThinVectors.Sums(b4, b5, b6, b7));
+        Add(sums, output + 2, wanted, ThinVectors.Sums(c0, c1, c2, c3), ThinVectors.Sums(c4, c5, c6, c7));
     }
 
-    // The last tile begins earlier where the number of outputs does not divide; those before the wanted ones are another tile's.
+    // The last tile begins earlier where the number of outputs is no multiple; the outputs before the wanted ones are another tile's.
     private static void Add(float* sums, long output, long wanted, Vector128<float> first, Vector128<float> second)
     {
         if (output < wanted) return;
         var place = sums + output * RowsAtOnce;
         (Vector256.Load(place) + Vector256.Create(first, second)).Store(place);
-    }
-
-    /// <summary>The sums of four vectors, all in the same order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector128<float> Sums(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
-    {
-        var ab = (Avx512F.UnpackLow(a, b) + Avx512F.UnpackHigh(a, b)).AsDouble();
-        var cd = (Avx512F.UnpackLow(c, d) + Avx512F.UnpackHigh(c, d)).AsDouble();
-        var quarters = Avx512F.UnpackLow(ab, cd).AsSingle() + Avx512F.UnpackHigh(ab, cd).AsSingle();
-        var halves = quarters.GetLower() + quarters.GetUpper();
-        return halves.GetLower() + halves.GetUpper();
     }
 
     private static readonly Vector512<int> Even = Vector512.CreateSequence(0, 2), Odd = Vector512.CreateSequence(1, 2);
@@ -259,7 +232,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static (Vector512<float> First, Vector512<float> Second) Load(byte* from) =>
             (Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)from))),
-                Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)from + Half))));
+                Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)from + HalfStep))));
     }
 
     /// <summary>float32, in order.</summary>
@@ -269,6 +242,6 @@ internal sealed unsafe class ThinMatrix : IDisposable
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static (Vector512<float> First, Vector512<float> Second) Load(byte* from) =>
-            (Vector512.Load((float*)from), Vector512.Load((float*)from + Half));
+            (Vector512.Load((float*)from), Vector512.Load((float*)from + HalfStep));
     }
 }

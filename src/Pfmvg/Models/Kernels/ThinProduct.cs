@@ -10,7 +10,7 @@ internal static unsafe class ThinProduct
 {
     private const int MostRows = 16;      // more are limited by computing, where a copy of W in floating point pays
 
-    /// <summary>Whether the product can be made here; the caller sees to it that no gradient is wanted.</summary>
+    /// <summary>Whether the product can be made here. It has no gradient.</summary>
     public static bool Fits(long rows, Tensor x, Tensor weight) =>
         rows <= MostRows && ThinMatrix.Fits(weight) && x.device_type == DeviceType.CPU
         && (weight.dtype == ScalarType.BFloat16 && x.dtype == ScalarType.BFloat16
@@ -20,7 +20,7 @@ internal static unsafe class ThinProduct
     /// <param name="x">(R, I).</param>
     /// <param name="weight">(O, I).</param>
     /// <param name="scale">(O), by which the outputs of an int8 matrix are multiplied.</param>
-    public static Tensor Of(Tensor x, Tensor weight, Tensor? scale)
+    public static Tensor Multiply(Tensor x, Tensor weight, Tensor? scale)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
@@ -29,7 +29,7 @@ internal static unsafe class ThinProduct
         var padded = ThinMatrix.Padded(rows);
         var plain = x.contiguous();
         var result = empty([rows, outputs], x.dtype);
-        // What follows costs microseconds; the same with tensors costs as much as reading a small matrix.
+        // Without tensors what follows takes microseconds; with them it would take as long as reading a small matrix.
         var wide = (float*)NativeMemory.AlignedAlloc((nuint)((rows * inputs + padded * (inputs + outputs)) * sizeof(float)), 64);
         try
         {

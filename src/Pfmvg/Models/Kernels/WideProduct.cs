@@ -5,22 +5,22 @@ using static TorchSharp.torch.nn;
 namespace Pfmvg.Models.Kernels;
 
 /// <summary>
-/// x W^T and its gradient g W in another type than the one that the frozen W (O, I) is stored in: bfloat16 or int8 is widened some rows
-/// at a time into a buffer that stays in the cache. In float32 the widened values are exact and so is every sum up to
-/// float32's rounding; the result is rounded once. Autograd keeps W itself, never a widened copy.
+/// x W^T and its gradient g W in another type than the frozen W (O, I) is stored in: a few rows of bfloat16 or int8 at a time are widened
+/// into a buffer that stays in the cache. In float32 the widened values are exact, sums have float32's rounding, and the result is
+/// rounded once. Autograd keeps W itself, never a widened copy.
 /// </summary>
 internal static class WideProduct
 {
     private const long ChunkBytes = 16 << 20; // fits into the cache with the inputs
     private const long RowMultiple = 32;
 
-    // Always the same one: a new one for every product would leave holes of its size between the tensors that are kept.
+    // Used again and again: a new one for every product would leave holes of its size between the tensors that are kept.
     [ThreadStatic] private static Tensor? _buffer;
 
     // The last gradient that was handed to autograd on this thread: see Differentiable.
     [ThreadStatic] private static Tensor? _handedOver;
 
-    /// <summary>The type to compute products with this matrix in when they belong here; null when libtorch's own product will do.</summary>
+    /// <summary>The type in which products with this matrix are computed here; null when libtorch's own product will do.</summary>
     public static ScalarType? TypeFor(Tensor weight, Tensor? scale)
     {
         var type = Bf16Products.Compute((scale ?? weight).dtype);
@@ -33,7 +33,7 @@ internal static class WideProduct
     /// <param name="scale">(O) for int8, else null.</param>
     /// <param name="bias">(O) or null.</param>
     /// <param name="type">To compute in.</param>
-    public static Tensor Of(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, ScalarType type)
+    public static Tensor Multiply(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, ScalarType type)
     {
         if (!x.requires_grad || !is_grad_enabled()) return Multiply(x, new Operands(weight, scale, bias, type));
         // The scope also frees an empty tensor of the result's size, which the library makes for gradients that are missing.
@@ -68,8 +68,8 @@ internal static class WideProduct
     }
 
     /// <summary>
-    /// The rows of W in the type to compute in, in turns in one buffer. bfloat16 sums would lose by being split: there
-    /// it is one chunk.
+    /// The rows of W in the type to compute in, one chunk after another in one buffer. Splitting would make sums in bfloat16 less exact, so
+    /// there W is one chunk.
     /// </summary>
     private sealed class Chunks
     {
@@ -86,12 +86,12 @@ internal static class WideProduct
                 : weight.shape[0];
         }
 
-        /// <summary>Shows each chunk with the number of its first row.</summary>
+        /// <summary>Calls <paramref name="use"/> with each chunk and the number of its first row.</summary>
         public void Each(Action<long, Tensor> use)
         {
             var size = _rows * _weight.shape[1];
-            var buffer = (_type == ScalarType.Float32
-                && size <= ChunkBytes / sizeof(float) ? Reused().narrow(0, 0, size) : empty(size, _type)).view(_rows, _weight.shape[1]);
+            var fits = _type == ScalarType.Float32 && size <= ChunkBytes / sizeof(float);
+            var buffer = (fits ? Reused().narrow(0, 0, size) : empty(size, _type)).view(_rows, _weight.shape[1]);
             for (long first = 0; first < _weight.shape[0]; first += _rows)
             {
                 using var scope = NewDisposeScope();
@@ -109,10 +109,8 @@ internal static class WideProduct
     private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias, ScalarType Type);
 
     /// <summary>
-    /// Tells autograd of the product. The gradient that <see cref="backward"/> returns is read by native code after it
-    /// has returned, when nothing
-    /// managed would hold it: it is held until the next one, and then freed, since a scope would keep all of them until
-    /// the end of the pass.
+    /// The product for autograd. Native code reads the gradient that <see cref="backward"/> returns after it has returned, when nothing
+    /// managed would hold it. So it is held until the next one and then freed; a scope would keep all of them until the end of the pass.
     /// </summary>
     private sealed class Differentiable : autograd.SingleTensorFunction<Differentiable>
     {

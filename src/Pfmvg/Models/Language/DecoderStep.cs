@@ -1,87 +1,77 @@
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Pfmvg.Models.Kernels;
-using Pfmvg.Models.Layers;
 using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Models.Language;
 
 /// <summary>
-/// One new position of every row through the language model, as the answer's tokens need it: what <see cref="Llama"/> computes, on a
-/// CPU with AVX-512, without gradients. Weights and cached keys and values keep their types; everything between is float32. The
-/// products take the memory's time, so that nothing else may take much: the same with tensors spends a quarter of the time
-/// between the products.
+/// One new position of every row through the language model, as decoding an answer needs it: what <see cref="Llama"/> computes, on a
+/// CPU with AVX-512, without gradients. Weights and cached keys and values keep their types; everything between is float32, so that
+/// the results differ from the modules' in rounding.
 /// </summary>
+/// <remarks>
+/// Reading the weights takes the time of such a step. With tensors and modules a quarter of it would go into what lies between the
+/// products; here that is next to nothing.
+/// </remarks>
 internal sealed unsafe class DecoderStep : IDisposable
 {
-    private const int MostRows = 64; // measured as faster up to here; more were not tried
+    /// <summary>Rows of the largest batch; measured as faster up to here, more were not tried.</summary>
+    public const int MostRows = 64;
+
+    private const int Lanes = ThinVectors.Lanes;
     private const int Block = 1024; // elements that a thread takes at a time
 
     private readonly KvCache _cache;
     private readonly ScalarType _type;
     private readonly int _rows, _heads, _headSize, _width, _inner;
+    private readonly float _eps;
+    private readonly ThinAttention _attention;
+    private readonly StepMemory _memory;
+    private readonly float* _hidden, _queries, _keys, _values, _gate, _up, _change, _scores, _logits;
     private readonly Layer[] _layers;
     private readonly float[] _lastNorm;
-    private readonly float _eps;
-    private readonly Group _head;
-    private readonly List<nint> _rooms = [];
-    private readonly float* _hidden, _input, _laidOut, _plain, _queries, _keys, _values, _gate, _up, _change, _scores, _logits;
+    private readonly ProjectionGroup _head;
 
-    /// <summary>Prepares for the rows of a cache; null when the model, its device or the processor is not one of those.</summary>
-    public static DecoderStep? For(Llama model, KvCache cache)
-    {
-        var config = model.Config;
-        var fits = cache.Rows <= MostRows && model.Type is ScalarType.BFloat16 or ScalarType.Float32
-            && config.HeadSize % ThinAttention.Lanes == 0
-            && model.Layers.SelectMany(Projections).Append(model.End.Head).All(Fits);
-        return fits ? new DecoderStep(model, cache) : null;
+    /// <summary>Prepares for the rows of a cache; null when the modules must do the work.</summary>
+    public static DecoderStep? For(Llama model, KvCache cache) =>
+        cache.Rows <= MostRows && Fits(model) ? new DecoderStep(model, cache) : null;
 
-        static IEnumerable<object> Projections(LlamaLayer layer) =>
-            [.. layer.Attention.Inputs, layer.Attention.Output, .. layer.Mlp.Inputs, layer.Mlp.Output];
-
-        static bool Fits(object projection) =>
-            projection is IProjection { Weights: var weights } && ThinMatrix.Fits(weights.Weight)
-                && (weights.Adapter is not { } adapter || ThinMatrix.Fits(adapter.Down));
-    }
+    /// <summary>Whether the processor, the model's device and its sizes and types are such that the step works.</summary>
+    public static bool Fits(Llama model) =>
+        model.Type is ScalarType.BFloat16 or ScalarType.Float32 && model.Config.HeadSize % Lanes == 0
+        && model.Weights.Projections.All(projection => ThinMatrix.Fits(projection.Weight)
+            && (projection.Adapter is not { } adapter || ThinMatrix.Fits(adapter.Down)));
 
     private DecoderStep(Llama model, KvCache cache)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var config = model.Config;
+        var (config, weights) = (model.Config, model.Weights);
         (_cache, _type, _rows) = (cache, model.Type, (int)cache.Rows);
         (_heads, _headSize, _width, _inner) = (config.Heads, config.HeadSize, config.HiddenSize, config.IntermediateSize);
-        var widest = Math.Max(_width, _inner);
-        _hidden = Room(_width);
-        _input = Room(widest);
-        _laidOut = Room(widest);
-        _plain = Room(widest);
-        _queries = Room(_width);
-        _keys = Room(_width);
-        _values = Room(_width);
-        _change = Room(_width);
-        _gate = Room(_inner);
-        _up = Room(_inner);
-        _logits = Room(config.VocabularySize);
-        _scores = Room(_heads * (cache.Capacity + ThinAttention.Lanes));
-        _layers = [.. model.Layers.Select((layer, index) => new Layer(
-            Values(layer.Attention.Norm.Values.Weight), new Group(this, layer.Attention.Inputs, _queries, _keys, _values),
-                new Group(this, [layer.Attention.Output], _change),
-            Values(layer.Mlp.Norm.Values.Weight), new Group(this, layer.Mlp.Inputs, _gate, _up),
-                new Group(this, [layer.Mlp.Output], _change),
-            cache.Room(index).Keys, cache.Room(index).Values))];
-        (_lastNorm, _eps) = (Values(model.End.Norm.Values.Weight), model.End.Norm.Values.Eps);
-        _head = new Group(this, [model.End.Head], _logits);
-
-        static float[] Values(Tensor weight) => weight.to(ScalarType.Float32).data<float>().ToArray();
+        _eps = (float)config.RmsNormEps;
+        _attention = new ThinAttention(_type, _headSize);
+        _memory = new StepMemory(_rows, Math.Max(_width, _inner));
+        _hidden = _memory.Reserve(_width);
+        _queries = _memory.Reserve(_width);
+        _keys = _memory.Reserve(_width);
+        _values = _memory.Reserve(_width);
+        _change = _memory.Reserve(_width);
+        _gate = _memory.Reserve(_inner);
+        _up = _memory.Reserve(_inner);
+        _logits = _memory.Reserve(config.VocabularySize);
+        _scores = _memory.Reserve(_heads * (cache.Capacity + Lanes));
+        _layers = [.. weights.Layers.Select((layer, index) => new Layer(this, layer, cache.Reserved(index)))];
+        _lastNorm = ToFloats(weights.Norm);
+        _head = new ProjectionGroup(_memory, [weights.Head], _logits);
     }
 
     /// <summary>Logits (B, W) of the position behind the new one, float32; the cache then holds the new one, too.</summary>
     /// <param name="embeddings">(B, 1, C) in the model's type.</param>
     /// <param name="rotary">Of the new positions.</param>
-    /// <param name="hidden">Of every row the cached positions that hold nothing.</param>
-    public Tensor Logits(Tensor embeddings, Rotary rotary, IReadOnlyList<(long From, long To)> hidden)
+    /// <param name="padding">For each row the cached positions that hold nothing.</param>
+    public Tensor Logits(Tensor embeddings, Rotary rotary, IReadOnlyList<(long From, long To)> padding)
     {
         if (_cache.Length == _cache.Capacity) throw new InvalidOperationException($"The cache has room for {_cache.Capacity} positions.");
         using var scope = NewDisposeScope();
@@ -93,15 +83,15 @@ internal sealed unsafe class DecoderStep : IDisposable
         foreach (var layer in _layers)
         {
             Normalise(layer.AttentionNorm);
-            layer.Queries.Multiply(threads);
-            ThreadTeam.Run(threads, _rows * _heads, piece => Attend(layer, (int)(piece / _heads), (int)(piece % _heads), angles, hidden));
+            layer.QueryKeyValue.Multiply(threads);
+            ThreadTeam.Run(threads, _rows * _heads, piece => Attend(layer, (int)(piece / _heads), (int)(piece % _heads), angles, padding));
             layer.AttentionOutput.Multiply(threads);
-            Add();
+            AddChange();
             Normalise(layer.MlpNorm);
-            layer.Gates.Multiply(threads);
-            ThreadTeam.Run(threads, ((long)_rows * _inner + Block - 1) / Block, Gate);
-            layer.MlpOutput.Multiply(threads);
-            Add();
+            layer.GateUp.Multiply(threads);
+            ThreadTeam.Run(threads, ((long)_rows * _inner + Block - 1) / Block, MultiplyGates);
+            layer.Down.Multiply(threads);
+            AddChange();
         }
 
         _cache.Advance(1);
@@ -122,82 +112,56 @@ internal sealed unsafe class DecoderStep : IDisposable
     {
         foreach (var layer in _layers) layer.Dispose();
         _head.Dispose();
-        foreach (var room in _rooms) NativeMemory.AlignedFree((void*)room);
-        _rooms.Clear();
+        _memory.Dispose();
     }
 
-    // Rows that only fill a tile stay zero.
-    private float* Room(long width)
-    {
-        var bytes = checked((nuint)(ThinMatrix.Padded(_rows) * width * sizeof(float)));
-        var room = NativeMemory.AlignedAlloc(bytes, 64);
-        NativeMemory.Clear(room, bytes);
-        _rooms.Add((nint)room);
-        return (float*)room;
-    }
+    private static float[] ToFloats(Tensor weight) => weight.to(ScalarType.Float32).data<float>().ToArray();
 
     /// <summary>The next input: RMSNorm of the hidden state.</summary>
     private void Normalise(float[] weight)
     {
         for (var row = 0; row < _rows; row++)
         {
-            float* from = _hidden + row * _width, to = _input + row * _width;
-            var scale = Vector512.Create(1 / MathF.Sqrt(Dot(from, from, _width) / _width + _eps));
-            for (var i = 0; i < _width; i += ThinAttention.Lanes)
+            float* from = _hidden + row * _width, to = _memory.Input + row * _width;
+            var scale = Vector512.Create(1 / MathF.Sqrt(ThinVectors.Dot(from, from, _width) / _width + _eps));
+            for (var i = 0; i < _width; i += Lanes)
                 (Vector512.Load(from + i) * scale * Vector512.Create<float>(weight.AsSpan(i))).Store(to + i);
         }
     }
 
-    private static float Dot(float* x, float* y, int count) => Dots(x, y, y, y, y, count)[0];
-
-    /// <summary>x times each of four vectors.</summary>
-    private static Vector128<float> Dots(float* x, float* a, float* b, float* c, float* d, int count)
+    /// <summary>Adds a half's output to the hidden state.</summary>
+    private void AddChange()
     {
-        Vector512<float> p = default, q = default, r = default, s = default;
-        var at = 0;
-        for (; at + ThinAttention.Lanes <= count; at += ThinAttention.Lanes)
-        {
-            var part = Vector512.Load(x + at);
-            p = Vector512.FusedMultiplyAdd(part, Vector512.Load(a + at), p);
-            q = Vector512.FusedMultiplyAdd(part, Vector512.Load(b + at), q);
-            r = Vector512.FusedMultiplyAdd(part, Vector512.Load(c + at), r);
-            s = Vector512.FusedMultiplyAdd(part, Vector512.Load(d + at), s);
-        }
-
-        var sums = ThinMatrix.Sums(p, q, r, s);
-        for (; at < count; at++) sums += Vector128.Create(a[at], b[at], c[at], d[at]) * x[at];
-        return sums;
+        for (var i = 0; i < _rows * _width; i += Lanes) (Vector512.Load(_hidden + i) + Vector512.Load(_change + i)).Store(_hidden + i);
     }
 
-    private void Add()
+    /// <summary>A block of the next input: silu(gate) * up.</summary>
+    private void MultiplyGates(long block)
     {
-        for (var i = 0; i < _rows * _width; i += ThinAttention.Lanes)
-            (Vector512.Load(_hidden + i) + Vector512.Load(_change + i)).Store(_hidden + i);
-    }
-
-    private void Gate(long block)
-    {
+        var input = _memory.Input;
         var end = Math.Min((block + 1) * Block, (long)_rows * _inner);
-        for (var at = block * Block; at < end; at += ThinAttention.Lanes)
+        for (var at = block * Block; at < end; at += Lanes)
         {
             var gate = Vector512.Load(_gate + at);
-            (gate / (Vector512<float>.One + Vector512.Exp(-gate)) * Vector512.Load(_up + at)).Store(_input + at);
+            (gate / (Vector512<float>.One + Vector512.Exp(-gate)) * Vector512.Load(_up + at)).Store(input + at);
         }
     }
 
-    private void Attend(Layer layer, int row, int head, Angles angles, IReadOnlyList<(long From, long To)> hidden)
+    /// <summary>One head of one row: keeps the new key and value, and makes its part of the next input.</summary>
+    private void Attend(Layer layer, int row, int head, Angles angles, IReadOnlyList<(long From, long To)> padding)
     {
         var (size, count) = (TensorTypes.Size(_type), _cache.Length + 1);
         var place = row * _width + head * _headSize;
-        var room = (row * _heads + head) * _cache.Capacity * _headSize * size;
-        byte* keys = layer.Keys + room, values = layer.Values + room;
+        var cached = (row * _heads + head) * _cache.Capacity * _headSize * size;
+        byte* keys = layer.Keys + cached, values = layer.Values + cached;
+        float* cos = angles.Cos + row * angles.Stride, sin = angles.Sin + row * angles.Stride;
         var rotated = stackalloc float[_headSize];
-        ThinAttention.Rotate(_keys + place, angles.Cos + row * angles.Stride, angles.Sin + row * angles.Stride, rotated, _headSize);
+        _attention.Rotate(_keys + place, cos, sin, rotated);
         Keep(rotated, keys);
         Keep(_values + place, values);
-        ThinAttention.Rotate(_queries + place, angles.Cos + row * angles.Stride, angles.Sin + row * angles.Stride, rotated, _headSize);
-        var scores = _scores + (row * _heads + head) * (_cache.Capacity + ThinAttention.Lanes);
-        ThinAttention.Of(rotated, keys, values, _type, count, hidden[row], scores, _input + place, _headSize);
+        _attention.Rotate(_queries + place, cos, sin, rotated);
+        var scores = _scores + (row * _heads + head) * (_cache.Capacity + Lanes);
+        _attention.Attend(rotated, keys, values, count, padding[row], scores, _memory.Input + place);
 
         void Keep(float* from, byte* all)
         {
@@ -216,121 +180,34 @@ internal sealed unsafe class DecoderStep : IDisposable
         public int Stride => stride;
     }
 
-    private sealed class Layer(
-        float[] attentionNorm, Group queries, Group attentionOutput, float[] mlpNorm, Group gates, Group mlpOutput, Tensor keys,
-            Tensor values) : IDisposable
+    private sealed class Layer : IDisposable
     {
-        public float[] AttentionNorm => attentionNorm;
-        public Group Queries => queries;
-        public Group AttentionOutput => attentionOutput;
-        public float[] MlpNorm => mlpNorm;
-        public Group Gates => gates;
-        public Group MlpOutput => mlpOutput;
-        public byte* Keys { get; } = TensorMemory.Address(keys);
-        public byte* Values { get; } = TensorMemory.Address(values);
+        public Layer(DecoderStep step, LlamaLayerWeights weights, (Tensor Keys, Tensor Values) cached)
+        {
+            var (memory, (attention, mlp)) = (step._memory, weights);
+            AttentionNorm = ToFloats(attention.Norm);
+            QueryKeyValue = new ProjectionGroup(
+                memory, [attention.Query, attention.Key, attention.Value], step._queries, step._keys, step._values);
+            AttentionOutput = new ProjectionGroup(memory, [attention.Output], step._change);
+            MlpNorm = ToFloats(mlp.Norm);
+            GateUp = new ProjectionGroup(memory, [mlp.Gate, mlp.Up], step._gate, step._up);
+            Down = new ProjectionGroup(memory, [mlp.Down], step._change);
+            Keys = TensorMemory.Address(cached.Keys);
+            Values = TensorMemory.Address(cached.Values);
+        }
+
+        public float[] AttentionNorm { get; }
+        public ProjectionGroup QueryKeyValue { get; }
+        public ProjectionGroup AttentionOutput { get; }
+        public float[] MlpNorm { get; }
+        public ProjectionGroup GateUp { get; }
+        public ProjectionGroup Down { get; }
+        public byte* Keys { get; }
+        public byte* Values { get; }
 
         public void Dispose()
         {
-            foreach (var group in (Group[])[queries, attentionOutput, gates, mlpOutput]) group.Dispose();
-        }
-    }
-
-    /// <summary>Projections of the same input, multiplied together, each with its adapter.</summary>
-    private sealed class Group : IDisposable
-    {
-        private readonly DecoderStep _step;
-        private readonly List<(ThinMatrix Matrix, nint To)> _products = [];
-        private readonly List<Adapter> _adapters = [];
-        private readonly long _pieces, _blocks;
-        private readonly ThinMatrix? _plain; // an adapter's, which takes the input in another order than the frozen matrices
-
-        public Group(DecoderStep step, IReadOnlyList<object> projections, params float*[] to)
-        {
-            _step = step;
-            foreach (var (index, projection) in projections.Index())
-            {
-                var (weight, scale, adapter) = ((IProjection)projection).Weights;
-                _products.Add((new ThinMatrix(weight, scale), (nint)to[index]));
-                if (adapter is not var (down, up, factor)) continue;
-                var low = step.Room(down.shape[0]);
-                _products.Add((new ThinMatrix(down, null), (nint)low));
-                _adapters.Add(new Adapter(up, low, to[index], factor));
-            }
-
-            _plain = _products.Select(product => product.Matrix)
-                .FirstOrDefault(matrix => matrix.TakesPairs != _products[0].Matrix.TakesPairs);
-            _pieces = _products.Sum(product => product.Matrix.Pieces);
-            _blocks = _adapters.Sum(adapter => adapter.Blocks);
-        }
-
-        public long Outputs => _products[0].Matrix.Outputs;
-
-        public void Multiply(int threads)
-        {
-            _products[0].Matrix.LayOut(_step._input, _step._laidOut, _step._rows);
-            _plain?.LayOut(_step._input, _step._plain, _step._rows);
-            ThreadTeam.Run(threads, _pieces, Multiply);
-            if (_blocks > 0) ThreadTeam.Run(threads, _blocks, Adapt);
-        }
-
-        public void Dispose()
-        {
-            foreach (var (matrix, _) in _products) matrix.Dispose();
-        }
-
-        private void Multiply(long piece)
-        {
-            foreach (var (matrix, to) in _products)
-            {
-                if (piece < matrix.Pieces)
-                {
-                    matrix.Multiply(piece, matrix.TakesPairs == _products[0].Matrix.TakesPairs ? _step._laidOut : _step._plain, (float*)to,
-                        ThinMatrix.Padded(_step._rows));
-                    return;
-                }
-
-                piece -= matrix.Pieces;
-            }
-        }
-
-        private void Adapt(long block)
-        {
-            foreach (var adapter in _adapters)
-            {
-                if (block < adapter.Blocks)
-                {
-                    adapter.Add(block, _step._rows);
-                    return;
-                }
-
-                block -= adapter.Blocks;
-            }
-        }
-    }
-
-    /// <summary>y += factor B low, with B (O, r) and low = A x (R, r).</summary>
-    private sealed class Adapter(Tensor up, float* low, float* to, float factor)
-    {
-        private const int Outputs = 128; // that a thread takes at a time
-
-        private readonly float* _up = (float*)TensorMemory.Address(up);
-        private readonly int _outputs = (int)up.shape[0], _rank = (int)up.shape[1];
-
-        public long Blocks => (_outputs + Outputs - 1) / Outputs;
-
-        public void Add(long block, int rows)
-        {
-            var end = Math.Min(_outputs, (block + 1) * Outputs);
-            for (var output = block * Outputs; output < end; output++)
-            {
-                for (var row = 0; row < rows; row += 4)
-                {
-                    var sums = Dots(_up + output * _rank, Low(row), Low(row + 1), Low(row + 2), Low(row + 3), _rank);
-                    for (var i = 0; i < Math.Min(4, rows - row); i++) to[(long)(row + i) * _outputs + output] += factor * sums[i];
-                }
-
-                float* Low(int row) => low + (long)Math.Min(row, rows - 1) * _rank;
-            }
+            foreach (var group in (ProjectionGroup[])[QueryKeyValue, AttentionOutput, GateUp, Down]) group.Dispose();
         }
     }
 }

@@ -37,7 +37,7 @@ public sealed class KvCache : IDisposable
     public long Capacity => _keys[0].shape[2];
 
     /// <summary>A layer's keys and values with their whole room, (B, H, capacity, D) each.</summary>
-    internal (Tensor Keys, Tensor Values) Room(int layer) => (_keys[layer], _values[layer]);
+    internal (Tensor Keys, Tensor Values) Reserved(int layer) => (_keys[layer], _values[layer]);
 
     /// <summary>Adds a layer's keys and values (B, H, T, D) behind the positions seen; returns all of them, as views.</summary>
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor keys, Tensor values)

@@ -2,37 +2,17 @@ using Pfmvg.Models.Kernels;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Pfmvg.Models.Layers;
-
-/// <summary>Makes the layer for one projection of a block, so that a block does not know about adapters or storage types.</summary>
-/// <param name="name">Name of the projection within the model, for example "layers.3.self_attn.q_proj".</param>
-/// <param name="inputs">Width of the input.</param>
-/// <param name="outputs">Width of the output.</param>
-public delegate Module<Tensor, Tensor> ProjectionFactory(string name, int inputs, int outputs);
-
-/// <summary>What a projection multiplies with.</summary>
-/// <param name="Weight">W (O, I).</param>
-/// <param name="Scale">(O), with int8 only.</param>
-/// <param name="Adapter">A (r, I), B (O, r) and the factor of their product; null without an adapter.</param>
-internal sealed record ProjectionWeights(Tensor Weight, Tensor? Scale, (Tensor Down, Tensor Up, float Factor)? Adapter = null);
-
-/// <summary>A projection without bias, open to code that computes with its weights itself.</summary>
-internal interface IProjection
-{
-    /// <summary>The weights.</summary>
-    ProjectionWeights Weights { get; }
-}
 
 /// <summary>
 /// y = x W^T (+ b) with weights that are never trained, in a floating type or in int8. They are left uninitialised for
 /// a loader to fill.
 /// </summary>
-public sealed class FrozenLinear : Module<Tensor, Tensor>, IProjection
+public sealed class FrozenLinear : Projection
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;
-    [ComponentName(Name = "weight_scale")] private readonly Parameter? _scale; // with int8 only
+    [ComponentName(Name = ParameterNames.WeightScale)] private readonly Parameter? _scale; // with int8 only
     [ComponentName(Name = "bias")] private readonly Parameter? _bias;
 
     /// <summary>Creates the layer.</summary>
@@ -50,7 +30,7 @@ public sealed class FrozenLinear : Module<Tensor, Tensor>, IProjection
         RegisterComponents();
     }
 
-    ProjectionWeights IProjection.Weights => new(_weight, _scale);
+    internal override ProjectionWeights Weights => new(_weight, _scale);
 
     /// <summary>(..., inputs) to (..., outputs).</summary>
     public override Tensor forward(Tensor input) => FrozenMatrix.Product(input, _weight, _scale, _bias);

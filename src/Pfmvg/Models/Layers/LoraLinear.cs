@@ -13,12 +13,12 @@ namespace Pfmvg.Models.Layers;
 /// A frozen projection with a trainable low-rank update: y = W x + (alpha / r) B A dropout(x). A and B stay in float32
 /// whatever the type of W (paper, section 2.1; Hu et al. 2021).
 /// </summary>
-public sealed class LoraLinear : Module<Tensor, Tensor>, IProjection
+public sealed class LoraLinear : Projection
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight;  // (O, I)
-    [ComponentName(Name = "weight_scale")] private readonly Parameter? _weightScale; // (O) with int8 only
-    [ComponentName(Name = "lora_A")] private readonly LoraFactor _down;   // (r, I)
-    [ComponentName(Name = "lora_B")] private readonly LoraFactor _up;     // (O, r)
+    [ComponentName(Name = ParameterNames.WeightScale)] private readonly Parameter? _weightScale; // (O) with int8 only
+    [ComponentName(Name = ParameterNames.LoraDown)] private readonly LoraFactor _down;   // (r, I)
+    [ComponentName(Name = ParameterNames.LoraUp)] private readonly LoraFactor _up;     // (O, r)
     private readonly Scalar _scale;
     private readonly double _factor;
     private readonly LoraDropout _dropout;
@@ -45,7 +45,8 @@ public sealed class LoraLinear : Module<Tensor, Tensor>, IProjection
         RegisterComponents();
     }
 
-    ProjectionWeights IProjection.Weights => new(_weight, _weightScale, (_down.Weight, _up.Weight, (float)_factor));
+    internal override ProjectionWeights Weights =>
+        new(_weight, _weightScale, new AdapterWeights(_down.Weight, _up.Weight, (float)_factor));
 
     /// <summary>(B, T, I) to (B, T, O) in the input's type.</summary>
     public override Tensor forward(Tensor input)
@@ -124,7 +125,7 @@ public sealed class LoraDropout(double probability)
     /// <summary>The factor of an element: the rescaling when its bits are below the threshold, else 0.</summary>
     private readonly struct KeepOrDrop(uint threshold, float rescale) : IVectorFunction
     {
-        public Vector<float> Of(Vector<uint> bits) =>
+        public Vector<float> FromBits(Vector<uint> bits) =>
             Vector.AsVectorSingle(Vector.LessThan(bits, new Vector<uint>(threshold)) & Vector.AsVectorUInt32(new Vector<float>(rescale)));
     }
 }

@@ -13,7 +13,7 @@ namespace Pfmvg.Pretraining.Scenes;
 /// </summary>
 /// <param name="Images">(B, 3, S, S) normalised.</param>
 /// <param name="Ids">(B, T) token ids.</param>
-/// <param name="Targets">(B, T), -100 outside the answers.</param>
+/// <param name="Targets">(B, T), <see cref="GroundingModel.NoTarget"/> outside the answers.</param>
 /// <param name="Positions">(B, T) position within the own sequence.</param>
 /// <param name="Segments">(B, T) 0 for the picture, else the question's number; padding has one of its own.</param>
 /// <param name="PatchShapes">(B P) 0 for ground, else 1 + shape.</param>
@@ -46,7 +46,7 @@ internal sealed record SceneBatch(
         var length = rows.Max(row => questions.Prefix.Count + row.Questions.Sum(q => q.Prompt.Length + q.Answer.Length));
         var (ids, targets) = (new long[count * length], new long[count * length]);
         var (positions, segments) = (new long[count * length], new long[count * length]);
-        Array.Fill(targets, -100);
+        Array.Fill(targets, GroundingModel.NoTarget);
         Array.Fill(segments, Padding);
         var asked = new List<long>();
         var askedPatches = new List<float>();

@@ -10,7 +10,7 @@ public sealed record ShapeMismatch(string Name, long[] Stored, long[] Expected)
 {
     /// <inheritdoc/>
     public override string ToString() =>
-        $"{Name} ({TensorInfo.Describe(Stored)} in the file, {TensorInfo.Describe(Expected)} in the model)";
+        $"{Name} ({TensorInfo.ShapeToText(Stored)} in the file, {TensorInfo.ShapeToText(Expected)} in the model)";
 }
 
 /// <summary>A tensor that was loaded though it holds NaN or infinity.</summary>
@@ -54,11 +54,11 @@ public sealed record LoadReport
     public void ThrowIfUnusable(string path)
     {
         const string otherModel = "use weights of the configured model, or the configuration of these weights";
-        if (WrongShape.Count > 0) throw Refusal.Of(path, $"has the wrong shape for {Some(WrongShape, 5)}", otherModel);
-        if (Missing.Count > 0) throw Refusal.Of(path, $"lacks {Some(Missing, 5)}", otherModel);
-        if (Loaded.Count == 0 && Kept.Count > 0) throw Refusal.Of(path, "has no tensor that the model knows", otherModel);
+        if (WrongShape.Count > 0) throw Refusal.ForFile(path, $"has the wrong shape for {Some(WrongShape, 5)}", otherModel);
+        if (Missing.Count > 0) throw Refusal.ForFile(path, $"lacks {Some(Missing, 5)}", otherModel);
+        if (Loaded.Count == 0 && Kept.Count > 0) throw Refusal.ForFile(path, "has no tensor that the model knows", otherModel);
         if (NotFinite.Count > 0)
-            throw Refusal.Of(
+            throw Refusal.ForFile(
                 path, $"has NaN or infinity in {Some(NotFinite, 5)}", "use another: the training that wrote it diverged, or it is damaged");
     }
 

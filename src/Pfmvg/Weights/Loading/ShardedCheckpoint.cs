@@ -42,7 +42,7 @@ public static class ShardedCheckpoint
             if (Only(folder, pattern) is { } index) return OpenIndex(folder, index);
         foreach (var pattern in new[] { "*.safetensors", "*.bin", "*.pth", "*.pt" })
             if (Only(folder, pattern) is { } single) return WeightFile.Open(single);
-        throw Refusal.Of(
+        throw Refusal.ForFile(
             folder, "the folder has no weights (an index, or one .safetensors, .bin, .pth or .pt file)",
             "check the path and that the download is complete");
     }
@@ -117,7 +117,7 @@ public static class ShardedCheckpoint
         if (found.Count > 1)
         {
             var names = string.Join(", ", found.Take(3).Select(Path.GetFileName)) + (found.Count > 3 ? ", ..." : "");
-            throw Refusal.Of(
+            throw Refusal.ForFile(
                 folder, $"has several files {pattern} ({names}) and nothing that says which one",
                 "name the file, or fetch the index file beside them");
         }
@@ -137,7 +137,7 @@ public static class ShardedCheckpoint
             {
                 var path = Path.Combine(folder, shard);
                 if (!File.Exists(path))
-                    throw Refusal.Of(path, $"the shard is missing, but {Path.GetFileName(indexPath)} names it",
+                    throw Refusal.ForFile(path, $"the shard is missing, but {Path.GetFileName(indexPath)} names it",
                         "fetch it into the same folder");
                 var file = WeightFile.OpenFile(path);
                 opened.Add(file);
@@ -147,12 +147,12 @@ public static class ShardedCheckpoint
                     var name = stored.Info.Name;
                     if (map.TryGetValue(name, out var home) && home != shard) continue;
                     if (!tensors.TryAdd(name, stored))
-                        throw Refusal.Of(path, $"the tensor '{Refusal.Show(name)}' is in another shard, too");
+                        throw Refusal.ForFile(path, $"the tensor '{Refusal.Show(name)}' is in another shard, too");
                 }
             }
 
             if (map.Keys.FirstOrDefault(name => !tensors.ContainsKey(name)) is { } missing)
-                throw Refusal.Of(
+                throw Refusal.ForFile(
                     indexPath, $"says that '{Refusal.Show(missing)}' is in {map[missing]}, which does not have it",
                     "fetch index and shards from the same place again");
             var format = $"{opened.Count} shards, {((ITensorFile)opened[0]).Format}";
@@ -170,24 +170,24 @@ public static class ShardedCheckpoint
         var map = new Dictionary<string, string>();
         try
         {
-            if (new FileInfo(path).Length > MaxIndexBytes) throw Refusal.Of(path, "is larger than any index");
+            if (new FileInfo(path).Length > MaxIndexBytes) throw Refusal.ForFile(path, "is larger than any index");
             using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 8 });
             foreach (var entry in json.RootElement.GetProperty("weight_map").EnumerateObject())
             {
                 var shard = entry.Value.GetString() ?? "";
                 if (shard is "" or "." or ".." || shard.AsSpan().ContainsAny("/\\:\0"))
-                    throw Refusal.Of(
+                    throw Refusal.ForFile(
                         path, $"names the shard '{Refusal.Show(shard)}', which is not a file of its own folder",
                         "nothing was read; get the folder from a source you trust");
-                if (!map.TryAdd(entry.Name, shard)) throw Refusal.Of(path, $"has '{Refusal.Show(entry.Name)}' twice");
+                if (!map.TryAdd(entry.Name, shard)) throw Refusal.ForFile(path, $"has '{Refusal.Show(entry.Name)}' twice");
             }
         }
         catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw Refusal.Of(path, "is not an index of shards (a JSON object with \"weight_map\": {tensor: file})");
+            throw Refusal.ForFile(path, "is not an index of shards (a JSON object with \"weight_map\": {tensor: file})");
         }
 
-        if (map.Count == 0) throw Refusal.Of(path, "names no tensors");
+        if (map.Count == 0) throw Refusal.ForFile(path, "names no tensors");
         return map;
     }
 }

@@ -124,7 +124,7 @@ public static class WeightLoader
             if (rename(info.Name) is not { } name) continue;
             if (!targets.ContainsKey(name)) unexpected.Add(info.Name);
             else if (!stored.TryAdd(name, info))
-                throw Refusal.Of(
+                throw Refusal.ForFile(
                     source.Path, $"has two tensors for {Refusal.Show(name)}: '{Refusal.Show(stored[name].Name)}' and '{Refusal.Show(info.Name)}'",
                     "remove one of them");
         }

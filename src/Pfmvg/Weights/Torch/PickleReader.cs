@@ -55,7 +55,7 @@ internal sealed class PickleReader(byte[] data, string path, string place)
     }
 
     /// <summary>The exception for what is wrong at the current operation.</summary>
-    public InputException Refuse(string problem) => Refusal.Of(path, $"{place}, byte {_opcode}: {problem}");
+    public InputException Refuse(string problem) => Refusal.ForFile(path, $"{place}, byte {_opcode}: {problem}");
 
     private void Execute(byte opcode)
     {
@@ -120,11 +120,11 @@ internal sealed class PickleReader(byte[] data, string path, string place)
         ("_codecs", "encode") => PickleName.Encode,
         ("torch._utils", "_rebuild_tensor_v2") => PickleName.RebuildTensor,
         ("torch._utils", "_rebuild_parameter") => PickleName.RebuildParameter,
-        ("torch", _) when TensorTypes.OfStorage(name) is { } type => type,
+        ("torch", _) when TensorTypes.FromStorageName(name) is { } type => type,
         _ => throw RefuseName(module, name),
     };
 
-    private InputException RefuseName(string module, string name) => Refusal.Of(
+    private InputException RefuseName(string module, string name) => Refusal.ForFile(
         path, $"{place}, byte {_opcode}: asks for {Refusal.Show($"{module}.{name}")}, which no weight file needs",
         "nothing was run; do not open this file elsewhere unless you trust its source, and then save only its state_dict()");
 

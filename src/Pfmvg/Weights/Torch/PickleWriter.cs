@@ -38,7 +38,7 @@ internal sealed class PickleWriter
             case float number: WriteDouble(number); break;
             case double number: WriteDouble(number); break;
             case string text: WriteText(text); break;
-            case Tensor tensor: WriteTensor(TensorInfo.Of($"number {_tensors.Count}", tensor), tensor); break;
+            case Tensor tensor: WriteTensor(TensorInfo.Describe($"number {_tensors.Count}", tensor), tensor); break;
             case TensorInfo planned: WriteTensor(planned, null); break;
             case IDictionary dictionary: WriteDictionary(dictionary); break;
             case object?[] tuple: WriteMarked('t', tuple); break;

@@ -65,7 +65,7 @@ internal sealed class PickledContent(string path, Func<string, PickledTensor, St
             case object?[] tuple:
                 return tuple.Select((item, index) => Plain(item, new Place(place, $"{index}"), depth + 1)).ToArray();
             case PickledStorage or PickleName or TorchSharp.torch.ScalarType:
-                throw Refusal.Of(path, $"'{Refusal.Show(Name(place))}' is a name or a bare storage, which is neither a tensor nor plain data");
+                throw Refusal.ForFile(path, $"'{Refusal.Show(Name(place))}' is a name or a bare storage, which is neither a tensor nor plain data");
             default:
                 return value;
         }
@@ -85,15 +85,15 @@ internal sealed class PickledContent(string path, Func<string, PickledTensor, St
     }
 
     private InputException Endless() =>
-        Refusal.Of(path, "what it holds beside the weights is nested without end or far larger than any checkpoint's");
+        Refusal.ForFile(path, "what it holds beside the weights is nested without end or far larger than any checkpoint's");
 
     private string Name(object? key) => key switch
     {
-        string { Length: > MaxName } text => throw Refusal.Of(path, $"a name in it has {text.Length} characters"),
+        string { Length: > MaxName } text => throw Refusal.ForFile(path, $"a name in it has {text.Length} characters"),
         string text => text,
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
         bool truth => truth ? "True" : "False",
-        _ => throw Refusal.Of(path, "a dictionary in it has a key that is neither text nor a number"),
+        _ => throw Refusal.ForFile(path, "a dictionary in it has a key that is neither text nor a number"),
     };
 
     private string Name(Place place)

@@ -21,9 +21,9 @@ internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[]
             throw Refuse($"claims a storage of {elements} elements of {width} bytes, but only {source.Length} bytes are there");
         if (shape.Length != strides.Length) throw Refuse($"has {shape.Length} sizes but {strides.Length} strides");
         if (TensorInfo.CountBytes(shape, type) is not { } bytes)
-            throw Refuse($"has the impossible shape {TensorInfo.Describe(shape)}");
+            throw Refuse($"has the impossible shape {TensorInfo.ShapeToText(shape)}");
         if (bytes > Math.Max(source.Length, fileLength))
-            throw Refuse($"has the shape {TensorInfo.Describe(shape)}, larger than the whole file");
+            throw Refuse($"has the shape {TensorInfo.ShapeToText(shape)}, larger than the whole file");
         var info = new TensorInfo(name, type, shape, bytes);
         if (bytes == 0) return new StoredTensor(info, source, 0, null);
 
@@ -42,6 +42,6 @@ internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[]
             throw Refuse($"covers elements {offset} to {last} of a storage that has {elements}");
         return new StoredTensor(info, source, offset * width, rowMajor ? null : strides);
 
-        InputException Refuse(string problem) => Refusal.Of(path, $"the tensor '{Refusal.Show(name)}' {problem}");
+        InputException Refuse(string problem) => Refusal.ForFile(path, $"the tensor '{Refusal.Show(name)}' {problem}");
     }
 }

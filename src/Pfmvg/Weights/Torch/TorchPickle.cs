@@ -78,37 +78,37 @@ public static class TorchPickle
         var pickles = entries.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal) && name.Count(c => c == '/') == 1)
             .ToList();
         if (pickles.Count != 1)
-            throw Refusal.Of(
+            throw Refusal.ForFile(
                 file.Path, $"is a zip file with {pickles.Count} entries named 'folder/data.pkl', not one",
                     "name a file written by torch.save");
         var root = pickles[0][..^"data.pkl".Length];
         if (entries.TryGetValue(root + "byteorder", out var order)
             && Encoding.Latin1.GetString(Content(order, file.Path, "byteorder", 16)) is not "little" and var other)
-            throw Refusal.Of(file.Path, $"has the byte order '{Refusal.Show(other)}'", "save it on a little-endian machine");
+            throw Refusal.ForFile(file.Path, $"has the byte order '{Refusal.Show(other)}'", "save it on a little-endian machine");
 
         var reader = new PickleReader(Content(entries[pickles[0]], file.Path, "data.pkl", PickleReader.MaxBytes), file.Path, "data.pkl");
         var content = reader.Read();
         return Bind(file, handle, "torch zip", content, storage =>
             entries.TryGetValue($"{root}data/{storage.Key}", out var source)
                 ? source
-                : throw Refusal.Of(file.Path, $"lacks the entry '{Refusal.Show($"data/{storage.Key}")}' that its data.pkl refers to"));
+                : throw Refusal.ForFile(file.Path, $"lacks the entry '{Refusal.Show($"data/{storage.Key}")}' that its data.pkl refers to"));
     }
 
     private static TensorFile OpenStream(FileBytes file, IDisposable handle)
     {
-        if (file.Length == 0) throw Refusal.Of(file.Path, "is empty");
+        if (file.Length == 0) throw Refusal.ForFile(file.Path, "is empty");
         if (Head(file, 1)[0] is not (0x80 or (byte)'c' or (byte)'('))
-            throw Refusal.Of(file.Path, "is neither a zip file nor a pickle", "name a file written by torch.save, or a safetensors file");
+            throw Refusal.ForFile(file.Path, "is neither a zip file nor a pickle", "name a file written by torch.save, or a safetensors file");
 
         // The pickles come first; their total length is not stored anywhere.
         var reader = new PickleReader(Head(file, PickleReader.MaxBytes), file.Path, "pickle");
         var content = reader.Read();
         if (content is not BigInteger magic || magic != StreamMagic)
         {
-            if (reader.Position != file.Length) throw Refusal.Of(file.Path, $"{file.Length - reader.Position} bytes follow its pickle");
+            if (reader.Position != file.Length) throw Refusal.ForFile(file.Path, $"{file.Length - reader.Position} bytes follow its pickle");
             return Bind(
                 file, handle, "bare pickle", content, storage =>
-                    throw Refusal.Of(file.Path, "is a bare pickle, but refers to storages outside of it"));
+                    throw Refusal.ForFile(file.Path, "is a bare pickle, but refers to storages outside of it"));
         }
 
         if (reader.Read() is not StreamVersion) throw reader.Refuse($"the version of the stream format is not {StreamVersion}");
@@ -121,14 +121,14 @@ public static class TorchPickle
         foreach (var key in keys)
         {
             if (key is not string name || !reader.Storages.TryGetValue(name, out var storage) || storages.ContainsKey(name))
-                throw Refusal.Of(file.Path, "its list of storages does not match its tensors");
+                throw Refusal.ForFile(file.Path, "its list of storages does not match its tensors");
             var shown = Refusal.Show(name);
-            if (file.Length - at < 8) throw Refusal.Of(file.Path, $"ends before its storage '{shown}'");
+            if (file.Length - at < 8) throw Refusal.ForFile(file.Path, $"ends before its storage '{shown}'");
             var count = BinaryPrimitives.ReadInt64LittleEndian(Content(file.Slice(at, 8), file.Path, shown, 8));
             at += 8;
             var width = TensorTypes.Size(storage.Type);
             if (count != storage.Elements || count < 0 || count > (file.Length - at) / width)
-                throw Refusal.Of(
+                throw Refusal.ForFile(
                     file.Path, $"its storage '{shown}' has {count} elements of {width} bytes where {storage.Elements} are expected and {file.Length - at} bytes are left");
             storages.Add(name, file.Slice(at, count * width));
             at += count * width;
@@ -137,7 +137,7 @@ public static class TorchPickle
         return Bind(file, handle, "torch stream (before 1.6)", content, storage =>
             storages.TryGetValue(storage.Key, out var source)
                 ? source
-                : throw Refusal.Of(file.Path, $"lacks the storage '{Refusal.Show(storage.Key)}' that its pickle refers to"));
+                : throw Refusal.ForFile(file.Path, $"lacks the storage '{Refusal.Show(storage.Key)}' that its pickle refers to"));
     }
 
     private static TensorFile Bind(FileBytes file, IDisposable handle, string format, object? content, Func<PickledStorage,
@@ -155,7 +155,7 @@ public static class TorchPickle
     private static unsafe byte[] Content(ByteSource source, string path, string name, long limit)
     {
         if (source.Length > limit)
-            throw Refusal.Of(path, $"its {name} has {source.Length} bytes, more than the {limit} that any checkpoint needs");
+            throw Refusal.ForFile(path, $"its {name} has {source.Length} bytes, more than the {limit} that any checkpoint needs");
         var bytes = new byte[source.Length];
         fixed (byte* place = bytes) source.CopyTo(0, place, bytes.Length);
         return bytes;

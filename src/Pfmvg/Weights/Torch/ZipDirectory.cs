@@ -32,20 +32,20 @@ internal static class ZipDirectory
         for (ulong index = 0; index < count; index++)
         {
             if (directory.Length - at < CentralSize || U32(directory, at) != CentralSignature)
-                throw Refusal.Of(file.Path, $"entry {index} of its zip directory is broken");
+                throw Refusal.ForFile(file.Path, $"entry {index} of its zip directory is broken");
             int nameLength = U16(directory, at + 28), extraLength = U16(directory, at + 30), commentLength = U16(directory, at + 32);
             if (directory.Length - at - CentralSize < nameLength + extraLength + commentLength)
-                throw Refusal.Of(file.Path, $"entry {index} of its zip directory reaches beyond it");
+                throw Refusal.ForFile(file.Path, $"entry {index} of its zip directory reaches beyond it");
             var nameBytes = directory.AsSpan(at + CentralSize, nameLength);
             var name = Name(file, nameBytes);
             var source = Entry(
                 file, name, nameBytes, directory.AsSpan(at, CentralSize), directory.AsSpan(at + CentralSize + nameLength, extraLength),
                     start);
-            if (!entries.TryAdd(name, source)) throw Refusal.Of(file.Path, $"its zip directory has '{Refusal.Show(name)}' twice");
+            if (!entries.TryAdd(name, source)) throw Refusal.ForFile(file.Path, $"its zip directory has '{Refusal.Show(name)}' twice");
             at += CentralSize + nameLength + extraLength + commentLength;
         }
 
-        if (at != directory.Length) throw Refusal.Of(file.Path, "its zip directory has more bytes than its entries");
+        if (at != directory.Length) throw Refusal.ForFile(file.Path, "its zip directory has more bytes than its entries");
         return entries;
     }
 
@@ -55,7 +55,7 @@ internal static class ZipDirectory
         file.Read(file.Length - tail.Length, tail);
         var at = tail.Length - EndSize;
         while (at >= 0 && !(U32(tail, at) == EndSignature && U16(tail, at + 20) == tail.Length - at - EndSize)) at--;
-        if (at < 0) throw Refusal.Of(file.Path, "is a zip file without its directory at the end");
+        if (at < 0) throw Refusal.ForFile(file.Path, "is a zip file without its directory at the end");
 
         var end = file.Length - tail.Length + at;
         var (count, size, start) = ((ulong)U16(tail, at + 10), (ulong)U32(tail, at + 12), (ulong)U32(tail, at + 16));
@@ -67,17 +67,17 @@ internal static class ZipDirectory
             {
                 var end64 = U64(locator, 8);
                 if (end64 > (ulong)(end - Locator64Size - End64Size))
-                    throw Refusal.Of(file.Path, "its 64-bit zip directory lies outside the file");
+                    throw Refusal.ForFile(file.Path, "its 64-bit zip directory lies outside the file");
                 var record = new byte[End64Size];
                 file.Read((long)end64, record);
-                if (U32(record, 0) != End64Signature) throw Refusal.Of(file.Path, "its 64-bit zip directory is broken");
+                if (U32(record, 0) != End64Signature) throw Refusal.ForFile(file.Path, "its 64-bit zip directory is broken");
                 (count, size, start) = (U64(record, 32), U64(record, 40), U64(record, 48));
                 end = (long)end64;
             }
         }
 
         if (size > MaxDirectory || start > (ulong)end || size > (ulong)end - start)
-            throw Refusal.Of(file.Path, $"its zip directory claims {size} bytes from {start} on");
+            throw Refusal.ForFile(file.Path, $"its zip directory claims {size} bytes from {start} on");
         return ((long)start, (long)size, count);
     }
 
@@ -88,26 +88,26 @@ internal static class ZipDirectory
         var shown = Refusal.Show(name);
         var (flags, method) = (U16(central, 8), U16(central, 10));
         var (compressed, size, local) = Sizes(file, shown, central, extra);
-        if ((flags & 1) != 0) throw Refusal.Of(file.Path, $"its entry '{shown}' is encrypted", "save it without a password");
+        if ((flags & 1) != 0) throw Refusal.ForFile(file.Path, $"its entry '{shown}' is encrypted", "save it without a password");
 
         // The bytes lie between the local header and the directory, and the local header names the same entry.
         var header = new byte[LocalSize + nameBytes.Length];
         if (local > (ulong)directoryStart || header.Length > directoryStart - (long)local)
-            throw Refusal.Of(file.Path, $"its entry '{shown}' lies outside the file");
+            throw Refusal.ForFile(file.Path, $"its entry '{shown}' lies outside the file");
         file.Read((long)local, header);
         if (U32(header, 0) != LocalSignature || U16(header, 26) != nameBytes.Length || !header.AsSpan(LocalSize).SequenceEqual(nameBytes))
-            throw Refusal.Of(file.Path, $"the zip directory and the place of '{shown}' disagree");
+            throw Refusal.ForFile(file.Path, $"the zip directory and the place of '{shown}' disagree");
         var data = (long)local + header.Length + U16(header, 28);
         if (data > directoryStart || compressed > (ulong)(directoryStart - data))
-            throw Refusal.Of(file.Path, $"its entry '{shown}' claims {compressed} bytes, more than there are");
+            throw Refusal.ForFile(file.Path, $"its entry '{shown}' claims {compressed} bytes, more than there are");
 
         var bytes = file.Slice(data, (long)compressed);
         return method switch
         {
             0 when size == compressed => bytes,
             8 when size / MaxExpansion <= compressed => new DeflatedBytes(bytes, (long)size, name),
-            0 or 8 => throw Refusal.Of(file.Path, $"its entry '{shown}' claims {size} bytes in {compressed}"),
-            _ => throw Refusal.Of(file.Path, $"its entry '{shown}' is compressed by method {method}", "save it uncompressed or deflated"),
+            0 or 8 => throw Refusal.ForFile(file.Path, $"its entry '{shown}' claims {size} bytes in {compressed}"),
+            _ => throw Refusal.ForFile(file.Path, $"its entry '{shown}' is compressed by method {method}", "save it uncompressed or deflated"),
         };
     }
 
@@ -128,7 +128,7 @@ internal static class ZipDirectory
             break;
         }
 
-        throw Refusal.Of(file.Path, $"its entry '{shown}' lacks its 64-bit sizes");
+        throw Refusal.ForFile(file.Path, $"its entry '{shown}' lacks its 64-bit sizes");
 
         static bool Take(ref ReadOnlySpan<byte> wide, ref ulong value)
         {
@@ -146,7 +146,7 @@ internal static class ZipDirectory
         var climbs = name.StartsWith('/') || name.Contains('\\', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal)
             || name.Contains(':', StringComparison.Ordinal) || name.Split('/').Contains("..");
         if (climbs)
-            throw Refusal.Of(
+            throw Refusal.ForFile(
                 file.Path, $"its entry '{Refusal.Show(name)}' would lie outside the archive, as no checkpoint's does",
                 "nothing was written; get the file from a source you trust");
         return name;

@@ -26,7 +26,7 @@ public sealed class Int8Tests : IDisposable
     public void A_value_is_off_by_half_a_scale_at_most_and_the_largest_of_a_row_is_kept(ScalarType type)
     {
         using var scope = NewDisposeScope();
-        var values = RandomWeights.Of("a.weight", ScalarType.Float32, [1030, 77], 3).mul(arange(1, 1031, float32).unsqueeze(1));
+        var values = RandomWeights.Values("a.weight", ScalarType.Float32, [1030, 77], 3).mul(arange(1, 1031, float32).unsqueeze(1));
         var (weight, scale) = (empty(1030, 77, ScalarType.Int8), empty(1030, type));
         FrozenMatrix.Store(values, weight, scale);
         var back = weight.to(float64).mul(scale.to(float64).unsqueeze(1));

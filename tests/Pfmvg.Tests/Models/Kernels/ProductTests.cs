@@ -17,7 +17,7 @@ public sealed class ProductTests
         var weight = randn([outputs, inputs], generator: generator).to(ScalarType.BFloat16);
         Assert.True(ThinProduct.Fits(rows, x, weight));
         var expected = x.to(float64).matmul(weight.to(float64).t());
-        var actual = ThinProduct.Of(x, weight, null);
+        var actual = ThinProduct.Multiply(x, weight, null);
         Assert.Equal(ScalarType.BFloat16, actual.dtype);
         // Half a unit of bfloat16's last place, and what float32 sums lose.
         Assert.True(actual.to(float64).sub(expected).abs().le(
@@ -37,7 +37,7 @@ public sealed class ProductTests
         foreach (var (input, tolerance) in new[] { (x, 1e-6), (x.to(ScalarType.BFloat16), 1 / 128.0) })
         {
             Assert.True(ThinProduct.Fits(rows, input, weight));
-            var actual = ThinProduct.Of(input, weight, scale);
+            var actual = ThinProduct.Multiply(input, weight, scale);
             Assert.Equal(input.dtype, actual.dtype);
             var error = actual.to(float64).sub(expected).norm().item<double>() / expected.norm().item<double>();
             Assert.InRange(error, 0, tolerance);

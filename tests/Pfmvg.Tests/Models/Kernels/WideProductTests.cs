@@ -34,7 +34,7 @@ public sealed class WideProductTests
         var bias = randn([outputs], generator: generator).to(ScalarType.BFloat16);
         // Three dimensions, no row beside the next one.
         var x = randn([2, inputs, rows / 2 + 1], generator: generator).to(type).transpose(1, 2).requires_grad_();
-        var actual = WideProduct.Of(x, weight, scale, bias, ScalarType.Float32);
+        var actual = WideProduct.Multiply(x, weight, scale, bias, ScalarType.Float32);
         Assert.Equal(type, actual.dtype);
         Assert.Equal([2, rows / 2 + 1, outputs], actual.shape);
         var wide = x.detach().to(float64);
@@ -54,9 +54,9 @@ public sealed class WideProductTests
         using var scope = NewDisposeScope();
         var (weight, _, _) = Matrix(2101, 2100, quantized: false);
         var x = randn([40, 2100], generator: new Generator(1, CPU)).to(ScalarType.BFloat16);
-        var exact = WideProduct.Of(x.to(float32), weight, null, null, ScalarType.Float32);
+        var exact = WideProduct.Multiply(x.to(float32), weight, null, null, ScalarType.Float32);
         Assert.Equal(float32, exact.dtype);
-        Assert.True(exact.to(ScalarType.BFloat16).Same(WideProduct.Of(x, weight, null, null, ScalarType.Float32)));
+        Assert.True(exact.to(ScalarType.BFloat16).Same(WideProduct.Multiply(x, weight, null, null, ScalarType.Float32)));
     }
 
     [Theory, InlineData(false), InlineData(true)]
@@ -65,8 +65,8 @@ public sealed class WideProductTests
         using var scope = NewDisposeScope();
         var (weight, scale, exact) = Matrix(300, 512, quantized);
         var x = randn([40, 512], generator: new Generator(1, CPU)).to(ScalarType.BFloat16);
-        var own = WideProduct.Of(x, weight, scale, null, ScalarType.Float32).to(float64);
-        var native = quantized ? WideProduct.Of(x, weight, scale, null, ScalarType.BFloat16) : nn.functional.linear(x, weight);
+        var own = WideProduct.Multiply(x, weight, scale, null, ScalarType.Float32).to(float64);
+        var native = quantized ? WideProduct.Multiply(x, weight, scale, null, ScalarType.BFloat16) : nn.functional.linear(x, weight);
         var most = x.to(float64).abs().matmul(exact.abs().t()).mul(quantized ? 1 / 256.0 : 1e-5).add(own.abs().mul(1 / 128.0));
         Assert.True(own.sub(native.to(float64)).abs().le(most).all().item<bool>());
         var gradient = WideProduct.InputGradient(own.to(ScalarType.BFloat16), weight, scale, ScalarType.Float32).to(float64);
@@ -91,7 +91,7 @@ public sealed class WideProductTests
         Tensor Chain(int count)
         {
             var x = leaf;
-            for (var i = 0; i < count; i++) x = WideProduct.Of(x, weight, null, null, ScalarType.Float32);
+            for (var i = 0; i < count; i++) x = WideProduct.Multiply(x, weight, null, null, ScalarType.Float32);
             return x.sum();
         }
     }
@@ -139,9 +139,9 @@ public sealed class WideProductTests
 
         Tensor Chain(Tensor leaf)
         {
-            var first = WideProduct.Of(leaf, weight, scale, null, ScalarType.Float32);
+            var first = WideProduct.Multiply(leaf, weight, scale, null, ScalarType.Float32);
             var second = nn.functional.pad(first, [0, 16]).mul(leaf);
-            return WideProduct.Of(second, weight, scale, null, ScalarType.Float32).to(float32).sum();
+            return WideProduct.Multiply(second, weight, scale, null, ScalarType.Float32).to(float32).sum();
         }
     }
 

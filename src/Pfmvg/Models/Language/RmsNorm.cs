@@ -1,0 +1,37 @@
+using Pfmvg.Models.Layers;
+using Pfmvg.Tensors;
+using TorchSharp;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pfmvg.Models.Language;
+
+/// <summary>x / sqrt(mean(x^2) + eps) in float32, then times the weight in the input's type.</summary>
+public sealed class RmsNorm : Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "weight")] private readonly Parameter _weight; // (C)
+    private readonly Scalar _eps;
+    private readonly long[] _lastDimension = [-1];
+
+    /// <summary>Creates the norm over the last dimension.</summary>
+    public RmsNorm(int width, double eps, ScalarType type, Device device) : base(nameof(RmsNorm))
+    {
+        _weight = Frozen.Parameter(type, device, width);
+        _eps = eps;
+        RegisterComponents();
+    }
+
+    /// <summary>(C).</summary>
+    internal Tensor Weight => _weight;
+
+    /// <summary>(..., C) to (..., C).</summary>
+    public override Tensor forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var wide = x.to(ScalarType.Float32);
+        var scale = wide.mul(wide).mean(_lastDimension, keepdim: true).Plus(_eps).rsqrt();
+        return wide.mul(scale).to(x.dtype).mul(_weight).MoveToOuterDisposeScope();
+    }
+}
