@@ -67,8 +67,8 @@ public sealed class Pretrainer : IDisposable
     /// <summary>The learning rate of a step: linear warm-up, then a cosine.</summary>
     public double LearningRateAt(int step) => step < _settings.WarmupSteps
         ? _settings.Lr * (step + 1) / _settings.WarmupSteps
-        : _settings.MinLr + (_settings.Lr - _settings.MinLr) * 0.5 *
-          (1 + Math.Cos(Math.PI * (step - _settings.WarmupSteps) / Math.Max(1, _settings.Steps - _settings.WarmupSteps)));
+        : LearningRate.Cosine(
+            _settings.Lr, _settings.MinLr, step - _settings.WarmupSteps, Math.Max(1, _settings.Steps - _settings.WarmupSteps));
 
     /// <summary>Trains to the end.</summary>
     /// <param name="report">Sees a line now and then.</param>
