@@ -9,7 +9,7 @@ using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Commands.Measuring;
 
-/// <summary>`pfmvg bench memory`: what a training holds over many steps.</summary>
+/// <summary>`pfmvg bench memory`: the memory that a training holds over many steps.</summary>
 internal static class BenchMemoryCommand
 {
     private const int Readings = 20;
@@ -18,29 +18,31 @@ internal static class BenchMemoryCommand
     {
         var stage = new Option<int>("--stage")
         {
-            Description = "1 or 2; it starts from the base weights.",
+            Description = "1 (captions) or 2 (boxes); it starts from the base weights.",
             DefaultValueFactory = _ => 2,
             HelpName = "1|2",
         };
         var steps = new Option<int>("--steps") { Description = "Steps to take.", DefaultValueFactory = _ => 2000, HelpName = "N" };
-        var command = new Command("memory", "Trains for many steps, writes no run, and prints what the process holds.") { stage, steps };
+        var command = new Command("memory", "Train for many steps without writing a run, and print the memory that the process holds.")
+        {
+            stage, steps,
+        };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed =>
         {
-            var (read, count) = (configuration.Read(parsed), parsed.GetValue(steps));
-            if (count < Readings) throw new InputException($"--steps {count}: give at least {Readings}.");
+            var settings = configuration.Read(parsed);
+            var count = OptionRange.Whole(parsed.GetValue(steps), "--steps", Readings, int.MaxValue);
             using var interrupt = new Interrupt("stopping after this step.");
-            NativeSetup.SetThreads(read, new SingleProcess());
-            PhantomWorkspace.Prepare(read, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
+            NativeSetup.SetThreads(settings, new SingleProcess());
+            PhantomWorkspace.Prepare(settings, Terminal.Standard.Message, interrupt.Token, new DrawingProgress());
             Terminal.Standard.Print("    step   resident     heap   tensors");
-            MemoryBenchmark.Run(read, new TrainingOptions
-            {
-                Stage = parsed.GetValue(stage),
-                FromBase = true,
-            }, count, count / Readings, reading => Terminal.Standard.Print(
-                string.Create(CultureInfo.InvariantCulture, $"{reading.Step,8}  {Units.Bytes(reading.ResidentBytes),9}{Units.Bytes(reading.ManagedBytes),9}{reading.LiveTensors,10}")), interrupt.Token);
+            var options = new TrainingOptions { Stage = parsed.GetValue(stage), FromBase = true };
+            MemoryBenchmark.Run(settings, options, count, count / Readings, Print, interrupt.Token);
             return ExitCode.Success;
         });
         return command;
     }
+
+    private static void Print(MemoryReading reading) => Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
+        $"{reading.Step,8}  {Units.Bytes(reading.ResidentBytes),9}{Units.Bytes(reading.ManagedBytes),9}{reading.LiveTensors,10}"));
 }
