@@ -41,7 +41,7 @@ internal static class PretrainCommand
     {
         var score = progress.Score is { } held
             ? string.Create(CultureInfo.InvariantCulture,
-                $"  held-out IoU {held.Iou:f3}, IoU>=0.5 {held.Half:p0}, unreadable {held.Unreadable:p0} (n={held.Phrases})")
+                $"  held-out IoU {held.Iou:f3}, IoU>=0.5 {held.Accuracy50:p0}, unreadable {held.Unreadable:p0} (n={held.Phrases})")
             : "";
         return string.Create(CultureInfo.InvariantCulture,
             $"step {progress.Step}/{progress.Steps}  loss {progress.AnswerLoss:f3}  auxiliary {progress.AuxiliaryLoss:f3}  lr {progress.LearningRate:e2}  {progress.PicturesPerSecond:f0} pictures/s  {progress.Remaining:hh\\:mm\\:ss} left{score}");

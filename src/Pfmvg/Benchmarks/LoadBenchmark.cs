@@ -96,12 +96,12 @@ public static class LoadBenchmark
                 double Rate(Func<int, DecodeBuffer, float> work)
                 {
                     // One pass over the files could be over before the threads are up: repeat short ones.
-                    var seconds = Median([.. Enumerable.Range(0, options.Rounds + 1).Select(_ =>
+                    var seconds = Rounds.Median(Enumerable.Range(0, options.Rounds + 1).Select(_ =>
                     {
                         var began = Stopwatch.GetTimestamp();
                         var count = LoadAhead.InOrder(Order(), work, workers, 4 * workers, cancel).Count();
                         return Stopwatch.GetElapsedTime(began).TotalSeconds / count;
-                    }).Skip(1)]);
+                    }).Skip(1));
                     return 1 / seconds;
                 }
 
@@ -122,8 +122,8 @@ public static class LoadBenchmark
             }
 
             return new BenchmarkReport(files.Count, files.Sum(file => new FileInfo(file).Length) / files.Count, pixels / files.Count,
-                Median([.. stages.Select(stage => stage.Decode)]), Median([.. stages.Select(stage => stage.Resize)]),
-                Median([.. stages.Select(stage => stage.Normalise)]), rows);
+                Rounds.Median(stages.Select(stage => stage.Decode)), Rounds.Median(stages.Select(stage => stage.Resize)),
+                Rounds.Median(stages.Select(stage => stage.Normalise)), rows);
         }
         finally
         {
@@ -140,10 +140,4 @@ public static class LoadBenchmark
     }
 
     private static double Milliseconds(long from, long to) => Stopwatch.GetElapsedTime(from, to).TotalMilliseconds;
-
-    private static double Median(double[] values)
-    {
-        Array.Sort(values);
-        return values[values.Length / 2];
-    }
 }

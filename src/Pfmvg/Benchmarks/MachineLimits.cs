@@ -8,6 +8,12 @@ using static TorchSharp.torch.nn;
 
 namespace Pfmvg.Benchmarks;
 
+/// <summary>Work of the machine that bounds a part.</summary>
+/// <param name="Name">For the table.</param>
+/// <param name="Work">Pieces of work in one run: FLOP or bytes.</param>
+/// <param name="Run">Does it once.</param>
+public sealed record Limit(string Name, double Work, Action Run);
+
 /// <summary>What the machine itself can do: matrix products, reading memory, reading files. Frees its buffers when disposed.</summary>
 /// <param name="device">Where products are computed.</param>
 public sealed unsafe class MachineLimits(Device device) : IDisposable
@@ -129,5 +135,4 @@ public sealed unsafe class MachineLimits(Device device) : IDisposable
 
         return (a | b | c | d)[0];
     }
-
 }

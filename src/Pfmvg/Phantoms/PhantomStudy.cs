@@ -10,15 +10,15 @@ namespace Pfmvg.Phantoms;
 
 /// <summary>
 /// Writes synthetic chest radiographs with findings, phrases, captions and reports in the official layouts of MS-CXR,
-/// MIMIC-CXR-JPG, ROCO and ImageCLEFmedical 2022. They show that the method works; no score on them is a clinical score.
+/// MIMIC-CXR-JPG, ROCO and ImageCLEFmedical 2022. They show that the method works; scores on them are not clinical scores.
 /// </summary>
 public static class PhantomStudy
 {
     private const int JpegQuality = 90;
 
     /// <summary>
-    /// Writes a study into a folder that must be new or empty. It appears whole or not at all; the same options give the same
-    /// bytes whatever the number of workers.
+    /// Writes a study into a new or empty folder. It appears whole or not at all. The same options give the same bytes with any
+    /// number of workers.
     /// </summary>
     /// <exception cref="InputException">The folder is not empty, or an option is out of range.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; nothing is left behind.</exception>
@@ -96,7 +96,7 @@ public static class PhantomStudy
         }
     }
 
-    /// <summary>Draws all pictures and returns the boxes of each by its identifier.</summary>
+    /// <summary>Draws all pictures and returns the boxes of each picture by its identifier.</summary>
     private static ConcurrentDictionary<string, IReadOnlyList<IReadOnlyList<Box>>> Draw(
         List<Job> jobs, PhantomOptions options, IProgress<PhantomProgress>? progress, CancellationToken cancellationToken)
     {
@@ -119,7 +119,7 @@ public static class PhantomStudy
         return boxes;
     }
 
-    /// <summary>A phrase for every finding that shows, a row for each of its boxes.</summary>
+    /// <summary>A row for each box of every visible finding, with the finding's phrase.</summary>
     private static List<BoxAnnotation> Annotate(
         List<PlannedPatient> patients, ConcurrentDictionary<string, IReadOnlyList<IReadOnlyList<Box>>> boxes)
     {
@@ -138,7 +138,7 @@ public static class PhantomStudy
         return annotations;
     }
 
-    /// <summary>ROCO's other half: pictures that are no radiographs, one for every twenty that are, at least one per split.</summary>
+    /// <summary>ROCO's pictures that are not radiographs: one for every twenty that are, at least one per split.</summary>
     private static List<(CaptionedImage Chart, Func<Renderer, PhantomImage> Draw)> Charts(PhantomOptions options, int figures)
     {
         string[] splits = ["train", "validation", "test"];
@@ -165,7 +165,7 @@ public static class PhantomStudy
 
     private static void Check(PhantomOptions options)
     {
-        InRange("patients", options.Patients, 1, 1_000_000);
+        InRange("number of patients", options.Patients, 1, 1_000_000);
         InRange("image width", options.ImageWidth, 64, 8192);
         InRange("image height", options.ImageHeight, 64, 8192);
         InRange("number of ROCO pictures", options.RocoPictures ?? 0, 0, 90_000);
@@ -176,7 +176,7 @@ public static class PhantomStudy
 
         if (options.Defects)
         {
-            // Each defect needs a picture of its own.
+            // Each defect needs its own picture.
             InRange("number of patients with defects", options.Patients, 40, 1_000_000);
             InRange("number of ROCO pictures with defects", options.RocoPictures ?? 80, 10, 90_000);
             InRange("number of ImageCLEF pictures with defects", options.ImageClefPictures ?? 40, 10, 900_000);
@@ -185,7 +185,7 @@ public static class PhantomStudy
         static void InRange(string name, int value, int low, int high)
         {
             if (value < low || value > high)
-                throw new InputException($"The phantom study's {name} is {value}; it must be between {low} and {high}.");
+                throw new InputException($"The phantom study's {name} is {value}; give a number from {low} to {high}.");
         }
     }
 

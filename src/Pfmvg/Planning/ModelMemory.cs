@@ -6,24 +6,25 @@ using static TorchSharp.torch;
 namespace Pfmvg.Planning;
 
 /// <summary>
-/// Bytes that a model needs, from its sizes alone: what is alive at once at the moment when most is. What an allocator loses
-/// between the pieces comes on top.
+/// Bytes that a model needs, from its sizes alone: what is alive at the moment when the most is. What an allocator loses between
+/// the pieces comes on top.
 /// </summary>
 /// <remarks>
 /// Letters: B rows, T positions, C hidden width, I intermediate width, H heads, W vocabulary, L layers, V vision width, N visual
-/// tokens. What autograd keeps of a layer is read off its operations: a frozen product keeps nothing, a norm its input in float32,
-/// an adapter its dropped input and the mask, attention its three inputs, its result and a number per head, the gated MLP three
-/// intermediate tensors.
+/// tokens. What autograd keeps of a layer follows from its operations: a frozen product keeps nothing, a norm keeps its input in
+/// float32, an adapter its input after dropout and the mask, attention its three inputs, its result and a number per head, and the
+/// gated MLP three intermediate tensors.
 /// </remarks>
 /// <param name="config">All sizes.</param>
 /// <param name="type">Type of the frozen weights and of the activations.</param>
 /// <param name="isCpu">Whether it is computed on this machine's CPU, where bfloat16 may be computed in float32.</param>
-public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool isCpu = true)
+public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool isCpu)
 {
     private readonly LlamaConfig _language = config.Language;
     private readonly bool _widens = isCpu && (config.Language.Quantized || Bf16Products.Compute(type) != type);
     private readonly long _computed = TensorTypes.Size(isCpu ? Bf16Products.Compute(type) : type); // in attention
-    private readonly long _element = TensorTypes.Size(type), _width = config.Language.HiddenSize, _inner = config.Language.IntermediateSize;
+    private readonly long _element = TensorTypes.Size(type);
+    private readonly long _width = config.Language.HiddenSize, _inner = config.Language.IntermediateSize;
 
     /// <summary>Frozen weights by their type in memory.</summary>
     public IReadOnlyList<(ScalarType Type, long Bytes)> Frozen()
@@ -36,18 +37,20 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
     /// <summary>Trained weights, float32; gradients take as much, AdamW's moments twice as much.</summary>
     public long Trained => config.TrainedParameters * sizeof(float);
 
-    /// <summary>Most that AdamW needs beside the moments: a copy of the largest trained matrix.</summary>
+    /// <summary>The most that AdamW needs beside the moments: a copy of the largest trained matrix.</summary>
     public long OptimizerStep => sizeof(float) * _width * Math.Max(config.FeatureWidth, config.Lora.Rank);
 
     /// <summary>What is kept of one position of one row until its backward pass, all layers together.</summary>
-    /// <param name="recompute">Whether only the inputs of each layer's halves are kept.</param>
+    /// <param name="recompute">Whether only the inputs of each layer's attention and MLP are kept.</param>
     public long KeptPerPosition(bool recompute) => _language.Layers * (recompute ? 2 * _element * _width : AttentionKeeps + MlpKeeps);
 
-    /// <summary>Most that is alive in forward and backward pass from the frozen features on, weights and gradients not included.</summary>
+    /// <summary>
+    /// The most that is alive in forward and backward pass from the frozen features on, without weights and gradients.
+    /// </summary>
     /// <param name="rows">B.</param>
     /// <param name="positions">T.</param>
-    /// <param name="answers">Positions of a row that have logits.</param>
-    /// <param name="recompute">As in <see cref="KeptPerPosition"/>; int8 weights always do on CUDA.</param>
+    /// <param name="answers">Positions of a row that get logits.</param>
+    /// <param name="recompute">As in <see cref="KeptPerPosition"/>; int8 weights on CUDA always recompute.</param>
     public long Training(long rows, long positions, long answers, bool recompute)
     {
         var all = rows * positions;
@@ -70,8 +73,8 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
         return inputs + Math.Max(loss, Math.Max(mlp, attention));
     }
 
-    /// <summary>Most that is alive in the vision tower.</summary>
-    /// <param name="pictures">Encoded together.</param>
+    /// <summary>The most that is alive in the vision tower.</summary>
+    /// <param name="pictures">Pictures encoded together.</param>
     public long Vision(long pictures)
     {
         var vision = config.Vision;
@@ -84,13 +87,13 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
     }
 
     /// <summary>Keys and values of every layer.</summary>
-    /// <param name="rows">B, beams counted apart.</param>
-    /// <param name="positions">Prompt and answer.</param>
+    /// <param name="rows">B; each beam is a row.</param>
+    /// <param name="positions">Positions of prompt and answer.</param>
     public long KvCache(long rows, long positions) => 2 * _element * _language.Layers * _width * rows * positions;
 
-    /// <summary>Most that is alive beside the cache while prompts are read.</summary>
+    /// <summary>The most that is alive beside the cache while prompts are read.</summary>
     /// <param name="rows">B.</param>
-    /// <param name="positions">Of a prompt.</param>
+    /// <param name="positions">Positions of a prompt.</param>
     public long Prefill(long rows, long positions) =>
         rows * (positions * (_element * (4 * _inner + 4 * _width) + 2 * sizeof(float) * _width)
             + (_element + sizeof(float)) * _language.VocabularySize
@@ -98,7 +101,7 @@ public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool is
 
     private bool IsNarrow => _element < sizeof(float);
 
-    // In float32 the norm's input is the layer's, which is kept by itself when the rest is recomputed.
+    // In float32 the norm's input is the layer's own input, which recomputation keeps anyway.
     private long KeptInput => IsNarrow ? 0 : sizeof(float) * _width;
 
     private long AttentionKeeps =>

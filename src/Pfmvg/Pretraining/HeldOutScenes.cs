@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+using Pfmvg.Decoding;
 using Pfmvg.Geometry;
 using Pfmvg.Imaging;
 using Pfmvg.Models;
@@ -7,31 +9,34 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Pretraining;
 
-/// <summary>Scores of a base on scenes it never saw.</summary>
-/// <param name="Iou">Mean intersection over union, an answer without a box counting 0.</param>
-/// <param name="Half">Share of the answers with an IoU of 0.5 or more.</param>
+/// <summary>Scores of a base on scenes that it was not trained on.</summary>
+/// <param name="Iou">Mean intersection over union; an answer without a box counts 0.</param>
+/// <param name="Accuracy50">Share of the answers with an IoU of 0.5 or more.</param>
 /// <param name="Unreadable">Share of the answers without a box.</param>
 /// <param name="Phrases">Number of phrases.</param>
-public sealed record HeldOutScore(double Iou, double Half, double Unreadable, int Phrases);
+public sealed record HeldOutScore(
+    double Iou, [property: JsonPropertyName("half")] double Accuracy50, double Unreadable, int Phrases);
 
-/// <summary>Generic scenes of another stream than the training's, asked in the evaluation's wording, answered greedily.</summary>
+/// <summary>
+/// Generic scenes from another random stream than the training's, asked in the evaluation's wording and answered greedily.
+/// </summary>
 public sealed class HeldOutScenes
 {
     private const int Batch = 64, LongestAnswer = 32;
 
     private readonly LlamaTokenizer _tokenizer;
     private readonly List<(Scene Scene, IReadOnlyList<SceneQuestion> Questions)> _scenes = [];
-    private readonly SceneQuestions _asking;
+    private readonly SceneQuestions _questions;
 
     /// <summary>Draws the scenes.</summary>
     public HeldOutScenes(GroundingConfig config, LlamaTokenizer tokenizer, long seed, int count, int objects, int phrases)
     {
         _tokenizer = tokenizer;
-        _asking = new SceneQuestions(tokenizer, config.VisualTokens);
+        _questions = new SceneQuestions(tokenizer, config.VisualTokens);
         for (var i = 0; i < count; i++)
         {
             var scene = SceneSampler.Sample(seed, "held out", i, config.Vision.ImageSize, objects);
-            _scenes.Add((scene, _asking.Ask(scene, phrases, caption: false, new CounterRandom(seed, "held out questions", i), null)));
+            _scenes.Add((scene, _questions.Ask(scene, phrases, caption: false, new CounterRandom(seed, "held out questions", i), null)));
         }
     }
 
@@ -47,12 +52,12 @@ public sealed class HeldOutScenes
         var visual = model.Project(model.EncodeImages(tensor(images, [_scenes.Count, 3, side, side])));     // (pictures, N, C)
         var asked = _scenes.SelectMany((scene, index) => scene.Questions.Select(question => (Index: (long)index, Question: question)))
             .OrderBy(a => a.Question.Prompt.Length).ToList();
-        var generator = new Decoding.AnswerGenerator(model, _tokenizer.EosId);
-        var (sum, half, unreadable) = (0.0, 0, 0);
+        var generator = new AnswerGenerator(model, _tokenizer.EosId);
+        var (sum, hits, unreadable) = (0.0, 0, 0);
         foreach (var chunk in asked.Chunk(Batch))
         {
             using var chunkScope = NewDisposeScope();
-            var prompts = chunk.Select(a => (IReadOnlyList<int>)[.. _asking.Prefix, .. a.Question.Prompt]).ToList();
+            var prompts = chunk.Select(a => (IReadOnlyList<int>)[.. _questions.Prefix, .. a.Question.Prompt]).ToList();
             var answers = generator.Greedy(prompts, visual.index_select(0, tensor(chunk.Select(a => a.Index).ToArray())), LongestAnswer);
             for (var i = 0; i < chunk.Length; i++)
             {
@@ -60,11 +65,11 @@ public sealed class HeldOutScenes
                 var region = new Region([.. parsed.Boxes.Select(box => box.ToPixels(side, side, sortAndClamp: false))]);
                 var iou = Region.Iou(region, new Region(chunk[i].Question.Boxes));
                 sum += iou;
-                if (iou >= 0.5) half++;
+                if (iou >= 0.5) hits++;
                 if (parsed.Boxes.Count == 0) unreadable++;
             }
         }
 
-        return new HeldOutScore(sum / asked.Count, (double)half / asked.Count, (double)unreadable / asked.Count, asked.Count);
+        return new HeldOutScore(sum / asked.Count, (double)hits / asked.Count, (double)unreadable / asked.Count, asked.Count);
     }
 }

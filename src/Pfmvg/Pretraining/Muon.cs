@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace Pfmvg.Pretraining;
 
 /// <summary>
-/// Muon (Jordan et al. 2024) for the matrices of the blocks: momentum, made orthogonal by five Newton-Schulz iterations
-/// before it is applied, so that all directions of a matrix learn at one pace. A small model needs about half of AdamW's steps
-/// with it; embeddings, norms, biases and heads stay with AdamW.
+/// Muon (Jordan et al. 2024) for the matrices of the blocks. The momentum is made orthogonal by five Newton-Schulz iterations
+/// before it is applied, so that all directions of a matrix learn equally fast. With it a small model needs about half of AdamW's
+/// steps; embeddings, norms, biases and heads stay with AdamW.
 /// </summary>
 internal sealed class Muon : IDisposable
 {
@@ -19,11 +19,11 @@ internal sealed class Muon : IDisposable
 
     /// <summary>Starts with zero momentum.</summary>
     /// <param name="parameters">Matrices by name.</param>
-    /// <param name="weightDecay">Decoupled decay.</param>
+    /// <param name="weightDecay">Decoupled weight decay.</param>
     public Muon(IEnumerable<(string Name, Parameter Parameter)> parameters, double weightDecay)
     {
         _weightDecay = weightDecay;
-        // Query, key and value are three matrices that are stored as one.
+        // Query, key and value are three matrices stored as one.
         _slots = [.. parameters.Select(p => (
             p.Name, p.Parameter, zeros_like(p.Parameter, requires_grad: false).DetachFromDisposeScope(),
             p.Name.Contains(".qkv.", StringComparison.Ordinal) ? 3 : 1))];
@@ -38,13 +38,13 @@ internal sealed class Muon : IDisposable
             || name.Contains(".layers.", StringComparison.Ordinal));
 
     /// <summary>
-    /// Applies the gradients of every <paramref name="of"/>-th matrix once, from <paramref name="share"/> on, and
-    /// clears them: threads can share the work.
+    /// Applies the gradients of every <paramref name="shares"/>-th matrix from <paramref name="share"/> on, and clears them, so that
+    /// threads can share the work.
     /// </summary>
-    public void Step(double learningRate, int share = 0, int of = 1)
+    public void Step(double learningRate, int share = 0, int shares = 1)
     {
         using var quiet = no_grad();
-        for (var i = share; i < _slots.Length; i += of) Apply(_slots[i], learningRate);
+        for (var i = share; i < _slots.Length; i += shares) Apply(_slots[i], learningRate);
     }
 
     /// <summary>Frees the momentum.</summary>
@@ -68,7 +68,7 @@ internal sealed class Muon : IDisposable
         gradient.zero_();
     }
 
-    /// <summary>A matrix with the singular vectors of the given one, and singular values near 1.</summary>
+    /// <summary>A matrix with the singular vectors of the given one and singular values near 1.</summary>
     public Tensor Orthogonalize(Tensor matrix)
     {
         using var scope = NewDisposeScope();

@@ -10,18 +10,18 @@ using static TorchSharp.torch;
 namespace Pfmvg.Pretraining;
 
 /// <summary>
-/// A pre-training with its folder: the tokenizer, the log, the state that an interrupted run continues from and, at the
-/// end, the base in the file formats of the full-size weights.
+/// A pre-training with its folder: the tokenizer, the log, the state from which an interrupted run continues and, at the end,
+/// the base in the file formats of the full-size weights.
 /// </summary>
 public sealed class PretrainRun : IDisposable
 {
-    /// <summary>The vision tower as a torch pickle with LAVIS' names.</summary>
+    /// <summary>The vision tower, a torch pickle with LAVIS' names.</summary>
     public const string VisionFile = "eva_vit_tiny.pth";
 
-    /// <summary>The language model and the tokenizer as Hugging Face lays them out.</summary>
+    /// <summary>The language model and the tokenizer in Hugging Face's layout.</summary>
     public const string LanguageFolder = "llama-tiny";
 
-    /// <summary>Projector and `ln_vision` as a MiniGPT-v2 checkpoint; adapters are not in it: they start from their own seed.</summary>
+    /// <summary>Projector and `ln_vision`, a MiniGPT-v2 checkpoint without adapters: those start from their own seed.</summary>
     public const string StartFile = "minigptv2_checkpoint.pth";
 
     private const string StateFile = "pretrain-state.safetensors", LogFile = "pretrain.jsonl", ConfigurationFileName = "pretrain.yaml";
@@ -34,9 +34,10 @@ public sealed class PretrainRun : IDisposable
     /// <summary>The training.</summary>
     public Pretrainer Pretrainer { get; }
 
-    /// <summary>Begins a run, or continues the one that the folder holds the state of.</summary>
-    /// <exception cref="InputException">The folder's state belongs to another configuration, or the vocabulary has
-    /// another size.</exception>
+    /// <summary>Starts a run, or continues the one whose state is in the folder.</summary>
+    /// <exception cref="InputException">
+    /// The state belongs to another configuration, or the configured vocabulary has another size.
+    /// </exception>
     public static PretrainRun Open(string folder, PfmvgConfiguration configuration, PretrainSettings settings)
     {
         var tokenizerFile = Path.Combine(folder, LanguageFolder, "tokenizer.model");
@@ -44,7 +45,8 @@ public sealed class PretrainRun : IDisposable
         var tokenizer = LlamaTokenizer.Load(tokenizerFile);
         var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
         if (sizes.Language.VocabularySize != tokenizer.VocabularySize)
-            throw new InputException($"model.language.vocabulary is {sizes.Language.VocabularySize}, but the tiny tokenizer has {tokenizer.VocabularySize} pieces; set it to 0.");
+            throw new InputException($"model.language.vocabulary is {sizes.Language.VocabularySize}, but the tiny tokenizer has "
+                + $"{tokenizer.VocabularySize} pieces; set it to 0.");
         var run = new PretrainRun(folder, ConfigurationFile.ToYaml(configuration),
             new Pretrainer(sizes, tokenizer, settings, configuration.Seed));
         try
@@ -61,34 +63,36 @@ public sealed class PretrainRun : IDisposable
     }
 
     /// <summary>Trains to the end and writes the base.</summary>
-    /// <param name="watch">Sees a line now and then.</param>
+    /// <param name="watch">Called with the progress at every line of the log.</param>
     /// <param name="cancel">Saves the state and stops.</param>
     public void Train(Action<PretrainProgress> watch, CancellationToken cancel)
     {
         AtomicFile.WriteText(Path.Combine(_folder, ConfigurationFileName), _configuration);
-        Pretrainer.Run(
-            progress =>
-            {
-                File.AppendAllText(Path.Combine(_folder, LogFile), JsonSerializer.Serialize(progress, Json) + "\n");
-                watch(progress);
-            },
-            Save, cancel);
+        Pretrainer.Run(progress =>
+        {
+            File.AppendAllText(Path.Combine(_folder, LogFile), JsonSerializer.Serialize(progress, Json) + "\n");
+            watch(progress);
+        }, Save, cancel);
         WriteBase(Pretrainer.Model, _folder);
         File.Delete(Path.Combine(_folder, StateFile));
     }
 
     /// <summary>Writes a base in the formats of the full-size weights, in float16.</summary>
-    public static void WriteBase(GroundingModel model, string folder) => BaseWeights.Write(
-        model, new WeightPaths(Path.Combine(folder, VisionFile), Path.Combine(folder, LanguageFolder), Path.Combine(folder, StartFile)),
-            ScalarType.Float16);
+    public static void WriteBase(GroundingModel model, string folder)
+    {
+        var paths = new WeightPaths(
+            Path.Combine(folder, VisionFile), Path.Combine(folder, LanguageFolder), Path.Combine(folder, StartFile));
+        BaseWeights.Write(model, paths, ScalarType.Float16);
+    }
 
     /// <summary>Frees the model.</summary>
     public void Dispose() => Pretrainer.Dispose();
 
-    private void Save() => SafeTensors.Write(
-        Path.Combine(_folder, StateFile), Pretrainer.State(),
-        new Dictionary<string, string> { ["step"] = Pretrainer.Step.ToString(CultureInfo.InvariantCulture),
-            ["configuration"] = _configuration });
+    private void Save() => SafeTensors.Write(Path.Combine(_folder, StateFile), Pretrainer.State(), new Dictionary<string, string>
+    {
+        ["step"] = Pretrainer.Step.ToString(CultureInfo.InvariantCulture),
+        ["configuration"] = _configuration,
+    });
 
     private void Restore()
     {
@@ -101,7 +105,8 @@ public sealed class PretrainRun : IDisposable
 
         using var file = SafeTensors.Open(state);
         if (file.Metadata.GetValueOrDefault("configuration") as string != _configuration)
-            throw new InputException($"{state}: belongs to another configuration; continue with {Path.Combine(_folder, ConfigurationFileName)}, or give another folder.");
+            throw new InputException($"{state}: belongs to another configuration; continue with "
+                + $"{Path.Combine(_folder, ConfigurationFileName)}, or give another folder.");
         if (!int.TryParse(file.Metadata.GetValueOrDefault("step") as string, CultureInfo.InvariantCulture, out var step))
             throw new InputException($"{state}: does not say at which step it was saved; delete it to begin anew.");
         using (no_grad())
@@ -115,13 +120,12 @@ public sealed class PretrainRun : IDisposable
         }
 
         Pretrainer.Restore(step);
-        // Lines behind the saved step will be written again.
-        if (File.Exists(log))
-            AtomicFile.WriteText(log, string.Concat(
-                File.ReadLines(log).Where(line => StepOf(line) is { } at && at <= step).Select(line => line + "\n")));
+        if (!File.Exists(log)) return;
+        var kept = File.ReadLines(log).Where(line => LoggedStep(line) <= step); // later lines will be written again
+        AtomicFile.WriteText(log, string.Concat(kept.Select(line => line + "\n")));
     }
 
-    private static int? StepOf(string line)
+    private static int? LoggedStep(string line)
     {
         try
         {
@@ -129,7 +133,7 @@ public sealed class PretrainRun : IDisposable
         }
         catch (Exception damaged) when (damaged is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            return null; // the last line of a killed run may be half
+            return null; // the last line of a killed run may be incomplete
         }
     }
 

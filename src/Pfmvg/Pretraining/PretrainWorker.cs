@@ -36,7 +36,7 @@ internal sealed class PretrainWorker : IDisposable
         }
     }
 
-    /// <summary>All weights by name, those of the heads under `auxiliary.`.</summary>
+    /// <summary>All weights by name; those of the heads begin with `auxiliary.`.</summary>
     public IReadOnlyList<(string Name, Parameter Value)> Parameters { get; }
 
     /// <summary>The model without the heads.</summary>
@@ -44,9 +44,9 @@ internal sealed class PretrainWorker : IDisposable
 
     /// <summary>Adds this worker's share of the step's gradient.</summary>
     /// <param name="seed">Seed of the run.</param>
-    /// <param name="first">Number of the first scene.</param>
+    /// <param name="first">Index of the first scene.</param>
     /// <param name="most">Largest number of objects in a scene.</param>
-    /// <param name="backward">False only measures.</param>
+    /// <param name="backward">False computes the losses only.</param>
     /// <returns>Mean loss of an answer token, and the auxiliary loss.</returns>
     public (double Answer, double Auxiliary) Accumulate(long seed, long first, int most, bool backward = true)
     {
@@ -72,7 +72,7 @@ internal sealed class PretrainWorker : IDisposable
         _heads.Dispose();
     }
 
-    /// <summary>(B, 1, T, T): a position sees earlier ones (and itself) of the picture and of its own question.</summary>
+    /// <summary>(B, 1, T, T): a position attends to itself and to the earlier positions of the picture and of its own question.</summary>
     private Tensor Mask(Tensor segments)
     {
         using var scope = NewDisposeScope();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Pfmvg.Configuration;
 using Pfmvg.Models;
 using Pfmvg.Tensors;
@@ -8,18 +9,33 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Pretraining;
 
-/// <summary>Where the pre-training stands.</summary>
-/// <param name="Step">Steps taken.</param>
-/// <param name="Steps">Steps in all.</param>
-/// <param name="AnswerLoss">Mean loss of an answer token since the last line.</param>
-/// <param name="AuxiliaryLoss">Mean auxiliary loss since the last line.</param>
-/// <param name="LearningRate">Rate of the last step.</param>
-/// <param name="PicturesPerSecond">Speed since the last line.</param>
-/// <param name="Remaining">Expected time to the end.</param>
-/// <param name="Score">Held-out score, when it was taken here.</param>
-public sealed record PretrainProgress(
-    int Step, int Steps, double AnswerLoss, double AuxiliaryLoss, double LearningRate, double PicturesPerSecond, TimeSpan Remaining,
-        HeldOutScore? Score);
+/// <summary>Progress of the pre-training; a line of its log.</summary>
+public sealed record PretrainProgress
+{
+    /// <summary>Steps taken.</summary>
+    public required int Step { get; init; }
+
+    /// <summary>Steps of the whole run.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Mean loss of an answer token since the last line.</summary>
+    public required double AnswerLoss { get; init; }
+
+    /// <summary>Mean auxiliary loss since the last line.</summary>
+    public required double AuxiliaryLoss { get; init; }
+
+    /// <summary>Rate of the last step.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Speed since the last line.</summary>
+    public required double PicturesPerSecond { get; init; }
+
+    /// <summary>Expected time to the end.</summary>
+    public required TimeSpan Remaining { get; init; }
+
+    /// <summary>Held-out score; null where none was computed.</summary>
+    public HeldOutScore? Score { get; init; }
+}
 
 /// <summary>
 /// Trains every weight of a small model on generic scenes: vision tower, norm, projector and language model, in float32,
@@ -46,7 +62,7 @@ public sealed class Pretrainer : IDisposable
         _heldOut = new HeldOutScenes(config, tokenizer, seed, settings.HeldOut, settings.Objects, settings.Phrases);
     }
 
-    /// <summary>The model as far as it is trained.</summary>
+    /// <summary>The model in its present state.</summary>
     public GroundingModel Model => _workers[0].Model;
 
     /// <summary>Steps taken so far.</summary>
@@ -67,20 +83,20 @@ public sealed class Pretrainer : IDisposable
     /// <summary>The learning rate of a step: linear warm-up, then a cosine.</summary>
     public double LearningRateAt(int step) => step < _settings.WarmupSteps
         ? _settings.Lr * (step + 1) / _settings.WarmupSteps
-        : _settings.MinLr + (_settings.Lr - _settings.MinLr) * 0.5 *
-          (1 + Math.Cos(Math.PI * (step - _settings.WarmupSteps) / Math.Max(1, _settings.Steps - _settings.WarmupSteps)));
+        : LearningRate.Cosine(
+            _settings.Lr, _settings.MinLr, step - _settings.WarmupSteps, Math.Max(1, _settings.Steps - _settings.WarmupSteps));
 
     /// <summary>Trains to the end.</summary>
-    /// <param name="report">Sees a line now and then.</param>
-    /// <param name="save">Called when a state is due.</param>
-    /// <param name="cancel">Stops after the step under way.</param>
+    /// <param name="report">Called with the progress at every line of the log.</param>
+    /// <param name="save">Called when the state is to be saved.</param>
+    /// <param name="cancel">Saves the state and stops after the current step.</param>
     public void Run(Action<PretrainProgress> report, Action save, CancellationToken cancel)
     {
         var threads = get_num_threads();
-        set_num_threads(1); // a thread per worker beats two threads per operation
+        set_num_threads(1); // one thread per worker is faster than several threads per operation
         try
         {
-            var watch = System.Diagnostics.Stopwatch.StartNew();
+            var watch = Stopwatch.StartNew();
             var (answer, auxiliary, since) = (0.0, 0.0, Step);
             while (Step < _settings.Steps)
             {
@@ -98,9 +114,17 @@ public sealed class Pretrainer : IDisposable
                 if (Step % _settings.SaveEvery == 0 && !last) save();
                 if (!scored && Step % _settings.LogEvery != 0) continue;
                 var (steps, seconds) = (Step - since, watch.Elapsed.TotalSeconds);
-                report(new PretrainProgress(Step, _settings.Steps, answer / steps, auxiliary / steps, rate,
-                    steps * _settings.Workers * _settings.Pictures / seconds,
-                    TimeSpan.FromSeconds(seconds / steps * (_settings.Steps - Step)), scored ? _heldOut.Score(Model) : null));
+                report(new PretrainProgress
+                {
+                    Step = Step,
+                    Steps = _settings.Steps,
+                    AnswerLoss = answer / steps,
+                    AuxiliaryLoss = auxiliary / steps,
+                    LearningRate = rate,
+                    PicturesPerSecond = steps * _settings.Workers * _settings.Pictures / seconds,
+                    Remaining = TimeSpan.FromSeconds(seconds / steps * (_settings.Steps - Step)),
+                    Score = scored ? _heldOut.Score(Model) : null,
+                });
                 (answer, auxiliary, since) = (0, 0, Step);
                 watch.Restart();
             }
@@ -111,7 +135,7 @@ public sealed class Pretrainer : IDisposable
         }
     }
 
-    /// <summary>Frees models and moments.</summary>
+    /// <summary>Frees models and optimizers.</summary>
     public void Dispose()
     {
         foreach (var worker in _workers) worker.Dispose();
@@ -132,12 +156,12 @@ public sealed class Pretrainer : IDisposable
         return (losses.Average(l => l.Answer), losses.Average(l => l.Auxiliary));
     }
 
-    /// <summary>Runs a piece of work per worker, each on one thread.</summary>
+    /// <summary>Runs one piece of work for each worker, each on its own thread.</summary>
     private void OnWorkers(Action<int> work)
     {
         var others = Enumerable.Range(1, _workers.Length - 1).Select(worker => Task.Run(() =>
         {
-            set_num_threads(1); // a thread of the pool may have been used with more before, and then sums in another order
+            set_num_threads(1); // a pool thread may have had more before; it would then sum in another order
             work(worker);
         })).ToArray();
         work(0);

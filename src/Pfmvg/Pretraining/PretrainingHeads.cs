@@ -9,9 +9,9 @@ using static TorchSharp.torch.nn;
 namespace Pfmvg.Pretraining;
 
 /// <summary>
-/// Auxiliary heads of the pre-training, dropped afterwards: what lies on each patch (shape, tone, box), read from the
-/// vision features, and which patches and which box a phrase asks for, read from the hidden state behind the prompt.
-/// MiniGPT-v2 has none of them; without them the small model stays on a plateau for long.
+/// Auxiliary heads of the pre-training, dropped afterwards. From the vision features they predict what lies on each patch (shape,
+/// tone, box); from the hidden state at the end of the prompt, which patches and which box the phrase asks for. MiniGPT-v2 has
+/// none of them; without them the small model stays on a plateau for a long time.
 /// </summary>
 internal sealed class PretrainingHeads : Module
 {

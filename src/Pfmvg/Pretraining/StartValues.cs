@@ -8,16 +8,16 @@ using static TorchSharp.torch;
 namespace Pfmvg.Pretraining;
 
 /// <summary>
-/// What the weights are before the first step, as a function of (seed, name). Two of them save a vision tower from having to
-/// find out what a picture is: the patch embedding starts as cosine waves of equal strength on scenes, lowest frequencies
-/// first, and the position embedding as sines and cosines of row and column.
+/// The weights before the first step, as a function of (seed, name). Two of them spare the vision tower from learning what a
+/// picture is: the patch embedding starts as cosine waves, lowest frequencies first, scaled to equal strength on scenes, and the
+/// position embedding as sines and cosines of row and column.
 /// </summary>
 internal static class StartValues
 {
     private const int MeasuredScenes = 200, MeasuredObjects = 3;
     private const double Strength = 0.5; // standard deviation of a patch's features, and amplitude of a position's
 
-    /// <summary>Fills a parameter: norms 1, biases 0, matrices by their width, outputs of blocks smaller.</summary>
+    /// <summary>Fills a parameter: norms with 1, biases with 0, matrices by their width, and less for the outputs of blocks.</summary>
     public static void Fill(string name, Parameter parameter, GroundingConfig config, long seed)
     {
         using var quiet = no_grad();
@@ -52,8 +52,8 @@ internal static class StartValues
     }
 
     /// <summary>
-    /// (V, 3, p, p): the V lowest frequencies of the discrete cosine transform, the same in all colours; more than p*p
-    /// start at zero.
+    /// (V, 3, p, p): the V lowest frequencies of the discrete cosine transform, the same in all colours. Filters beyond p*p start
+    /// at zero.
     /// </summary>
     private static void FillWithWaves(Parameter parameter, EvaConfig config, long seed)
     {
@@ -72,16 +72,15 @@ internal static class StartValues
         for (var i = 0; i < MeasuredScenes; i++)
             ImageTransform.Normalise(SceneSampler.Sample(seed, "start values", i, side, MeasuredObjects).Pixels, 1,
                 images.AsSpan(i * 3 * side * side, 3 * side * side));
-        // (V, patches)
-        var seen = nn.functional.conv2d(tensor(images, [MeasuredScenes, 3, side, side]), parameter, strides: [patch, patch]).transpose(
-            0, 1).flatten(1);
+        var seen = nn.functional.conv2d(tensor(images, [MeasuredScenes, 3, side, side]), parameter, strides: [patch, patch])
+            .transpose(0, 1).flatten(1);                                                                   // (V, patches)
         using Scalar strength = Strength, least = 1e-4;
         parameter.mul_(seen.std(1).clamp_min(least).reciprocal().mul(strength).reshape(config.Width, 1, 1, 1));
     }
 
     /// <summary>
-    /// (1, P + 1, V): waves of half a period up to G/2 periods over the picture, for column and row; zero for the class
-    /// token.
+    /// (1, P + 1, V): waves of a quarter period up to G/4 periods over a picture of G x G patches, for column and row; zero for the
+    /// class token.
     /// </summary>
     private static void FillWithPlaces(Parameter parameter, EvaConfig config)
     {

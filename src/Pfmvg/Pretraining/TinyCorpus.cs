@@ -1,16 +1,16 @@
 namespace Pfmvg.Pretraining;
 
 /// <summary>
-/// The words the tiny tokenizer is made from: the prompt template and its wordings, box answers, the words of the generic
+/// The words that the tiny tokenizer is made from: the prompt template and its wordings, box answers, the words of the generic
 /// scenes, and plain English radiology words, so that a chest phrase is a few whole words instead of many fragments.
 /// </summary>
 /// <remarks>
-/// The radiology words are in the vocabulary only. No chest picture and no chest phrase is in the pre-training: the rows of
-/// the embedding that belong to such words keep their random directions.
+/// The radiology words are in the vocabulary only. The pre-training has no chest picture and no chest phrase, so their rows of
+/// the embedding keep their random directions.
 /// </remarks>
 internal static class TinyCorpus
 {
-    /// <summary>Texts in which the generic scenes and the prompts are phrased, with how often each counts.</summary>
+    /// <summary>Texts that the prompts and the generic scenes consist of, and how often each counts.</summary>
     public static IEnumerable<(string Text, int Count)> Texts()
     {
         foreach (var prompt in Prompts) yield return (prompt, 400);

@@ -3,19 +3,19 @@ using System.Text;
 namespace Pfmvg.Pretraining;
 
 /// <summary>
-/// Makes the tiny base's tokenizer: byte-pair merges learned from <see cref="TinyCorpus"/> in a real SentencePiece
-/// <c>tokenizer.model</c> of LLaMA's kind (unknown, beginning, end = 0, 1, 2, then 256 byte pieces, merges, characters; each
-/// digit is a piece; a space in front; nothing normalised; the padding piece <c>$$</c>). The same bytes every time.
+/// Makes the tiny base's tokenizer: byte-pair merges learned from <see cref="TinyCorpus"/>, in a SentencePiece
+/// <c>tokenizer.model</c> like LLaMA's (unknown, beginning, end = 0, 1, 2, then 256 byte pieces, merges, characters; each digit is
+/// a piece; a space in front; nothing normalised; the padding piece <c>$$</c>). The file has the same bytes every time.
 /// </summary>
 public static class TinyTokenizer
 {
-    /// <summary>Pieces that are learned; the vocabulary has these, the characters, 256 bytes and three special pieces.</summary>
+    /// <summary>Merges to learn; the vocabulary has these, the characters, 256 bytes and three special pieces.</summary>
     public const int Merges = 640;
 
     private const char Space = '\u2581';
     private const int Normal = 1, Unknown = 2, Control = 3, Byte = 6;
 
-    /// <summary>Writes the model file, whole or not at all.</summary>
+    /// <summary>Writes the model file.</summary>
     /// <returns>The number of pieces.</returns>
     public static int Write(string path)
     {
@@ -31,9 +31,7 @@ public static class TinyTokenizer
         var words = CountWords();
         // Any printable ASCII character is a piece of its own, so that only other scripts fall back to bytes.
         var characters = Enumerable.Range('!', '~' - '!' + 1).Select(c => $"{(char)c}").Prepend($"{Space}").ToList();
-        var learned = new List<string>();
-        foreach (var merge in LearnMerges(words)) learned.Add(merge);
-        foreach (var text in learned.Concat(characters)) pieces.Add((text, -(pieces.Count - 259), Normal));
+        foreach (var text in LearnMerges(words).ToList().Concat(characters)) pieces.Add((text, -(pieces.Count - 259), Normal));
         return pieces;
     }
 
@@ -42,7 +40,7 @@ public static class TinyTokenizer
         var counts = new SortedDictionary<string, long>(StringComparer.Ordinal);
         foreach (var (text, count) in TinyCorpus.Texts())
         {
-            // Without its space mark too, as a word stands behind a bracket; "$$" must exist so, being the padding piece.
+            // Also without the space mark: the padding piece must be exactly "$$".
             if (!text.Contains(' ') && text.StartsWith('$')) counts[text] = counts.GetValueOrDefault(text) + count;
             foreach (var word in text.Split(' ')) counts[Space + word] = counts.GetValueOrDefault(Space + word) + count;
         }
@@ -50,7 +48,9 @@ public static class TinyTokenizer
         return counts;
     }
 
-    /// <summary>Repeatedly joins the most frequent pair of neighbours; digits never join. Ties go to the ordinally first text.</summary>
+    /// <summary>
+    /// Repeatedly joins the most frequent pair of neighbours; digits never join. Of equally frequent pairs the ordinally first wins.
+    /// </summary>
     private static IEnumerable<string> LearnMerges(SortedDictionary<string, long> counts)
     {
         var words = counts.Select(pair => (Symbols: pair.Key.Select(c => $"{c}").ToList(), Count: pair.Value)).ToList();
@@ -65,7 +65,7 @@ public static class TinyTokenizer
             if (pairs.Count == 0) yield break;
             var best = pairs.OrderByDescending(pair => pair.Value)
                 .ThenBy(pair => pair.Key.Item1 + pair.Key.Item2, StringComparer.Ordinal)
-                    .ThenBy(pair => pair.Key.Item1, StringComparer.Ordinal).First().Key;
+                .ThenBy(pair => pair.Key.Item1, StringComparer.Ordinal).First().Key;
             foreach (var (symbols, _) in words)
                 for (var i = 0; i + 1 < symbols.Count; i++)
                     if ((symbols[i], symbols[i + 1]) == best)
@@ -78,7 +78,7 @@ public static class TinyTokenizer
         }
     }
 
-    /// <summary>The protocol buffer `ModelProto` of sentencepiece_model.proto, with the fields that say what the model is.</summary>
+    /// <summary>The message `ModelProto` of sentencepiece_model.proto, with the fields that define the model.</summary>
     private static byte[] Serialize(List<(string Text, float Score, int Kind)> pieces)
     {
         var model = new ProtocolBuffer();
@@ -95,7 +95,7 @@ public static class TinyTokenizer
         return model.ToArray();
     }
 
-    /// <summary>The few wire types that a model file needs.</summary>
+    /// <summary>A protocol buffer, with the few wire types that a model file needs.</summary>
     private sealed class ProtocolBuffer
     {
         private readonly List<byte> _bytes = [];

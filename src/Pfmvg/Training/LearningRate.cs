@@ -28,10 +28,18 @@ public sealed record LearningRate(
     {
         var sinceStart = (double)epoch * StepsPerEpoch + step;
         if (sinceStart >= WarmupSteps)
-            return (Init - Min) * 0.5 * (1 + Math.Cos(Math.PI * sinceStart / ((double)Epochs * StepsPerEpoch))) + Min;
+            return Cosine(Init, Min, sinceStart, (double)Epochs * StepsPerEpoch);
 
         // The original looks at the step of the epoch: epochs shorter than the warm-up start it again, each time.
         var risen = Scope == WarmupScope.Epoch ? step : sinceStart;
         return Math.Min(Init, WarmupStart + (Init - WarmupStart) * risen / Math.Max(WarmupSteps, 1));
     }
+
+    /// <summary>Half a cosine that falls from one rate to another.</summary>
+    /// <param name="high">Rate at step 0.</param>
+    /// <param name="low">Rate at the last step.</param>
+    /// <param name="step">Steps since the start of the cosine.</param>
+    /// <param name="steps">Steps from the start to the end.</param>
+    public static double Cosine(double high, double low, double step, double steps) =>
+        (high - low) * 0.5 * (1 + Math.Cos(Math.PI * step / steps)) + low;
 }

@@ -40,7 +40,7 @@ public sealed class PlanTests : IDisposable
         var configuration = ConfigurationFile.Load(Path.Combine(Fixtures.Repository, "configs", "tiny.yaml"), settings);
         var config = ConfiguredModel.Sizes(configuration.Model);
         var type = ConfiguredModel.Type(configuration.Precision);
-        var memory = new ModelMemory(config, type);
+        var memory = new ModelMemory(config, type, isCpu: true);
         const int PromptAndAnswer = 74, Answer = 12; // what the benchmark takes
         long positions = config.VisualTokens + PromptAndAnswer;
         var (before, after) = (Measured(few, settings), Measured(many, settings));
@@ -60,11 +60,12 @@ public sealed class PlanTests : IDisposable
     {
         var configuration = ConfigurationFile.Load(Full, []);
         var sizes = ConfiguredModel.Sizes(configuration.Model);
-        var plain = new ModelMemory(sizes, ScalarType.BFloat16);
+        var plain = new ModelMemory(sizes, ScalarType.BFloat16, isCpu: true);
         Assert.Equal(4L * (33_554_432 + 23_072_768), plain.Trained);
         Assert.Equal(2L * 6_738_415_616, Language(plain.Frozen()[0].Bytes, sizes));
 
-        var small = new ModelMemory(sizes with { Language = sizes.Language with { Quantized = true } }, ScalarType.BFloat16).Frozen();
+        var small = new ModelMemory(
+            sizes with { Language = sizes.Language with { Quantized = true } }, ScalarType.BFloat16, isCpu: true).Frozen();
         Assert.Equal(new ModelFlops(sizes).DecodedWeights, small.Single(f => f.Type == ScalarType.Int8).Bytes);
 
         // Less the vision tower, which is counted from its own blocks.
@@ -81,7 +82,8 @@ public sealed class PlanTests : IDisposable
         var sizes = ConfiguredModel.Sizes(ConfigurationFile.Load(
             null, ["model.language.hidden_size=64", "model.language.heads=4", "model.language.layers=3"]).Model);
         using var cache = new KvCache(sizes.Language, 5, 17, ScalarType.BFloat16, META);
-        Assert.Equal(2L * 3 * (5 * 17 * 64) * 2, new ModelMemory(sizes, ScalarType.BFloat16).KvCache(5, cache.Capacity));
+        var memory = new ModelMemory(sizes, ScalarType.BFloat16, isCpu: true);
+        Assert.Equal(2L * 3 * (5 * 17 * 64) * 2, memory.KvCache(5, cache.Capacity));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Pfmvg.Benchmarks;
+using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Spectre.Console;
@@ -13,19 +14,25 @@ internal static class BenchDataCommand
 {
     public static Command Create()
     {
-        var images = new Argument<string>("FOLDER") { Description = "Folder of JPEG or PNG pictures, searched with its subfolders." };
+        var images = new Argument<string>("FOLDER") { Description = "Folder of JPEG or PNG pictures; subfolders are searched, too." };
         var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
         var workers = new Option<string?>("--workers")
         {
-            Description = "Numbers of worker threads, as in 1,4; without it 1, and one per core.", HelpName = "N,...",
+            Description = "Numbers of worker threads to measure, as in 1,4; without it 1, and one per core.",
+            HelpName = "N,...",
         };
         var rounds = new Option<int>("--rounds") { Description = "Timed passes; the median is printed.", DefaultValueFactory = _ => 5 };
-        var limit = new Option<int>("--limit") { Description = "Most pictures to take.", DefaultValueFactory = _ => 64 };
-        var model = new Option<double>("--model-ms") { Description = "Milliseconds that a model needs for a picture, to say how long it "
-            + "would wait.", DefaultValueFactory = _ => 50 };
+        var limit = new Option<int>("--limit") { Description = "Use at most this many pictures.", DefaultValueFactory = _ => 64 };
+        var model = new Option<double>("--model-ms")
+        {
+            Description = "Milliseconds that a model spends on a picture, to compute how long it would wait for the next one.",
+            DefaultValueFactory = _ => 50,
+        };
         var json = new Option<bool>("--json") { Description = "Print one line of JSON." };
-        var command = new Command("data", "Measure decoding, resizing and loading of pictures.") { images, size, workers, rounds, limit,
-            model, json };
+        var command = new Command("data", "Measure decoding, resizing and loading of pictures.")
+        {
+            images, size, workers, rounds, limit, model, json,
+        };
         command.SetAction((parsed, cancel) =>
         {
             var folder = parsed.GetValue(images)!;
@@ -37,46 +44,40 @@ internal static class BenchDataCommand
             if (files.Count == 0) throw new InputException($"{folder}: there is no .jpg or .png file; name a folder with pictures.");
             var options = new BenchmarkOptions
             {
-                Size = Positive(parsed.GetValue(size), "--size", 4096),
-                Workers = [.. (parsed.GetValue(workers) ?? $"1,{Environment.ProcessorCount}").Split(',')
-                    .Select(text => Positive(int.TryParse(text, out var count) ? count : 0, "--workers", 1024))],
-                Rounds = Positive(parsed.GetValue(rounds), "--rounds", 1000),
+                Size = OptionRange.Whole(parsed.GetValue(size), "--size", 1, 4096),
+                Workers = [.. (parsed.GetValue(workers) ?? $"1,{Environment.ProcessorCount}").Split(',').Select(WorkerCount)],
+                Rounds = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 1000),
                 ModelMilliseconds = Math.Clamp(parsed.GetValue(model), 0, 60_000),
             };
             var report = LoadBenchmark.Run(files, options, cancel);
-            if (parsed.GetValue(json)) Terminal.Standard.Print(JsonSerializer.Serialize(report, Compact));
+            if (parsed.GetValue(json)) Terminal.Standard.Print(JsonSerializer.Serialize(report, JsonOutput.Line));
             else Print(report, options);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
     }
 
-    private static readonly JsonSerializerOptions Compact = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-
-    private static int Positive(int value, string option, int most) =>
-        value >= 1 && value <= most ? value : throw new InputException($"{option} takes whole numbers from 1 to {most}.");
+    private static int WorkerCount(string text) => int.TryParse(text, CultureInfo.InvariantCulture, out var count)
+        ? OptionRange.Whole(count, "--workers", 1, 1024)
+        : throw new InputException($"--workers {text}: give whole numbers separated by commas, as in 1,4.");
 
     private static void Print(BenchmarkReport report, BenchmarkOptions options)
     {
         var total = report.DecodeMilliseconds + report.ResizeMilliseconds + report.NormaliseMilliseconds;
         Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
-            $"{report.Pictures} pictures, {report.MeanFileBytes / 1e6:f2} MB and {report.MeanPixels / 1e6:f2} megapixels on average, to "
-            + $"{options.Size} x {options.Size}"));
+            $"{report.Pictures} pictures, {report.MeanFileBytes / 1e6:f2} MB and {report.MeanPixels / 1e6:f2} megapixels on average, "
+            + $"to {options.Size} x {options.Size}"));
         Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
-            $"one thread, one picture: decode {report.DecodeMilliseconds:f1} ms ({report.DecodeMilliseconds / total:p0}), resize "
-                + $"{report.ResizeMilliseconds:f1} ms ({report.ResizeMilliseconds / total:p0}), normalise "
-                + $"{report.NormaliseMilliseconds:f1} ms ({report.NormaliseMilliseconds / total:p0})"));
+            $"one thread, one picture: decode {report.DecodeMilliseconds:f1} ms ({report.DecodeMilliseconds / total:p0}), "
+            + $"resize {report.ResizeMilliseconds:f1} ms ({report.ResizeMilliseconds / total:p0}), "
+            + $"normalise {report.NormaliseMilliseconds:f1} ms ({report.NormaliseMilliseconds / total:p0})"));
         var table = new Table().Border(TableBorder.Simple);
         string[] columns = ["workers", "pictures/s", "decode-only limit/s", "from the cache/s",
             $"wait of a model of {options.ModelMilliseconds:g} ms"];
         foreach (var name in columns) table.AddColumn(new TableColumn(name).RightAligned());
         foreach (var row in report.Rows)
-        {
             table.AddRow(Text(row.Workers, "f0"), Text(row.PicturesPerSecond, "f1"), Text(row.DecodedPerSecond, "f1"),
-                Text(row.CachedPerSecond, "f0"),
-                $"{Text(row.ModelWaitMilliseconds, "f1")} ms a picture");
-        }
-
+                Text(row.CachedPerSecond, "f0"), $"{Text(row.ModelWaitMilliseconds, "f1")} ms a picture");
         Terminal.Standard.Print(table);
 
         static string Text(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);

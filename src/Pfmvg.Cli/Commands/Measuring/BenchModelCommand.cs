@@ -16,12 +16,6 @@ namespace Pfmvg.Cli.Commands.Measuring;
 /// <summary>`pfmvg bench model`: the machine's limits, and the model's parts against them.</summary>
 internal static class BenchModelCommand
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-    };
-
     public static Command Create()
     {
         var names = string.Join(',', Enum.GetNames<BenchmarkPart>()).ToLowerInvariant();
@@ -31,15 +25,21 @@ internal static class BenchModelCommand
             DefaultValueFactory = _ => names,
             HelpName = "PART,...",
         };
-        var repeats = new Option<int>("--repeats") { Description =
-            "Timed rounds of each part and its limit in turn; medians are printed. 1 measures the first time, without a warm-up.",
-            DefaultValueFactory = _ => 5 };
-        var batch = new Option<int?>("--batch") { Description = "Rows of a training step; without it the stage's batch_size." };
-        var rows = new Option<int>("--rows") { Description = "Rows of the second decoding.", DefaultValueFactory = _ => 8 };
+        var repeats = new Option<int>("--repeats")
+        {
+            Description = "Timed rounds of each part in turn with its limit; medians are printed. 1 measures the first run, without a warm-up.",
+            DefaultValueFactory = _ => 5,
+        };
+        var batch = new Option<int?>("--batch") { Description = "Rows of a training step. Default: the stage's batch_size." };
+        var rows = new Option<int>("--rows")
+        {
+            Description = "Rows that are decoded together in the second measurement of decoding.",
+            DefaultValueFactory = _ => 8,
+        };
         var tokens = new Option<int>("--tokens") { Description = "Tokens of a decoding round.", DefaultValueFactory = _ => 16 };
         var recompute = new Option<string>("--recompute")
         {
-            Description = "Training steps with recomputation, without, or both.",
+            Description = "Measure training steps with recomputation (on), without (off), or both.",
             DefaultValueFactory = _ => "both",
         }.AcceptOnlyFromAmong("on", "off", "both");
         var folder = new Option<string?>("--folder")
@@ -48,38 +48,37 @@ internal static class BenchModelCommand
             HelpName = "FOLDER",
         };
         var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" };
-        var command = new Command("model", "Measure the machine's limits and the model's parts against them, with random weights: no checkpoint is needed. Sizes are the configuration's; --set model.language.layers=2 and the like reduce them.")
+        var command = new Command("model",
+            "Measure the machine's limits and the model's parts against them, with random weights: no checkpoint is needed. "
+            + "Sizes are the configuration's; --set model.language.layers=2 and the like reduce them.")
         {
             parts, repeats, batch, rows, tokens, recompute, folder, json,
         };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed =>
         {
-            var read = configuration.Read(parsed);
+            var settings = configuration.Read(parsed);
             var options = new ModelBenchmarkOptions
             {
                 Parts = [.. parsed.GetValue(parts)!.Split(',').Select(Part)],
-                Rounds = Positive(parsed.GetValue(repeats), "--repeats", 1000),
-                Batch = parsed.GetValue(batch) is { } count ? Positive(count, "--batch", 1 << 16) : null,
-                DecodedRows = Positive(parsed.GetValue(rows), "--rows", 1 << 12),
-                DecodedTokens = Positive(parsed.GetValue(tokens), "--tokens", 1 << 12),
+                Rounds = OptionRange.Whole(parsed.GetValue(repeats), "--repeats", 1, 1000),
+                Batch = parsed.GetValue(batch) is { } count ? OptionRange.Whole(count, "--batch", 1, 1 << 16) : null,
+                DecodedRows = OptionRange.Whole(parsed.GetValue(rows), "--rows", 1, 1 << 12),
+                DecodedTokens = OptionRange.Whole(parsed.GetValue(tokens), "--tokens", 1, 1 << 12),
                 Recompute = parsed.GetValue(recompute) switch { "on" => true, "off" => false, _ => null },
                 Folder = parsed.GetValue(folder) ?? Path.GetTempPath(),
             };
             if (!Directory.Exists(options.Folder))
-                throw new InputException($"{options.Folder}: there is no such folder; name one for the files of the loading part.");
-            return Job.Run(world => Measure(read, options, parsed.GetValue(json), world));
+                throw new InputException($"{options.Folder}: there is no such folder; name one for the benchmark's temporary files.");
+            return Job.Run(world => Measure(settings, options, parsed.GetValue(json), world));
         });
         return command;
 
-        BenchmarkPart Part(string name) => Enum.TryParse<BenchmarkPart>(name, ignoreCase: true, out var part)
-            && !char.IsAsciiDigit(name.FirstOrDefault())
-            ? part
-            : throw new InputException($"--parts has no '{name}'; there are {names}.");
+        BenchmarkPart Part(string name) =>
+            Enum.TryParse<BenchmarkPart>(name, ignoreCase: true, out var part) && !char.IsAsciiDigit(name.FirstOrDefault())
+                ? part
+                : throw new InputException($"--parts: there is no part '{name}'; choose from {names}.");
     }
-
-    private static int Positive(int value, string option, int most) =>
-        value >= 1 && value <= most ? value : throw new InputException($"{option} takes whole numbers from 1 to {most}.");
 
     private static int Measure(PfmvgConfiguration configuration, ModelBenchmarkOptions options, string? json, ICommunicator world)
     {
@@ -89,7 +88,7 @@ internal static class BenchModelCommand
         var others = new OtherLoad();
         var lines = benchmark.Run(line =>
         {
-            if (world.Rank == 0) Terminal.Standard.Message(string.Create(CultureInfo.InvariantCulture, $"{line.Part}: {line.Achieved:g4} {line.Unit} in {line.Seconds:g4} s; ratio {line.Ratio:f2}, by CPU time {line.CpuRatio:f2}; peak {Units.Bytes(line.PeakBytes)}"));
+            if (world.Rank == 0) Terminal.Standard.Message(Summary(line));
         });
         if (world.Rank != 0) return ExitCode.Success;
         var busy = others.Cores;
@@ -98,32 +97,47 @@ internal static class BenchModelCommand
         {
             var report = new
             {
-                environment = RunInfo.DescribeEnvironment(), precision = configuration.Precision.ToString(), other_load_cores = busy,
-                    options.Rounds, configuration.Model, lines,
+                environment = RunInfo.DescribeEnvironment(),
+                precision = configuration.Precision.ToString(),
+                other_load_cores = busy,
+                options.Rounds,
+                configuration.Model,
+                lines,
             };
-            AtomicFile.WriteText(json, JsonSerializer.Serialize(report, Json) + "\n");
+            AtomicFile.WriteText(json, JsonSerializer.Serialize(report, JsonOutput.Indented) + "\n");
         }
 
         return ExitCode.Success;
     }
 
+    private static string Summary(BenchmarkLine line) => string.Create(CultureInfo.InvariantCulture,
+        $"{line.Part}: {line.Achieved:g4} {line.Unit} in {line.Seconds:g4} s; ratio {line.Ratio:f2}, by CPU time {line.CpuRatio:f2}; "
+        + $"peak {Units.Bytes(line.PeakBytes)}");
+
     private static TextGrid Table(IReadOnlyList<BenchmarkLine> lines, PfmvgConfiguration configuration, double busy)
     {
+        var precision = configuration.Precision.ToString().ToLowerInvariant();
+        var title = $"The model's parts beside the machine's limits ({configuration.Name}, {precision})";
         string[] columns = ["part", "achieved", "limit", "ratio", "by CPU time", "time of a run", "peak memory", "", "limit is"];
         var rows = lines.Select(line => (string[])
         [
-            line.Part, $"{Number(line.Achieved)} {line.Unit}", line.Limit > 0 ? $"{Number(line.Limit)} {line.Unit}" : "", Share(line.Ratio),
-                Share(line.CpuRatio),
-            string.Create(CultureInfo.InvariantCulture, $"{line.Seconds:g3} s"), Units.Bytes(line.PeakBytes), line.Note, line.LimitName,
+            line.Part,
+            $"{Units.Number(line.Achieved)} {line.Unit}",
+            line.Limit > 0 ? $"{Units.Number(line.Limit)} {line.Unit}" : "",
+            Ratio(line.Ratio),
+            Ratio(line.CpuRatio),
+            string.Create(CultureInfo.InvariantCulture, $"{line.Seconds:g3} s"),
+            Units.Bytes(line.PeakBytes),
+            line.Note,
+            line.LimitName,
         ]);
-        return new TextGrid($"The model's parts beside the machine's limits ({configuration.Name}, {configuration.Precision.ToString().ToLowerInvariant()})", columns, [.. rows],
+        var load = string.Create(CultureInfo.InvariantCulture, $"Other processes kept {busy:f2} cores busy meanwhile");
+        return new TextGrid(title, columns, [.. rows],
         [
             "Medians; limit and part are measured in turns in one process. FLOP are counted without recomputation.",
-            string.Create(CultureInfo.InvariantCulture, $"Other processes kept {busy:f2} cores busy meanwhile{(busy > 0.1 ? ": only the ratios mean something, best those by CPU time with threads: 1" : "")}."),
+            busy > 0.1 ? $"{load}: only the ratios mean something, best those by CPU time with threads: 1." : $"{load}.",
         ]);
 
-        static string Share(double ratio) => ratio > 0 ? ratio.ToString("f2", CultureInfo.InvariantCulture) : "";
-
-        static string Number(double value) => value.ToString(value >= 100 ? "f0" : value >= 10 ? "f1" : "g3", CultureInfo.InvariantCulture);
+        static string Ratio(double ratio) => ratio > 0 ? ratio.ToString("f2", CultureInfo.InvariantCulture) : "";
     }
 }

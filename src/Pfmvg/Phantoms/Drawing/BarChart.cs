@@ -2,7 +2,7 @@ using Pfmvg.Phantoms.Planning;
 
 namespace Pfmvg.Phantoms.Drawing;
 
-/// <summary>A chart, for ROCO's pictures that are no radiographs and must not be taught.</summary>
+/// <summary>A bar chart: one of ROCO's pictures that are not radiographs and must not be trained on.</summary>
 internal static class BarChart
 {
     public static PhantomImage Draw(CounterRandom random, int width, int height)

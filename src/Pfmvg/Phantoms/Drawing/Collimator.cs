@@ -1,6 +1,6 @@
 namespace Pfmvg.Phantoms.Drawing;
 
-/// <summary>The blades that leave the picture dark outside a rectangle about the chest; often wide open.</summary>
+/// <summary>The collimator: the picture is dark outside its rectangle around the chest. Often it is wide open.</summary>
 internal readonly struct Collimator
 {
     private readonly float _left, _top, _right, _bottom, _sin, _cos, _soft;

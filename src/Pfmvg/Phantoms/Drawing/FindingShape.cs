@@ -3,7 +3,7 @@ using static Pfmvg.Phantoms.Drawing.Thorax;
 
 namespace Pfmvg.Phantoms.Drawing;
 
-/// <summary>What the chest is like at one point without the finding.</summary>
+/// <summary>The chest at one point, without the finding.</summary>
 /// <param name="Lung">1 in the lung.</param>
 /// <param name="Heart">1 in the heart.</param>
 /// <param name="Vessels">Density of the vessels.</param>
@@ -12,14 +12,14 @@ internal readonly record struct Tissue(float Lung, float Heart, float Vessels);
 /// <summary>Density that a finding adds at (u, v).</summary>
 internal delegate float Density(float u, float v, in Tissue tissue);
 
-/// <summary>A part of a finding that gets one box: nothing is added outside the given chest rectangle.</summary>
+/// <summary>A part of a finding that gets one box. It adds nothing outside its rectangle, given in chest coordinates.</summary>
 internal sealed record FindingShape(float Left, float Top, float Right, float Bottom, Density Added)
 {
-    // Density that the heart has above the lung: the renderer and an enlarged heart must agree on it.
+    // Density of the heart above the lung: the healthy chest and an enlarged heart must agree on it.
     public const float HeartInLung = 0.31f, HeartOverall = 0.08f;
 
-    /// <summary>The shapes of a finding, one per lung.</summary>
-    public static IEnumerable<FindingShape> Of(Finding finding, Thorax thorax, float heartScale) =>
+    /// <summary>The shapes of a finding, one for each lung that it lies in.</summary>
+    public static IEnumerable<FindingShape> PerLung(Finding finding, Thorax thorax, float heartScale) =>
         finding.Lungs.Select(side =>
         {
             var random = new CounterRandom(finding.Key, "shape", (long)side);
@@ -32,7 +32,7 @@ internal sealed record FindingShape(float Left, float Top, float Right, float Bo
             };
         });
 
-    /// <summary>How many times wider than normal the heart is; 1 without cardiomegaly.</summary>
+    /// <summary>Width of the heart relative to a normal one; 1 without cardiomegaly.</summary>
     public static float HeartScale(IEnumerable<Finding> findings)
     {
         var enlarged = findings.FirstOrDefault(f => f.Class == FindingClass.Cardiomegaly);
@@ -49,7 +49,7 @@ internal sealed record FindingShape(float Left, float Top, float Right, float Bo
     private static FindingShape Heart(Thorax thorax, float scale) => new(-1, -1, 1, 1.2f, (u, v, in tissue) =>
         Math.Max(0, thorax.Heart(u, v, scale) - tissue.Heart) * (HeartInLung * tissue.Lung + HeartOverall));
 
-    /// <summary>Air between the wall and the lung, which has shrunk away from the apex (or from the base).</summary>
+    /// <summary>Air between the wall and the lung, which has shrunk away from the apex or from the base.</summary>
     private static FindingShape Pneumothorax(Finding finding, FindingSide side, Thorax thorax, CounterRandom random)
     {
         var sign = side == FindingSide.Right ? -1 : 1;
@@ -93,7 +93,7 @@ internal sealed record FindingShape(float Left, float Top, float Right, float Bo
         });
     }
 
-    /// <summary>The five classes that whiten a patch of lung, each with a look of its own.</summary>
+    /// <summary>The five classes that whiten a patch of lung, each with its own texture.</summary>
     private static FindingShape Opacity(Finding finding, FindingSide side, Thorax thorax, float heartScale, CounterRandom random)
     {
         var sign = side == FindingSide.Right ? -1 : 1;
@@ -113,20 +113,20 @@ internal sealed record FindingShape(float Left, float Top, float Right, float Bo
             _ => random.Range(0.36f, 0.44f),
         };
         var (inner, outer) = thorax.Free(side, v0, heartScale);
-        var room = Math.Max(0.3f, outer - inner);
-        var wide = Math.Min(half * random.Range(1.0f, 1.3f), 0.60f * room);
-        var u0 = sign * (inner + room * random.Range(0.42f, 0.60f));
+        var available = Math.Max(0.3f, outer - inner);
+        var wide = Math.Min(half * random.Range(1.0f, 1.3f), 0.60f * available);
+        var u0 = sign * (inner + available * random.Range(0.42f, 0.60f));
         var noise = new ValueNoise(random.NextBits());
         Density shade;
         switch (finding.Class)
         {
             case FindingClass.Edema:
-                (wide, half) = (Math.Min(0.44f * room, wide * 1.2f), half * 1.5f);
+                (wide, half) = (Math.Min(0.44f * available, wide * 1.2f), half * 1.5f);
                 u0 = sign * (inner + wide * 0.95f);
                 shade = FindingTexture.Streaks(u0, v0, wide, half, noise);
                 break;
             case FindingClass.Atelectasis:
-                (wide, half) = (Math.Min(0.56f * room, half * 1.9f), half * 0.75f);
+                (wide, half) = (Math.Min(0.56f * available, half * 1.9f), half * 0.75f);
                 shade = FindingTexture.Bands(u0, v0, wide, half, random);
                 break;
             case FindingClass.Consolidation:

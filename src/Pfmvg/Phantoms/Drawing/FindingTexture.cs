@@ -3,8 +3,8 @@ using static Pfmvg.Phantoms.Drawing.Thorax;
 namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>
-/// The looks of opacities within an ellipse of half axes (a, b) about (u0, v0), as density to add before the lung's mask.
-/// They differ in edge and texture so that the class can be seen at 112 pixels.
+/// Textures of opacities in an ellipse with the half axes (a, b) around (u0, v0), as density to add before the lung's mask is
+/// applied. They differ so much in edge and texture that the class can be seen at 112 pixels.
 /// </summary>
 internal static class FindingTexture
 {
@@ -15,7 +15,7 @@ internal static class FindingTexture
         var size = Math.Min(a, b);
         for (var i = 0; i < blotches.Length; i++)
         {
-            // Evenly spread directions, so that the cluster fills its ellipse.
+            // The directions are spread evenly, so that the cluster fills its ellipse.
             var (sin, cos) = MathF.SinCos((i + random.Range(-0.3f, 0.3f)) * 2 * MathF.PI / blotches.Length);
             var distance = i % 2 == 0 ? random.Range(0.68f, 0.78f) : random.Range(0.15f, 0.55f);
             blotches[i] = (u0 + a * cos * distance, v0 + b * sin * distance, 1 / (size * random.Range(0.34f, 0.46f)));

@@ -5,7 +5,7 @@ namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>The layers of a frontal picture, one number per pixel.</summary>
 /// <param name="Density">Tissue along the ray, about 0 (air) to 1.</param>
-/// <param name="Lung">1 in the lungs, without regard to the heart.</param>
+/// <param name="Lung">1 in the lungs, also where the heart covers them.</param>
 /// <param name="Heart">1 in the heart.</param>
 /// <param name="Vessels">Density of the vessels.</param>
 internal sealed record ChestLayers(float[] Density, float[] Lung, float[] Heart, float[] Vessels);
@@ -63,7 +63,7 @@ internal static class FrontalChest
             density -= (FindingShape.HeartInLung + 0.02f * (1 - shape.Bulk)) * lung * (1 - heart);
             density += FindingShape.HeartOverall * heart + vessel * lung * (1 - 0.7f * heart);
 
-            // Hila, then the cage: its edge, ribs from the back falling outwards, ribs from the front falling inwards.
+            // Hila, then the rib cage: its edge, the posterior ribs (falling outwards), the anterior ribs (falling inwards).
             var (hx, hy) = ((across - 0.27f) / 0.13f, (v + 0.02f) / 0.20f);
             density += 0.09f * Math.Max(0, 1 - hx * hx - hy * hy) * lung;
             var cage = Step((row.Outer + 0.04f - across) / 0.05f) * Step((v - shape.Apex + 0.05f) / 0.1f) * Step((1.1f - v) / 0.3f);
@@ -82,7 +82,7 @@ internal static class FrontalChest
         }
     }
 
-    /// <summary>Across a rib: bright edges about a lighter middle, in the given share of each period.</summary>
+    /// <summary>Density across a rib, within the given share of each period: dense edges and a less dense middle.</summary>
     private static float Rib(float phase, float share)
     {
         var place = Math.Abs(phase - MathF.Floor(phase) - 0.5f) * 2 / share;

@@ -3,7 +3,7 @@ using static Pfmvg.Phantoms.Drawing.Thorax;
 
 namespace Pfmvg.Phantoms.Drawing;
 
-/// <summary>A healthy chest from the side, so that lateral views exist and can be told from frontal ones.</summary>
+/// <summary>A healthy chest from the side, for the lateral views that readers of the data must tell from frontal ones.</summary>
 internal static class LateralChest
 {
     public static void Draw(Span<float> density, int width, int height, Projection projection, PhantomPicture picture)

@@ -1,6 +1,6 @@
 namespace Pfmvg.Phantoms.Drawing;
 
-/// <summary>Where the chest lies in a picture: chest coordinates to pixels and back.</summary>
+/// <summary>The pose of the chest in a picture: from chest coordinates to pixels and back.</summary>
 internal sealed class Projection
 {
     private readonly float _centerX, _centerY, _xu, _xv, _yu, _yv, _ux, _uy, _vx, _vy;
@@ -32,7 +32,7 @@ internal sealed class Projection
         return (_ux * dx + _uy * dy, _vx * dx + _vy * dy);
     }
 
-    /// <summary>The pixels about a rectangle of the chest, within the picture; right and bottom are exclusive.</summary>
+    /// <summary>The pixels that cover a rectangle of the chest, within the picture; right and bottom are exclusive.</summary>
     public (int Left, int Top, int Right, int Bottom) Cover(float left, float top, float right, float bottom, int width, int height)
     {
         var (x0, y0) = ToPixel(left, top);
@@ -48,7 +48,7 @@ internal sealed class Projection
         static float Least(float a, float b, float c, float d) => Math.Min(Math.Min(a, b), Math.Min(c, d));
     }
 
-    /// <summary>Draws the pose: the chest fills 0.55 to 1 of the picture, lies anywhere in it and is turned up to 10 degrees.</summary>
+    /// <summary>A random pose: the chest fills 0.55 to 1 of the picture, anywhere in it, and is turned by up to 10 degrees.</summary>
     public static Projection Sample(CounterRandom random, int width, int height)
     {
         const float HalfWidth = 1.08f, HalfHeight = 1.10f;

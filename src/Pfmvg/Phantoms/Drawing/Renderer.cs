@@ -4,15 +4,15 @@ using Pfmvg.Phantoms.Planning;
 namespace Pfmvg.Phantoms.Drawing;
 
 /// <summary>
-/// Draws phantom radiographs: tissue densities along each ray, findings on top, then exposure and noise. An instance keeps
-/// its buffers and serves one thread; the picture depends on its description alone.
+/// Draws phantom radiographs: tissue densities along each ray, findings on top, then exposure and noise. An instance keeps its
+/// buffers and is for one thread; the picture depends on its description alone.
 /// </summary>
 public sealed class Renderer
 {
-    // A box surrounds what changes the density by this share of the finding's strongest change.
+    // A box surrounds the pixels whose change of density is at least this share of the finding's strongest change.
     private const float Visible = 0.25f;
 
-    // Below this density (about 6 gray levels) a finding cannot be seen at all.
+    // A finding that changes the density less than this (about 6 gray levels) cannot be seen at all.
     private const float Faint = 0.03f;
 
     private float[] _density = [], _lung = [], _heart = [], _vessels = [], _added = [];
@@ -20,7 +20,7 @@ public sealed class Renderer
 
     /// <summary>Draws a picture with its findings.</summary>
     /// <param name="picture">What to draw.</param>
-    /// <param name="without">Index of a finding to leave out, with everything else the same; null: none.</param>
+    /// <param name="without">Index of a finding to leave out while everything else stays the same; null for none.</param>
     public PhantomImage Render(PhantomPicture picture, int? without = null)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -52,7 +52,7 @@ public sealed class Renderer
     {
         var heartScale = FindingShape.HeartScale(picture.Findings);
 
-        // The heart first: it covers lung that later findings would whiten.
+        // The heart comes first: it covers lung that later findings would whiten.
         foreach (var index in Enumerable.Range(0, boxes.Length).OrderBy(i => picture.Findings[i].Class != FindingClass.Cardiomegaly))
         {
             var finding = picture.Findings[index];
@@ -63,15 +63,15 @@ public sealed class Renderer
             }
 
             var slack = picture.Random("box", index);
-            boxes[index] = FindingShape.Of(finding, thorax, heartScale)
+            boxes[index] = FindingShape.PerLung(finding, thorax, heartScale)
                 .Select(shape => Add(shape, projection, slack)).OfType<Box>().Where(box => !box.IsEmpty).ToList();
             if (finding.Class != FindingClass.Cardiomegaly) continue;
-            foreach (var shape in FindingShape.Of(finding, thorax, heartScale))
+            foreach (var shape in FindingShape.PerLung(finding, thorax, heartScale))
                 ForEach(projection, shape, (at, u, v) => _heart[at] = Math.Max(_heart[at], thorax.Heart(u, v, heartScale)));
         }
     }
 
-    /// <summary>Adds a shape to the picture and returns the box of what it visibly changes, in whole pixels; null: nothing.</summary>
+    /// <summary>Adds a shape to the picture; returns the box of the visible change in whole pixels, or null without one.</summary>
     private Box? Add(FindingShape shape, Projection projection, CounterRandom slack)
     {
         var strongest = 0f;
@@ -92,16 +92,16 @@ public sealed class Renderer
             (left, top, right, bottom) = (Math.Min(left, x), Math.Min(top, y), Math.Max(right, x), Math.Max(bottom, y));
         });
 
-        // People draw boxes with a little room around what they mean.
-        var (roomX, roomY) = (0.035f * (right - left), 0.035f * (bottom - top));
+        // Annotators leave a small margin around what they mean.
+        var (marginX, marginY) = (0.035f * (right - left), 0.035f * (bottom - top));
         return new Box(
-            Math.Max(0, MathF.Floor(left - slack.Range(0, roomX))),
-            Math.Max(0, MathF.Floor(top - slack.Range(0, roomY))),
-            Math.Min(_width, MathF.Ceiling(right + 1 + slack.Range(0, roomX))),
-            Math.Min(_height, MathF.Ceiling(bottom + 1 + slack.Range(0, roomY))));
+            Math.Max(0, MathF.Floor(left - slack.Range(0, marginX))),
+            Math.Max(0, MathF.Floor(top - slack.Range(0, marginY))),
+            Math.Min(_width, MathF.Ceiling(right + 1 + slack.Range(0, marginX))),
+            Math.Min(_height, MathF.Ceiling(bottom + 1 + slack.Range(0, marginY))));
     }
 
-    /// <summary>Visits the pixels about a shape's rectangle.</summary>
+    /// <summary>Visits the pixels of a shape's rectangle.</summary>
     private void ForEach(Projection projection, FindingShape shape, Action<int, float, float> visit)
     {
         var area = projection.Cover(shape.Left, shape.Top, shape.Right, shape.Bottom, _width, _height);
@@ -143,7 +143,7 @@ public sealed class Renderer
         return gray;
     }
 
-    /// <summary>About normal: the sum of four 16-bit numbers, scaled to variance 1.</summary>
+    /// <summary>An approximately normal number: the sum of four 16-bit numbers, scaled to variance 1.</summary>
     private static float Normal(ulong key, int index)
     {
         var bits = unchecked(key + (ulong)index * 0x9E3779B97F4A7C15UL);

@@ -1,6 +1,6 @@
 namespace Pfmvg.Phantoms.Drawing;
 
-/// <summary>A straight, soft stroke between two points of the chest, with the density it adds along its axis.</summary>
+/// <summary>A straight, soft stroke between two points of the chest, with the density that it adds along its axis.</summary>
 internal readonly record struct Stroke(float U0, float V0, float U1, float V1, float Radius, float Density);
 
 /// <summary>Everything in the picture that is a line: vessels, clavicles, wires, the side marker.</summary>
@@ -10,7 +10,7 @@ internal static class Strokes
     {
         foreach (var stroke in strokes)
         {
-            // Not thinner than a pixel, else it would flicker.
+            // Never thinner than about a pixel: it would come and go between pixels.
             var radius = Math.Max(stroke.Radius, 0.9f / projection.Unit);
             var area = projection.Cover(
                 Math.Min(stroke.U0, stroke.U1) - radius, Math.Min(stroke.V0, stroke.V1) - radius,
@@ -35,7 +35,7 @@ internal static class Strokes
         }
     }
 
-    /// <summary>Vessels that branch from each hilum and thin out.</summary>
+    /// <summary>Vessels that branch from each hilum and get thinner.</summary>
     public static List<Stroke> Vessels(CounterRandom random, Thorax thorax)
     {
         var strokes = new List<Stroke>();
@@ -62,7 +62,7 @@ internal static class Strokes
         return strokes;
     }
 
-    /// <summary>Clavicles.</summary>
+    /// <summary>The two clavicles.</summary>
     public static IEnumerable<Stroke> Clavicles(CounterRandom random)
     {
         foreach (var sign in (int[])[-1, 1])
@@ -73,7 +73,7 @@ internal static class Strokes
         }
     }
 
-    /// <summary>What lies on the patient: the marker "L" beside the left shoulder and, in some, the wires of a monitor.</summary>
+    /// <summary>What lies on the patient: the marker "L" beside the left shoulder and sometimes the wires of a monitor.</summary>
     public static IEnumerable<Stroke> Overlays(CounterRandom random, Thorax thorax)
     {
         var (u, v) = (thorax.At(-0.95f).Body * random.Range(0.80f, 0.95f), random.Range(-1.32f, -1.22f));

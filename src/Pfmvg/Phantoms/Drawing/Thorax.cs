@@ -34,7 +34,7 @@ internal sealed record ThoraxShape
     };
 }
 
-/// <summary>The outlines of a chest as soft masks, from tables over v.</summary>
+/// <summary>The outlines of a chest as soft masks, interpolated from a table over v.</summary>
 internal sealed class Thorax
 {
     private const int Rows = 640;
@@ -67,7 +67,7 @@ internal sealed class Thorax
             a.InnerLeft + t * (b.InnerLeft - a.InnerLeft), a.Body + t * (b.Body - a.Body));
     }
 
-    /// <summary>1 in the lungs, 0 outside, without regard to the heart.</summary>
+    /// <summary>1 in the lungs, also where the heart covers them; 0 outside.</summary>
     public float Lung(float u, float v) => Lung(At(v), u, v);
 
     public float Lung(in Row row, float u, float v)
@@ -88,7 +88,7 @@ internal sealed class Thorax
     /// <summary>1 in the heart, 0 outside.</summary>
     /// <param name="u">Across.</param>
     /// <param name="v">Down.</param>
-    /// <param name="scale">1 for a normal heart, up to 2 for a huge one.</param>
+    /// <param name="scale">Width of the heart relative to a normal one, from 1 to 2.</param>
     public float Heart(float u, float v, float scale)
     {
         var left = Math.Min(Shape.HeartLeft * scale, 0.82f);
@@ -96,7 +96,7 @@ internal sealed class Thorax
         var height = Shape.HeartHeight * (0.72f + 0.28f * scale);
         var bottom = Shape.Dome + 0.10f;
 
-        // The left ventricle is an egg that points down and to the patient's left; it extends to `left` exactly.
+        // The left ventricle is an ellipse that points down and to the patient's left; it reaches exactly to `left`.
         var (a, b) = (left * 0.74f, left * 0.46f);
         var (du, dv) = (u - left * 0.35f, v - (bottom - b * 1.15f));
         var ventricle = Inside(0.8f * du + 0.6f * dv, 0.8f * dv - 0.6f * du, a, b);
@@ -104,10 +104,10 @@ internal sealed class Thorax
         var outflow = Inside(u - left * 0.22f, v - (bottom - height * 1.55f), left * 0.34f, height * 0.75f);
         return Step(Join(Join(ventricle, atrium), outflow) / Soft);
 
-        // About the distance to an ellipse's edge, positive inside.
+        // Approximate distance to the edge of an ellipse, positive inside.
         static float Inside(float x, float y, float a, float b) => (1 - MathF.Sqrt(x * x / (a * a) + y * y / (b * b))) * Math.Min(a, b);
 
-        // The larger of two distances with the notch between them filled.
+        // The larger of two distances, with the notch between the shapes filled.
         static float Join(float p, float q)
         {
             const float Width = 0.12f;

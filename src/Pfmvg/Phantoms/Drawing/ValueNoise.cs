@@ -1,9 +1,9 @@
 namespace Pfmvg.Phantoms.Drawing;
 
-/// <summary>Smooth random texture: random values at the whole numbers, smoothly joined between them.</summary>
+/// <summary>Smooth random texture: random values at integer points, with smooth interpolation between them.</summary>
 internal readonly struct ValueNoise(ulong key)
 {
-    /// <summary>A value in [0, 1) with features of about the size 1.</summary>
+    /// <summary>A value in [0, 1); features have a size of about 1.</summary>
     public float At(float x, float y)
     {
         var (left, top) = (MathF.Floor(x), MathF.Floor(y));

@@ -9,7 +9,9 @@ internal sealed record CaptionedImage(string Split, PlannedImage Image, string C
 /// <summary>The caption files of ROCO (v1) and of ImageCLEFmedical 2022.</summary>
 internal static class CaptionFiles
 {
-    /// <summary>`data/[split]/radiology/captions.txt` beside the `images` folder, and the mirror's CSV with the same captions.</summary>
+    /// <summary>
+    /// Writes `captions.txt` beside each `images` folder, as in `data/[split]/radiology`, and the mirror's CSV with the same captions.
+    /// </summary>
     public static void WriteRoco(string folder, IReadOnlyList<CaptionedImage> images)
     {
         foreach (var split in images.GroupBy(image => (image.Split, Folder: ParentOfImages(image))))
@@ -27,7 +29,7 @@ internal static class CaptionFiles
             image.Image.Path[..image.Image.Path.IndexOf("/images/", StringComparison.Ordinal)];
     }
 
-    /// <summary>`caption_prediction_[split].csv`, separated by tabs, beside a folder of pictures per split.</summary>
+    /// <summary>Writes `caption_prediction_[split].csv`, separated by tabs, beside the folder of each split's pictures.</summary>
     public static void WriteImageClef(string folder, IReadOnlyList<CaptionedImage> images)
     {
         foreach (var split in images.GroupBy(image => image.Split))

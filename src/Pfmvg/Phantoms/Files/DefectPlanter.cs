@@ -8,14 +8,14 @@ namespace Pfmvg.Phantoms.Files;
 
 /// <summary>One defect as `planted-defects.json` lists it.</summary>
 /// <param name="Kind">What is wrong, for example "missing-picture".</param>
-/// <param name="File">The file that is wrong, or missing, below the study's folder.</param>
-/// <param name="Id">DICOM id, caption id, study (s...) or patient (p...) concerned.</param>
-/// <param name="Detail">What was done, in a sentence.</param>
+/// <param name="File">The wrong or missing file, relative to the study's folder.</param>
+/// <param name="Id">The DICOM id, caption id, study (s...) or patient (p...) concerned.</param>
+/// <param name="Detail">What was done.</param>
 internal sealed record PlantedDefect(string Kind, string File, string Id, string Detail);
 
 /// <summary>
-/// Puts one defect of each known kind into a study before and after its files are written. Each has a picture of its own,
-/// so that no defect hides or causes another.
+/// Plants one defect of each known kind into a study, some before and some after its files are written. Each defect has its own
+/// picture, so that none hides or causes another.
 /// </summary>
 internal sealed class DefectPlanter(PhantomOptions options, string root)
 {
@@ -41,7 +41,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         Replace(a => a.Image.Id == moved, a => a with { Split = "test" });
         Plant("patient-crosses-splits", MsCxrTable, crossing.Key, "one picture is in test, the patient's others are in train");
 
-        // A picture each; of it a phrase with one box.
+        // One picture for each defect, and of each picture a phrase with one box.
         var pictures = annotations.Where(a => Patient(a.Image) != crossing.Key).GroupBy(a => a.Image.Id);
         var victims = new Queue<BoxAnnotation>(Shuffled(pictures, "ms-cxr")
             .Select(picture => picture.GroupBy(a => a.Text).FirstOrDefault(phrase => phrase.Count() == 1)?.First())
@@ -89,7 +89,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         }
     }
 
-    /// <summary>Defects of MIMIC-CXR's split table and reports, in patients that MS-CXR does not have.</summary>
+    /// <summary>Defects of MIMIC-CXR's split table and reports, in patients that are not in MS-CXR.</summary>
     public List<PlannedPatient> Mimic(List<PlannedPatient> patients)
     {
         var own = patients.Where(p => p.MsCxrSplit is null).ToList();
@@ -110,7 +110,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         static string ReportOf(PlannedStudy study) => $"mimic-cxr-jpg/{Path.GetDirectoryName(study.Frontal.Path)}.txt";
     }
 
-    /// <summary>Defects of ROCO or ImageCLEF: captions that normalisation empties or cuts, pictures missing and unreadable.</summary>
+    /// <summary>Defects of ROCO or ImageCLEF: captions that normalisation empties or cuts, missing and unreadable pictures.</summary>
     public List<CaptionedImage> Captions(string home, List<CaptionedImage> images, Func<CaptionedImage, string> listIn)
     {
         var victims = Shuffled(images, home).ToList();
@@ -127,7 +127,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
             : image);
     }
 
-    /// <summary>Damages the files that were written whole, lists everything and returns how many defects there are.</summary>
+    /// <summary>Damages the written files, lists all defects and returns their number.</summary>
     public int Finish()
     {
         foreach (var (path, content) in _files)
@@ -142,7 +142,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
     }
 
     private InputException TooFew() => new(
-        $"With seed {options.Seed} and {options.Patients} patients nobody has the two studies that a defect needs; "
+        $"With seed {options.Seed} and {options.Patients} patients, no patient has the two studies that a defect needs; "
         + "take more patients or another seed.");
 
     private static string Patient(PlannedImage image) => image.Path.Split('/')[2];

@@ -6,7 +6,7 @@ namespace Pfmvg.Phantoms.Files;
 /// <summary>MIMIC-CXR-JPG's tables and MIMIC-CXR's reports; the pictures lie beside them.</summary>
 internal static class MimicFiles
 {
-    // The labels of CheXpert and NegBio, in their order of columns; null: never set here.
+    // The labels of CheXpert and NegBio in the order of their columns; null where phantoms never have one.
     private static readonly (string Name, FindingClass? Class)[] Labels =
     [
         ("Atelectasis", FindingClass.Atelectasis), ("Cardiomegaly", FindingClass.Cardiomegaly),

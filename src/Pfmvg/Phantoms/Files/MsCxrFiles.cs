@@ -8,10 +8,10 @@ namespace Pfmvg.Phantoms.Files;
 /// <summary>One box of MS-CXR, as one row of its CSV.</summary>
 internal sealed record BoxAnnotation(FindingClass Class, string Text, PlannedImage Image, Box Box, string Split)
 {
-    /// <summary>Size that the annotation claims for the picture.</summary>
+    /// <summary>Width of the picture according to the annotation.</summary>
     public int Width { get; init; } = Image.Picture.Width;
 
-    /// <summary>Size that the annotation claims for the picture.</summary>
+    /// <summary>Height of the picture according to the annotation.</summary>
     public int Height { get; init; } = Image.Picture.Height;
 }
 

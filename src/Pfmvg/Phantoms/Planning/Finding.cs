@@ -47,7 +47,7 @@ public enum FindingSide
 /// <summary>Height in the lung.</summary>
 public enum FindingZone
 {
-    /// <summary>Not told by a zone.</summary>
+    /// <summary>No particular zone.</summary>
     None,
 
     /// <summary>At the apex.</summary>
@@ -79,12 +79,12 @@ public enum FindingSize
     Large,
 }
 
-/// <summary>One finding of one picture; its exact place and look follow from the key.</summary>
+/// <summary>One finding of one picture; its exact place and appearance follow from the key.</summary>
 /// <param name="Class">What it is.</param>
-/// <param name="Side">Where, left or right.</param>
-/// <param name="Zone">Where, up or down.</param>
+/// <param name="Side">Left, right or both.</param>
+/// <param name="Zone">Height in the lung.</param>
 /// <param name="Size">How large.</param>
-/// <param name="Key">Randomness of its shape.</param>
+/// <param name="Key">Seed of its shape.</param>
 public sealed record Finding(FindingClass Class, FindingSide Side, FindingZone Zone, FindingSize Size, long Key)
 {
     /// <summary>The class as MS-CXR writes it, for example "Lung Opacity".</summary>
@@ -98,6 +98,6 @@ public sealed record Finding(FindingClass Class, FindingSide Side, FindingZone Z
         _ => finding.ToString(),
     };
 
-    /// <summary>The lungs it lies in: one, or both.</summary>
+    /// <summary>The lungs that it lies in: one or both.</summary>
     internal IReadOnlyList<FindingSide> Lungs => Side == FindingSide.Both ? [FindingSide.Right, FindingSide.Left] : [Side];
 }

@@ -1,16 +1,16 @@
 namespace Pfmvg.Phantoms.Planning;
 
-/// <summary>Chooses the findings of a picture so that each has a place of its own.</summary>
+/// <summary>Chooses the findings of a picture so that none overlaps another.</summary>
 internal static class FindingSampler
 {
-    // The phrase counts of MS-CXR (the paper's order of classes) to the power 0.75: the order stays, the rare classes gain.
+    // The phrase counts of MS-CXR (in the paper's order of classes) to the power 0.75: rare classes become less rare.
     private static readonly double[] Weights = new double[] { 182, 245, 117, 61, 46, 333, 82, 96 }.Select(n => Math.Pow(n, 0.75)).ToArray();
 
     private static readonly double[] CountWeights = [0, 0.06, 0.20, 0.32, 0.25, 0.13, 0.04];
 
-    /// <summary>Parts of a lung that a finding takes.</summary>
+    /// <summary>Parts of a lung that a finding occupies.</summary>
     [Flags]
-    private enum Room
+    private enum LungParts
     {
         None = 0,
         Upper = 1,
@@ -19,9 +19,9 @@ internal static class FindingSampler
         All = 7,
     }
 
-    /// <summary>About 3.3 findings.</summary>
+    /// <summary>About 3.3 findings on average.</summary>
     /// <param name="random">The picture's stream.</param>
-    /// <param name="wanted">A class that must be there; null: none.</param>
+    /// <param name="wanted">A class that must be there, or null.</param>
     /// <param name="earlier">Findings of the patient's last study, half of which persist.</param>
     public static List<Finding> Sample(CounterRandom random, FindingClass? wanted, IReadOnlyList<Finding> earlier)
     {
@@ -40,11 +40,11 @@ internal static class FindingSampler
 
     private sealed class Chest
     {
-        private Room _right, _left;
+        private LungParts _right, _left;
 
         public List<Finding> Findings { get; } = [];
 
-        /// <summary>Places a finding of a class where there is room, if there is.</summary>
+        /// <summary>Places a finding of a class where there is space, if there is any.</summary>
         public void Place(FindingClass finding, CounterRandom random)
         {
             for (var tries = 0; tries < 6; tries++)
@@ -69,9 +69,9 @@ internal static class FindingSampler
         private bool TryAdd(Finding finding)
         {
             var alike = Findings.Where(other => other.Class == finding.Class).ToList();
-            var room = Needs(finding);
-            var (right, left) = (finding.Side is FindingSide.Right or FindingSide.Both ? room : Room.None,
-                finding.Side is FindingSide.Left or FindingSide.Both ? room : Room.None);
+            var parts = OccupiedParts(finding);
+            var (right, left) = (finding.Side is FindingSide.Right or FindingSide.Both ? parts : LungParts.None,
+                finding.Side is FindingSide.Left or FindingSide.Both ? parts : LungParts.None);
             if ((_right & right) != 0 || (_left & left) != 0) return false;
             if (alike.Any(other => finding.Side is FindingSide.None or FindingSide.Both || other.Side == FindingSide.Both)) return false;
             if (alike.Any(other => other.Side == finding.Side && (finding.Zone == FindingZone.None || other.Zone == finding.Zone)))
@@ -103,20 +103,20 @@ internal static class FindingSampler
             FindingZone.Lower, FindingZone.Lower, FindingZone.Basal),
     };
 
-    private static Room Needs(Finding finding) => finding switch
+    private static LungParts OccupiedParts(Finding finding) => finding switch
     {
-        { Class: FindingClass.Cardiomegaly } => Room.None,
-        { Class: FindingClass.Edema } => Room.Mid,
-        { Class: FindingClass.PleuralEffusion, Size: FindingSize.Large } => Room.Lower | Room.Mid,
-        { Class: FindingClass.PleuralEffusion } => Room.Lower,
-        { Class: FindingClass.Pneumothorax, Size: FindingSize.Large } => Room.All,
-        { Class: FindingClass.Pneumothorax, Size: FindingSize.Moderate, Zone: FindingZone.Basal } => Room.Lower | Room.Mid,
-        { Class: FindingClass.Pneumothorax, Size: FindingSize.Moderate } => Room.Upper | Room.Mid,
-        { Zone: FindingZone.Apical or FindingZone.Upper, Size: FindingSize.Large } => Room.Upper | Room.Mid,
-        { Zone: FindingZone.Mid, Size: FindingSize.Large } => Room.All,
-        { Size: FindingSize.Large } => Room.Lower | Room.Mid,
-        { Zone: FindingZone.Apical or FindingZone.Upper } => Room.Upper,
-        { Zone: FindingZone.Mid } => Room.Mid,
-        _ => Room.Lower,
+        { Class: FindingClass.Cardiomegaly } => LungParts.None,
+        { Class: FindingClass.Edema } => LungParts.Mid,
+        { Class: FindingClass.PleuralEffusion, Size: FindingSize.Large } => LungParts.Lower | LungParts.Mid,
+        { Class: FindingClass.PleuralEffusion } => LungParts.Lower,
+        { Class: FindingClass.Pneumothorax, Size: FindingSize.Large } => LungParts.All,
+        { Class: FindingClass.Pneumothorax, Size: FindingSize.Moderate, Zone: FindingZone.Basal } => LungParts.Lower | LungParts.Mid,
+        { Class: FindingClass.Pneumothorax, Size: FindingSize.Moderate } => LungParts.Upper | LungParts.Mid,
+        { Zone: FindingZone.Apical or FindingZone.Upper, Size: FindingSize.Large } => LungParts.Upper | LungParts.Mid,
+        { Zone: FindingZone.Mid, Size: FindingSize.Large } => LungParts.All,
+        { Size: FindingSize.Large } => LungParts.Lower | LungParts.Mid,
+        { Zone: FindingZone.Apical or FindingZone.Upper } => LungParts.Upper,
+        { Zone: FindingZone.Mid } => LungParts.Mid,
+        _ => LungParts.Lower,
     };
 }

@@ -29,10 +29,10 @@ public sealed record PhantomOptions
     /// <summary>The same seed and options give the same bytes.</summary>
     public long Seed { get; init; } = 1;
 
-    /// <summary>Patients of MS-CXR, each with one to three studies. MIMIC-CXR has half as many again.</summary>
+    /// <summary>Patients of MS-CXR, each with one to three studies. MIMIC-CXR has half as many more.</summary>
     public int Patients { get; init; } = 60;
 
-    /// <summary>Typical width of a picture in pixels; single pictures differ, some are landscape.</summary>
+    /// <summary>Typical width of a picture in pixels; pictures differ in size, and some are landscape.</summary>
     public int ImageWidth { get; init; } = 320;
 
     /// <summary>Typical height of a picture in pixels. MIMIC-CXR's own are about 2544 x 3056.</summary>
@@ -41,16 +41,16 @@ public sealed record PhantomOptions
     /// <summary>The data sets to write.</summary>
     public PhantomSets Sets { get; init; } = PhantomSets.All;
 
-    /// <summary>Radiology pictures of ROCO; null: two per patient.</summary>
+    /// <summary>Radiology pictures of ROCO; null for two per patient.</summary>
     public int? RocoPictures { get; init; }
 
-    /// <summary>Pictures of ImageCLEF, a fifth of them ROCO's; null: one per patient.</summary>
+    /// <summary>Pictures of ImageCLEF, a fifth of them ROCO's; null for one per patient.</summary>
     public int? ImageClefPictures { get; init; }
 
     /// <summary>Plant one of each known defect and list them in `planted-defects.json`.</summary>
     public bool Defects { get; init; }
 
-    /// <summary>Threads that draw; 0: one per core. The result does not depend on it.</summary>
+    /// <summary>Threads that draw; 0 for one per core. The result does not depend on it.</summary>
     public int Workers { get; init; }
 }
 

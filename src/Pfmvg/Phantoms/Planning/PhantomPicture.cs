@@ -39,7 +39,7 @@ public sealed record PhantomPicture
     /// <summary>Height in pixels.</summary>
     public required int Height { get; init; }
 
-    /// <summary>What is drawn into it.</summary>
+    /// <summary>The findings to draw.</summary>
     public required IReadOnlyList<Finding> Findings { get; init; }
 
     /// <summary>Chooses size, view and findings of a frontal picture.</summary>
@@ -48,8 +48,8 @@ public sealed record PhantomPicture
     /// <param name="study">Study number within the patient.</param>
     /// <param name="width">Typical width in pixels.</param>
     /// <param name="height">Typical height in pixels.</param>
-    /// <param name="wanted">A class that must be there; null: none.</param>
-    /// <param name="earlier">Findings of the patient's last study, of which half persist; null: none.</param>
+    /// <param name="wanted">A class that must be there, or null.</param>
+    /// <param name="earlier">Findings of the patient's last study, half of which persist, or null.</param>
     public static PhantomPicture Sample(
         long seed, long patient, long study, int width, int height, FindingClass? wanted = null, IReadOnlyList<Finding>? earlier = null)
     {
@@ -60,7 +60,7 @@ public sealed record PhantomPicture
         return new() { Seed = seed, Patient = patient, Study = study, View = view, Width = w, Height = h, Findings = findings };
     }
 
-    // Most are portrait, some landscape or nearly square.
+    // Most pictures are portrait, some landscape or nearly square.
     private static (int Width, int Height) SampleSize(CounterRandom random, int width, int height)
     {
         var (w, h) = random.Weighted([0.6, 0.25, 0.15]) switch
@@ -74,7 +74,7 @@ public sealed record PhantomPicture
         int Vary(int size) => Math.Max(32, (int)(size * random.Range(0.88f, 1.08f)));
     }
 
-    /// <summary>The stream of random numbers for one purpose.</summary>
+    /// <summary>The picture's stream of random numbers for one purpose.</summary>
     internal CounterRandom Random(string purpose, params ReadOnlySpan<long> counters) =>
         new(Seed, purpose, [Patient, Study, (long)View, .. counters]);
 }

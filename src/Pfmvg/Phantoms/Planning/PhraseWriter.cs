@@ -3,12 +3,12 @@ using System.Globalization;
 namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>
-/// Words for findings. A phrase tells side, zone and size in varying order and wording, or leaves them out, but always
-/// names one finding of the picture and no other.
+/// Words for findings. A phrase gives side, zone and size in varying order and wording, or leaves them out, but it always fits
+/// exactly one finding of the picture.
 /// </summary>
 internal static class PhraseWriter
 {
-    /// <summary>One phrase per finding, as an annotator would have taken it from a report.</summary>
+    /// <summary>One phrase for each finding, as an annotator would take it from a report.</summary>
     public static List<string> Phrases(PhantomPicture picture) => picture.Findings.Select((finding, index) =>
     {
         var random = picture.Random("phrase", index);
@@ -19,7 +19,7 @@ internal static class PhraseWriter
 
     /// <summary>A phrase in lower case.</summary>
     /// <param name="finding">What to name.</param>
-    /// <param name="all">The picture's findings, from which it must be told.</param>
+    /// <param name="all">The picture's findings, among which the phrase must be unambiguous.</param>
     /// <param name="random">Chooses the wording.</param>
     /// <param name="clause">Whether a whole clause ("the heart is enlarged") is wanted, too.</param>
     public static string Phrase(Finding finding, IReadOnlyList<Finding> all, CounterRandom random, bool clause)
@@ -55,7 +55,7 @@ internal static class PhraseWriter
         bool Ambiguous() => others.Any(other => (!side || other.Side == finding.Side) && (!zone || other.Zone == finding.Zone));
     }
 
-    /// <summary>The noun with an article where it wants one: "a small left effusion", "mild pulmonary edema".</summary>
+    /// <summary>The phrase with an article where it needs one: "a small left effusion", "mild pulmonary edema".</summary>
     public static string WithArticle(Finding finding, string phrase)
     {
         var counted = finding.Class is FindingClass.Pneumothorax or FindingClass.PleuralEffusion or FindingClass.LungOpacity
@@ -64,7 +64,7 @@ internal static class PhraseWriter
         return ("aeiou".Contains(phrase[0], StringComparison.Ordinal) ? "an " : "a ") + phrase;
     }
 
-    /// <summary>Whether the phrase takes "are".</summary>
+    /// <summary>Whether the phrase is a plural.</summary>
     public static bool IsPlural(Finding finding) => finding.Class == FindingClass.PleuralEffusion && finding.Side == FindingSide.Both;
 
     /// <summary>The first letter in upper case.</summary>
@@ -145,7 +145,7 @@ internal static class PhraseWriter
         _ => random.Pick("basilar", "basal"),
     };
 
-    // "the" carries the side, if any: "the right ".
+    // The parameter includes the side, if any: "the right ".
     private static string ZoneAfter(FindingZone zone, string the, CounterRandom random) => zone switch
     {
         FindingZone.Apical => $"at {the}apex",

@@ -3,15 +3,15 @@ using Pfmvg.Text;
 
 namespace Pfmvg.Phantoms.Planning;
 
-/// <summary>Captions in the manner of figures and reports in the manner of MIMIC-CXR, about a picture's findings.</summary>
+/// <summary>Captions in the style of figures and reports in the style of MIMIC-CXR, about a picture's findings.</summary>
 internal static class ReportWriter
 {
     private const int LineLength = 76;
 
-    // What normalisation keeps: longer texts would teach less than they say.
+    // Normalisation cuts after this many words, so a longer text would teach less than it says.
     private const int MostWords = 50;
 
-    /// <summary>One or two sentences, as below a figure.</summary>
+    /// <summary>One or two sentences, as under a figure.</summary>
     public static string Caption(PhantomPicture picture)
     {
         var random = picture.Random("caption");
@@ -31,8 +31,8 @@ internal static class ReportWriter
     }
 
     /// <summary>
-    /// A report with its header lines: mostly FINDINGS and IMPRESSION, some with one of them, without any, or with an
-    /// addendum. Lines are wrapped and begin with a space; `___` stands where a name or a date was removed.
+    /// A report with its header lines. Most have FINDINGS and IMPRESSION; some have only one of them, none, or an addendum. Lines are
+    /// wrapped and begin with a space; `___` stands for a name or a date that was removed.
     /// </summary>
     public static string Report(PhantomPicture picture)
     {
@@ -45,7 +45,7 @@ internal static class ReportWriter
         var why = random.Pick("shortness of breath", "cough and fever", "chest pain", "line placement", "fall from ladder");
         if (kind == 3)
         {
-            // Old style: no section is called findings or impression.
+            // The old style, without sections for findings and impression.
             var title = random.Pick("CHEST RADIOGRAPH", portable ? "AP CHEST, 5:04 A.M., ON ___" : "PA AND LATERAL CHEST, ___") + ".";
             const string Discussed = "Findings were discussed with Dr. ___ by telephone at 10:20 on ___.";
             words -= Words(title) + Words(Discussed);
@@ -132,7 +132,7 @@ internal static class ReportWriter
             })));
         }
 
-        // The sentences for which there is still room in the report.
+        // The sentences that still fit into the report.
         List<string> Fitting(IEnumerable<string> sentences)
         {
             var fitting = new List<string>();

@@ -8,11 +8,11 @@ namespace Pfmvg.Phantoms.Planning;
 /// <param name="Picture">What is drawn.</param>
 internal sealed record PlannedImage(string Id, string Path, PhantomPicture Picture);
 
-/// <summary>One visit: a frontal picture, for some also a lateral one.</summary>
+/// <summary>One visit: a frontal picture and sometimes a lateral one.</summary>
 /// <param name="StudyId">Eight digits.</param>
-/// <param name="MimicSplit">train, validate or test: MIMIC-CXR's own, by patient, which knows nothing of MS-CXR's.</param>
+/// <param name="MimicSplit">train, validate or test: MIMIC-CXR's own split by patient, independent of MS-CXR's.</param>
 /// <param name="Frontal">The annotated picture.</param>
-/// <param name="Lateral">The picture from the side; null: none.</param>
+/// <param name="Lateral">The picture from the side, or null.</param>
 internal sealed record PlannedStudy(int StudyId, string MimicSplit, PlannedImage Frontal, PlannedImage? Lateral)
 {
     public IEnumerable<PlannedImage> Images => Lateral is null ? [Frontal] : [Frontal, Lateral];
@@ -20,31 +20,31 @@ internal sealed record PlannedStudy(int StudyId, string MimicSplit, PlannedImage
 
 /// <summary>A patient of MIMIC-CXR.</summary>
 /// <param name="SubjectId">Eight digits.</param>
-/// <param name="MsCxrSplit">train, val or test; null when MS-CXR does not have the patient.</param>
-/// <param name="Studies">In the order of time.</param>
+/// <param name="MsCxrSplit">train, val or test; null for a patient that is not in MS-CXR.</param>
+/// <param name="Studies">In chronological order.</param>
 internal sealed record PlannedPatient(int SubjectId, string? MsCxrSplit, IReadOnlyList<PlannedStudy> Studies);
 
 /// <summary>Decides, before anything is drawn, which patients, studies, pictures and captions there are.</summary>
 internal static class StudyPlan
 {
-    // Patient numbers of different data sets never meet.
+    // Keep the patient numbers of the data sets apart.
     private const long RocoPatients = 1L << 32, ImageClefPatients = 2L << 32;
 
-    /// <summary>The patients of MIMIC-CXR; the first ones are also MS-CXR's.</summary>
+    /// <summary>The patients of MIMIC-CXR; the first of them are also in MS-CXR.</summary>
     public static List<PlannedPatient> Patients(PhantomOptions options)
     {
         var splits = Splits(options);
         var ranks = new Dictionary<string, int>();
-        var only = options.Sets.HasFlag(PhantomSets.MimicCxr) ? (options.Patients + 1) / 2 : 0;
+        var mimicOnly = options.Sets.HasFlag(PhantomSets.MimicCxr) ? (options.Patients + 1) / 2 : 0;
         var (subjects, studies) = (new HashSet<int>(), new HashSet<int>());
         var patients = new List<PlannedPatient>();
-        for (var number = 0; number < options.Patients + only; number++)
+        for (var number = 0; number < options.Patients + mimicOnly; number++)
         {
             var random = new CounterRandom(options.Seed, "patient", number);
             var subject = Unused(subjects, 10_000_000, random);
             var split = number < options.Patients ? splits[number] : null;
 
-            // The first patients of every split show the classes in turn, so that the rare ones are tested, too.
+            // The first patients of every split have the classes in turn, so that the rare classes are tested, too.
             FindingClass? wanted = null;
             if (split is not null && ranks.GetValueOrDefault(split) is < 8 and var rank)
             {
@@ -64,9 +64,11 @@ internal static class StudyPlan
                 if (split is null && random.Chance(0.25)) picture = picture with { Findings = [] };
                 earlier = picture.Findings;
                 var folder = string.Create(CultureInfo.InvariantCulture, $"files/p{subject / 1_000_000}/p{subject}/s{id}");
-                var side = options.Sets.HasFlag(PhantomSets.MimicCxr) && picture.View == PhantomView.PosteroAnterior && random.Chance(0.4);
-                planned.Add(new(id, mimicSplit, Image(folder, picture, random), side
-                    ? Image(folder, picture with { View = PhantomView.Lateral, Findings = [] }, random) : null));
+                var hasLateral = options.Sets.HasFlag(PhantomSets.MimicCxr)
+                    && picture.View == PhantomView.PosteroAnterior && random.Chance(0.4);
+                var frontal = Image(folder, picture, random);
+                var lateral = hasLateral ? Image(folder, picture with { View = PhantomView.Lateral, Findings = [] }, random) : null;
+                planned.Add(new(id, mimicSplit, frontal, lateral));
             }
 
             patients.Add(new(subject, split, planned));
@@ -75,7 +77,7 @@ internal static class StudyPlan
         return patients;
     }
 
-    /// <summary>ROCO's radiology pictures by split, each of a patient of its own.</summary>
+    /// <summary>ROCO's radiology pictures by split, each of another patient.</summary>
     public static List<(string Split, PlannedImage Image)> Roco(PhantomOptions options) =>
         Enumerable.Range(0, options.RocoPictures ?? 2 * options.Patients).Select(number =>
         {

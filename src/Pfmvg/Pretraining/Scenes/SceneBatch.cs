@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Pfmvg.Configuration;
+using Pfmvg.Geometry;
 using Pfmvg.Imaging;
 using Pfmvg.Models;
 using static TorchSharp.torch;
@@ -7,30 +8,56 @@ using static TorchSharp.torch;
 namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>
-/// Scenes and their questions as tensors. All questions about a picture share one row: the picture once, then the
-/// questions, each of which sees the picture and itself and counts its positions from the picture's end. The numbers are
-/// those of one row per question, at less than half the work. Letters: B pictures, T positions, P patches, Q phrases.
+/// Scenes and their questions as tensors. All questions about a picture share one row: the picture once, then the questions.
+/// Each question sees only the picture and itself and counts its positions from the picture's end. This gives the same numbers as
+/// one row per question, at less than half the work. Letters: B pictures, T positions, P patches, Q phrases with one box.
 /// </summary>
-/// <param name="Images">(B, 3, S, S) normalised.</param>
-/// <param name="Ids">(B, T) token ids.</param>
-/// <param name="Targets">(B, T), <see cref="GroundingModel.NoTarget"/> outside the answers.</param>
-/// <param name="Positions">(B, T) position within the own sequence.</param>
-/// <param name="Segments">(B, T) 0 for the picture, else the question's number; padding has one of its own.</param>
-/// <param name="PatchShapes">(B P) 0 for ground, else 1 + shape.</param>
-/// <param name="PatchTones">(B P) 0 for ground, 1 dark, 2 bright.</param>
-/// <param name="PatchBoxes">(B P, 4) box of the patch's object as shares of the side.</param>
-/// <param name="AskedAt">(Q) position in the flattened (B T) of the last prompt token of each phrase with one box.</param>
-/// <param name="AskedPatches">(Q, P) the patches of the object asked for, summing to 1.</param>
-/// <param name="AskedBoxes">(Q, 4) its box as shares of the side.</param>
-internal sealed record SceneBatch(
-    Tensor Images, Tensor Ids, Tensor Targets, Tensor Positions, Tensor Segments,
-    Tensor PatchShapes, Tensor PatchTones, Tensor PatchBoxes, Tensor AskedAt, Tensor AskedPatches, Tensor AskedBoxes)
+internal sealed record SceneBatch
 {
     private const int Padding = 1 << 20;
 
-    /// <summary>The batch of a step and worker; its tensors belong to the caller's dispose scope.</summary>
-    public static SceneBatch Draw(SceneQuestions questions, GroundingConfig config, PretrainSettings settings, long seed, long first,
-        int most)
+    /// <summary>(B, 3, S, S) normalised pictures.</summary>
+    public required Tensor Images { get; init; }
+
+    /// <summary>(B, T) token ids.</summary>
+    public required Tensor Ids { get; init; }
+
+    /// <summary>(B, T) token ids, <see cref="GroundingModel.NoTarget"/> outside the answers.</summary>
+    public required Tensor Targets { get; init; }
+
+    /// <summary>(B, T) positions within each question's own sequence.</summary>
+    public required Tensor Positions { get; init; }
+
+    /// <summary>(B, T) 0 for the picture, else the number of the question; padding has a number of its own.</summary>
+    public required Tensor Segments { get; init; }
+
+    /// <summary>(B P) 0 for ground, else 1 + shape.</summary>
+    public required Tensor PatchShapes { get; init; }
+
+    /// <summary>(B P) 0 for ground, 1 for dark, 2 for bright.</summary>
+    public required Tensor PatchTones { get; init; }
+
+    /// <summary>(B P, 4) box of the patch's object as shares of the side.</summary>
+    public required Tensor PatchBoxes { get; init; }
+
+    /// <summary>(Q) where the last prompt token of each phrase is in the flattened (B T).</summary>
+    public required Tensor AskedAt { get; init; }
+
+    /// <summary>(Q, P) the patches of the object asked for; they sum to 1.</summary>
+    public required Tensor AskedPatches { get; init; }
+
+    /// <summary>(Q, 4) box of the object asked for as shares of the side.</summary>
+    public required Tensor AskedBoxes { get; init; }
+
+    /// <summary>One worker's batch of a step; its tensors belong to the caller's dispose scope.</summary>
+    /// <param name="questions">Turns scenes into token ids.</param>
+    /// <param name="config">Sizes of the model.</param>
+    /// <param name="settings">Numbers of pictures and phrases.</param>
+    /// <param name="seed">Seed of the run.</param>
+    /// <param name="first">Index of the first scene.</param>
+    /// <param name="most">Largest number of objects in a scene.</param>
+    public static SceneBatch Draw(
+        SceneQuestions questions, GroundingConfig config, PretrainSettings settings, long seed, long first, int most)
     {
         var (side, patch, count) = (config.Vision.ImageSize, config.Vision.PatchSize, settings.Pictures);
         var images = new float[count * 3 * side * side];
@@ -81,19 +108,27 @@ internal sealed record SceneBatch(
             }
         }
 
-        return new SceneBatch(
-            Copy(images, ScalarType.Float32, count, 3, side, side), Rows(ids), Rows(targets), Rows(positions), Rows(segments),
-            Copy(shapes.ToArray(), ScalarType.Int64, shapes.Count), Copy(tones.ToArray(), ScalarType.Int64, tones.Count),
-            Copy(boxes.ToArray(), ScalarType.Float32, shapes.Count, 4), Copy(asked.ToArray(), ScalarType.Int64, asked.Count),
-            Copy(askedPatches.ToArray(), ScalarType.Float32, asked.Count, config.Vision.Patches),
-                Copy(askedBoxes.ToArray(), ScalarType.Float32, asked.Count, 4));
+        return new SceneBatch
+        {
+            Images = Copy(images, ScalarType.Float32, count, 3, side, side),
+            Ids = Rows(ids),
+            Targets = Rows(targets),
+            Positions = Rows(positions),
+            Segments = Rows(segments),
+            PatchShapes = Copy(shapes.ToArray(), ScalarType.Int64, shapes.Count),
+            PatchTones = Copy(tones.ToArray(), ScalarType.Int64, tones.Count),
+            PatchBoxes = Copy(boxes.ToArray(), ScalarType.Float32, shapes.Count, 4),
+            AskedAt = Copy(asked.ToArray(), ScalarType.Int64, asked.Count),
+            AskedPatches = Copy(askedPatches.ToArray(), ScalarType.Float32, asked.Count, config.Vision.Patches),
+            AskedBoxes = Copy(askedBoxes.ToArray(), ScalarType.Float32, asked.Count, 4),
+        };
 
         Tensor Rows(long[] values) => Copy(values, ScalarType.Int64, count, length);
     }
 
     /// <summary>
-    /// A tensor with memory of its own. `tensor(array)` pins the array and is told by a native callback when it is free: one
-    /// more object that a collection on another thread may take away too early (one run with it ended in a segmentation fault).
+    /// A tensor with memory of its own. `tensor(array)` would pin the array until a native callback frees it: one more object that
+    /// a collection on another thread may take away too early (one run with it ended in a segmentation fault).
     /// </summary>
     private static Tensor Copy<T>(T[] values, ScalarType type, params long[] shape) where T : unmanaged
     {
@@ -102,18 +137,18 @@ internal sealed record SceneBatch(
         return copy;
     }
 
-    private static float[] Shares(Geometry.Box box, int side) =>
+    private static float[] Shares(Box box, int side) =>
         [(float)box.Left / side, (float)box.Top / side, (float)box.Right / side, (float)box.Bottom / side];
 
-    /// <summary>For each patch its share of the box's area.</summary>
-    private static IEnumerable<float> Covering(Geometry.Box box, int side, int patch)
+    /// <summary>Each patch's share of the box's area.</summary>
+    private static IEnumerable<float> Covering(Box box, int side, int patch)
     {
         for (var y = 0; y < side; y += patch)
             for (var x = 0; x < side; x += patch)
-                yield return (float)(box.Intersect(new Geometry.Box(x, y, x + patch, y + patch)).Area / box.Area);
+                yield return (float)(box.Intersect(new Box(x, y, x + patch, y + patch)).Area / box.Area);
     }
 
-    /// <summary>Appends what lies on each patch: the object that covers most of it, when it covers a tenth or more.</summary>
+    /// <summary>Appends what lies on each patch: the object that covers most of it, if that is a tenth or more.</summary>
     private static void AddPatches(Scene scene, int patch, List<long> shapes, List<long> tones, List<float> boxes)
     {
         Span<int> covered = stackalloc int[scene.Objects.Count];

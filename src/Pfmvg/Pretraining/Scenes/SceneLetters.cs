@@ -3,7 +3,7 @@ namespace Pfmvg.Pretraining.Scenes;
 /// <summary>Capital letters that straight strokes can draw, on a grid of -1 to 1.</summary>
 internal static class SceneLetters
 {
-    /// <summary>The letters, in the order of their numbers.</summary>
+    /// <summary>The letters, in the order of <see cref="SceneObject.Letter"/>.</summary>
     public const string Names = "AEFHKLMNTVXZ";
 
     private static readonly (float, float, float, float)[][] Strokes =
@@ -22,7 +22,7 @@ internal static class SceneLetters
         [(-1, -1, 1, -1), (1, -1, -1, 1), (-1, 1, 1, 1)],
     ];
 
-    /// <summary>Distance in pixels from the nearest stroke, for a letter of half extents (a, b).</summary>
+    /// <summary>Distance in pixels from the nearest stroke, for a letter with the half extents (a, b).</summary>
     public static float Distance(int letter, float u, float v, float a, float b)
     {
         var nearest = float.MaxValue;

@@ -32,7 +32,7 @@ public enum SceneShape
     /// <summary>Triangle with a right angle.</summary>
     Wedge,
 
-    /// <summary>Disc without another one.</summary>
+    /// <summary>A disc with part of another one cut out.</summary>
     Crescent,
 
     /// <summary>Five points.</summary>
@@ -59,14 +59,14 @@ public enum SceneShape
     /// <summary>Half an outline.</summary>
     Arc,
 
-    /// <summary>The lower part of an ellipse under a hollow surface, as a fluid in a bowl.</summary>
+    /// <summary>The lower part of an ellipse under a concave surface, like a fluid in a bowl.</summary>
     Pool,
 
     /// <summary>A capital letter of strokes.</summary>
     Letter,
 }
 
-/// <summary>How an object's inside looks.</summary>
+/// <summary>How the inside of an object looks.</summary>
 public enum SceneFinish
 {
     /// <summary>Even.</summary>
@@ -101,18 +101,18 @@ public sealed record SceneObject
     public required (float X, float Y) Center { get; init; }
 
     /// <summary>Half extents before rotation.</summary>
-    public required (float A, float B) Half { get; init; }
+    public required (float A, float B) HalfExtent { get; init; }
 
     /// <summary>Rotation in radians.</summary>
     public required float Angle { get; init; }
 
-    /// <summary>Added brightness, of the range 0 to 1; negative is dark.</summary>
+    /// <summary>Added brightness, as a share of the range from black to white; negative is dark.</summary>
     public required float Contrast { get; init; }
 
-    /// <summary>Randomness of its details.</summary>
+    /// <summary>Seed of its details.</summary>
     public required long Key { get; init; }
 
-    /// <summary>Extent of the pixels it covers by half or more; set by the renderer.</summary>
+    /// <summary>Bounding box of the pixels that it covers by half or more; set by the renderer.</summary>
     public Box Box { get; init; }
 
     /// <summary>True when it is brighter than what is behind it.</summary>
@@ -122,12 +122,15 @@ public sealed record SceneObject
     public bool IsFaint => Math.Abs(Contrast) < SceneSampler.FaintBelow;
 }
 
-/// <summary>A phrase about a scene and the boxes of the objects it means.</summary>
+/// <summary>A phrase about a scene, with the boxes of the objects that it means.</summary>
+/// <param name="Text">The phrase.</param>
+/// <param name="Boxes">Boxes in pixels.</param>
+/// <param name="Target">Index of the object; -1 for a phrase about several.</param>
 public sealed record ScenePhrase(string Text, IReadOnlyList<Box> Boxes, int Target);
 
-/// <summary>A generic scene: a gray picture with everything that is known about it.</summary>
+/// <summary>A generic scene: a gray picture and its ground truth.</summary>
 /// <param name="Side">Side of the square picture in pixels.</param>
 /// <param name="Pixels">Gray values, row by row.</param>
 /// <param name="Owners">For each pixel the index of the object that covers it, or -1.</param>
-/// <param name="Objects">What is to be seen.</param>
+/// <param name="Objects">The visible objects, in the order in which they were drawn.</param>
 public sealed record Scene(int Side, byte[] Pixels, sbyte[] Owners, IReadOnlyList<SceneObject> Objects);

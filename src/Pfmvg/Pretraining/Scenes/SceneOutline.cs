@@ -1,6 +1,6 @@
 namespace Pfmvg.Pretraining.Scenes;
 
-/// <summary>Outlines of the shapes as approximate signed distances in pixels, negative inside.</summary>
+/// <summary>An object's outline as an approximate signed distance in pixels, negative inside.</summary>
 internal readonly struct SceneOutline
 {
     private readonly SceneShape _shape;
@@ -10,7 +10,7 @@ internal readonly struct SceneOutline
     public SceneOutline(SceneObject item)
     {
         var random = new CounterRandom(item.Key, "outline");
-        (_shape, _letter, (_a, _b)) = (item.Shape, item.Letter, item.Half);
+        (_shape, _letter, (_a, _b)) = (item.Shape, item.Letter, item.HalfExtent);
         _least = Math.Min(_a, _b);
         _stroke = Math.Max(1.1f, _least * (0.14f + 0.12f * (float)random.NextDouble()));
         _period = Math.Max(4.5f, 2 * _b / (2.2f + 2 * (float)random.NextDouble()));
@@ -50,7 +50,7 @@ internal readonly struct SceneOutline
                 return Math.Max(Rectangle(u, v), MathF.Sqrt(x * x + y * y) - _period * 0.3f);
             case SceneShape.Arc: return Math.Max(Math.Abs(Ellipse(u, v) + _stroke) - _stroke, v);
             case SceneShape.Pool:
-                var surface = -_b + 0.75f * _b * (1 - u * u / (_a * _a)); // the hollow surface: high at the walls
+                var surface = -_b + 0.75f * _b * (1 - u * u / (_a * _a)); // concave: high at the walls
                 var wall = Math.Max(Math.Abs(u) - _a, v - _b * MathF.Sqrt(Math.Max(0, 1 - MathF.Pow(Math.Abs(u) / _a, 4))));
                 return Math.Max(wall, surface - v);
             default: return SceneLetters.Distance(_letter, u, v, _a - _stroke, _b - _stroke) - _stroke;

@@ -2,7 +2,7 @@ using Pfmvg.Geometry;
 
 namespace Pfmvg.Pretraining.Scenes;
 
-/// <summary>Says things about a scene that are true of exactly the objects meant.</summary>
+/// <summary>Writes phrases about a scene that are true of exactly the objects that they mean.</summary>
 public static class ScenePhrases
 {
     private const int Attempts = 12;
@@ -21,17 +21,20 @@ public static class ScenePhrases
         return phrases;
     }
 
-    /// <summary>A caption that tells of up to four objects, from top to bottom.</summary>
+    /// <summary>A caption that describes up to four objects, from top to bottom.</summary>
     public static string Caption(Scene scene, CounterRandom random)
     {
         var parts = scene.Objects.OrderBy(item => item.Box.Top).Take(4)
-            .Select(item => $"{Article(Words(item, scene.Side, random.Next(2) == 0, random.Next(2) == 0, random.Next(3) == 0))} {Place(scene, item)}");
+            .Select(item => $"{Article(Described(item))} {Place(scene, item)}");
         return string.Join(" and ", parts);
+
+        string Described(SceneObject item) =>
+            Words(item, scene.Side, size: random.Next(2) == 0, tone: random.Next(2) == 0, finish: random.Next(3) == 0);
 
         static string Article(string words) => $"{(words[0] is 'a' or 'e' or 'i' or 'o' or 'u' ? "an" : "a")} {words}";
     }
 
-    /// <summary>Name of the shape; letters with their letter.</summary>
+    /// <summary>Name of the shape, such as "disc" or "letter k".</summary>
     internal static string Noun(SceneObject item) => item.Shape == SceneShape.Letter
         ? $"letter {char.ToLowerInvariant(SceneLetters.Names[item.Letter])}"
         : item.Shape.ToString().ToLowerInvariant();
@@ -52,8 +55,8 @@ public static class ScenePhrases
             var (size, tone, finish) = (random.Next(3) == 0 && Size(scene, item) is not null, random.Next(2) == 0, random.Next(4) == 0);
             var where = random.Next(5);
             bool Fits(SceneObject other) =>
-                (anything || Noun(other) == Noun(item)) && (!size || Size(scene, other) == Size(scene, item)) &&
-                (!tone || Tone(other) == Tone(item)) && (!finish || other.Finish == item.Finish);
+                (anything || Noun(other) == Noun(item)) && (!size || Size(scene, other) == Size(scene, item))
+                && (!tone || Tone(other) == Tone(item)) && (!finish || other.Finish == item.Finish);
             var words = Words(item, scene.Side, size, tone, finish, anything);
             var rivals = scene.Objects.Where((other, index) => index != target && Fits(other)).ToList();
             switch (where)
@@ -65,8 +68,8 @@ public static class ScenePhrases
                     return random.Next(2) == 0 ? $"{zone} {words}" : $"{words} in the {zone} half";
                 case 3 when rivals.All(other => Differs(Side(scene, item), Side(scene, other))
                     || Differs(Zone(scene, item), Zone(scene, other))):
-                    return random.Next(2) == 0 && Side(scene, item) is { } s
-                        && Zone(scene, item) is { } z ? $"{z} {s} {words}" : $"{words} {Place(scene, item)}";
+                    return random.Next(2) == 0 && Side(scene, item) is { } s && Zone(scene, item) is { } z
+                        ? $"{z} {s} {words}" : $"{words} {Place(scene, item)}";
                 case 4 when rivals.Count > 0 && Extreme(scene, item, rivals) is { } extreme: return $"{extreme} {words}";
                 case 4 when rivals.Count == 0 && Relation(scene, item, random) is { } relation: return $"{words} {relation}";
             }
@@ -105,7 +108,7 @@ public static class ScenePhrases
 
     private static string? Third(double position, string low, string high) => position < 0.45 ? low : position > 0.55 ? high : null;
 
-    /// <summary>Both are known and not the same: whoever is in the middle is never told apart by it.</summary>
+    /// <summary>Both are known and different: an object in the middle cannot be told apart by its place.</summary>
     private static bool Differs(string? one, string? other) => one is not null && other is not null && one != other;
 
     private static string Place(Scene scene, SceneObject item) => (Zone(scene, item), Side(scene, item)) switch

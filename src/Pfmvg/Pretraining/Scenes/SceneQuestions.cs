@@ -4,8 +4,8 @@ using Pfmvg.Text;
 namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>One question about a scene.</summary>
-/// <param name="Prompt">Token ids behind the picture, up to the answer.</param>
-/// <param name="Answer">Token ids of the answer with its end.</param>
+/// <param name="Prompt">Token ids after the picture, up to the answer.</param>
+/// <param name="Answer">Token ids of the answer, with the end token.</param>
 /// <param name="Boxes">True boxes in pixels; empty for a caption.</param>
 public sealed record SceneQuestion(int[] Prompt, int[] Answer, IReadOnlyList<Box> Boxes);
 
@@ -14,7 +14,7 @@ public sealed record SceneQuestion(int[] Prompt, int[] Answer, IReadOnlyList<Box
 /// <param name="visualTokens">N, visual tokens of a picture.</param>
 public sealed class SceneQuestions(LlamaTokenizer tokenizer, int visualTokens)
 {
-    /// <summary>What all questions about a picture begin with: begin token, text before the picture, the visual tokens.</summary>
+    /// <summary>The common beginning of all questions: the begin token, the text before the picture, the visual tokens.</summary>
     public IReadOnlyList<int> Prefix { get; } =
     [
         tokenizer.BosId, .. tokenizer.Encode(PromptTemplate.Build(PromptTemplate.ReferTask, "").BeforeImage),
@@ -23,10 +23,10 @@ public sealed class SceneQuestions(LlamaTokenizer tokenizer, int visualTokens)
 
     /// <summary>The questions about one scene.</summary>
     /// <param name="scene">The scene.</param>
-    /// <param name="count">Most phrases.</param>
+    /// <param name="count">Largest number of phrases.</param>
     /// <param name="caption">Whether a caption is asked for, too.</param>
-    /// <param name="random">The scene's stream; null asks in the evaluation's wording only.</param>
-    /// <param name="wording">Draws the wordings; null takes the evaluation's.</param>
+    /// <param name="random">Draws the phrases.</param>
+    /// <param name="wording">Draws the wording of the questions; null always takes the evaluation's.</param>
     public IReadOnlyList<SceneQuestion> Ask(Scene scene, int count, bool caption, CounterRandom random, CounterRandom? wording)
     {
         var questions = new List<SceneQuestion>();

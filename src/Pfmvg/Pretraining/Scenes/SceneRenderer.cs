@@ -3,8 +3,8 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>
-/// Draws generic scenes: uneven ground, large soft fields, unnamed clutter, the objects, then blur, noise and a gray curve.
-/// Made to exercise what any gray picture has (soft and sharp edges, low contrast, textures), and nothing of a chest.
+/// Draws generic scenes: uneven ground, large soft fields, unnamed clutter, the objects, then blur, noise and a gray curve. They
+/// have what any gray picture has (soft and sharp edges, low contrast, textures), and nothing of a chest.
 /// </summary>
 public static class SceneRenderer
 {
@@ -35,10 +35,10 @@ public static class SceneRenderer
 
     private static void DrawGround(float[] canvas, int side, CounterRandom random)
     {
-        var level = Between(random, 0.25f, 0.75f);
-        var (slopeX, slopeY) = (Between(random, -0.2f, 0.2f), Between(random, -0.2f, 0.2f));
-        var (amplitude, fx, fy, phase) = (Between(random, 0, 0.07f), Between(random, -9, 9), Between(random, -9, 9),
-            Between(random, 0, 6.28f));
+        var level = random.Range(0.25f, 0.75f);
+        var (slopeX, slopeY) = (random.Range(-0.2f, 0.2f), random.Range(-0.2f, 0.2f));
+        var (amplitude, fx, fy, phase) = (random.Range(0, 0.07f), random.Range(-9, 9), random.Range(-9, 9),
+            random.Range(0, 6.28f));
         for (var y = 0; y < side; y++)
             for (var x = 0; x < side; x++)
             {
@@ -48,21 +48,21 @@ public static class SceneRenderer
 
         // Large fields that no phrase names: most pictures have regions that are not the answer.
         for (var fields = random.Next(4); fields > 0; fields--)
-            Draw(canvas, null, side, Unnamed(random, side, random.Next(3) == 0 ? SceneShape.Block : SceneShape.Blob, 0.18f, 0.5f, 0.22f),
-                0);
+        {
+            var shape = random.Next(3) == 0 ? SceneShape.Block : SceneShape.Blob;
+            Draw(canvas, null, side, Unnamed(random, side, shape, 0.18f, 0.5f, 0.22f), 0);
+        }
     }
 
     private static void DrawClutter(float[] canvas, int side, CounterRandom random)
     {
         for (var strokes = random.Next(5); strokes > 0; strokes--)
         {
-            var length = side * Between(random, 0.05f, 0.4f);
+            var length = side * random.Range(0.05f, 0.4f);
             var line = Unnamed(random, side, random.Next(3) == 0 ? SceneShape.Arc : SceneShape.Bar, 0.02f, 0.3f, 0.12f);
-            Draw(canvas, null, side, line.Shape == SceneShape.Bar ? line with
-            {
-                Half = (length, Between(random, 0.5f, 1.1f)),
-                Finish = SceneFinish.Plain,
-            } : line, 0);
+            if (line.Shape == SceneShape.Bar)
+                line = line with { HalfExtent = (length, random.Range(0.5f, 1.1f)), Finish = SceneFinish.Plain };
+            Draw(canvas, null, side, line, 0);
         }
     }
 
@@ -70,27 +70,27 @@ public static class SceneRenderer
     {
         Shape = shape,
         Finish = random.Next(2) == 0 ? SceneFinish.Soft : SceneFinish.Shaded,
-        Center = (side * Between(random, 0, 1), side * Between(random, 0, 1)),
-        Half = (side * Between(random, least, most), side * Between(random, least, most)),
-        Angle = Between(random, 0, 3.14f),
-        Contrast = Between(random, -contrast, contrast),
+        Center = (side * random.Range(0, 1), side * random.Range(0, 1)),
+        HalfExtent = (side * random.Range(least, most), side * random.Range(least, most)),
+        Angle = random.Range(0, 3.14f),
+        Contrast = random.Range(-contrast, contrast),
         Key = (long)random.NextBits(),
     };
 
-    /// <summary>Adds an object; returns the extent of the pixels that it covers by half or more.</summary>
+    /// <summary>Adds an object; returns the bounding box of the pixels that it covers by half or more.</summary>
     private static Box Draw(float[] canvas, sbyte[]? owners, int side, SceneObject item, sbyte owner)
     {
         var outline = new SceneOutline(item);
         var random = new CounterRandom(item.Key, "finish");
         var (cos, sin) = (MathF.Cos(item.Angle), MathF.Sin(item.Angle));
-        var ((a, b), (cx, cy)) = (item.Half, item.Center);
-        var softness = Math.Max(1, (item.Finish == SceneFinish.Soft ? 0.55f : item.Shape == SceneShape.Blob ? 0.4f : 0.04f) * Math.Min(
-            a, b));
+        var ((a, b), (cx, cy)) = (item.HalfExtent, item.Center);
+        var edge = item.Finish == SceneFinish.Soft ? 0.55f : item.Shape == SceneShape.Blob ? 0.4f : 0.04f;
+        var softness = Math.Max(1, edge * Math.Min(a, b));
         var (reachX, reachY) = (Math.Abs(a * cos) + Math.Abs(b * sin) + softness, Math.Abs(a * sin) + Math.Abs(b * cos) + softness);
         var (left, right) = (Math.Max(0, (int)(cx - reachX)), Math.Min(side - 1, (int)(cx + reachX) + 1));
         var (top, bottom) = (Math.Max(0, (int)(cy - reachY)), Math.Min(side - 1, (int)(cy + reachY) + 1));
-        var frequency = 2 * MathF.PI / Between(random, 3.5f, 7f);
-        var (waveX, waveY, patch) = (Between(random, -1, 1), Between(random, -1, 1), Between(random, 0.5f, 1.1f));
+        var frequency = 2 * MathF.PI / random.Range(3.5f, 7f);
+        var (waveX, waveY, patch) = (random.Range(-1, 1), random.Range(-1, 1), random.Range(0.5f, 1.1f));
         var (minX, minY, maxX, maxY) = (side, side, -1, -1);
         for (var y = top; y <= bottom; y++)
             for (var x = left; x <= right; x++)
@@ -120,7 +120,7 @@ public static class SceneRenderer
         return new Box(minX, minY, maxX + 1, maxY + 1);
     }
 
-    /// <summary>A mean over 3 x 3 pixels.</summary>
+    /// <summary>Replaces each pixel by the mean of 3 x 3.</summary>
     private static void Blur(float[] canvas, int side)
     {
         var rows = new float[canvas.Length];
@@ -137,13 +137,13 @@ public static class SceneRenderer
     /// <summary>Noise, gain and offset, then 8 bits.</summary>
     private static byte[] Expose(float[] canvas, CounterRandom random)
     {
-        var (gain, offset) = (Between(random, 0.7f, 1.2f), Between(random, -0.12f, 0.12f));
-        var noise = random.Next(3) == 0 ? 0 : Between(random, 0, 0.05f);
+        var (gain, offset) = (random.Range(0.7f, 1.2f), random.Range(-0.12f, 0.12f));
+        var noise = random.Next(3) == 0 ? 0 : random.Range(0, 0.05f);
         var pixels = new byte[canvas.Length];
         for (var i = 0; i < canvas.Length; i++)
         {
             var bits = random.NextBits();
-            // Four uniform numbers added: near enough to a normal one, and cheap.
+            // The sum of four uniform numbers is near enough to a normal one, and cheap.
             var sum = (float)((bits & 0xFFFF) + (bits >> 16 & 0xFFFF) + (bits >> 32 & 0xFFFF) + (bits >> 48)) / 65536 - 2;
             var value = 0.5f + gain * (canvas[i] - 0.5f) + offset + noise * 1.73f * sum;
             pixels[i] = (byte)(255 * Math.Clamp(value, 0, 1) + 0.5f);
@@ -151,6 +151,4 @@ public static class SceneRenderer
 
         return pixels;
     }
-
-    private static float Between(CounterRandom random, float low, float high) => low + (high - low) * (float)random.NextDouble();
 }

@@ -1,0 +1,21 @@
+using System.Globalization;
+
+namespace Pfmvg.Cli.Options;
+
+/// <summary>Refuses numbers that an option cannot mean.</summary>
+internal static class OptionRange
+{
+    /// <summary>A whole number between two bounds.</summary>
+    /// <exception cref="InputException">It is outside.</exception>
+    public static int Whole(int value, string option, int least, int most) => value >= least && value <= most
+        ? value
+        : throw new InputException(string.Create(
+            CultureInfo.InvariantCulture, $"{option} {value}: give a whole number from {least:N0} to {most:N0}."));
+
+    /// <summary>A number above 0 and at most <paramref name="most"/>; null stays null.</summary>
+    /// <exception cref="InputException">It is outside.</exception>
+    public static double? Positive(double? value, string option, double most) => value is null or > 0 && !(value > most)
+        ? value
+        : throw new InputException(string.Create(
+            CultureInfo.InvariantCulture, $"{option} {value}: give a number above 0, at most {most}."));
+}

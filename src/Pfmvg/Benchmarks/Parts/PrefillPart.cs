@@ -1,0 +1,25 @@
+using Pfmvg.Decoding;
+using Pfmvg.Models;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Benchmarks.Parts;
+
+/// <summary>Reading one prompt into the cache of keys and values.</summary>
+internal static class PrefillPart
+{
+    public static BenchmarkLine Measure(Workbench bench, GroundingModel model)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        var length = bench.PromptPositions;
+        var visual = model.Project(bench.Features(1));
+        var prompts = bench.Prompts(1);
+        var work = bench.Flops.Layers(1, length) + bench.Flops.Head(1);
+        return bench.Rounds.Measure($"prefill, {length} positions", "GFLOP/s", work, bench.LayerProducts(length), () =>
+        {
+            using var state = new DecodingState(model, prompts, visual, 1, useCache: true);
+            state.Next();
+            bench.Synchronize();
+        }, seconds => Workbench.Text($"{length / seconds:f0} tokens/s"));
+    }
+}
