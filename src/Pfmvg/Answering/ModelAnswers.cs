@@ -42,7 +42,7 @@ public sealed class ModelAnswers
     {
         var text = _settings.NormalizeText ? CaptionNormalizer.Normalize(phrase).Text : phrase;
         var prompt = PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text));
-        return _builder.Generation(prompt.Whole, _settings.DoubleBos);
+        return _builder.Generation(prompt, _settings.DoubleBos);
     }
 
     /// <summary>

@@ -108,7 +108,7 @@ public sealed class TrainingSamples(
             _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
                 BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
         };
-        return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction).Whole, answer), loaded.Picture,
+        return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction), answer), loaded.Picture,
             unchecked((long)new CounterRandom(seed, "dropout", epoch, loaded.Index).NextBits()));
 
         static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];

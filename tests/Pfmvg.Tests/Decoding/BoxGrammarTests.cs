@@ -157,7 +157,7 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
     {
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens);
         return [.. ((string[])["edema", "a very small pneumothorax on the left"]).Select(text =>
-            builder.Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole,
+            builder.Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)),
                 doubleBos: true))];
     }
 

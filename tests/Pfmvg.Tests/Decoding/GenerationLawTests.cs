@@ -129,7 +129,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
     private SequenceBuilder Builder() => new(reference.Tokenizer, reference.Config.VisualTokens);
 
     private List<IReadOnlyList<int>> Prompts() => [.. Phrases.Select(text =>
-        Builder().Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole,
+        Builder().Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)),
             doubleBos: true))];
 
     private Tensor Visual() => reference.Model.Project(reference.Model.EncodeImages(stack([.. Enumerable.Range(0, 3).Select(p =>
