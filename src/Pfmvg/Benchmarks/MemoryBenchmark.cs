@@ -33,9 +33,8 @@ public static class MemoryBenchmark
         var from = TrainingRun.CheckStart(configuration, options, localRank: 0);
         var settings = configuration.Stage(options.Stage) with { CheckpointEvery = 0 };
         using var setup = GroundingSetup.Load(configuration, 0, settings.MaxAnswerTokens, from);
-        var task = settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
-        var samples = setup.Samples(setup.Data.Read(task, Split.Train), settings);
-        if (samples.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so there is nothing to train on.");
+        var samples = setup.Samples(setup.Data.Read(settings.Task, Split.Train), settings);
+        if (samples.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(settings.Task, Split.Train)}, so there is nothing to train on.");
         var world = new SingleProcess();
         var perEpoch = (samples.Count + settings.BatchSize * settings.Accumulate - 1) / (settings.BatchSize * settings.Accumulate);
         using var trainer = new Trainer(setup.Model, settings with

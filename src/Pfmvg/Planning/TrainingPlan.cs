@@ -93,9 +93,9 @@ public sealed class TrainingPlan
         Vocabulary = WordsOf(configuration);
         Sizes = ConfiguredModel.Sizes(configuration.Model, Vocabulary);
         Samples = request.Samples ?? Prepared();
-        Answers = _stage.Task == StageTask.Caption ? ModelBenchmark.CaptionTokens : ModelBenchmark.BoxTokens;
+        Answers = _stage.Task == SampleTask.Caption ? ModelBenchmark.CaptionTokens : ModelBenchmark.BoxTokens;
         LongestAnswers = Math.Min(_stage.MaxAnswerTokens,
-            _stage.Task == StageTask.Caption ? 2 * _stage.CaptionWords : 2 * ModelBenchmark.BoxTokens);
+            _stage.Task == SampleTask.Caption ? 2 * _stage.CaptionWords : 2 * ModelBenchmark.BoxTokens);
     }
 
     /// <summary>Sizes of the model as configured.</summary>
@@ -134,7 +134,7 @@ public sealed class TrainingPlan
     public bool KeepsFeatures => _configuration.Data.FeatureCache is not null && _stage.Image == ImageMode.Resize;
 
     /// <summary>Whether epochs end with answers, whose cache of keys and values then is in memory beside the optimizer's state.</summary>
-    public bool Validates => _stage.Validate && _stage.Task == StageTask.Refer;
+    public bool Validates => _stage.Validate && _stage.Task == SampleTask.Refer;
 
     /// <summary>Share of the rate that is counted with.</summary>
     public double Efficiency => _request.Efficiency ?? (_request.Teraflops is null ? MeasuredEfficiency : GivenEfficiency);
@@ -243,7 +243,7 @@ public sealed class TrainingPlan
     {
         if (!File.Exists(Path.Combine(_configuration.Resolve(_configuration.Data.Folder), "prepared.json"))) return null;
         var samples = GroundingSetup.OpenData(_configuration)
-            .Read(_stage.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer, Split.Train);
+            .Read(_stage.Task, Split.Train);
         return samples.Count == 0 ? null : _stage.MultiBox == MultiBox.PerBox ? samples.Sum(sample => Math.Max(1, sample.Boxes.Count))
             : samples.Count;
     }

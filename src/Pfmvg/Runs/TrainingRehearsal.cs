@@ -38,9 +38,8 @@ public static class TrainingRehearsal
         var settings = configuration.Stage(options.Stage);
         var from = TrainingRun.CheckStart(configuration, options, world.LocalRank);
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
-        var task = settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
         var training = Samples(Split.Train);
-        if (training.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {options.Stage} has nothing to learn from; prepare the data sets that it needs.");
+        if (training.Count == 0) throw new InputException($"{setup.Data.Folder}: has no {Manifest.FileName(settings.Task, Split.Train)}, so stage {options.Stage} has nothing to learn from; prepare the data sets that it needs.");
         using var trainer = new Trainer(setup.Model, settings, training, world);
         var steps = new List<StepEntry>();
         trainer.Try(Steps, steps.Add, interrupt);
@@ -51,7 +50,7 @@ public static class TrainingRehearsal
             ProcessMemory.Peak);
 
         TrainingSamples Samples(Split split) =>
-            new(setup.Data, setup.Data.Read(task, split), setup.Builder, settings, configuration.Model.ImageSize, configuration.Seed);
+            new(setup.Data, setup.Data.Read(settings.Task, split), setup.Builder, settings, configuration.Model.ImageSize, configuration.Seed);
 
         // One batch, and how long the whole split would take on all processes.
         (double Loss, TimeSpan Whole) Validate(TrainingSamples samples)
@@ -60,7 +59,7 @@ public static class TrainingRehearsal
             var clock = Stopwatch.StartNew();
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
             var (sum, tokens) = trainer.ValidationLoss(samples, batch);
-            if (settings.Task == StageTask.Refer)
+            if (settings.Task == SampleTask.Refer)
                 new ModelAnswers(setup.Model, setup.Builder, configuration.Eval)
                     .Answer([.. batch.Select(i => samples.Samples[i])],
                     new SampleLoader(setup.Data, new LoaderOptions { Size = configuration.Model.ImageSize }).Whole, cancel: interrupt);

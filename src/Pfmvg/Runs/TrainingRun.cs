@@ -69,10 +69,9 @@ public sealed class TrainingRun : IDisposable
     {
         var from = CheckStart(_configuration, _options, _world.LocalRank);
         var data = GroundingSetup.OpenData(_configuration);
-        var task = _settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
-        var training = data.Read(task, Split.Train);
+        var training = data.Read(_settings.Task, Split.Train);
         if (training.Count == 0)
-            throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {_options.Stage} has nothing to learn from; prepare the data sets that it needs.");
+            throw new InputException($"{data.Folder}: has no {Manifest.FileName(_settings.Task, Split.Train)}, so stage {_options.Stage} has nothing to learn from; prepare the data sets that it needs.");
 
         var resumed = _options.Existing == ExistingRun.Resume;
         if (resumed && _world.Rank == 0) RequireSameConfiguration();
@@ -82,7 +81,7 @@ public sealed class TrainingRun : IDisposable
         _setup = GroundingSetup.Load(_configuration, _world.LocalRank, _settings.MaxAnswerTokens, from);
         foreach (var file in _setup.Files) _tell($"weights  {file.Path}: {file.Report}");
         var samples = _setup.Samples(training, _settings);
-        _validation = _setup.Samples(data.Read(task, Split.Validate), _settings);
+        _validation = _setup.Samples(data.Read(_settings.Task, Split.Validate), _settings);
         _trainer = new Trainer(_setup.Model, _settings, samples, _world);
         var start = resumed ? Resume() : new Position(0, 0);
         var done = StepOf(start);
@@ -209,7 +208,7 @@ public sealed class TrainingRun : IDisposable
         Span<double> sums = stackalloc double[4]; // loss, answer tokens, IoU, phrases
         var share = Enumerable.Range(0, _validation.Count).Where(i => i % _world.Size == _world.Rank).ToArray();
         (sums[0], sums[1]) = _trainer!.ValidationLoss(_validation, share);
-        if (_settings.Task == StageTask.Refer)
+        if (_settings.Task == SampleTask.Refer)
         {
             var phrases = share.Select(i => _validation.Samples[i]).ToList();
             var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval, _configuration.Seed);

@@ -104,7 +104,7 @@ public sealed class TrainingSamples(
         var text = Normalize(loaded.Sample.Text, settings.CaptionWords);
         var (task, instruction, answer) = settings.Task switch
         {
-            StageTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
+            SampleTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
             _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
                 BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
         };
