@@ -244,8 +244,7 @@ public sealed class TrainingPlan
         if (!File.Exists(Path.Combine(_configuration.Resolve(_configuration.Data.Folder), "prepared.json"))) return null;
         var samples = GroundingSetup.OpenData(_configuration)
             .Read(_stage.Task, Split.Train);
-        return samples.Count == 0 ? null : _stage.MultiBox == MultiBox.PerBox ? samples.Sum(sample => Math.Max(1, sample.Boxes.Count))
-            : samples.Count;
+        return samples.Count == 0 ? null : _stage.MultiBox == MultiBox.PerBox ? PhraseGroups.PerBox(samples).Count : samples.Count;
     }
 
     private static int WordsOf(PfmvgConfiguration configuration)

@@ -47,7 +47,7 @@ public sealed class TrainingSamples(
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
-        ? [.. samples.SelectMany(s => s.Boxes.Count > 1 ? s.Boxes.Select(box => s with { Boxes = [box] }) : [s])]
+        ? PhraseGroups.PerBox(samples)
         : samples;
 
     /// <summary>Number of samples.</summary>

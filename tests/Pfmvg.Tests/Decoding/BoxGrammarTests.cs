@@ -164,8 +164,8 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
     private static void AssertSound(string answer)
     {
         var parsed = BoxCodec.Parse(answer);
-        Assert.Equal(ParseFailure.None, parsed.Failure);
-        Assert.All(parsed.Boxes, box => Assert.Equal(ParseFailure.None, box.Flaw));
+        Assert.Equal(Flaw.None, parsed.Failure);
+        Assert.All(parsed.Boxes, box => Assert.Equal(Flaw.None, box.Flaw));
         Assert.Equal(answer, string.Join(BoxCodec.Delimiter, parsed.Boxes));
     }
 }
