@@ -2,6 +2,7 @@ using System.CommandLine;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
+using Pfmvg.Data;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
@@ -50,7 +51,7 @@ internal static class AblationCommand
             ControlPrinter.Check(rules);
             var options = new AblationOptions
             {
-                Split = EvalCommand.ParseSplit(parsed.GetValue(split)!),
+                Split = SplitNames.Parse("--split", parsed.GetValue(split)!),
                 Controls = parsed.GetValue(controls),
                 Overwrite = parsed.GetValue(overwrite),
                 Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],

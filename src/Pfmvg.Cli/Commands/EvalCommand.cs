@@ -76,7 +76,7 @@ internal static class EvalCommand
                 var isBase = parsed.GetValue(from) == "base";
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {
-                    Split = ParseSplit(splitName),
+                    Split = SplitNames.Parse("--split", splitName),
                     From = isBase ? null : parsed.GetValue(from),
                     FromBase = isBase,
                     Controls = parsed.GetValue(controls),
@@ -157,15 +157,6 @@ internal static class EvalCommand
             : "greedy";
         return way + (eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "");
     }
-
-    /// <summary>The split of a name.</summary>
-    public static Split ParseSplit(string name) => name.ToLowerInvariant() switch
-    {
-        "train" => Split.Train,
-        "validate" or "val" or "validation" => Split.Validate,
-        "test" => Split.Test,
-        _ => throw new InputException($"--split {name}: there is no such split; use train, validate or test."),
-    };
 
     /// <summary>Refuses baselines that there are not.</summary>
     public static void CheckBaselines(string? baselines)

@@ -2,6 +2,7 @@ using Pfmvg.Data;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Answering;
 
@@ -11,17 +12,7 @@ namespace Pfmvg.Answering;
 /// </summary>
 public sealed class ConstantBoxes
 {
-    private static readonly string[] Both = ["bilateral", "bilaterally", "both", "bibasilar", "bibasal", "biapical"];
-
-    private readonly Dictionary<(string? Class, SideWord? Side), Box> _boxes = [];
-
-    private enum SideWord
-    {
-        None,
-        Left,
-        Right,
-        Both,
-    }
+    private readonly Dictionary<(string? Class, Side? Side), Box> _boxes = [];
 
     /// <summary>Learns the boxes: of each class and side, and, for what does not occur, of each class and of all.</summary>
     /// <param name="training">The training split.</param>
@@ -29,7 +20,7 @@ public sealed class ConstantBoxes
     public ConstantBoxes(IReadOnlyList<Sample> training)
     {
         if (training.Count == 0) throw new InputException("There is no training split of boxes to learn the constant boxes from; prepare MS-CXR with one, or leave the controls out.");
-        foreach (var group in training.GroupBy(s => ((string?)s.Class, (SideWord?)SideOf(s.Text)))) _boxes[group.Key] = Best(group);
+        foreach (var group in training.GroupBy(s => ((string?)s.Class, (Side?)SideWords.In(s.Text).Side))) _boxes[group.Key] = Best(group);
         foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Best(group);
         _boxes[(null, null)] = Best(training);
     }
@@ -37,7 +28,7 @@ public sealed class ConstantBoxes
     /// <summary>The constant answers, in pixels of each picture.</summary>
     public IReadOnlyList<Prediction> Answer(IReadOnlyList<Sample> samples) => [.. samples.Select(sample =>
     {
-        var box = _boxes.TryGetValue((sample.Class, SideOf(sample.Text)), out var exact) ? exact
+        var box = _boxes.TryGetValue((sample.Class, SideWords.In(sample.Text).Side), out var exact) ? exact
             : _boxes.TryGetValue((sample.Class, null), out var ofClass) ? ofClass : _boxes[(null, null)];
         return ModelAnswers.Question(sample) with { Boxes = [box.Scale(sample.Width, sample.Height)] };
     })];
@@ -85,13 +76,4 @@ public sealed class ConstantBoxes
         .. new[] { (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 0, 1, 0), (0, 1, 0, 1), (-1, 0, 1, 0), (0, -1, 0, 1) }
             .SelectMany(m => new[] { m, (-m.Item1, -m.Item2, -m.Item3, -m.Item4) }),
     ];
-
-    private static SideWord SideOf(string phrase)
-    {
-        var words = phrase.ToLowerInvariant()
-            .Split([.. phrase.ToLowerInvariant().Where(c => !char.IsLetter(c)).Distinct()], StringSplitOptions.RemoveEmptyEntries);
-        var (left, right) = (words.Contains("left"), words.Contains("right"));
-        return left && right || words.Any(word => Both.Contains(word)) ? SideWord.Both : left ? SideWord.Left : right ? SideWord.Right
-            : SideWord.None;
-    }
 }

@@ -42,7 +42,7 @@ public sealed class ModelAnswers
     {
         var text = _settings.NormalizeText ? CaptionNormalizer.Normalize(phrase).Text : phrase;
         var prompt = PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text));
-        return _builder.Generation(prompt.Whole, _settings.DoubleBos);
+        return _builder.Generation(prompt, _settings.DoubleBos);
     }
 
     /// <summary>
@@ -79,7 +79,7 @@ public sealed class ModelAnswers
                     [.. left.Select(b => samples[batch[b]].Id)], attempt);
                 foreach (var (b, answer) in left.Zip(answers)) predictions[batch[b]] = ToPrediction(samples[batch[b]], answer);
                 left.RemoveAll(b => attempt >= _settings.Retries
-                    || BoxCodec.Parse(predictions[batch[b]].Answer!).Failure == ParseFailure.None);
+                    || BoxCodec.Parse(predictions[batch[b]].Answer!).Failure == Flaw.None);
             }
 
             answered?.Invoke(done += batch.Length);

@@ -49,13 +49,13 @@ public sealed record PfmvgConfiguration
     /// <summary>First fine-tuning: captions.</summary>
     public StageSettings Stage1 { get; init; } = new()
     {
-        Task = StageTask.Caption, Epochs = 3, BatchSize = 2, InitLr = 1e-4, MinLr = 8e-5, WarmupSteps = 1000,
+        Task = SampleTask.Caption, Epochs = 3, BatchSize = 2, InitLr = 1e-4, MinLr = 8e-5, WarmupSteps = 1000,
     };
 
     /// <summary>Second fine-tuning: boxes.</summary>
     public StageSettings Stage2 { get; init; } = new()
     {
-        Task = StageTask.Refer, Epochs = 50, BatchSize = 4, InitLr = 3e-5, MinLr = 1e-5, WarmupSteps = 50,
+        Task = SampleTask.Refer, Epochs = 50, BatchSize = 4, InitLr = 3e-5, MinLr = 1e-5, WarmupSteps = 50,
     };
 
     /// <summary>Evaluation.</summary>

@@ -6,7 +6,7 @@ namespace Pfmvg.Configuration;
 public sealed record StageSettings
 {
     /// <summary>What the stage teaches.</summary>
-    public StageTask Task { get; init; }
+    public SampleTask Task { get; init; }
 
     /// <summary>Passes over the training split.</summary>
     [Range(1, 1_000_000)] public int Epochs { get; init; } = 1;
@@ -85,16 +85,6 @@ public sealed record StageSettings
 
     /// <summary>Score the validation split at the end of every epoch.</summary>
     public bool Validate { get; init; } = true;
-}
-
-/// <summary>What a stage teaches.</summary>
-public enum StageTask
-{
-    /// <summary>Image captioning, `[caption]`.</summary>
-    Caption,
-
-    /// <summary>Referring expression comprehension, `[refer]`.</summary>
-    Refer,
 }
 
 /// <summary>Which step the warm-up looks at.</summary>

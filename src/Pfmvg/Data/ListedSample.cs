@@ -3,19 +3,6 @@ using Pfmvg.Geometry;
 
 namespace Pfmvg.Data;
 
-/// <summary>The part of a data set that a sample is used for.</summary>
-public enum Split
-{
-    /// <summary>To learn from.</summary>
-    Train,
-
-    /// <summary>To choose by.</summary>
-    Validate,
-
-    /// <summary>To report on.</summary>
-    Test,
-}
-
 /// <summary>A picture and its text as a data set lists them: nothing looked up on the disk, nothing judged.</summary>
 public sealed partial record ListedSample
 {
@@ -70,15 +57,6 @@ public sealed partial record ListedSample
         var match = OwnerFolders().Match(image);
         return match.Success ? (match.Groups[1].Value, match.Groups[2].Value) : (null, null);
     }
-
-    /// <summary>A split's name as the data sets write it: train, val, valid, validate, validation, test; null for anything else.</summary>
-    internal static Split? SplitOf(string? name) => name?.Trim().ToLowerInvariant() switch
-    {
-        "train" => Data.Split.Train,
-        "val" or "valid" or "validate" or "validation" => Data.Split.Validate,
-        "test" => Data.Split.Test,
-        _ => null,
-    };
 
     [GeneratedRegex(@"(?:^|/)(p\d+)/(s\d+)/[^/]+$")] private static partial Regex OwnerFolders();
 }

@@ -11,8 +11,8 @@ public static class PhraseGroups
         [.. samples.GroupBy(sample => (sample.Source, sample.Image, sample.Class, sample.Text))
             .Select(group => group.First() with { Boxes = [.. group.SelectMany(sample => sample.Boxes).Distinct()] })];
 
-    /// <summary>One sample per box. Ids of boxes after the first get a suffix.</summary>
+    /// <summary>One sample per box; captions stay as they are. Ids of boxes after the first get a suffix.</summary>
     public static IReadOnlyList<Sample> PerBox(IEnumerable<Sample> samples) =>
-        [.. samples.SelectMany(sample => sample.Boxes.Count == 1 ? [sample]
+        [.. samples.SelectMany(sample => sample.Boxes.Count <= 1 ? [sample]
             : sample.Boxes.Select((box, i) => sample with { Id = i == 0 ? sample.Id : $"{sample.Id}/box{i + 1}", Boxes = [box] }))];
 }

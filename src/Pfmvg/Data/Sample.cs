@@ -2,16 +2,6 @@ using Pfmvg.Geometry;
 
 namespace Pfmvg.Data;
 
-/// <summary>What the model is asked for: a caption (stage 1) or the place of a phrase (stage 2).</summary>
-public enum SampleTask
-{
-    /// <summary>Image captioning, `[caption]`.</summary>
-    Caption,
-
-    /// <summary>Referring expression comprehension, `[refer]`.</summary>
-    Refer,
-}
-
 /// <summary>One line of a manifest: a picture, its text and, for grounding, its boxes.</summary>
 public sealed record Sample
 {

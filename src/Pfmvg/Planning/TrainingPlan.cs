@@ -43,9 +43,9 @@ public sealed class TrainingPlan
         Vocabulary = VocabularySize(configuration);
         Sizes = ConfiguredModel.Sizes(configuration.Model, Vocabulary);
         Samples = request.Samples ?? PreparedSamples();
-        Answers = _stage.Task == StageTask.Caption ? TypicalLengths.Caption : TypicalLengths.Box;
+        Answers = _stage.Task == SampleTask.Caption ? TypicalLengths.Caption : TypicalLengths.Box;
         LongestAnswers = Math.Min(_stage.MaxAnswerTokens,
-            _stage.Task == StageTask.Caption ? 2 * _stage.CaptionWords : 2 * TypicalLengths.Box);
+            _stage.Task == SampleTask.Caption ? 2 * _stage.CaptionWords : 2 * TypicalLengths.Box);
     }
 
     /// <summary>Sizes of the model as configured.</summary>
@@ -86,7 +86,7 @@ public sealed class TrainingPlan
     /// <summary>
     /// Whether epochs end with answers. Their cache of keys and values is then in memory beside the optimizer's state.
     /// </summary>
-    public bool Validates => _stage.Validate && _stage.Task == StageTask.Refer;
+    public bool Validates => _stage.Validate && _stage.Task == SampleTask.Refer;
 
     /// <summary>Share of the rate that the plan assumes a step to reach.</summary>
     public double Efficiency => _request.Efficiency ?? (_request.Teraflops is null ? MeasuredEfficiency : GivenEfficiency);
@@ -208,10 +208,9 @@ public sealed class TrainingPlan
     private int? PreparedSamples()
     {
         if (!File.Exists(Path.Combine(_configuration.Resolve(_configuration.Data.Folder), "prepared.json"))) return null;
-        var samples = GroundingSetup.OpenData(_configuration)
-            .Read(_stage.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer, Split.Train);
+        var samples = GroundingSetup.OpenData(_configuration).Read(_stage.Task, Split.Train);
         if (samples.Count == 0) return null;
-        return _stage.MultiBox == MultiBox.PerBox ? samples.Sum(sample => Math.Max(1, sample.Boxes.Count)) : samples.Count;
+        return _stage.MultiBox == MultiBox.PerBox ? PhraseGroups.PerBox(samples).Count : samples.Count;
     }
 
     private static int VocabularySize(PfmvgConfiguration configuration)

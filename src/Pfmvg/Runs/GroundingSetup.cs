@@ -87,17 +87,12 @@ public sealed class GroundingSetup : IDisposable
         configuration.Resolve(configuration.Data.Folder),
             configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
 
-    /// <summary>What the samples of a stage are about.</summary>
-    internal static SampleTask TaskOf(StageSettings settings) =>
-        settings.Task == StageTask.Caption ? SampleTask.Caption : SampleTask.Refer;
-
     /// <summary>The samples that a stage learns from.</summary>
     /// <exception cref="InputException">There are none.</exception>
     internal static IReadOnlyList<Sample> TrainingSplit(PreparedData data, int stage, StageSettings settings)
     {
-        var task = TaskOf(settings);
-        return data.Read(task, Split.Train) is { Count: > 0 } samples ? samples
-            : throw new InputException($"{data.Folder}: has no {Manifest.FileName(task, Split.Train)}, so stage {stage} has "
+        return data.Read(settings.Task, Split.Train) is { Count: > 0 } samples ? samples
+            : throw new InputException($"{data.Folder}: has no {Manifest.FileName(settings.Task, Split.Train)}, so stage {stage} has "
                 + "nothing to learn from; "
                 + "prepare the data sets that it needs.");
     }

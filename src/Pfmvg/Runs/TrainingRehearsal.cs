@@ -52,7 +52,7 @@ public static class TrainingRehearsal
         using var trainer = new Trainer(setup.Model, settings, training, world);
         var steps = new List<StepEntry>();
         trainer.Rehearse(Steps, steps.Add, session.Interrupt);
-        var validation = setup.Samples(setup.Data.Read(GroundingSetup.TaskOf(settings), Split.Validate), settings);
+        var validation = setup.Samples(setup.Data.Read(settings.Task, Split.Validate), settings);
         var (loss, duration) = Validate(validation);
         var step = steps[^1].Seconds;
         var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
@@ -74,7 +74,7 @@ public static class TrainingRehearsal
             var clock = Stopwatch.StartNew();
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
             var (sum, tokens) = trainer.ValidationLoss(samples, batch);
-            if (settings.Task == StageTask.Refer)
+            if (settings.Task == SampleTask.Refer)
                 setup.Answers().Answer([.. batch.Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: session.Interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));
         }

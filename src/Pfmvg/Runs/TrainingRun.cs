@@ -74,7 +74,7 @@ public sealed class TrainingRun
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
         foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
         var samples = setup.Samples(training, settings);
-        var validation = setup.Samples(data.Read(GroundingSetup.TaskOf(settings), Split.Validate), settings);
+        var validation = setup.Samples(data.Read(settings.Task, Split.Validate), settings);
         using var trainer = new Trainer(setup.Model, settings, samples, world);
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
         var start = resumed ? run.Resume() : new Position(0, 0);
@@ -166,7 +166,7 @@ public sealed class TrainingRun
         Span<double> sums = stackalloc double[4]; // loss, answer tokens, IoU, phrases
         var share = Enumerable.Range(0, _validation.Count).Where(i => i % world.Size == world.Rank).ToArray();
         (sums[0], sums[1]) = _trainer.ValidationLoss(_validation, share);
-        if (_settings.Task == StageTask.Refer)
+        if (_settings.Task == SampleTask.Refer)
         {
             var answers = _setup.Answers().Answer([.. share.Select(i => _validation.Samples[i])], _setup.Pictures().Whole);
             var table = Scorer.Score(answers, new ScoringOptions { Resamples = 0 });

@@ -56,15 +56,13 @@ public static partial class BoxCodec
 
     /// <summary>Every box anywhere in an answer, and why it gives no region when it gives none.</summary>
     /// <param name="answer">The model's text.</param>
-    /// <param name="oneAsked">One box was asked for, so an answer with more than one fails with Several.</param>
-    public static ParsedAnswer Parse(string answer, bool oneAsked = false)
+    public static ParsedAnswer Parse(string answer)
     {
         var text = Clean(answer);
         List<GridBox> boxes = [.. AnyBox().Matches(text).Select(ToBox)];
         var failure =
             boxes.Count == 0 ? Diagnose(text) :
-            oneAsked && boxes.Count > 1 ? ParseFailure.Several :
-            boxes.Exists(box => box.Flaw is ParseFailure.None) ? ParseFailure.None : boxes[0].Flaw;
+            boxes.Exists(box => box.Flaw is Flaw.None) ? Flaw.None : boxes[0].Flaw;
         return new ParsedAnswer(boxes, failure);
     }
 
@@ -76,19 +74,19 @@ public static partial class BoxCodec
         BoxAtStart().Match(Clean(answer)) is { Success: true } match ? ToBox(match) : null;
 
     /// <summary>Tells what the first pair of braces lacks, in a text without any box.</summary>
-    private static ParseFailure Diagnose(string text)
+    private static Flaw Diagnose(string text)
     {
         var open = text.IndexOf('{');
-        if (open < 0) return ParseFailure.NoBox;
+        if (open < 0) return Flaw.NoBox;
         var close = text.IndexOf('}', open);
-        if (close < 0) return UnfinishedBox().IsMatch(text.AsSpan(open)) ? ParseFailure.CutOff : ParseFailure.NoBox;
+        if (close < 0) return UnfinishedBox().IsMatch(text.AsSpan(open)) ? Flaw.CutOff : Flaw.NoBox;
         var inside = text.AsSpan(open + 1, close - open - 1);
-        if (!Integers().IsMatch(inside)) return ParseFailure.Malformed;
+        if (!Integers().IsMatch(inside)) return Flaw.Malformed;
         return inside.Count('<') switch
         {
-            < 4 => ParseFailure.TooFewNumbers,
-            4 => ParseFailure.OutOfRange, // whole numbers, yet no box: a minus sign or more than three digits
-            _ => ParseFailure.Malformed,
+            < 4 => Flaw.TooFewNumbers,
+            4 => Flaw.OutOfRange, // whole numbers, yet no box: a minus sign or more than three digits
+            _ => Flaw.Malformed,
         };
     }
 

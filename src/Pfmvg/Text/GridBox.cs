@@ -13,10 +13,10 @@ namespace Pfmvg.Text;
 public readonly record struct GridBox(int X1, int Y1, int X2, int Y2)
 {
     /// <summary>What is wrong with this box: None, OutOfRange, Swapped or Empty (the first that applies).</summary>
-    public ParseFailure Flaw =>
-        Outside(X1) || Outside(Y1) || Outside(X2) || Outside(Y2) ? ParseFailure.OutOfRange :
-        X1 > X2 || Y1 > Y2 ? ParseFailure.Swapped :
-        X1 == X2 || Y1 == Y2 ? ParseFailure.Empty : ParseFailure.None;
+    public Flaw Flaw =>
+        Outside(X1) || Outside(Y1) || Outside(X2) || Outside(Y2) ? Flaw.OutOfRange :
+        X1 > X2 || Y1 > Y2 ? Flaw.Swapped :
+        X1 == X2 || Y1 == Y2 ? Flaw.Empty : Flaw.None;
 
     /// <summary>The box in pixels of a picture: n / 100 * size.</summary>
     /// <param name="width">Width of the picture in pixels.</param>

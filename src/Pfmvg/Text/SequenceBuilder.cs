@@ -9,9 +9,12 @@ public sealed record TokenSequence(IReadOnlyList<int> Ids, IReadOnlyList<int> Ta
 
 /// <summary>
 /// Turns prompts and answers into token sequences: one begin token, the text before the picture, the visual tokens, the text
-/// after it, the answer, the end token. Every text segment is tokenized on its own, so each gets its own dummy-prefix space
-/// (paper, section 2.2, and MiniGPT-v2's code).
+/// after it, the answer, the end token.
 /// </summary>
+/// <remarks>
+/// Every piece of text is tokenized on its own, so each gets its own leading space mark (paper, section 2.2, and
+/// MiniGPT-v2's code).
+/// </remarks>
 /// <param name="tokenizer">The language model's tokenizer.</param>
 /// <param name="visualTokens">N, the number of visual tokens of a picture.</param>
 /// <param name="maxAnswerTokens">Longest answer; a longer one is cut, its end token with it.</param>
@@ -26,63 +29,59 @@ public sealed class SequenceBuilder(
     /// <summary>Stands among targets where nothing is predicted.</summary>
     public const int NoTarget = GroundingModel.NoTarget;
 
-    /// <summary>Marks the picture's place in a prompt.</summary>
-    public const string ImageMarker = "<ImageHere>";
-
     /// <summary>The tokenizer.</summary>
     public LlamaTokenizer Tokenizer => tokenizer;
 
     /// <summary>A prompt with its answer.</summary>
-    /// <param name="prompt">The whole prompt with <see cref="ImageMarker"/> where the picture comes, or without a picture.</param>
+    /// <param name="prompt">The text on both sides of the picture.</param>
     /// <param name="answer">The answer without its end.</param>
-    public TokenSequence Training(string prompt, string answer) => Conversation([(prompt, answer)]);
+    public TokenSequence Training(PromptSegments prompt, string answer) => Conversation(prompt, answer, []);
 
-    /// <summary>Several turns about one picture; only the answers are predicted. Later prompts begin with a begin token.</summary>
-    /// <param name="turns">Prompts and answers in order; only the first prompt may hold a picture.</param>
-    public TokenSequence Conversation(IReadOnlyList<(string Prompt, string Answer)> turns)
+    /// <summary>Several turns about one picture; only the answers are predicted.</summary>
+    /// <param name="prompt">The first prompt: the text on both sides of the picture.</param>
+    /// <param name="answer">The answer to it.</param>
+    /// <param name="later">Further prompts, each of which gets a begin token, and their answers.</param>
+    public TokenSequence Conversation(
+        PromptSegments prompt, string answer, IReadOnlyList<(string Prompt, string Answer)> later)
     {
         var ids = new List<int> { tokenizer.BosId };
-        ids.AddRange(Prompt(turns[0].Prompt).Take(maxContextTokens));
+        ids.AddRange(Encode(prompt).Take(maxContextTokens));
         var promptLength = ids.Count;
         var targets = new List<int>();
-        for (var turn = 0; turn < turns.Count; turn++)
+        AddAnswer(answer);
+        foreach (var turn in later)
         {
-            if (turn > 0)
-            {
-                var question = tokenizer.Encode("<s>" + turns[turn].Prompt);
-                ids.AddRange(question);
-                targets.AddRange(Enumerable.Repeat(NoTarget, question.Length));
-            }
-
-            var answer = tokenizer.Encode(turns[turn].Answer + endSymbol);
-            ids.AddRange(answer);
-            // As the original does, the pad piece is never a target, not even where an answer's text holds it.
-            targets.AddRange(turns.Count > 1 ? answer : answer.Select(id => id == tokenizer.PadId ? NoTarget : id));
+            var question = tokenizer.Encode("<s>" + turn.Prompt);
+            ids.AddRange(question);
+            targets.AddRange(Enumerable.Repeat(NoTarget, question.Length));
+            AddAnswer(turn.Answer);
         }
 
         var kept = Math.Min(targets.Count, maxAnswerTokens);
         return new TokenSequence(ids[..(promptLength + kept)], [.. Enumerable.Repeat(NoTarget, promptLength), .. targets.Take(kept)]);
+
+        void AddAnswer(string text)
+        {
+            var tokens = tokenizer.Encode(text + endSymbol);
+            ids.AddRange(tokens);
+            // As in the original, the pad piece is no target where it stands in the text of a single answer.
+            targets.AddRange(later.Count > 0 ? tokens : tokens.Select(id => id == tokenizer.PadId ? NoTarget : id));
+        }
     }
 
     /// <summary>A prompt to be continued.</summary>
-    /// <param name="prompt">The whole prompt with <see cref="ImageMarker"/> where the picture comes.</param>
+    /// <param name="prompt">The text on both sides of the picture.</param>
     /// <param name="doubleBos">
     /// True begins with two begin tokens, as the original's generation does (a literal one in its template and an added one);
-    /// false with one, as in training.
+    /// false begins with one, as in training.
     /// </param>
-    public IReadOnlyList<int> Generation(string prompt, bool doubleBos) =>
-        [tokenizer.BosId, .. Prompt(doubleBos ? "<s>" + prompt : prompt)];
+    public IReadOnlyList<int> Generation(PromptSegments prompt, bool doubleBos) =>
+        [tokenizer.BosId, .. Encode(doubleBos ? prompt with { BeforeImage = "<s>" + prompt.BeforeImage } : prompt)];
 
-    private List<int> Prompt(string prompt)
-    {
-        var segments = prompt.Split(ImageMarker);
-        var ids = new List<int>();
-        for (var i = 0; i < segments.Length; i++)
-        {
-            if (i > 0) ids.AddRange(Enumerable.Repeat(ImageToken, visualTokens));
-            ids.AddRange(tokenizer.Encode(segments[i]));
-        }
-
-        return ids;
-    }
+    private int[] Encode(PromptSegments prompt) =>
+    [
+        .. tokenizer.Encode(prompt.BeforeImage),
+        .. Enumerable.Repeat(ImageToken, visualTokens),
+        .. tokenizer.Encode(prompt.AfterImage),
+    ];
 }

@@ -36,7 +36,7 @@ public sealed class TrainingSamples(
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
-        ? [.. samples.SelectMany(s => s.Boxes.Count > 1 ? s.Boxes.Select(box => s with { Boxes = [box] }) : [s])]
+        ? PhraseGroups.PerBox(samples)
         : samples;
 
     /// <summary>Number of samples.</summary>
@@ -93,11 +93,11 @@ public sealed class TrainingSamples(
         var text = Normalize(loaded.Sample.Text, settings.CaptionWords);
         var (task, instruction, answer) = settings.Task switch
         {
-            StageTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
+            SampleTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
             _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
                 BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
         };
-        return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction).Whole, answer), loaded.Picture,
+        return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction), answer), loaded.Picture,
             unchecked((long)new CounterRandom(_seed, "dropout", epoch, loaded.Index).NextBits()));
 
         static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];

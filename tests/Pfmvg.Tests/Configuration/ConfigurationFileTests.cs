@@ -52,7 +52,7 @@ public class ConfigurationFileTests
     public void What_a_section_does_not_mention_keeps_its_value()
     {
         var configuration = Parse("stage2: { epochs: 7 }\nphantom: {}\nweights:\n  start:\n");
-        Assert.Equal((7, 4, StageTask.Refer), (configuration.Stage2.Epochs, configuration.Stage2.BatchSize, configuration.Stage2.Task));
+        Assert.Equal((7, 4, SampleTask.Refer), (configuration.Stage2.Epochs, configuration.Stage2.BatchSize, configuration.Stage2.Task));
         Assert.Equal(60, configuration.Phantom!.Patients);
         Assert.Null(configuration.Weights.Start);
     }

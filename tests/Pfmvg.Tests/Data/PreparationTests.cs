@@ -81,6 +81,8 @@ public sealed class PreparationTests : IDisposable
         Assert.Equal([new Box(1, 2, 11, 12), new Box(20, 2, 30, 12)], perPhrase[0].Boxes);
         Assert.Equal(perPhrase.Select(sample => sample.Id), PhraseGroups.PerPhrase(perBox).Select(sample => sample.Id));
         Assert.Equal(3, PhraseGroups.PerBox(perPhrase).Select(sample => sample.Id).Distinct().Count());
+        var caption = perPhrase[0] with { Task = SampleTask.Caption, Boxes = [] };
+        Assert.Equal([caption], PhraseGroups.PerBox([caption]));
     }
 
     [Fact]

@@ -157,15 +157,15 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
     {
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens);
         return [.. ((string[])["edema", "a very small pneumothorax on the left"]).Select(text =>
-            builder.Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole,
+            builder.Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)),
                 doubleBos: true))];
     }
 
     private static void AssertSound(string answer)
     {
         var parsed = BoxCodec.Parse(answer);
-        Assert.Equal(ParseFailure.None, parsed.Failure);
-        Assert.All(parsed.Boxes, box => Assert.Equal(ParseFailure.None, box.Flaw));
+        Assert.Equal(Flaw.None, parsed.Failure);
+        Assert.All(parsed.Boxes, box => Assert.Equal(Flaw.None, box.Flaw));
         Assert.Equal(answer, string.Join(BoxCodec.Delimiter, parsed.Boxes));
     }
 }

@@ -62,7 +62,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         Assert.Equal(samples.Select(s => s.Id), answers.Select(a => a.Id));
         Assert.All(answers, answer =>
         {
-            Assert.Equal(ParseFailure.None, BoxCodec.Parse(answer.Answer!).Failure);
+            Assert.Equal(Flaw.None, BoxCodec.Parse(answer.Answer!).Failure);
             Assert.InRange(Assert.Single(answer.Confidence!), 0, 1);
         });
         Assert.Equal(answers.Select(a => a.Answer),
@@ -87,7 +87,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         Assert.NotEqual(answers, Ask(settings, [.. samples.Select(s => s with { Id = s.Id + "'" })]).Select(a => a.Answer));
 
         // This model writes no boxes, so every answer is drawn again as often as it may be: the last draw is the answer.
-        Assert.All(answers, answer => Assert.NotEqual(ParseFailure.None, BoxCodec.Parse(answer!).Failure));
+        Assert.All(answers, answer => Assert.NotEqual(Flaw.None, BoxCodec.Parse(answer!).Failure));
         var again = Ask(settings with { Retries = 2 }, samples).Select(a => a.Answer).ToList();
         Assert.NotEqual(answers, again);
         Assert.NotEqual(again, Ask(settings with { Retries = 1 }, samples).Select(a => a.Answer));
@@ -129,7 +129,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
     private SequenceBuilder Builder() => new(reference.Tokenizer, reference.Config.VisualTokens);
 
     private List<IReadOnlyList<int>> Prompts() => [.. Phrases.Select(text =>
-        Builder().Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)).Whole,
+        Builder().Generation(PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)),
             doubleBos: true))];
 
     private Tensor Visual() => reference.Model.Project(reference.Model.EncodeImages(stack([.. Enumerable.Range(0, 3).Select(p =>

@@ -110,16 +110,19 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         var one = Json("forward", "cases.json")[name]!;
         var (samples, settings) = (one["samples"]!, one["settings"]!);
         Assert.True(one["error"] is null, "a case that the original rejects");
-        var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens,
+        var pictured = one["images"] is JsonArray;
+        var builder = new SequenceBuilder(reference.Tokenizer, pictured ? reference.Config.VisualTokens : 0,
             settings["max_txt_len"]?.GetValue<int>() ?? 160, settings["max_context_len"]?.GetValue<int>() ?? 3800,
-                settings["end_sym"]?.GetValue<string>() ?? "</s>");
+            settings["end_sym"]?.GetValue<string>() ?? "</s>");
         var chat = settings["chat_template"]?.GetValue<bool>() ?? true;
         var rows = (samples["conv_q"] ?? samples["instruction_input"])!.AsArray()
             .Zip((samples["conv_a"] ?? samples["answer"])!.AsArray(), (question, answer) =>
         {
             var separator = samples["connect_sym"]?[0]?.GetValue<string>();
-            var questions = Split(question!, separator).Select(q => chat ? $"[INST] {q} [/INST]" : q);
-            return builder.Conversation([.. questions.Zip(Split(answer!, separator))]);
+            string[] questions = [.. Split(question!, separator).Select(q => chat ? $"[INST] {q} [/INST]" : q)];
+            var answers = Split(answer!, separator);
+            var first = pictured ? ReferenceModel.Segments(questions[0]) : new PromptSegments(questions[0], "");
+            return builder.Conversation(first, answers[0], [.. questions.Zip(answers).Skip(1)]);
         }).ToList();
 
         var (ids, targets, mask) = reference.Pad(rows, one["seq_len"]!.GetValue<int>());
@@ -238,7 +241,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
     {
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens);
         return [.. Tokens["samples"]!.AsArray()
-            .Select(s => builder.Training(s!["prompt"]!.GetValue<string>(), s["answer"]!.GetValue<string>()))];
+            .Select(s => builder.Training(ReferenceModel.Segments(s!["prompt"]!.GetValue<string>()), s["answer"]!.GetValue<string>()))];
     }
 
     private Tensor Visual() => _model.Project(_model.EncodeImages(Npy("forward", "images.npy")));

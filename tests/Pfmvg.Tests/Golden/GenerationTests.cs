@@ -103,7 +103,7 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
     {
         var builder = new SequenceBuilder(reference.Tokenizer, reference.Config.VisualTokens);
         return [.. Expected["prompts"]!.AsArray().Select(p => p!["text"]!.GetValue<string>())
-            .Select(t => builder.Generation(t["<s>".Length..], doubleBos: true))];
+            .Select(t => builder.Generation(ReferenceModel.Segments(t["<s>".Length..]), doubleBos: true))];
     }
 
     private Tensor Visual() => reference.Model.Project(reference.Model.EncodeImages(Npy("generate", "images.npy")));

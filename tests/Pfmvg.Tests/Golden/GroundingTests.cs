@@ -70,7 +70,7 @@ public class GroundingTests
             Assert.Equal(expected!["boxes"]!.AsArray().Select(box => Grid(box!)), parsed.Boxes);
             Assert.Equal(expected["parseable"]!.GetValue<bool>(), parsed.Boxes.Count > 0);
             Assert.Equal(expected["reference_regex_matches_at_start"]!.GetValue<bool>(), BoxCodec.ParseAtStart(output) is not null);
-            if (parsed.Boxes.Count == 0) Assert.NotEqual(ParseFailure.None, parsed.Failure);
+            if (parsed.Boxes.Count == 0) Assert.NotEqual(Flaw.None, parsed.Failure);
         }
     }
 

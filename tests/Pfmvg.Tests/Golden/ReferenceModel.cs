@@ -42,6 +42,13 @@ public sealed class ReferenceModel : IDisposable
     /// <summary>A copy of its own, for tests that train.</summary>
     public GroundingModel Load(WeightPaths paths) => ModelBuilder.Load(Config, paths, ScalarType.Float32, CPU, seed: 1).Model;
 
+    /// <summary>The two sides of a prompt as the parity data write it, with a mark at the picture's place.</summary>
+    public static PromptSegments Segments(string prompt) => prompt.Split("<ImageHere>") switch
+    {
+        [var before, var after] => new PromptSegments(before, after),
+        _ => throw new ArgumentException($"Not one picture in '{prompt}'.", nameof(prompt)),
+    };
+
     /// <summary>Rows padded on the right with the pad piece to a length.</summary>
     public (Tensor Ids, Tensor Targets, Tensor Mask) Pad(IReadOnlyList<TokenSequence> rows, int length)
     {

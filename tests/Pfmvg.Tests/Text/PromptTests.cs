@@ -1,3 +1,4 @@
+using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 
 namespace Pfmvg.Tests.Text;
@@ -17,6 +18,20 @@ public class PromptTests
     public void The_authors_legacy_lowers_tags_and_question_alike() => Assert.Equal(
         new PromptSegments("[INST] <img>", "</img> [refer] where is left effusion ? [/INST]"),
         PromptTemplate.Build(PromptTemplate.ReferTask, "where is  Left Effusion. ?", normalizeWhole: true));
+
+    [Theory]
+    [InlineData("<ImageHere>")]
+    [InlineData("effusion <ImageHere> on the left")]
+    [InlineData("<imagehere></Img><ImageHere><Img>")]
+    public void A_phrase_that_names_the_picture_s_mark_adds_no_second_picture(string phrase)
+    {
+        const int visualTokens = 5;
+        var builder = new SequenceBuilder(LlamaTokenizer.Load(Fixtures.Path("tokenizer", "tokenizer.model")), visualTokens);
+        var prompt = PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], phrase));
+
+        Assert.Equal(visualTokens, builder.Generation(prompt, doubleBos: false).Count(id => id == SequenceBuilder.ImageToken));
+        Assert.Equal(visualTokens, builder.Training(prompt, phrase).Ids.Count(id => id == SequenceBuilder.ImageToken));
+    }
 
     [Fact]
     public void A_task_without_brackets_is_a_mistake() =>

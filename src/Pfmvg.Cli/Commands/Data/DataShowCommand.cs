@@ -50,7 +50,7 @@ internal static class DataShowCommand
                 PreparedData.Open(parsed.GetValue(folder)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!)), new SheetOptions
             {
                 Task = Enum.Parse<SampleTask>(parsed.GetValue(task)!, ignoreCase: true),
-                Split = Enum.Parse<Split>(parsed.GetValue(split)!, ignoreCase: true),
+                Split = SplitNames.Parse("--split", parsed.GetValue(split)!),
                 Count = parsed.GetValue(count),
                 Size = parsed.GetValue(size),
                 LeastCropArea = parsed.GetValue(augment) ? area : null,

@@ -45,7 +45,7 @@ public sealed record Lengths(double Mean, int Median, int Percentile95, int Long
 /// <param name="Emptied">Texts of which normalisation leaves nothing.</param>
 /// <param name="Left">Texts with "left".</param>
 /// <param name="Right">Texts with "right".</param>
-/// <param name="Both">Texts with "bilateral" or "both".</param>
+/// <param name="Both">Texts with "both", "bilateral" and the like.</param>
 public sealed record TextReport(long Texts, Lengths Words, Lengths? Tokens, long Cut, long Emptied, long Left, long Right, long Both);
 
 /// <summary>What one data set holds.</summary>

@@ -2,6 +2,7 @@ using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
 
@@ -185,11 +186,15 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             return;
         }
 
-        var kind = BoxRules.Judge(box, width, height);
-        if (kind != BoxRules.Kind.None)
-            Add(FindingLevel.Error, BoxRules.Name(kind), id, sample.Place, BoxRules.Problem(box, width, height)!);
-        else if (text.Left != text.Right && !text.Both && (box.Left + box.Right < width) == text.Right) _rightSide++;
-        else if (text.Left != text.Right && !text.Both) _wrongSide++;
+        var flaw = BoxRules.FlawOfAnnotation(box, width, height);
+        if (flaw != Flaw.None)
+            Add(FindingLevel.Error, BoxRules.Name(flaw), id, sample.Place, BoxRules.Problem(box, width, height)!);
+        else if (text.Sides.Side is (Side.Left or Side.Right) and var side)
+        {
+            // The patient's right is at the left of the picture.
+            if ((box.Left + box.Right < width) == (side == Side.Right)) _rightSide++;
+            else _wrongSide++;
+        }
     }
 
     /// <summary>The patient's left is the picture's right; a set where it is the other way round was mirrored.</summary>

@@ -1,14 +1,13 @@
-using System.Text.RegularExpressions;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
 
 /// <summary>What one text is like.</summary>
-internal readonly record struct TextFacts(int Words, int Tokens, bool Cut, bool Emptied, bool Left, bool Right, bool Both);
+internal readonly record struct TextFacts(int Words, int Tokens, bool Cut, bool Emptied, SideWords Sides);
 
 /// <summary>Gathers what the texts of a data set are like.</summary>
 /// <param name="tokenizer">Counts tokens; null: they are not counted. Used by many threads at a time.</param>
-internal sealed partial class TextStatistics(LlamaTokenizer? tokenizer)
+internal sealed class TextStatistics(LlamaTokenizer? tokenizer)
 {
     private readonly List<int> _words = [], _tokens = [];
     private long _cut, _emptied, _left, _right, _both;
@@ -21,7 +20,7 @@ internal sealed partial class TextStatistics(LlamaTokenizer? tokenizer)
         foreach (var range in text.AsSpan().SplitAny(' ', '\n', '\t', '\r'))
             if (!range.Start.Equals(range.End)) words++;
         return new TextFacts(words, tokenizer?.Encode(normal).Length ?? 0, cut, normal.Length == 0,
-            Left().IsMatch(text), Right().IsMatch(text), Both().IsMatch(text));
+            SideWords.In(text));
     }
 
     /// <summary>Counts one text.</summary>
@@ -31,9 +30,9 @@ internal sealed partial class TextStatistics(LlamaTokenizer? tokenizer)
         if (tokenizer is not null) _tokens.Add(text.Tokens);
         _cut += text.Cut ? 1 : 0;
         _emptied += text.Emptied ? 1 : 0;
-        _left += text.Left ? 1 : 0;
-        _right += text.Right ? 1 : 0;
-        _both += text.Both ? 1 : 0;
+        _left += text.Sides.Left ? 1 : 0;
+        _right += text.Sides.Right ? 1 : 0;
+        _both += text.Sides.Both ? 1 : 0;
     }
 
     public TextReport ToReport() =>
@@ -46,10 +45,4 @@ internal sealed partial class TextStatistics(LlamaTokenizer? tokenizer)
         return new Lengths(lengths.Average(), lengths[lengths.Count / 2], lengths[(int)Math.Ceiling(0.95 * lengths.Count) - 1],
             lengths[^1]);
     }
-
-    [GeneratedRegex(@"\bleft\b", RegexOptions.IgnoreCase)] private static partial Regex Left();
-
-    [GeneratedRegex(@"\bright\b", RegexOptions.IgnoreCase)] private static partial Regex Right();
-
-    [GeneratedRegex(@"\b(?:bilateral(?:ly)?|both)\b", RegexOptions.IgnoreCase)] private static partial Regex Both();
 }

@@ -48,7 +48,7 @@ public static class Splits
             var name = columns.Select(row.Find).FirstOrDefault(value => !string.IsNullOrEmpty(value))
                 ?? throw new InputException($"{row.Place}: none of the columns {string.Join(", ", columns)} names a patient or picture; "
                     + "add one.");
-            var split = ListedSample.SplitOf(row["split"])
+            var split = SplitNames.Find(row["split"])
                 ?? throw new InputException($"{row.Place}: the split '{row["split"]}' is unknown; write train, validate or test.");
             if (!byName.TryAdd(name, split) && byName[name] != split)
                 throw new InputException($"{row.Place}: this name already has another split; keep one of the lines.");

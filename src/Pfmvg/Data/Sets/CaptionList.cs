@@ -16,7 +16,7 @@ internal static class CaptionList
 
     /// <summary>The split in a file's name, as in `roco_valid.json`; training when it has none.</summary>
     public static Split? SplitOfName(string file) =>
-        Path.GetFileNameWithoutExtension(file).Split('_', '-', '.').Select(ListedSample.SplitOf).FirstOrDefault(split => split is not null)
+        Path.GetFileNameWithoutExtension(file).Split('_', '-', '.').Select(SplitNames.Find).FirstOrDefault(split => split is not null)
             ?? Split.Train;
 
     /// <summary>The entries of one file.</summary>
@@ -35,7 +35,7 @@ internal static class CaptionList
                 Image = image,
                 Text = caption?.Trim() ?? "",
                 Place = item.Place,
-                Split = ListedSample.SplitOf(item.Text("split")) ?? split,
+                Split = SplitNames.Find(item.Text("split")) ?? split,
                 Problem = caption is null ? "the entry has no \"caption\"" : null,
             };
         }

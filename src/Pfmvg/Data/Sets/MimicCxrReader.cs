@@ -53,7 +53,7 @@ public sealed class MimicCxrReader : IDataSetReader
         var splits = new Dictionary<string, Split?>();
         if (_splitFile is not null)
             foreach (var row in CsvTable.Read(_splitFile, ',', "dicom_id", "split"))
-                splits[row["dicom_id"]] = ListedSample.SplitOf(row["split"]);
+                splits[row["dicom_id"]] = SplitNames.Find(row["split"]);
         return IsJson ? ReadJson(splits) : ReadTables(splits);
     }
 

@@ -89,7 +89,7 @@ public sealed partial class MsCxrReader : IDataSetReader
                 Height = row.Pixels("image_height"),
                 Boxes = [Box.FromXywh(row.Number("x"), row.Number("y"), row.Number("w"), row.Number("h"))],
                 Class = row["category_name"],
-                Split = ListedSample.SplitOf(row.Find("split")),
+                Split = SplitNames.Find(row.Find("split")),
             };
         }
     }
@@ -110,7 +110,7 @@ public sealed partial class MsCxrReader : IDataSetReader
                     case "images":
                         var path = JsonItem.TextOf(item, "path", "file_name") ?? "";
                         images[id] = (path, Pixels(item, "width"), Pixels(item, "height"),
-                            ListedSample.SplitOf(JsonItem.TextOf(item, "split")));
+                            SplitNames.Find(JsonItem.TextOf(item, "split")));
                         break;
                     case "categories":
                         classes[id] = JsonItem.TextOf(item, "name") ?? "";
@@ -118,7 +118,7 @@ public sealed partial class MsCxrReader : IDataSetReader
                     case "annotations":
                         annotations.Add((id, JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
                             JsonItem.TextOf(item, "label_text", "caption") ?? "", BoxOf(item),
-                            ListedSample.SplitOf(JsonItem.TextOf(item, "split"))));
+                            SplitNames.Find(JsonItem.TextOf(item, "split"))));
                         break;
                 }
             }

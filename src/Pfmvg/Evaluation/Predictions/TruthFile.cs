@@ -23,7 +23,7 @@ public static class TruthFile
     /// <exception cref="InputException">The file is not one of these, a box is impossible, or nothing is left.</exception>
     public static TruthSet Read(string path, string? split = null)
     {
-        var part = split is null ? (Split?)null : ListedSample.SplitOf(split)
+        var part = split is null ? (Split?)null : SplitNames.Find(split)
             ?? throw new InputException($"There is no split '{split}'; use train, validate or test.");
         var truth = Path.GetExtension(path).ToLowerInvariant() switch
         {
@@ -74,7 +74,7 @@ public static class TruthFile
         foreach (var annotation in file.List("annotations"))
         {
             var image = Referred(images, "image_id");
-            if (split is not null && ListedSample.SplitOf(annotation.Text("split") ?? image.Text("split")) is { } part && part != split)
+            if (split is not null && SplitNames.Find(annotation.Text("split") ?? image.Text("split")) is { } part && part != split)
                 continue;
             var (width, height) = Size(image, image.Integer("width") ?? 0, image.Integer("height") ?? 0);
             var box = annotation.Numbers("bbox") is { Count: 4 } n

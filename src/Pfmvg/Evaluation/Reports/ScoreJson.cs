@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Reports;
 

@@ -1,3 +1,4 @@
+using Pfmvg.Data;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
 using Pfmvg.Text;
@@ -26,7 +27,7 @@ internal static class AnswerReader
         if (flaw is Flaw.None or Flaw.CutOff && boxes.Count > 0) // judge the boxes that would be scored, then how many there are
         {
             var judged = single ? boxes.Take(1) : boxes;
-            var worst = judged.Select(box => Judge(box, prediction)).FirstOrDefault(found => found != Flaw.None);
+            var worst = judged.Select(box => BoxRules.FlawOf(box, prediction.Width, prediction.Height)).FirstOrDefault(found => found != Flaw.None);
             flaw = worst != Flaw.None ? worst : flaw != Flaw.None ? flaw : single && boxes.Count > 1 ? Flaw.Several : Flaw.None;
         }
 
@@ -37,7 +38,7 @@ internal static class AnswerReader
         for (var i = 0; i < (single ? Math.Min(1, boxes.Count) : boxes.Count); i++)
         {
             var box = rule == AnswerRule.Repair ? SortAndClamp(boxes[i], prediction) : boxes[i];
-            if (!IsFinite(box) || box.IsEmpty && rule != AnswerRule.Original) continue;
+            if (!BoxRules.IsFinite(box) || box.IsEmpty && rule != AnswerRule.Original) continue;
             kept.Add(box);
             if (confidence is not null) sure.Add(confidence[i]);
         }
@@ -57,31 +58,10 @@ internal static class AnswerReader
             .ToList();
         return boxes.Count > 0
             ? (boxes, answer.LastIndexOf('{') > answer.LastIndexOf('}') ? Flaw.CutOff : Flaw.None) // whole boxes, then half of one
-            : (boxes, parsed.Failure switch
-            {
-                ParseFailure.TooFewNumbers => Flaw.TooFewNumbers,
-                ParseFailure.Malformed => Flaw.Malformed,
-                ParseFailure.CutOff => Flaw.CutOff,
-                ParseFailure.OutOfRange => Flaw.OutOfRange,
-                _ => Flaw.NoBox,
-            });
-    }
-
-    private static Flaw Judge(Box box, Prediction prediction)
-    {
-        const double Slack = 0.5; // pixels: other programs round
-        return !IsFinite(box) ? Flaw.NotFinite
-            : box.Width < 0 || box.Height < 0 ? Flaw.Swapped
-            : box.IsEmpty ? Flaw.Empty
-            : box.Left < -Slack || box.Top < -Slack || box.Right > prediction.Width + Slack
-                || box.Bottom > prediction.Height + Slack ? Flaw.OutOfRange
-            : Flaw.None;
+            : (boxes, parsed.Failure);
     }
 
     private static Box SortAndClamp(Box box, Prediction prediction) => new(
         Math.Clamp(Math.Min(box.Left, box.Right), 0, prediction.Width), Math.Clamp(Math.Min(box.Top, box.Bottom), 0, prediction.Height),
         Math.Clamp(Math.Max(box.Left, box.Right), 0, prediction.Width), Math.Clamp(Math.Max(box.Top, box.Bottom), 0, prediction.Height));
-
-    private static bool IsFinite(Box box) =>
-        double.IsFinite(box.Left) && double.IsFinite(box.Top) && double.IsFinite(box.Right) && double.IsFinite(box.Bottom);
 }

@@ -1,5 +1,6 @@
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Scoring;
 

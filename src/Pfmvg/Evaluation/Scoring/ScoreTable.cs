@@ -1,5 +1,6 @@
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Scoring;
 
@@ -29,46 +30,6 @@ public enum Metric
 
     /// <summary>Average precision at IoU 0.5, the whole area under the interpolated curve as PASCAL VOC does since 2010.</summary>
     AveragePrecision50AllPoints,
-}
-
-/// <summary>What was wrong with an answer. Only the first reason that applies is counted.</summary>
-public enum Flaw
-{
-    /// <summary>Nothing.</summary>
-    None,
-
-    /// <summary>The file has no answer for the sample.</summary>
-    Missing,
-
-    /// <summary>The answer holds no box.</summary>
-    NoBox,
-
-    /// <summary>A box with fewer than four numbers.</summary>
-    TooFewNumbers,
-
-    /// <summary>Something in braces that is not four whole numbers.</summary>
-    Malformed,
-
-    /// <summary>The answer ends inside a box, as at the token limit.</summary>
-    CutOff,
-
-    /// <summary>More boxes than any answer can mean (over 1,000).</summary>
-    TooManyBoxes,
-
-    /// <summary>A number is NaN or infinite.</summary>
-    NotFinite,
-
-    /// <summary>A number lies outside the picture.</summary>
-    OutOfRange,
-
-    /// <summary>The second corner lies left of or above the first.</summary>
-    Swapped,
-
-    /// <summary>A box without area.</summary>
-    Empty,
-
-    /// <summary>Several boxes where one was asked.</summary>
-    Several,
 }
 
 /// <summary>A value with its 95 % interval; NaN where there is none.</summary>

@@ -1,4 +1,5 @@
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Scoring;
 

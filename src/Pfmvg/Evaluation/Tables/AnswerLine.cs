@@ -5,6 +5,7 @@ using System.Text.Json;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Tables;
 

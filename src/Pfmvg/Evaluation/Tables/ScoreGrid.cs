@@ -1,5 +1,6 @@
 using System.Globalization;
 using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Tables;
 

@@ -3,6 +3,7 @@ using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Support;
+using Pfmvg.Text;
 
 namespace Pfmvg.Tests.Evaluation.Predictions;
 

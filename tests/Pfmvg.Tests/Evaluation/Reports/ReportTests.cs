@@ -7,6 +7,7 @@ using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
+using Pfmvg.Text;
 using SkiaSharp;
 
 namespace Pfmvg.Tests.Evaluation.Reports;

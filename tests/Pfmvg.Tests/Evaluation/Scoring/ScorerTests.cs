@@ -3,6 +3,7 @@ using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Evaluation.Predictions;
+using Pfmvg.Text;
 
 namespace Pfmvg.Tests.Evaluation.Scoring;
 
