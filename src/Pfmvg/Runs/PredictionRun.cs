@@ -1,8 +1,5 @@
-using Pfmvg.Answering;
 using Pfmvg.Configuration;
-using Pfmvg.Data;
 using Pfmvg.Data.Files;
-using Pfmvg.Data.Loading;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
 
@@ -53,22 +50,8 @@ public static class PredictionRun
         PfmvgConfiguration configuration, IReadOnlyList<PredictionCase> cases, string? from, bool fromBase, Action<int> answered,
             CancellationToken interrupt)
     {
-        from = EvaluationRun.CheckModel(configuration, from, fromBase, localRank: 0);
-        var samples = cases.Select(ToSample).ToList(); // a picture that is none is told before the model is loaded
-        using var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from);
-        var size = configuration.Model.ImageSize;
-        return new ModelAnswers(setup.Model, setup.Builder, configuration.Eval, configuration.Seed)
-            .Answer(samples, (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)),
-                answered, interrupt);
-    }
-
-    private static Sample ToSample(PredictionCase asked)
-    {
-        var header = ImageFile.ReadHeader(asked.Image);
-        return new Sample
-        {
-            Id = asked.Id, Task = SampleTask.Refer, Image = asked.Image, Width = header.Width, Height = header.Height, Text = asked.Phrase,
-                Source = "files",
-        };
+        foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // fails before the model is loaded
+        using var session = GroundingSession.Open(configuration, from, fromBase);
+        return session.Ask(cases, answered, interrupt);
     }
 }
