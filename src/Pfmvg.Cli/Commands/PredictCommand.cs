@@ -61,7 +61,7 @@ internal static class PredictCommand
             var answers = PredictionRun.Execute(
                 settings, cases, isBase ? null : parsed.GetValue(from), isBase, done =>
                 EvalCommand.ShowProgress(done, cases.Count), interrupt.Token)
-                .Select(AnswerLine.Of).ToList();
+                .Select(AnswerLine.Read).ToList();
             Terminal.Standard.Live("");
             foreach (var answer in answers)
                 Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()

@@ -6,7 +6,6 @@ using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
-using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
 using Pfmvg.Runs.Records;
 
@@ -30,7 +29,7 @@ public sealed record EvaluationOptions
     /// <summary>Takes what is there already when it comes from the same settings, weights and data, instead of answering again.</summary>
     public bool Gather { get; init; }
 
-    /// <summary>Answers for the controls, too (<see cref="Control"/>).</summary>
+    /// <summary>Answers for the controls, too (<see cref="ControlCondition"/>).</summary>
     public bool Controls { get; init; }
 
     /// <summary>The folder of the answers.</summary>
@@ -44,7 +43,7 @@ public sealed record EvaluationOptions
 /// <param name="Controls">The controls' answers in the same order; empty when they were not asked for.</param>
 /// <param name="Data">The prepared data.</param>
 public sealed record EvaluationResult(
-    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<Control, IReadOnlyList<Prediction>> Controls,
+    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<ControlCondition, IReadOnlyList<Prediction>> Controls,
         PreparedData Data);
 
 /// <summary>The phrases of a split through the model, into predictions.jsonl: the first half of `pfmvg eval`.</summary>
@@ -106,7 +105,7 @@ public sealed class EvaluationRun
     private EvaluationResult Execute()
     {
         var started = DateTimeOffset.UtcNow;
-        Control[] wanted = _options.Controls ? Enum.GetValues<Control>() : [];
+        ControlCondition[] wanted = _options.Controls ? Enum.GetValues<ControlCondition>() : [];
         // Rank 0 looks at the files, and all ranks do as it finds: which controls are missing, the answers themselves being one more bit.
         var all = 1 << wanted.Length;
         Span<double> missing = [all + all - 1];
@@ -136,26 +135,26 @@ public sealed class EvaluationRun
         }
 
         return _world.Rank != 0
-            ? new EvaluationResult(_folder, [], new Dictionary<Control, IReadOnlyList<Prediction>>(), _data)
+            ? new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data)
             : new EvaluationResult(_folder, PredictionFile.Read(_folder.PredictionsPath),
                 wanted.ToDictionary(control => control, control => PredictionFile.Read(FileOf(control))), _data);
     }
 
-    private void AnswerAll(bool answers, IReadOnlyList<Control> controls)
+    private void AnswerAll(bool answers, IReadOnlyList<ControlCondition> controls)
     {
         using var setup = GroundingSetup.Load(_configuration, _world.LocalRank, _configuration.Stage2.MaxAnswerTokens, _from);
         foreach (var file in setup.Files) _tell($"weights  {file.Path}: {file.Report}");
         var model = new ModelAnswers(setup.Model, setup.Builder, _configuration.Eval, _configuration.Seed);
         // blank: never kept as any picture's features
-        var (pictures, blank) = (setup.Pictures(), new VisionInput(Controls.BlankPicture(_configuration.Model.ImageSize)));
+        var (pictures, blank) = (setup.Pictures(), new VisionInput(ControlQuestions.BlankPicture(_configuration.Model.ImageSize)));
         if (answers) Write(_folder.PredictionsPath, Ask(model, _samples, pictures.Whole));
         foreach (var control in controls)
         {
             _tell($"control  {control.Describe()}");
             Write(FileOf(control), control switch
             {
-                Control.Blind => Ask(model, Controls.Blind(_samples), (_, _) => blank),
-                Control.Shuffled => Ask(model, Controls.Shuffle(_samples, _configuration.Seed), pictures.Whole),
+                ControlCondition.Blind => Ask(model, ControlQuestions.Blind(_samples), (_, _) => blank),
+                ControlCondition.Shuffled => Ask(model, ControlQuestions.Shuffle(_samples, _configuration.Seed), pictures.Whole),
                 _ => new ConstantBoxes(_data.Read(SampleTask.Refer, Split.Train)).Answer(_samples),
             });
         }
@@ -198,7 +197,7 @@ public sealed class EvaluationRun
         if (_world.Rank == 0) PredictionFile.Write(path, predictions);
     }
 
-    private string FileOf(Control control) => _folder.In($"{control.ToString().ToLowerInvariant()}.jsonl");
+    private string FileOf(ControlCondition control) => _folder.In($"{control.ToString().ToLowerInvariant()}.jsonl");
 
     /// <summary>The record of this evaluation, as it will be when it is finished.</summary>
     private RunInfo Describe(DateTimeOffset started)

@@ -22,7 +22,7 @@ internal sealed class CoordinateCheck(string path)
     }
 
     /// <exception cref="InputException">The boxes do not fit what was declared.</exception>
-    public void Judge()
+    public void ThrowIfImplausible()
     {
         if (_boxes.Count == 0) return;
         var declared = _boxes[0].Declared;

@@ -57,7 +57,7 @@ public static class ExternalPredictions
         var check = new CoordinateCheck(path);
         IReadOnlyList<Prediction> answered =
             [.. truth.Questions.Select(question => Answered(question, found.GetValueOrDefault(question.Id) ?? []))];
-        if (!options.TrustCoordinates) check.Judge();
+        if (!options.TrustCoordinates) check.ThrowIfImplausible();
         return answered;
 
         List<Prediction> Questions(JsonInput result)

@@ -16,8 +16,8 @@ internal sealed partial class HeatMap
     /// <summary>The cuts of BioViL's protocol.</summary>
     public static readonly double[] Thresholds = [0.1, 0.2, 0.3, 0.4, 0.5];
 
-    private static readonly double[] Single = [.. Thresholds.Select(t => (double)(float)t)];
-    private static readonly double[] Half = [.. Thresholds.Select(t => (double)(System.Half)t)];
+    private static readonly double[] AsSingle = [.. Thresholds.Select(t => (double)(float)t)];
+    private static readonly double[] AsHalf = [.. Thresholds.Select(t => (double)(System.Half)t)];
 
     private const int MostCells = 1 << 26;
 
@@ -133,12 +133,12 @@ internal sealed partial class HeatMap
     /// <summary>A type's size, how to read it, and the thresholds rounded to it, as NumPy and PyTorch compare.</summary>
     private static (int Size, ReadValue Read, double[] Cuts)? Reader(string type) => type switch
     {
-        "<f4" => (4, at => BinaryPrimitives.ReadSingleLittleEndian(at), Single),
-        ">f4" => (4, at => BinaryPrimitives.ReadSingleBigEndian(at), Single),
+        "<f4" => (4, at => BinaryPrimitives.ReadSingleLittleEndian(at), AsSingle),
+        ">f4" => (4, at => BinaryPrimitives.ReadSingleBigEndian(at), AsSingle),
         "<f8" => (8, BinaryPrimitives.ReadDoubleLittleEndian, Thresholds),
         ">f8" => (8, BinaryPrimitives.ReadDoubleBigEndian, Thresholds),
-        "<f2" => (2, at => (double)BinaryPrimitives.ReadHalfLittleEndian(at), Half),
-        ">f2" => (2, at => (double)BinaryPrimitives.ReadHalfBigEndian(at), Half),
+        "<f2" => (2, at => (double)BinaryPrimitives.ReadHalfLittleEndian(at), AsHalf),
+        ">f2" => (2, at => (double)BinaryPrimitives.ReadHalfBigEndian(at), AsHalf),
         "|u1" => (1, at => at[0], Thresholds),
         "|i1" => (1, at => (sbyte)at[0], Thresholds),
         "|b1" => (1, at => at[0], Thresholds),

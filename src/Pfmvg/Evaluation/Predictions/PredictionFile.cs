@@ -113,7 +113,7 @@ public static class PredictionFile
         }
 
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
-        if (!options.TrustCoordinates) check.Judge();
+        if (!options.TrustCoordinates) check.ThrowIfImplausible();
         return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
     }
 

@@ -127,7 +127,7 @@ public static class HtmlReport
 
     private static string CalibrationSection(ScoreTable table)
     {
-        var content = Calibration.Of(table) is { } calibration
+        var content = Calibration.Measure(table) is { } calibration
             ? ReportCharts.CalibrationPlot(calibration) +
                 "<p class=\"note\">The first box of each answer. On the dashed line confidence means what it says.</p>"
             : "<p class=\"note\">The answers carry no confidence, so there is nothing to calibrate.</p>";

@@ -16,7 +16,7 @@ public sealed record CalibrationBin(double Low, double High, int Count, double C
 public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double ExpectedError, int Count)
 {
     /// <summary>The calibration of the first (most certain) box of each sample; null when the model gives no confidence.</summary>
-    public static Calibration? Of(ScoreTable table)
+    public static Calibration? Measure(ScoreTable table)
     {
         var samples = table.Samples.Where(sample => sample.Confidence?.Count > 0)
             .Select(sample => (Confidence: sample.Confidence![0], sample.Iou)).ToList();
@@ -24,7 +24,7 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
         List<CalibrationBin> bins = [.. samples.GroupBy(sample => Math.Min(9, (int)(sample.Confidence * 10))).OrderBy(bin => bin.Key)
             .Select(bin => new CalibrationBin(
             bin.Key / 10.0, (bin.Key + 1) / 10.0, bin.Count(), bin.Average(s => s.Confidence),
-            bin.Average(s => Figures.IsBeyond(s.Iou, 0.5, table.Options) ? 1.0 : 0.0), bin.Average(s => s.Iou)))];
+            bin.Average(s => TableStatistics.IsBeyond(s.Iou, 0.5, table.Options) ? 1.0 : 0.0), bin.Average(s => s.Iou)))];
         return new Calibration(bins, bins.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / samples.Count, samples.Count);
     }
 }

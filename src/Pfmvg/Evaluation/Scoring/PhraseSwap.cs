@@ -21,7 +21,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
     /// <param name="predictions">Answers of one model. Samples with the same picture, class and phrase are one phrase
     /// with all of their boxes; its first answer counts.</param>
     /// <param name="options">Rule for flawed answers, resamples and seed.</param>
-    public static PhraseSwap? Of(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    public static PhraseSwap? Measure(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
         List<(double Moved, double Asked, double Other, string Cluster)> cases = [];
         var phrases = predictions.GroupBy(p => p.PhraseKey)
@@ -42,7 +42,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
         if (cases.Count == 0) return null;
         var clusters = cases.Select(c => c.Cluster).Distinct().Index().ToDictionary(c => c.Item, c => c.Index);
         var members = cases.Select(c => clusters[c.Cluster]).ToArray();
-        MeanColumn[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members),
+        MeanStatistic[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members),
             new([.. cases.Select(c => c.Other)], members)];
         var once = new int[clusters.Count];
         Array.Fill(once, 1);
@@ -57,6 +57,6 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
     }
 
     private static double Iou(IReadOnlyList<Box> boxes, IEnumerable<Box> truth, ScoringOptions options) => boxes.Count == 0 ? 0
-        : Region.Iou(new Region([.. truth.Select(box => SampleMaker.AsArea(box, options))]),
-            new Region([.. boxes.Select(box => SampleMaker.AsArea(box, options))]));
+        : Region.Iou(new Region([.. truth.Select(box => SampleScorer.AsArea(box, options))]),
+            new Region([.. boxes.Select(box => SampleScorer.AsArea(box, options))]));
 }

@@ -68,7 +68,7 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
     }
 
     /// <summary>Describes what the options mean.</summary>
-    public static ProtocolDescription Of(ScoringOptions options)
+    public static ProtocolDescription Describe(ScoringOptions options)
     {
         var (sample, multiBox) = options.Protocol switch
         {

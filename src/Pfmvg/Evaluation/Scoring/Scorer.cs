@@ -24,7 +24,7 @@ public static class Scorer
     {
         options ??= new ScoringOptions();
         if (predictions.Any(prediction => prediction.Synthetic)) options = options with { Synthetic = true };
-        var samples = SampleMaker.Make(predictions, options);
+        var samples = SampleScorer.Score(predictions, options);
         if (samples.Count == 0)
             throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
                                      $"{predictions.Count} predictions; choose another with --protocol.");
@@ -36,13 +36,13 @@ public static class Scorer
                 .ToList();
         var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
         Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
-        var figures = new Figures(metrics, classes, clusters, options);
+        var figures = new TableStatistics(metrics, classes, clusters, options);
         var rows = figures.Estimate(clusters.Count, options);
 
         return new ScoreTable
         {
             Options = options,
-            Protocol = ProtocolDescription.Of(options),
+            Protocol = ProtocolDescription.Describe(options),
             Phrases = samples.DistinctBy(sample => sample.Prediction.PhraseKey).Count(),
             Boxes = samples.Sum(sample => sample.Truth.Count),
             Images = samples.DistinctBy(sample => sample.Prediction.Image).Count(),

@@ -18,7 +18,7 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads an answer as the scores do.</summary>
-    public static AnswerLine Of(Prediction prediction)
+    public static AnswerLine Read(Prediction prediction)
     {
         var read = AnswerReader.Read(prediction, AnswerRule.Raw, single: false);
         return new AnswerLine(prediction, read.Boxes, read.Confidence, read.Flaw);

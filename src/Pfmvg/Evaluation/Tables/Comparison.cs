@@ -19,7 +19,7 @@ public sealed record PairedDifference(double A, double B, Estimate Difference, d
 public sealed record ComparisonRow(string Name, int Count, IReadOnlyDictionary<Metric, PairedDifference> Figures);
 
 /// <summary>A sample in both sets.</summary>
-public sealed record Change(ScoredSample A, ScoredSample B)
+public sealed record SampleChange(ScoredSample A, ScoredSample B)
 {
     /// <summary>IoU of B minus IoU of A.</summary>
     public double Iou => B.Iou - A.Iou;
@@ -37,13 +37,13 @@ public sealed record Comparison
     public required IReadOnlyList<ComparisonRow> Rows { get; init; }
 
     /// <summary>Every sample in both, the largest change of IoU first.</summary>
-    public required IReadOnlyList<Change> Changes { get; init; }
+    public required IReadOnlyList<SampleChange> Changes { get; init; }
 
     /// <summary>Compares two tables of the same protocol over the same samples.</summary>
     /// <param name="a">Scores of the first set.</param>
     /// <param name="b">Scores of the second set; resamples and seed are taken from its options.</param>
     /// <exception cref="InputException">The tables have other rules or other samples, or compare average precision.</exception>
-    public static Comparison Of(ScoreTable a, ScoreTable b)
+    public static Comparison Between(ScoreTable a, ScoreTable b)
     {
         if (a.Protocol != b.Protocol) throw new InputException($"A was scored by {a.Protocol.Name} and B by {b.Protocol.Name}, or by other rules; only equal rules compare.");
         if (a.Options.Protocol == Protocol.Map50) throw new InputException("Average precision belongs to no single sample, so there are no pairs; compare with another --protocol.");
@@ -56,7 +56,7 @@ public sealed record Comparison
         var rows = names.Select(_ => new Dictionary<Metric, PairedDifference>()).ToList();
         foreach (var metric in Metrics)
         {
-            var paired = new PairedFigure(classes.ConvertAll(
+            var paired = new PairedStatistics(classes.ConvertAll(
                 members => members.ConvertAll(pair => (Value(pair.B) - Value(pair.A), clusters[pair.B.Cluster]))), clusters.Count);
             var (differences, ps) = paired.Estimate(options.Resamples, options.Seed);
             var adjusted = Holm(ps.AsSpan(0, classes.Count));
@@ -72,7 +72,7 @@ public sealed record Comparison
             {
                 Metric.Iou => sample.Iou,
                 Metric.Dice => sample.Dice,
-                _ => Figures.IsBeyond(sample.Iou, 0.5, options) ? 1 : 0,
+                _ => TableStatistics.IsBeyond(sample.Iou, 0.5, options) ? 1 : 0,
             };
         }
 
@@ -132,17 +132,17 @@ public sealed record Comparison
             Signed(change.Iou), .. withPhrases ? [change.B.Prediction.Phrase] : Array.Empty<string>(),
         ])], []);
 
-    private static List<Change> Pair(ScoreTable a, ScoreTable b)
+    private static List<SampleChange> Pair(ScoreTable a, ScoreTable b)
     {
         var inA = a.Samples.ToDictionary(sample => sample.Id);
-        List<Change> pairs = [];
+        List<SampleChange> pairs = [];
         foreach (var sample in b.Samples)
         {
             if (!inA.Remove(sample.Id, out var other))
                 throw new InputException($"The sample '{sample.Id}' is in B, but not in A; compare answers to the same questions.");
             if (other.Prediction.Class != sample.Prediction.Class || !other.Truth.SequenceEqual(sample.Truth))
                 throw new InputException($"The sample '{sample.Id}' has another class or another truth in A than in B; compare answers to the same questions.");
-            pairs.Add(new Change(other, sample));
+            pairs.Add(new SampleChange(other, sample));
         }
 
         return inA.Count == 0 ? pairs : throw new InputException(

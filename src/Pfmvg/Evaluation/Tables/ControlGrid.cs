@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 
 namespace Pfmvg.Evaluation.Tables;
@@ -9,12 +10,12 @@ public static class ControlGrid
     /// <summary>The model and its controls, one per line, with what the model is better by.</summary>
     /// <param name="model">Scores of the model.</param>
     /// <param name="controls">Scores of the controls' answers to the same questions, under the same rules.</param>
-    public static TextGrid Of(ScoreTable model, IReadOnlyDictionary<Control, ScoreTable> controls)
+    public static TextGrid Controls(ScoreTable model, IReadOnlyDictionary<ControlCondition, ScoreTable> controls)
     {
         List<IReadOnlyList<string>> rows = [["model", .. Figures(model), "", ""]];
         foreach (var (control, table) in controls.OrderBy(pair => pair.Key))
         {
-            var difference = Comparison.Of(table, model).Rows[^1].Figures[Metric.Iou];
+            var difference = Comparison.Between(table, model).Rows[^1].Figures[Metric.Iou];
             rows.Add([control.ToString().ToLowerInvariant(), .. Figures(table), Comparison.Signed(difference.Difference),
                 Comparison.Probability(difference.P)]);
         }
@@ -32,7 +33,7 @@ public static class ControlGrid
     }
 
     /// <summary>The exchange of phrases.</summary>
-    public static TextGrid Of(PhraseSwap swap, ScoringOptions options) => new(
+    public static TextGrid PhraseSwaps(PhraseSwap swap, ScoringOptions options) => new(
         "Does the box follow the phrase?", ["phrases exchanged", "box moves to the asked finding", "IoU with the asked",
             "IoU with the other"],
         [[swap.Cases.ToString(CultureInfo.InvariantCulture), ScoreGrid.Cell(swap.Moved), ScoreGrid.Cell(swap.AskedIou),

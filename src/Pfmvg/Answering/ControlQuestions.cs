@@ -4,7 +4,7 @@ using Pfmvg.Imaging;
 namespace Pfmvg.Answering;
 
 /// <summary>How the controls change what is asked.</summary>
-public static class Controls
+public static class ControlQuestions
 {
     private const byte Gray = 128;
 

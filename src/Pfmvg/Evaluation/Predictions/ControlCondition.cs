@@ -1,7 +1,7 @@
-namespace Pfmvg.Evaluation.Tables;
+namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>Answers that a model which looks at the picture and reads the phrase must beat.</summary>
-public enum Control
+public enum ControlCondition
 {
     /// <summary>The same model, asked about a blank picture: what it knows from the phrase alone.</summary>
     Blind,
@@ -14,13 +14,13 @@ public enum Control
 }
 
 /// <summary>What is said about controls.</summary>
-public static class ControlWords
+public static class ControlConditions
 {
     /// <summary>What a control is, in words.</summary>
-    public static string Describe(this Control control) => control switch
+    public static string Describe(this ControlCondition control) => control switch
     {
-        Control.Blind => "blind: the same model asked about blank pictures",
-        Control.Shuffled => "shuffled: the same model asked about other patients' pictures",
+        ControlCondition.Blind => "blind: the same model asked about blank pictures",
+        ControlCondition.Shuffled => "shuffled: the same model asked about other patients' pictures",
         _ => "constant: the best single box of the training split for class and side, without a model",
     };
 }
