@@ -1,22 +1,22 @@
 namespace Pfmvg.Evaluation.Predictions;
 
-/// <summary>Answers that a model which looks at the picture and reads the phrase must beat.</summary>
+/// <summary>A control: answers that the model must beat if it looks at the picture and reads the phrase.</summary>
 public enum ControlCondition
 {
-    /// <summary>The same model, asked about a blank picture: what it knows from the phrase alone.</summary>
+    /// <summary>The same model asked about a blank picture: what it knows from the phrase alone.</summary>
     Blind,
 
-    /// <summary>The same model, asked about another patient's picture.</summary>
+    /// <summary>The same model asked about another patient's picture.</summary>
     Shuffled,
 
-    /// <summary>No model: the box that overlaps the training split's boxes of the same class and side most.</summary>
+    /// <summary>No model: the box with the largest overlap with the training split's boxes of the same class and side.</summary>
     Constant,
 }
 
-/// <summary>What is said about controls.</summary>
+/// <summary>Controls in words.</summary>
 public static class ControlConditions
 {
-    /// <summary>What a control is, in words.</summary>
+    /// <summary>A control's name and what it is.</summary>
     public static string Describe(this ControlCondition control) => control switch
     {
         ControlCondition.Blind => "blind: the same model asked about blank pictures",

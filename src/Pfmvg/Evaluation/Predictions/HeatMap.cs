@@ -13,7 +13,7 @@ namespace Pfmvg.Evaluation.Predictions;
 /// </remarks>
 internal sealed partial class HeatMap
 {
-    /// <summary>The cuts of BioViL's protocol.</summary>
+    /// <summary>The thresholds of BioViL's protocol.</summary>
     public static readonly double[] Thresholds = [0.1, 0.2, 0.3, 0.4, 0.5];
 
     private static readonly double[] AsSingle = [.. Thresholds.Select(t => (double)(float)t)];
@@ -27,7 +27,7 @@ internal sealed partial class HeatMap
     private HeatMap(byte[] levels, int rows, int columns, bool hasHoles) =>
         (_levels, _rows, _columns, HasHoles) = (levels, rows, columns, hasHoles);
 
-    /// <summary>A value is NaN or infinite; NaN is above no threshold.</summary>
+    /// <summary>Some value is NaN or infinite. NaN is above no threshold.</summary>
     public bool HasHoles { get; }
 
     /// <summary>
@@ -148,7 +148,7 @@ internal sealed partial class HeatMap
         _ => null,
     };
 
-    /// <summary>The union as boxes that do not overlap: the cells of the grid that their edges make.</summary>
+    /// <summary>The union of the boxes as cells that do not overlap, cut along all edges.</summary>
     private static List<Box> Disjoint(IReadOnlyList<Box> boxes)
     {
         if (boxes.Count == 1) return [.. boxes];

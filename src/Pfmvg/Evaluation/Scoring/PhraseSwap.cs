@@ -4,22 +4,25 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>
-/// Whether the box follows the phrase: each phrase is exchanged for the next one of its picture that means another region,
-/// and the answer to that is held against both regions. A model that reads no phrase moves to the asked one in half of the cases.
+/// Whether the box follows the phrase. Each phrase is exchanged for the next one of its picture that means another region,
+/// and the answer to that is compared with both regions. A model that does not read the phrase moves to the asked region in
+/// half of the cases.
 /// </summary>
 /// <remarks>
-/// The answer to the exchanged phrase is the one that the picture's other sample already has, since an answer depends on
-/// picture and phrase alone.
+/// Nothing is asked again: an answer depends on picture and phrase alone, so the answer to the exchanged phrase is the one
+/// that the picture's other sample already has.
 /// </remarks>
-/// <param name="Cases">Phrases with another one in their picture.</param>
+/// <param name="Cases">Phrases whose picture has another one.</param>
 /// <param name="Moved">Share of cases in which the answer overlaps the asked region more than the one of the exchanged phrase.</param>
 /// <param name="AskedIou">Mean IoU with the asked region.</param>
 /// <param name="OtherIou">Mean IoU with the region of the phrase that was exchanged.</param>
 public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Estimate OtherIou)
 {
-    /// <summary>Judges answers; null when no picture has two phrases with different regions.</summary>
-    /// <param name="predictions">Answers of one model. Samples with the same picture, class and phrase are one phrase
-    /// with all of their boxes; its first answer counts.</param>
+    /// <summary>Measures answers; null when no picture has two phrases with different regions.</summary>
+    /// <param name="predictions">
+    /// Answers of one model. Samples with the same picture, class and phrase are one phrase with all of their boxes; its first
+    /// answer counts.
+    /// </param>
     /// <param name="options">Rule for flawed answers, resamples and seed.</param>
     public static PhraseSwap? Measure(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {

@@ -32,8 +32,8 @@ public static class Scorer
         var clusters = samples.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index))
             .ToDictionary(c => c.name, c => c.index);
         var names = samples.Select(sample => sample.Prediction.Class).Distinct()
-            .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue).ThenBy(name => name, StringComparer.Ordinal)
-                .ToList();
+            .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue)
+            .ThenBy(name => name, StringComparer.Ordinal).ToList();
         var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
         Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
         var figures = new TableStatistics(metrics, classes, clusters, options);
@@ -81,6 +81,7 @@ public static class Scorer
         var small = classes.Where(samples => samples.DistinctBy(sample => sample.Cluster).Count() < FewPatients)
             .Select(samples => samples[0].Prediction.Class).ToList();
         if (options.Resamples > 0 && small.Count > 0)
-            yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. Intervals of so few are somewhat too narrow (they cover about 92 % at 15 patients).";
+            yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. " +
+                "Intervals of so few are somewhat too narrow (they cover about 92 % at 15 patients).";
     }
 }
