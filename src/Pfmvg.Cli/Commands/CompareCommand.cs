@@ -26,7 +26,7 @@ internal static class CompareCommand
         command.SetAction(parsed =>
         {
             var (format, options) = (scoring.Format(parsed), scoring.Options(parsed));
-            var comparison = Comparison.Of(Score(a), Score(b));
+            var comparison = Comparison.Between(Score(a), Score(b));
             foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice, Metric.Accuracy50])
                 GridPrinter.Print(comparison.Grid(metric), format);
             if (parsed.GetValue(changes) is > 0 and var count)

@@ -59,7 +59,7 @@ internal static class PredictCommand
             using var interrupt = new Interrupt("nothing more is answered.");
             using var display = new TerminalDisplay();
             var session = new Session(settings, world, display, interrupt.Token);
-            var answers = PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase).Select(AnswerLine.Of)
+            var answers = PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase).Select(AnswerLine.Read)
                 .ToList();
             foreach (var answer in answers)
                 Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()

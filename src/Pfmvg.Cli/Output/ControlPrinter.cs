@@ -23,8 +23,9 @@ internal static class ControlPrinter
     public static IReadOnlyList<TextGrid> Tables(ScoreTable model, EvaluationResult result)
     {
         if (result.Controls.Count == 0) return [];
-        var controls = ControlGrid.Of(model,
+        var controls = ControlGrid.Controls(model,
             result.Controls.ToDictionary(control => control.Key, control => Scorer.Score(control.Value, model.Options)));
-        return PhraseSwap.Of(result.Predictions, model.Options) is { } swap ? [controls, ControlGrid.Of(swap, model.Options)] : [controls];
+        return PhraseSwap.Measure(result.Predictions, model.Options) is { } swap
+            ? [controls, ControlGrid.PhraseSwaps(swap, model.Options)] : [controls];
     }
 }

@@ -7,19 +7,21 @@ using Pfmvg.Text;
 namespace Pfmvg.Answering;
 
 /// <summary>
-/// Answers every phrase with the one box that fits the training split's boxes of the same class and the same side word
-/// best.
+/// Answers every phrase with one constant box: the one that fits best the training split's boxes of the same class and the
+/// same side word.
 /// </summary>
 public sealed class ConstantBoxes
 {
     private readonly Dictionary<(string? Class, Side? Side), Box> _boxes = [];
 
-    /// <summary>Learns the boxes: of each class and side, and, for what does not occur, of each class and of all.</summary>
+    /// <summary>Learns a box for each class and side; for what does not occur together, one for each class and one for all.</summary>
     /// <param name="training">The training split.</param>
     /// <exception cref="InputException">It is empty.</exception>
     public ConstantBoxes(IReadOnlyList<Sample> training)
     {
-        if (training.Count == 0) throw new InputException("There is no training split of boxes to learn the constant boxes from; prepare MS-CXR with one, or leave the controls out.");
+        if (training.Count == 0)
+            throw new InputException("There is no training split of boxes to learn the constant boxes from; " +
+                "prepare MS-CXR with one, or leave the controls out.");
         foreach (var group in training.GroupBy(s => ((string?)s.Class, (Side?)SideWords.In(s.Text).Side))) _boxes[group.Key] = Best(group);
         foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Best(group);
         _boxes[(null, null)] = Best(training);
@@ -34,8 +36,8 @@ public sealed class ConstantBoxes
     })];
 
     /// <summary>
-    /// The box, in shares of width and height, with the largest mean IoU: from the median of each edge, the edges are moved by
-    /// ever smaller steps as long as that helps. A weaker constant would flatter the model.
+    /// The box, in shares of width and height, with the largest mean IoU. The search starts at the median of each edge and moves
+    /// the edges in ever smaller steps while that helps. A weaker constant would flatter the model.
     /// </summary>
     private static Box Best(IEnumerable<Sample> samples)
     {
@@ -70,7 +72,7 @@ public sealed class ConstantBoxes
         }
     }
 
-    /// <summary>One edge, or opposite edges alike (a shift), or apart (a growth).</summary>
+    /// <summary>One edge alone, opposite edges in the same direction (a shift), or in opposite directions (growth).</summary>
     private static readonly (int Left, int Top, int Right, int Bottom)[] Moves =
     [
         .. new[] { (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 0, 1, 0), (0, 1, 0, 1), (-1, 0, 1, 0), (0, -1, 0, 1) }

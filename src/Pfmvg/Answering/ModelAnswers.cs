@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Answering;
 
-/// <summary>Asks the model for the box of phrases: the answering half of the evaluation.</summary>
+/// <summary>Asks the model for the boxes of phrases: the half of an evaluation that answers.</summary>
 public sealed class ModelAnswers
 {
     private readonly GroundingModel _model;
@@ -22,11 +22,12 @@ public sealed class ModelAnswers
 
     /// <summary>Prepares to ask.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="builder">Prompts to tokens.</param>
-    /// <param name="settings">Batch, longest answer, and how tokens are chosen.</param>
-    /// <param name="seed">With a temperature: what is drawn is a function of this seed, the sample's identifier and the try.</param>
-    /// <exception cref="InputException">Answers are restricted to boxes, and the longest answer has no room for one or
-    /// the tokenizer no pieces for them.</exception>
+    /// <param name="builder">Turns prompts into tokens.</param>
+    /// <param name="settings">Batch size, longest answer, and how tokens are chosen.</param>
+    /// <param name="seed">With a temperature, draws depend on this seed, the sample's identifier and the attempt alone.</param>
+    /// <exception cref="InputException">
+    /// Answers are restricted to boxes, but the longest answer is too short for one, or the tokenizer has no pieces for them.
+    /// </exception>
     public ModelAnswers(GroundingModel model, SequenceBuilder builder, EvalSettings settings, long seed = 0)
     {
         (_model, _builder, _settings, _seed) = (model, builder, settings, seed);
@@ -34,7 +35,8 @@ public sealed class ModelAnswers
         if (settings.Constrain == AnswerConstraint.None) return;
         _grammar = new BoxGrammar(builder.Tokenizer);
         if (settings.MaxNewTokens < _grammar.ShortestAnswer)
-            throw new InputException($"eval.max_new_tokens is {settings.MaxNewTokens}, but a box takes at least {_grammar.ShortestAnswer} tokens with eval.constrain: boxes; give it more (64 is the default).");
+            throw new InputException($"eval.max_new_tokens is {settings.MaxNewTokens}, but a box takes at least " +
+                $"{_grammar.ShortestAnswer} tokens with eval.constrain: boxes; give it more (64 is the default).");
     }
 
     /// <summary>The prompt that a phrase is asked with: the first wording of the pool, as published.</summary>
@@ -46,13 +48,14 @@ public sealed class ModelAnswers
     }
 
     /// <summary>
-    /// Answers phrases in batches; the phrases of a picture follow each other, so that it is encoded once for those of
+    /// Answers phrases in batches. The phrases of a picture follow each other, so that it is encoded once for all of them in
     /// a batch.
     /// </summary>
     /// <param name="samples">Phrases in any order.</param>
-    /// <param name="picture">The picture of a sample, S x S, or its features; called on several threads, each with
-    /// memory of its own.</param>
-    /// <param name="answered">Told after every batch how many phrases are answered.</param>
+    /// <param name="picture">
+    /// Gives the picture of a sample, S x S, or its features; called on several threads, each with a buffer of its own.
+    /// </param>
+    /// <param name="answered">Called after each batch with the number of phrases answered so far.</param>
     /// <param name="cancel">Stops between batches.</param>
     /// <returns>The answers in the order of the samples.</returns>
     public IReadOnlyList<Prediction> Answer(
@@ -60,7 +63,7 @@ public sealed class ModelAnswers
             CancellationToken cancel = default)
     {
         var predictions = new Prediction[samples.Count];
-        // The phrases of a picture together, pictures with phrases of like length together: little is padding.
+        // Pictures whose phrases have similar lengths share a batch, so little of it is padding.
         var prompts = samples.Select(s => Prompt(s.Text)).ToList();
         var order = Enumerable.Range(0, samples.Count).GroupBy(i => (samples[i].Source, samples[i].Image))
             .OrderBy(ofPicture => ofPicture.Max(i => prompts[i].Count)).SelectMany(ofPicture => ofPicture);
@@ -102,7 +105,7 @@ public sealed class ModelAnswers
         return _generator.Greedy(prompts, visual, _settings.MaxNewTokens, pictures: shared, grammar: _grammar, sampling: sampling);
     }
 
-    /// <summary>The features of a batch's pictures (U, N, 4V), each picture once, and which of them each sample is about.</summary>
+    /// <summary>The features of a batch's distinct pictures (U, N, 4V), and the index of each sample's picture among them.</summary>
     private (Tensor Features, IReadOnlyList<int> Pictures) Features(Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture)
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();
@@ -114,7 +117,7 @@ public sealed class ModelAnswers
     private Prediction ToPrediction(Sample sample, GeneratedAnswer answer)
     {
         var text = _builder.Tokenizer.Decode(answer.Ids);
-        // As the original: what follows the last closing tag, without outer white space.
+        // As the original code does: what follows the last closing tag, trimmed.
         var start = text.LastIndexOf("[/INST]", StringComparison.Ordinal);
         if (start >= 0) text = text[(start + "[/INST]".Length)..];
         return Question(sample) with { Answer = text.Trim(), Confidence = Confidence(answer) };
@@ -133,7 +136,7 @@ public sealed class ModelAnswers
         Patient = sample.Patient,
     };
 
-    /// <summary>For each box the geometric mean of the probabilities of the tokens that wrote it.</summary>
+    /// <summary>The confidence of each box: the geometric mean of the probabilities of its tokens.</summary>
     private List<double>? Confidence(GeneratedAnswer answer)
     {
         var boxes = new List<double>();

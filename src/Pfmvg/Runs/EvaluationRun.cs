@@ -6,7 +6,6 @@ using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
-using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
 using Pfmvg.Runs.Records;
 
@@ -30,7 +29,7 @@ public sealed record EvaluationOptions
     /// <summary>Takes what is there already when it comes from the same settings, weights and data, instead of answering again.</summary>
     public bool Gather { get; init; }
 
-    /// <summary>Answers for the controls, too (<see cref="Control"/>).</summary>
+    /// <summary>Answers for the controls, too (<see cref="ControlCondition"/>).</summary>
     public bool Controls { get; init; }
 
     /// <summary>The folder of the answers.</summary>
@@ -64,7 +63,7 @@ public sealed record EvaluationOptions
 /// <param name="Controls">The controls' answers in the same order; empty when they were not asked for.</param>
 /// <param name="Data">The prepared data.</param>
 public sealed record EvaluationResult(
-    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<Control, IReadOnlyList<Prediction>> Controls,
+    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<ControlCondition, IReadOnlyList<Prediction>> Controls,
         PreparedData Data);
 
 /// <summary>Asks the model all phrases of a split and writes predictions.jsonl: what `pfmvg eval` does before it scores.</summary>
@@ -124,12 +123,12 @@ public sealed class EvaluationRun
         }
 
         return !_session.IsFirst
-            ? new EvaluationResult(_folder, [], new Dictionary<Control, IReadOnlyList<Prediction>>(), _data)
+            ? new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data)
             : new EvaluationResult(_folder, PredictionFile.Read(_folder.PredictionsPath),
                 Wanted.ToDictionary(control => control, control => PredictionFile.Read(FileOf(control))), _data);
     }
 
-    private Control[] Wanted => _options.Controls ? Enum.GetValues<Control>() : [];
+    private ControlCondition[] Wanted => _options.Controls ? Enum.GetValues<ControlCondition>() : [];
 
     /// <summary>What is not there yet, or comes from other settings, weights or data.</summary>
     private Missing FindMissing(RunInfo info) =>
@@ -141,15 +140,15 @@ public sealed class EvaluationRun
         using var setup = GroundingSetup.Load(configuration, _session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, _from);
         foreach (var file in setup.Files) _session.Tell($"weights  {file.Path}: {file.Report}");
         var (model, pictures) = (setup.Answers(), setup.Pictures());
-        var blank = new VisionInput(Controls.BlankPicture(configuration.Model.ImageSize)); // never kept as any picture's features
+        var blank = new VisionInput(ControlQuestions.BlankPicture(configuration.Model.ImageSize)); // never kept as any picture's features
         if (todo.Answers) Write(_folder.PredictionsPath, Ask(model, _samples, pictures.Whole));
         foreach (var control in todo.Controls)
         {
             _session.Tell($"control  {control.Describe()}");
             Write(FileOf(control), control switch
             {
-                Control.Blind => Ask(model, Controls.Blind(_samples), (_, _) => blank),
-                Control.Shuffled => Ask(model, Controls.Shuffle(_samples, configuration.Seed), pictures.Whole),
+                ControlCondition.Blind => Ask(model, ControlQuestions.Blind(_samples), (_, _) => blank),
+                ControlCondition.Shuffled => Ask(model, ControlQuestions.Shuffle(_samples, configuration.Seed), pictures.Whole),
                 _ => new ConstantBoxes(_data.Read(SampleTask.Refer, Split.Train)).Answer(_samples),
             });
         }
@@ -181,7 +180,7 @@ public sealed class EvaluationRun
         if (_session.IsFirst) PredictionFile.Write(path, predictions);
     }
 
-    private string FileOf(Control control) => _folder.In($"{control.ToString().ToLowerInvariant()}.jsonl");
+    private string FileOf(ControlCondition control) => _folder.In($"{control.ToString().ToLowerInvariant()}.jsonl");
 
     /// <summary>The record of this evaluation, as it will be when it is finished.</summary>
     private RunInfo Describe(DateTimeOffset started)
@@ -218,5 +217,5 @@ public sealed class EvaluationRun
     }
 
     /// <summary>What is still to be answered.</summary>
-    private sealed record Missing(bool Answers, Control[] Controls);
+    private sealed record Missing(bool Answers, ControlCondition[] Controls);
 }

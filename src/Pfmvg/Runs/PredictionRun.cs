@@ -1,6 +1,5 @@
 using Pfmvg.Data;
 using Pfmvg.Data.Files;
-using Pfmvg.Data.Loading;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
 
@@ -48,28 +47,8 @@ public static class PredictionRun
     public static IReadOnlyList<Prediction> Execute(
         Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false)
     {
-        var configuration = session.Configuration;
-        from = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration);
-        var samples = cases.Select(ToSample).ToList(); // what is no picture is refused before the model is loaded
-        using var setup = GroundingSetup.Load(configuration, session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, from);
-        var size = configuration.Model.ImageSize;
-        return setup.Answers().Answer(
-            samples, (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)),
-            done => session.ShowAnswered(done, samples.Count), session.Interrupt);
-    }
-
-    private static Sample ToSample(PredictionCase asked)
-    {
-        var header = ImageFile.ReadHeader(asked.Image);
-        return new Sample
-        {
-            Id = asked.Id,
-            Task = SampleTask.Refer,
-            Image = asked.Image,
-            Width = header.Width,
-            Height = header.Height,
-            Text = asked.Phrase,
-            Source = "files",
-        };
+        foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
+        using var model = GroundingSession.Open(session.Configuration, from, fromBase);
+        return model.Ask(cases, done => session.ShowAnswered(done, cases.Count), session.Interrupt);
     }
 }

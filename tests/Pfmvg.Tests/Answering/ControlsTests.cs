@@ -12,7 +12,7 @@ public sealed class ControlsTests
 {
     private static readonly ScoringOptions Options = new() { Resamples = 200 };
 
-    private static Sample Of(string id, string patient, string image, string name = "Edema", string text = "edema", params Box[] boxes) =>
+    private static Sample Asked(string id, string patient, string image, string name = "Edema", string text = "edema", params Box[] boxes) =>
         new()
     {
         Id = id, Task = SampleTask.Refer, Image = image, Width = 1000, Height = 500, Text = text, Class = name, Patient = patient,
@@ -26,8 +26,8 @@ public sealed class ControlsTests
         List<Sample> samples = [];
         for (var p = 0; p < patients; p++)
             for (var i = 0; i <= p % 3; i++)
-                for (var q = 0; q < 2; q++) samples.Add(Of($"{p}-{i}-{q}", $"p{p}", $"{p}/{i}.png"));
-        var shuffled = Controls.Shuffle(samples, seed: 4);
+                for (var q = 0; q < 2; q++) samples.Add(Asked($"{p}-{i}-{q}", $"p{p}", $"{p}/{i}.png"));
+        var shuffled = ControlQuestions.Shuffle(samples, seed: 4);
         Assert.Equal(samples.Select(s => s.Id), shuffled.Select(s => s.Id));
         var owners = samples.DistinctBy(s => s.Image).ToDictionary(s => s.Image, s => s.Patient);
         Assert.All(samples.Zip(shuffled), pair =>
@@ -40,28 +40,28 @@ public sealed class ControlsTests
         // Everybody gives to one other patient: a cycle through all of them.
         Assert.Equal(patients, samples.Zip(shuffled).GroupBy(pair => pair.First.Patient)
             .Select(own => Assert.Single(own.Select(pair => owners[pair.Second.Image]).Distinct())).Distinct().Count());
-        Assert.Equal(shuffled, Controls.Shuffle([.. samples], seed: 4));
-        if (patients > 3) Assert.NotEqual(shuffled, Controls.Shuffle(samples, seed: 5));
+        Assert.Equal(shuffled, ControlQuestions.Shuffle([.. samples], seed: 4));
+        if (patients > 3) Assert.NotEqual(shuffled, ControlQuestions.Shuffle(samples, seed: 5));
     }
 
     [Fact]
     public void One_patient_alone_cannot_exchange_pictures() =>
         Assert.Contains("one patient only", Assert.Throws<InputException>(
-            () => Controls.Shuffle([Of("a", "p", "a.png"), Of("b", "p", "b.png")], 1)).Message, StringComparison.Ordinal);
+            () => ControlQuestions.Shuffle([Asked("a", "p", "a.png"), Asked("b", "p", "b.png")], 1)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Constant_boxes_fit_class_and_side_best_and_fall_back()
     {
         var constant = new ConstantBoxes(
         [
-            Of("1", "a", "1.png", "Edema", "edema on the left", new Box(100, 50, 300, 250)),
-            Of("2", "a", "2.png", "Edema", "Left edema.", new Box(200, 100, 400, 300)),
-            Of("3", "a", "3.png", "Edema", "LEFT-sided edema", new Box(900, 450, 1000, 500)),
-            Of("4", "a", "4.png", "Edema", "right edema", new Box(0, 0, 10, 5)),
-            Of("5", "a", "5.png", "Pneumonia", "left and right", new Box(500, 0, 1000, 500)),
+            Asked("1", "a", "1.png", "Edema", "edema on the left", new Box(100, 50, 300, 250)),
+            Asked("2", "a", "2.png", "Edema", "Left edema.", new Box(200, 100, 400, 300)),
+            Asked("3", "a", "3.png", "Edema", "LEFT-sided edema", new Box(900, 450, 1000, 500)),
+            Asked("4", "a", "4.png", "Edema", "right edema", new Box(0, 0, 10, 5)),
+            Asked("5", "a", "5.png", "Pneumonia", "left and right", new Box(500, 0, 1000, 500)),
         ]);
         Box Answer(string name, string text) =>
-            Assert.Single(constant.Answer([Of("x", "b", "x.png", name, text) with { Width = 2000, Height = 1000 }])[0].Boxes!);
+            Assert.Single(constant.Answer([Asked("x", "b", "x.png", name, text) with { Width = 2000, Height = 1000 }])[0].Boxes!);
         Box[] left = [new(200, 100, 600, 500), new(400, 200, 800, 600), new(1800, 900, 2000, 1000)];
         AssertBest(left, Answer("Edema", "on the left"));
         Assert.Equal(new Box(0, 0, 20, 10), Rounded(Answer("Edema", "right")));
@@ -94,16 +94,16 @@ public sealed class ControlsTests
         List<Prediction> Picture(Func<Box, Box> answer) =>
         [
             .. Enumerable.Range(0, 10).SelectMany(i => new[] { left, right }.Select((truth, j) =>
-                Answers.Of($"{i}{j}", [truth], [answer(truth)], patient: $"p{i}") with { Image = $"{i}.png" })),
+                Answers.Make($"{i}{j}", [truth], [answer(truth)], patient: $"p{i}") with { Image = $"{i}.png" })),
         ];
-        var follows = PhraseSwap.Of(Picture(box => box), Options)!;
+        var follows = PhraseSwap.Measure(Picture(box => box), Options)!;
         Assert.Equal((20, 1.0, 1.0, 0.0), (follows.Cases, follows.Moved.Value, follows.AskedIou.Value, follows.OtherIou.Value));
-        var deaf = PhraseSwap.Of(Picture(_ => left), Options)!;
+        var deaf = PhraseSwap.Measure(Picture(_ => left), Options)!;
         Assert.Equal((0.5, 0.5, 0.5), (deaf.Moved.Value, deaf.AskedIou.Value, deaf.OtherIou.Value));
-        var none = PhraseSwap.Of(Picture(_ => default), Options)!;
+        var none = PhraseSwap.Measure(Picture(_ => default), Options)!;
         Assert.Equal(0, none.Moved.Value);
         Assert.True(follows.Moved is { Low: 1, High: 1 });
-        Assert.Null(PhraseSwap.Of([.. Picture(box => box).Where(p => p.Truth[0] == left)], Options)); // one phrase per picture
+        Assert.Null(PhraseSwap.Measure([.. Picture(box => box).Where(p => p.Truth[0] == left)], Options)); // one phrase per picture
     }
 
     [Fact]
@@ -111,12 +111,12 @@ public sealed class ControlsTests
     {
         var model = Scorer.Score(Answers.Varied(200), Options);
         var blind = Scorer.Score(Answers.Varied(200, seed: 2, shift: 200), Options);
-        var grid = ControlGrid.Of(model, new Dictionary<Control, ScoreTable> { [Control.Blind] = blind });
+        var grid = ControlGrid.Controls(model, new Dictionary<ControlCondition, ScoreTable> { [ControlCondition.Blind] = blind });
         Assert.Equal(["model", "blind"], grid.Rows.Select(row => row[0]));
         var difference = model.Weighted[Metric.Iou].Value - blind.Weighted[Metric.Iou].Value;
         Assert.True(difference > 0.1);
         Assert.StartsWith(difference.ToString("+0.000", System.Globalization.CultureInfo.InvariantCulture) + " [+", grid.Rows[1][4],
             StringComparison.Ordinal);
-        Assert.Equal(Comparison.Probability(Comparison.Of(blind, model).Rows[^1].Figures[Metric.Iou].P), grid.Rows[1][5]);
+        Assert.Equal(Comparison.Probability(Comparison.Between(blind, model).Rows[^1].Figures[Metric.Iou].P), grid.Rows[1][5]);
     }
 }

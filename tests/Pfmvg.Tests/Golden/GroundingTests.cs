@@ -157,12 +157,12 @@ public class GroundingTests
         Assert.Equal(Real(summary["phrases_union_all_predictions"]!, "mean_iou"), phrases.WeightedIou(), Tolerance);
         Assert.Equal(Real(summary["phrases_union_all_predictions"]!, "mean_dice"), phrases.WeightedDice(), Tolerance);
 
-        Scores Score(Func<IReadOnlyList<GridBox>, IEnumerable<GridBox>> choose, bool repaired) => Aggregate(_annotations.Keys.Select(id =>
+        PlainScores Score(Func<IReadOnlyList<GridBox>, IEnumerable<GridBox>> choose, bool repaired) => Aggregate(_annotations.Keys.Select(id =>
             BoxCodec.Parse(_outputs[id]).Boxes is { Count: > 0 } boxes
                 ? Sample(id, _annotations[id].Truth, _annotations[id].ToRegion(choose(boxes), repaired))
                 : Failed(id)));
 
-        void AssertSummary(string name, Scores scores)
+        void AssertSummary(string name, PlainScores scores)
         {
             Assert.Equal(Real(summary[name]!, "mean_iou"), scores.WeightedIou(), Tolerance);
             Assert.Equal(Real(summary[name]!, "mean_dice"), scores.WeightedDice(), Tolerance);
@@ -171,7 +171,7 @@ public class GroundingTests
         }
     }
 
-    private static Scores Aggregate(IEnumerable<SampleScore> samples) => new([.. samples], []);
+    private static PlainScores Aggregate(IEnumerable<SampleScore> samples) => new([.. samples], []);
 
     private static SampleScore Sample(int id, Region truth, Region found) =>
         new($"{id}", "all", Region.Iou(truth, found), Region.Dice(truth, found), true);

@@ -1,7 +1,7 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
-using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
@@ -47,7 +47,7 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
         Assert.Equal(["stage 1", "stage2-only", "stage 2"], trained);
         Assert.Equal(4, rows.Select(row => row.Result.Folder.Path).Distinct().Count());
         Assert.Equal(rows[0].Result.Predictions.Select(p => p.Id), rows[3].Result.Predictions.Select(p => p.Id));
-        Assert.Equal(Enum.GetValues<Control>(), rows[3].Result.Controls.Keys.Order());
+        Assert.Equal(Enum.GetValues<ControlCondition>(), rows[3].Result.Controls.Keys.Order());
         Assert.All(rows[3].Result.Controls.Values, answers => Assert.Equal(
             rows[3].Result.Predictions.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0])),
                 answers.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0]))));

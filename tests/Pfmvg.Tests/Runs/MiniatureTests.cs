@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
@@ -30,13 +31,14 @@ public class MiniatureTests
         var result = EvaluationRun.Execute(session, new EvaluationOptions { Split = Split.Test, Controls = true });
         var options = new ScoringOptions { Resamples = 2000, Synthetic = true };
         var model = Scorer.Score(result.Predictions, options);
-        foreach (var control in (Control[])[Control.Blind, Control.Shuffled, Control.Constant])
+        foreach (var control in Enum.GetValues<ControlCondition>())
         {
-            var difference = Comparison.Of(Scorer.Score(result.Controls[control], options), model).Rows[^1].Figures[Metric.Iou].Difference;
+            var scores = Scorer.Score(result.Controls[control], options);
+            var difference = Comparison.Between(scores, model).Rows[^1].Figures[Metric.Iou].Difference;
             Assert.True(difference.Low > 0, $"{control}: {difference}");
         }
 
-        var swap = PhraseSwap.Of(result.Predictions, options)!;
+        var swap = PhraseSwap.Measure(result.Predictions, options)!;
         Assert.True(swap.Moved.Low > 0.5, $"{swap.Moved}");
     }
 }

@@ -93,10 +93,10 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
     [Fact]
     public void An_answer_says_what_is_wrong_with_it()
     {
-        var flawed = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)], "nothing to see"));
+        var flawed = AnswerLine.Read(Answers.Make("a", [new Box(0, 0, 1, 1)], "nothing to see"));
         Assert.Equal("no region: no box, the answer was 'nothing to see'", flawed.ToText());
         Assert.Equal("no box", (string)JsonNode.Parse(flawed.ToJson())!["failure"]!);
-        var two = AnswerLine.Of(Answers.Of("a", [new Box(0, 0, 1, 1)],
+        var two = AnswerLine.Read(Answers.Make("a", [new Box(0, 0, 1, 1)],
             "{<1><2><3><4>}<delim>{<10><20><30><45>}") with { Confidence = [0.5, 0.25] });
         Assert.Equal("box left 10, top 20, right 30, bottom 40 pixels, confidence 0.50; "
             + "box left 100, top 200, right 300, bottom 450 pixels, confidence 0.25", two.ToText());

@@ -3,10 +3,10 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>
-/// Refuses boxes that cannot be in the coordinates that were declared: most of them beyond the picture or with swapped
-/// corners, all of them crowded into its first corner, or far from the truth while other coordinates fit it.
+/// Refuses boxes that cannot be in the declared coordinates: most of them reach beyond the picture or have swapped corners,
+/// all of them are crowded into the top left corner, or other coordinates fit the truth far better.
 /// </summary>
-/// <remarks>Nothing is ever converted on a guess: the message names the likely coordinates and the user declares them.</remarks>
+/// <remarks>Nothing is converted on a guess: the message names the likely coordinates, and the user declares them.</remarks>
 internal sealed class CoordinateCheck(string path)
 {
     private const int MostSamples = 2000;
@@ -22,7 +22,7 @@ internal sealed class CoordinateCheck(string path)
     }
 
     /// <exception cref="InputException">The boxes do not fit what was declared.</exception>
-    public void Judge()
+    public void ThrowIfImplausible()
     {
         if (_boxes.Count == 0) return;
         var declared = _boxes[0].Declared;
@@ -47,7 +47,7 @@ internal sealed class CoordinateCheck(string path)
     private double Share(Func<(Prediction Question, IReadOnlyList<double> Numbers, Coordinates Declared), bool> holds) =>
         (double)_boxes.Count(holds) / _boxes.Count;
 
-    /// <summary>Mean IoU with the nearest true box, in the given or the declared coordinates.</summary>
+    /// <summary>Mean IoU with the true box that fits best, in the given or in the declared coordinates.</summary>
     private double Fit(Coordinates? coordinates) => _boxes.Average(b =>
     {
         var box = (coordinates ?? b.Declared).ToPixels(b.Numbers, b.Question.Width, b.Question.Height);
@@ -61,6 +61,6 @@ internal sealed class CoordinateCheck(string path)
         box.Left < -0.02 * question.Width || box.Top < -0.02 * question.Height || box.Right > 1.02 * question.Width
             || box.Bottom > 1.02 * question.Height;
 
-    /// <summary>Numbers of a range ten times smaller than declared end here, or smaller ones.</summary>
+    /// <summary>Where boxes end up whose numbers have a range ten or more times smaller than declared.</summary>
     private static bool Crowded(Box box, Prediction question) => box.Right <= question.Width / 8.0 && box.Bottom <= question.Height / 8.0;
 }

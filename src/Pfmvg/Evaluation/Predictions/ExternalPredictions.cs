@@ -5,7 +5,7 @@ namespace Pfmvg.Evaluation.Predictions;
 /// <summary>Reads answers in any of the supported forms: predictions.jsonl, COCO results, or a folder of heat maps.</summary>
 public static class ExternalPredictions
 {
-    /// <summary>Reads by what the path is: a folder of .npy files, a .json list of COCO results, or JSON Lines.</summary>
+    /// <summary>Reads what the path names: a folder of .npy files, a .json list of COCO results, or JSON Lines.</summary>
     /// <exception cref="InputException">The path is none of these, or its content does not fit the truth.</exception>
     public static IReadOnlyList<Prediction> Read(string path, ReadOptions? options = null)
     {
@@ -57,7 +57,7 @@ public static class ExternalPredictions
         var check = new CoordinateCheck(path);
         IReadOnlyList<Prediction> answered =
             [.. truth.Questions.Select(question => Answered(question, found.GetValueOrDefault(question.Id) ?? []))];
-        if (!options.TrustCoordinates) check.Judge();
+        if (!options.TrustCoordinates) check.ThrowIfImplausible();
         return answered;
 
         List<Prediction> Questions(JsonInput result)
@@ -78,14 +78,15 @@ public static class ExternalPredictions
         Prediction Answered(Prediction question, List<(IReadOnlyList<double> Numbers, double Score)> results)
         {
             var (boxes, scores) = PredictionFile.BestFirst(
-                results.ConvertAll(r => coordinates.ToPixels(r.Numbers, question.Width, question.Height)), results.ConvertAll(r => r.Score),
-                    options.MinimumConfidence);
+                results.ConvertAll(r => coordinates.ToPixels(r.Numbers, question.Width, question.Height)),
+                results.ConvertAll(r => r.Score),
+                options.MinimumConfidence);
             if (results.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
             return question with { Boxes = boxes, Confidence = scores };
         }
     }
 
-    /// <summary>One map per phrase, named after a sample of the phrase, or after its picture when that has no other phrase.</summary>
+    /// <summary>One map per phrase, named after a sample of the phrase, or after its picture if that has no other phrase.</summary>
     private static List<Prediction> ReadHeatMaps(string folder, ReadOptions options)
     {
         var truth = options.Truth ?? throw new InputException(
@@ -104,7 +105,8 @@ public static class ExternalPredictions
                 .ToList();
             used.UnionWith(names);
             if (names.Count == 0 && !options.AllowMissing)
-                throw new InputException($"{folder}: the sample '{phrase[0].Id}' has no {phrase[0].Id}.npy; add it, or count it as a failure with --allow-missing.");
+                throw new InputException($"{folder}: the sample '{phrase[0].Id}' has no {phrase[0].Id}.npy; " +
+                    "add it, or count it as a failure with --allow-missing.");
             answered.Add(QuestionIndex.Merge(phrase) with { HeatMap = names.Count > 0 ? files[names[0]] : null });
         }
 

@@ -13,11 +13,11 @@ namespace Pfmvg.Evaluation.Predictions;
 /// </remarks>
 internal sealed partial class HeatMap
 {
-    /// <summary>The cuts of BioViL's protocol.</summary>
+    /// <summary>The thresholds of BioViL's protocol.</summary>
     public static readonly double[] Thresholds = [0.1, 0.2, 0.3, 0.4, 0.5];
 
-    private static readonly double[] Single = [.. Thresholds.Select(t => (double)(float)t)];
-    private static readonly double[] Half = [.. Thresholds.Select(t => (double)(System.Half)t)];
+    private static readonly double[] AsSingle = [.. Thresholds.Select(t => (double)(float)t)];
+    private static readonly double[] AsHalf = [.. Thresholds.Select(t => (double)(System.Half)t)];
 
     private const int MostCells = 1 << 26;
 
@@ -27,7 +27,7 @@ internal sealed partial class HeatMap
     private HeatMap(byte[] levels, int rows, int columns, bool hasHoles) =>
         (_levels, _rows, _columns, HasHoles) = (levels, rows, columns, hasHoles);
 
-    /// <summary>A value is NaN or infinite; NaN is above no threshold.</summary>
+    /// <summary>Some value is NaN or infinite. NaN is above no threshold.</summary>
     public bool HasHoles { get; }
 
     /// <summary>
@@ -133,12 +133,12 @@ internal sealed partial class HeatMap
     /// <summary>A type's size, how to read it, and the thresholds rounded to it, as NumPy and PyTorch compare.</summary>
     private static (int Size, ReadValue Read, double[] Cuts)? Reader(string type) => type switch
     {
-        "<f4" => (4, at => BinaryPrimitives.ReadSingleLittleEndian(at), Single),
-        ">f4" => (4, at => BinaryPrimitives.ReadSingleBigEndian(at), Single),
+        "<f4" => (4, at => BinaryPrimitives.ReadSingleLittleEndian(at), AsSingle),
+        ">f4" => (4, at => BinaryPrimitives.ReadSingleBigEndian(at), AsSingle),
         "<f8" => (8, BinaryPrimitives.ReadDoubleLittleEndian, Thresholds),
         ">f8" => (8, BinaryPrimitives.ReadDoubleBigEndian, Thresholds),
-        "<f2" => (2, at => (double)BinaryPrimitives.ReadHalfLittleEndian(at), Half),
-        ">f2" => (2, at => (double)BinaryPrimitives.ReadHalfBigEndian(at), Half),
+        "<f2" => (2, at => (double)BinaryPrimitives.ReadHalfLittleEndian(at), AsHalf),
+        ">f2" => (2, at => (double)BinaryPrimitives.ReadHalfBigEndian(at), AsHalf),
         "|u1" => (1, at => at[0], Thresholds),
         "|i1" => (1, at => (sbyte)at[0], Thresholds),
         "|b1" => (1, at => at[0], Thresholds),
@@ -148,7 +148,7 @@ internal sealed partial class HeatMap
         _ => null,
     };
 
-    /// <summary>The union as boxes that do not overlap: the cells of the grid that their edges make.</summary>
+    /// <summary>The union of the boxes as cells that do not overlap, cut along all edges.</summary>
     private static List<Box> Disjoint(IReadOnlyList<Box> boxes)
     {
         if (boxes.Count == 1) return [.. boxes];

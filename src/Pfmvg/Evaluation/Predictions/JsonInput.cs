@@ -2,10 +2,10 @@ using System.Text.Json;
 
 namespace Pfmvg.Evaluation.Predictions;
 
-/// <summary>Reads JSON that others wrote: every error names the file and the place in it.</summary>
+/// <summary>Reads JSON from other programs: every error names the file and the place in it.</summary>
 internal readonly struct JsonInput(JsonElement element, string place)
 {
-    /// <summary>A line of JSON Lines may be this long: a million-character answer fits, a file without line breaks does not.</summary>
+    /// <summary>The longest line: an answer of a million characters fits, a large file without line breaks does not.</summary>
     private const int LongestLine = 32 << 20;
 
     private const long LargestFile = 1L << 30;
@@ -61,7 +61,7 @@ internal readonly struct JsonInput(JsonElement element, string place)
         return Parsed(bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes.AsMemory(3) : bytes, path, anything: true);
     }
 
-    /// <summary>Which of the names the object has, in the order given; null for none or a JSON null.</summary>
+    /// <summary>The value of the first of these names that the object has; a JSON null counts as absent.</summary>
     public JsonElement? Find(params ReadOnlySpan<string> names)
     {
         foreach (var name in names)
@@ -87,7 +87,7 @@ internal readonly struct JsonInput(JsonElement element, string place)
         _ => throw Wrong($"'{names[0]}' must be a whole number"),
     };
 
-    /// <summary>A list of numbers; null entries become NaN, which the caller must judge.</summary>
+    /// <summary>A list of numbers; null entries become NaN.</summary>
     public IReadOnlyList<double>? Numbers(params ReadOnlySpan<string> names) =>
         Find(names) is { } value ? Numbers(value, names[0]) : null;
 
@@ -110,9 +110,7 @@ internal readonly struct JsonInput(JsonElement element, string place)
         return boxes;
     }
 
-    public JsonInput At(JsonElement part, string where) => new(part, $"{place}, {where}");
-
-    /// <summary>The elements of a list under a name, each with its place for messages.</summary>
+    /// <summary>The objects of the list under a name, each with its place for messages.</summary>
     public IEnumerable<JsonInput> List(string name)
     {
         if (Find(name) is not { ValueKind: JsonValueKind.Array } list) throw Wrong($"the list '{name}' is missing");
@@ -188,7 +186,8 @@ internal readonly struct JsonInput(JsonElement element, string place)
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({(System.IO.Directory.Exists(path) ? "it is a folder" : "no such file, or no permission")}).", cause);
+            var reason = Directory.Exists(path) ? "it is a folder" : "no such file, or no permission";
+            throw new InputException($"{path}: cannot be read ({reason}).", cause);
         }
     }
 }

@@ -16,13 +16,13 @@ public sealed record ReadOptions
     /// <summary>Counts a question without an answer as a failure that scores 0 instead of refusing the file.</summary>
     public bool AllowMissing { get; init; }
 
-    /// <summary>Boxes with less confidence are dropped before anything else; the rest is scored.</summary>
+    /// <summary>Boxes with less confidence are dropped before anything is scored.</summary>
     public double MinimumConfidence { get; init; } = double.NegativeInfinity;
 
     /// <summary>Accepts boxes that look as if they were in other coordinates than declared.</summary>
     public bool TrustCoordinates { get; init; }
 
-    /// <summary>Is told what the reader left out or shared among samples.</summary>
+    /// <summary>Receives a line for everything that the reader left out or shared among samples.</summary>
     public Action<string> Note { get; init; } = _ => { };
 }
 
@@ -35,8 +35,8 @@ public static class PredictionFile
     /// <param name="path">The file; replaced atomically.</param>
     /// <param name="predictions">What to write. Boxes are written as pixels, left, top, right, bottom.</param>
     /// <param name="keepPatients">
-    /// Writes patient identifiers as they are. By default they become "p1", "p2", ... in order of first appearance,
-    /// which keeps what the intervals need.
+    /// Writes patient identifiers as they are. By default they become "p1", "p2", ... in order of first appearance, which is
+    /// all that the intervals need.
     /// </param>
     public static void Write(string path, IEnumerable<Prediction> predictions, bool keepPatients = false) =>
         AtomicFile.Write(path, stream => Write(stream, predictions, keepPatients));
@@ -95,8 +95,8 @@ public static class PredictionFile
 
     /// <summary>Reads predictions: our own, or another program's in the same form with the truth beside it.</summary>
     /// <exception cref="InputException">
-    /// A line is malformed, names a sample twice, an unknown or a missing one, gives another picture size, or holds boxes
-    /// whose coordinates nobody declared.
+    /// A line is malformed, or answers a sample a second time or an unknown one; a sample is missing; the picture's size
+    /// differs; or there are boxes without declared coordinates.
     /// </exception>
     public static IReadOnlyList<Prediction> Read(string path, ReadOptions? options = null)
     {
@@ -105,7 +105,7 @@ public static class PredictionFile
         var check = new CoordinateCheck(path);
         var predictions = Read(JsonInput.Lines(path), questions, options, check);
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
-        if (!options.TrustCoordinates) check.Judge();
+        if (!options.TrustCoordinates) check.ThrowIfImplausible();
         return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
     }
 
@@ -123,15 +123,15 @@ public static class PredictionFile
         Dictionary<string, string> places = [];
         foreach (var line in lines)
         {
-            var declared = line.Text("coordinates") is { } named ? Declared(line, named) : null;
+            var declared = line.Text("coordinates") is { } named ? ParseCoordinates(line, named) : null;
             if (IsHeader(line))
             {
-                coordinates = Agreeing(line, options.Coordinates, declared);
+                coordinates = Agreed(line, options.Coordinates, declared);
                 continue;
             }
 
             var question = questions is null ? TruthFile.ReadLine(line, "truth") : questions.Find(line);
-            var prediction = WithAnswer(question, line, Agreeing(line, coordinates, declared), options, check);
+            var prediction = WithAnswer(question, line, Agreed(line, coordinates, declared), options, check);
             if (!places.TryAdd(prediction.Id, line.Place))
                 throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");
             predictions.Add(prediction);
@@ -140,15 +140,16 @@ public static class PredictionFile
         return predictions;
     }
 
-    /// <summary>A line's answer added to its question.</summary>
-    private static Prediction WithAnswer(Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options,
-        CoordinateCheck check)
+    /// <summary>The question with the answer of a line.</summary>
+    private static Prediction WithAnswer(
+        Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options, CoordinateCheck check)
     {
         var (answer, numbers, map) = (line.Text("answer", "output"), line.Quadruples("boxes", "box", "bbox"), line.Text("heatmap"));
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
         if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
         if (given == 0 && !options.AllowMissing)
-            throw line.Wrong("has none of 'answer', 'boxes' and 'heatmap'; an empty answer is written \"\" or [], and --allow-missing counts it as a failure");
+            throw line.Wrong("has none of 'answer', 'boxes' and 'heatmap'; an empty answer is written \"\" or [], " +
+                "and --allow-missing counts it as a failure");
 
         var confidence = line.Numbers("confidence", "score", "scores");
         foreach (var value in confidence ?? [])
@@ -156,7 +157,8 @@ public static class PredictionFile
         if (numbers is not null && confidence is not null && numbers.Count != confidence.Count)
             throw line.Wrong($"has {numbers.Count} boxes and {confidence.Count} confidences; give one for each box");
         if (numbers is { Count: > 0 } && coordinates is null)
-            throw line.Wrong($"has boxes, but nothing says what their numbers mean; declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
+            throw line.Wrong("has boxes, but nothing says what their numbers mean; " +
+                $"declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
 
         if (map is not null && !Path.IsPathRooted(map)) map = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(check.Path))!, map);
         List<Box>? boxes = null;
@@ -181,7 +183,7 @@ public static class PredictionFile
     private static bool IsHeader(JsonInput line) =>
         line.Find("coordinates") is not null && line.Find("id", "ann_id", "annotation_id", "image", "phrase", "label_text") is null;
 
-    private static Coordinates Declared(JsonInput line, string text)
+    private static Coordinates ParseCoordinates(JsonInput line, string text)
     {
         try
         {
@@ -193,7 +195,7 @@ public static class PredictionFile
         }
     }
 
-    private static Coordinates? Agreeing(JsonInput line, Coordinates? one, Coordinates? other) =>
+    private static Coordinates? Agreed(JsonInput line, Coordinates? one, Coordinates? other) =>
         one is null || other is null || one == other ? other ?? one
             : throw line.Wrong($"says its boxes are {other}, but {one} was declared before; they must agree");
 

@@ -25,11 +25,11 @@ internal sealed class QuestionIndex
         }
     }
 
-    /// <summary>A picture's name without folder and extension, which is all that MS-CXR's files have in common.</summary>
+    /// <summary>A picture's name without folder and extension: all that the files of MS-CXR have in common.</summary>
     public static string ImageKey(string image) => Path.GetFileNameWithoutExtension(image);
 
     /// <summary>The question of an answer's line.</summary>
-    /// <exception cref="InputException">Unknown, answered before, ambiguous, or of another picture size.</exception>
+    /// <exception cref="InputException">The question is unknown, answered before, ambiguous, or of another picture size.</exception>
     public Prediction Find(JsonInput line)
     {
         var questions = Lookup(line);
@@ -42,12 +42,13 @@ internal sealed class QuestionIndex
                              "answer in the original's pixels, or in 0..1 with --coordinates unit-..., and leave the size out");
         foreach (var question in questions)
             if (!_answeredAt.TryAdd(question.Id, line.Place))
-                throw line.Wrong($"the sample '{question.Id}' was already answered at {_answeredAt[question.Id]}; keep one line per sample");
+                throw line.Wrong(
+                    $"the sample '{question.Id}' was already answered at {_answeredAt[question.Id]}; keep one line per sample");
         return questions.Count == 1 ? first : Merge(questions);
     }
 
-    /// <summary>The predictions with every question in them, in the order of the truth.</summary>
-    /// <exception cref="InputException">Questions were not answered and that is not allowed.</exception>
+    /// <summary>The predictions of all questions, answered or not, in the order of the truth.</summary>
+    /// <exception cref="InputException">A question has no answer, and that is not allowed.</exception>
     public IReadOnlyList<Prediction> Complete(string path, IReadOnlyList<Prediction> answered, bool allowMissing)
     {
         var missing = _truth.Where(question => !_answeredAt.ContainsKey(question.Id)).ToList();
@@ -58,7 +59,7 @@ internal sealed class QuestionIndex
         return [.. answered.Concat(missing).OrderBy(prediction => position[prediction.Id])];
     }
 
-    /// <summary>Several questions about one phrase as one, with all of its boxes.</summary>
+    /// <summary>Joins several questions about one phrase into one with all of its boxes.</summary>
     public static Prediction Merge(IReadOnlyList<Prediction> questions) => questions[0] with
     {
         Truth = [.. questions.SelectMany(question => question.Truth).Distinct()],
@@ -72,7 +73,8 @@ internal sealed class QuestionIndex
         if (line.Text("image", "dicom_id") is not { } image || line.Text("phrase", "label_text") is not { } phrase)
             throw line.Wrong("needs an 'id', or an 'image' and a 'phrase', to tell which sample it answers");
         if (!_byPhrase.TryGetValue((ImageKey(image), phrase), out var questions))
-            throw line.Wrong($"the truth has no such phrase for the picture '{ImageKey(image)}'; the phrase must be written as the truth has it");
+            throw line.Wrong($"the truth has no such phrase for the picture '{ImageKey(image)}'; " +
+                "the phrase must be written as the truth has it");
         return questions.Select(question => (question.Image, question.Class)).Distinct().Count() == 1 ? questions
             : throw line.Wrong("several pictures or classes of the truth share this name and phrase; answer by 'id' instead");
     }

@@ -40,14 +40,14 @@ public static class Overlay
 {
     private const int Tile = 384, Gap = 12;
 
-    /// <summary>A sheet of samples, side by side, as the paper's Fig. 2: best, worst and what lies between.</summary>
+    /// <summary>A sheet of samples side by side, as the paper's Fig. 2, from the best to the worst.</summary>
     /// <param name="path">The PNG to write.</param>
     /// <param name="table">Scored samples.</param>
     /// <param name="imagePath">Where a sample's picture is; null when there is none (it is drawn as an empty frame).</param>
     /// <param name="count">How many samples, spread evenly over the classes and over the range of IoU.</param>
     /// <param name="colors">The boxes' colours.</param>
-    public static void WriteSheet(string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8,
-        OverlayColors? colors = null)
+    public static void WriteSheet(
+        string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8, OverlayColors? colors = null)
     {
         var samples = Spread(table, count);
         var columns = Math.Min(4, samples.Count);
@@ -63,8 +63,8 @@ public static class Overlay
             var (x, y) = (Gap + i % columns * (Tile + Gap), Gap + i / columns * (Tile + caption + Gap));
             Draw(canvas, SKRect.Create(x, y, Tile, Tile), samples[i], imagePath(samples[i].Prediction), colors ?? new OverlayColors());
             if (caption == 0) continue;
-            canvas.DrawText(Fit($"({(char)('a' + i % 26)}) {samples[i].Prediction.Class}, IoU {ScoreGrid.Figure(samples[i].Iou)}", font), x,
-                y + Tile + 17, font, ink);
+            var title = $"({(char)('a' + i % 26)}) {samples[i].Prediction.Class}, IoU {ScoreGrid.Figure(samples[i].Iou)}";
+            canvas.DrawText(Fit(title, font), x, y + Tile + 17, font, ink);
             canvas.DrawText(Fit($"\"{samples[i].Prediction.Phrase}\"", font), x, y + Tile + 36, font, ink);
         }
 
@@ -72,8 +72,8 @@ public static class Overlay
     }
 
     /// <summary>One picture at its own size (at most 2048 pixels a side) with boxes drawn on it.</summary>
-    public static void WriteOne(string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted,
-        OverlayColors? colors = null)
+    public static void WriteOne(
+        string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors? colors = null)
     {
         using var picture = ReportImage.Decode(image)
             ?? throw new InputException($"{image}: cannot be read as a picture; JPEG and PNG are.");
@@ -81,8 +81,8 @@ public static class Overlay
         using var bitmap = new SKBitmap((int)(picture.Width * scale), (int)(picture.Height * scale));
         using var canvas = new SKCanvas(bitmap);
         DrawPicture(canvas, picture, SKRect.Create(bitmap.Width, bitmap.Height));
-        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), picture.Width, picture.Height, truth, predicted, colors
-            ?? new OverlayColors());
+        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), (picture.Width, picture.Height), truth, predicted,
+            colors ?? new OverlayColors());
         Save(path, bitmap);
     }
 
@@ -95,7 +95,7 @@ public static class Overlay
         using var frame = new SKPaint { Color = new SKColor(0x2a, 0x2e, 0x36) };
         if (picture is null) canvas.DrawRect(area, frame);
         else DrawPicture(canvas, picture, area);
-        DrawBoxes(canvas, area, width, height, sample.Truth, sample.Predicted, colors);
+        DrawBoxes(canvas, area, (width, height), sample.Truth, sample.Predicted, colors);
     }
 
     private static void DrawPicture(SKCanvas canvas, SKBitmap picture, SKRect area)
@@ -104,8 +104,14 @@ public static class Overlay
         canvas.DrawImage(image, area, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear));
     }
 
-    private static void DrawBoxes(SKCanvas canvas, SKRect area, int width, int height, IReadOnlyList<Box> truth,
-        IReadOnlyList<Box> predicted, OverlayColors colors)
+    /// <param name="canvas">Where to draw.</param>
+    /// <param name="area">The picture's place on the canvas.</param>
+    /// <param name="size">Width and height of the original picture, in whose pixels the boxes are.</param>
+    /// <param name="truth">True boxes.</param>
+    /// <param name="predicted">Predicted boxes.</param>
+    /// <param name="colors">The boxes' colours.</param>
+    private static void DrawBoxes(SKCanvas canvas, SKRect area, (int Width, int Height) size,
+        IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors colors)
     {
         canvas.Save();
         canvas.ClipRect(area);
@@ -128,7 +134,7 @@ public static class Overlay
             };
             foreach (var box in boxes)
             {
-                var scaled = box.Scale(area.Width / width, area.Height / height).Move(area.Left, area.Top);
+                var scaled = box.Scale(area.Width / size.Width, area.Height / size.Height).Move(area.Left, area.Top);
                 var rectangle = new SKRect((float)scaled.Left, (float)scaled.Top, (float)scaled.Right, (float)scaled.Bottom);
                 canvas.DrawRect(rectangle, shadow);
                 canvas.DrawRect(rectangle, pen);

@@ -7,9 +7,11 @@ internal static class ReportImage
 {
     private const long MostPixels = 100_000_000;
 
-    /// <summary>The decoded picture, orientation tags ignored as the boxes' coordinates ignore them; null when it cannot be read.</summary>
+    /// <summary>
+    /// The decoded picture; null when it cannot be read. Orientation tags are ignored, since the boxes' coordinates ignore them.
+    /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="side">At least this many pixels are wanted along the longer side; a JPEG is decoded no larger than it must be.</param>
+    /// <param name="side">Pixels wanted along the longer side, at least; a JPEG is decoded no larger than that needs.</param>
     public static SKBitmap? Decode(string path, int side = int.MaxValue)
     {
         if (!File.Exists(path)) return null;
@@ -39,8 +41,8 @@ internal static class ReportImage
         if (picture is null) return null;
         for (var (quality, scale) = (80, Math.Min(1.0, (double)side / Math.Max(picture.Width, picture.Height))); ; quality = 60)
         {
-            var info = new SKImageInfo(Math.Max(1, (int)(picture.Width * scale)), Math.Max(1, (int)(picture.Height * scale)),
-                SKColorType.Gray8);
+            var info = new SKImageInfo(
+                Math.Max(1, (int)(picture.Width * scale)), Math.Max(1, (int)(picture.Height * scale)), SKColorType.Gray8);
             using var small = new SKBitmap(info);
             if (!picture.ScalePixels(small, new SKSamplingOptions(SKFilterMode.Linear, SKMipmapMode.Linear))) return null;
             using var data = small.Encode(SKEncodedImageFormat.Jpeg, quality);

@@ -10,22 +10,22 @@ public sealed record ReportOptions
     /// <summary>The headline, such as the run's name.</summary>
     public string Title { get; init; } = "Evaluation";
 
-    /// <summary>Where a sample's picture is on disk; null when it is not there. The report shows boxes on an empty frame then.</summary>
+    /// <summary>Where a sample's picture is on disk; null when there is none, and the boxes are shown on an empty frame.</summary>
     public Func<Prediction, string?> ImagePath { get; init; } = _ => null;
 
-    /// <summary>Puts the pictures into the report. Without them nothing of a patient's image leaves the machine.</summary>
+    /// <summary>Puts the pictures into the report; without them no part of a patient's image is in it.</summary>
     public bool IncludeImages { get; init; } = true;
 
     /// <summary>Puts phrases and answers into the report; null means: with the pictures, and always for phantoms.</summary>
     public bool? IncludePhrases { get; init; }
 
-    /// <summary>Puts sample identifiers into the report and scores.json; MS-CXR's lead to patients.</summary>
+    /// <summary>Puts sample identifiers into the report and scores.json; those of MS-CXR lead to patients.</summary>
     public bool IncludeIdentifiers { get; init; }
 
     /// <summary>Colours of the boxes.</summary>
     public OverlayColors Colors { get; init; } = new();
 
-    /// <summary>Tables to show behind the scores, such as the controls'.</summary>
+    /// <summary>Tables to show below the scores, such as those of the controls.</summary>
     public IReadOnlyList<TextGrid> Tables { get; init; } = [];
 
     /// <summary>Settings and hashes to list, in order: model, data, configuration.</summary>

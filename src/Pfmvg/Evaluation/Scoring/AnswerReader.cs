@@ -9,7 +9,7 @@ namespace Pfmvg.Evaluation.Scoring;
 /// <param name="Boxes">Boxes with an area; empty when the answer scores 0.</param>
 /// <param name="Confidence">One for each of the boxes; null when unknown.</param>
 /// <param name="Flaw">The first thing wrong with the answer, whether or not the rule lets it count.</param>
-internal sealed record ReadAnswer(IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw);
+internal sealed record AnswerRegion(IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw);
 
 /// <summary>Reads the answers of models: text in box form, or boxes.</summary>
 internal static class AnswerReader
@@ -20,10 +20,10 @@ internal static class AnswerReader
     /// <param name="prediction">The answer; heat maps are read elsewhere.</param>
     /// <param name="rule">What flaws do.</param>
     /// <param name="single">One box was asked: the first counts.</param>
-    public static ReadAnswer Read(Prediction prediction, AnswerRule rule, bool single)
+    public static AnswerRegion Read(Prediction prediction, AnswerRule rule, bool single)
     {
         var (boxes, flaw) = Boxes(prediction, rule);
-        if (boxes.Count > MostBoxes) return new ReadAnswer([], null, Flaw.TooManyBoxes);
+        if (boxes.Count > MostBoxes) return new AnswerRegion([], null, Flaw.TooManyBoxes);
         if (flaw is Flaw.None or Flaw.CutOff && boxes.Count > 0) // judge the boxes that would be scored, then how many there are
         {
             var judged = single ? boxes.Take(1) : boxes;
@@ -31,7 +31,7 @@ internal static class AnswerReader
             flaw = worst != Flaw.None ? worst : flaw != Flaw.None ? flaw : single && boxes.Count > 1 ? Flaw.Several : Flaw.None;
         }
 
-        if (rule == AnswerRule.Strict && flaw != Flaw.None) return new ReadAnswer([], null, flaw);
+        if (rule == AnswerRule.Strict && flaw != Flaw.None) return new AnswerRegion([], null, flaw);
         var confidence = prediction.Confidence?.Count == boxes.Count ? prediction.Confidence : null;
         List<Box> kept = [];
         List<double> sure = [];
@@ -43,7 +43,7 @@ internal static class AnswerReader
             if (confidence is not null) sure.Add(confidence[i]);
         }
 
-        return new ReadAnswer(kept, confidence is null ? null : sure, flaw);
+        return new AnswerRegion(kept, confidence is null ? null : sure, flaw);
     }
 
     private static (IReadOnlyList<Box> Boxes, Flaw Flaw) Boxes(Prediction prediction, AnswerRule rule)

@@ -9,22 +9,32 @@ namespace Pfmvg.Evaluation.Scoring;
 /// <param name="Iou">Their mean IoU.</param>
 public sealed record CalibrationBin(double Low, double High, int Count, double Confidence, double Accuracy, double Iou);
 
-/// <summary>How well a model's confidence tells whether its box is right (IoU beyond 0.5).</summary>
+/// <summary>How well a model's confidence predicts that its box is right (IoU beyond 0.5).</summary>
 /// <param name="Bins">Ten bins of equal width; empty ones are left out.</param>
 /// <param name="ExpectedError">Expected calibration error: mean distance of confidence and accuracy, bins weighted by samples.</param>
 /// <param name="Count">Samples with a confidence.</param>
 public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double ExpectedError, int Count)
 {
-    /// <summary>The calibration of the first (most certain) box of each sample; null when the model gives no confidence.</summary>
-    public static Calibration? Of(ScoreTable table)
+    /// <summary>Calibration of the first (most certain) box of each sample; null when the model gives no confidence.</summary>
+    public static Calibration? Measure(ScoreTable table)
     {
         var samples = table.Samples.Where(sample => sample.Confidence?.Count > 0)
             .Select(sample => (Confidence: sample.Confidence![0], sample.Iou)).ToList();
         if (samples.Count == 0) return null;
-        List<CalibrationBin> bins = [.. samples.GroupBy(sample => Math.Min(9, (int)(sample.Confidence * 10))).OrderBy(bin => bin.Key)
-            .Select(bin => new CalibrationBin(
-            bin.Key / 10.0, (bin.Key + 1) / 10.0, bin.Count(), bin.Average(s => s.Confidence),
-            bin.Average(s => Figures.IsBeyond(s.Iou, 0.5, table.Options) ? 1.0 : 0.0), bin.Average(s => s.Iou)))];
-        return new Calibration(bins, bins.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / samples.Count, samples.Count);
+        List<CalibrationBin> bins =
+        [
+            .. from sample in samples
+               group sample by Math.Min(9, (int)(sample.Confidence * 10)) into bin
+               orderby bin.Key
+               select new CalibrationBin(
+                   Low: bin.Key / 10.0,
+                   High: (bin.Key + 1) / 10.0,
+                   Count: bin.Count(),
+                   Confidence: bin.Average(s => s.Confidence),
+                   Accuracy: bin.Average(s => TableStatistics.IsBeyond(s.Iou, 0.5, table.Options) ? 1.0 : 0.0),
+                   Iou: bin.Average(s => s.Iou)),
+        ];
+        var error = bins.Sum(bin => bin.Count * Math.Abs(bin.Confidence - bin.Accuracy)) / samples.Count;
+        return new Calibration(bins, error, samples.Count);
     }
 }

@@ -4,24 +4,27 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>
-/// Whether the box follows the phrase: each phrase is exchanged for the next one of its picture that means another region,
-/// and the answer to that is held against both regions. A model that reads no phrase moves to the asked one in half of the cases.
+/// Whether the box follows the phrase. Each phrase is exchanged for the next one of its picture that means another region,
+/// and the answer to that is compared with both regions. A model that does not read the phrase moves to the asked region in
+/// half of the cases.
 /// </summary>
 /// <remarks>
-/// The answer to the exchanged phrase is the one that the picture's other sample already has, since an answer depends on
-/// picture and phrase alone.
+/// Nothing is asked again: an answer depends on picture and phrase alone, so the answer to the exchanged phrase is the one
+/// that the picture's other sample already has.
 /// </remarks>
-/// <param name="Cases">Phrases with another one in their picture.</param>
+/// <param name="Cases">Phrases whose picture has another one.</param>
 /// <param name="Moved">Share of cases in which the answer overlaps the asked region more than the one of the exchanged phrase.</param>
 /// <param name="AskedIou">Mean IoU with the asked region.</param>
 /// <param name="OtherIou">Mean IoU with the region of the phrase that was exchanged.</param>
 public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Estimate OtherIou)
 {
-    /// <summary>Judges answers; null when no picture has two phrases with different regions.</summary>
-    /// <param name="predictions">Answers of one model. Samples with the same picture, class and phrase are one phrase
-    /// with all of their boxes; its first answer counts.</param>
+    /// <summary>Measures answers; null when no picture has two phrases with different regions.</summary>
+    /// <param name="predictions">
+    /// Answers of one model. Samples with the same picture, class and phrase are one phrase with all of their boxes; its first
+    /// answer counts.
+    /// </param>
     /// <param name="options">Rule for flawed answers, resamples and seed.</param>
-    public static PhraseSwap? Of(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    public static PhraseSwap? Measure(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
         List<(double Moved, double Asked, double Other, string Cluster)> cases = [];
         var phrases = predictions.GroupBy(p => p.PhraseKey)
@@ -42,7 +45,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
         if (cases.Count == 0) return null;
         var clusters = cases.Select(c => c.Cluster).Distinct().Index().ToDictionary(c => c.Item, c => c.Index);
         var members = cases.Select(c => clusters[c.Cluster]).ToArray();
-        MeanColumn[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members),
+        MeanStatistic[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members),
             new([.. cases.Select(c => c.Other)], members)];
         var once = new int[clusters.Count];
         Array.Fill(once, 1);
@@ -57,6 +60,6 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
     }
 
     private static double Iou(IReadOnlyList<Box> boxes, IEnumerable<Box> truth, ScoringOptions options) => boxes.Count == 0 ? 0
-        : Region.Iou(new Region([.. truth.Select(box => SampleMaker.AsArea(box, options))]),
-            new Region([.. boxes.Select(box => SampleMaker.AsArea(box, options))]));
+        : Region.Iou(new Region([.. truth.Select(box => SampleScorer.AsArea(box, options))]),
+            new Region([.. boxes.Select(box => SampleScorer.AsArea(box, options))]));
 }

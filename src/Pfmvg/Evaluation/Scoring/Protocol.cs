@@ -4,8 +4,7 @@ namespace Pfmvg.Evaluation.Scoring;
 public enum Protocol
 {
     /// <summary>
-    /// One sample per true box, as PFMVG's authors train and score: a phrase with two boxes is two samples with one
-    /// text.
+    /// One sample per true box, as PFMVG's authors train and score: a phrase with two boxes is two samples with the same text.
     /// </summary>
     PfmvgBox,
 
@@ -16,14 +15,13 @@ public enum Protocol
     SingleBox,
 
     /// <summary>
-    /// Heat maps cut at 0.1, 0.2, 0.3, 0.4 and 0.5, each mask against the union of the true boxes, averaged over the
-    /// five.
+    /// Heat maps cut at 0.1, 0.2, 0.3, 0.4 and 0.5; each mask is scored against the union of the true boxes, and the five
+    /// scores are averaged.
     /// </summary>
     MaskThresholds,
 
     /// <summary>
-    /// Average precision at IoU 0.5 of boxes with confidences, per class; the boxes of a phrase compete for its true
-    /// boxes.
+    /// Average precision per class at IoU 0.5, of boxes with confidences; the boxes of a phrase compete for its true boxes.
     /// </summary>
     Map50,
 }
@@ -38,8 +36,7 @@ public enum AnswerRule
     Repair,
 
     /// <summary>
-    /// Every flaw scores 0, also a box partly outside, several boxes where one was asked, and an answer that was cut
-    /// off.
+    /// Every flaw scores 0, even a box partly outside, several boxes where one was asked, and an answer that was cut off.
     /// </summary>
     Strict,
 
@@ -59,7 +56,7 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
     public static IReadOnlyList<string> Names { get; } = ["pfmvg-box", "phrase-union", "single-box", "mask-thresholds", "map50"];
 
     /// <summary>The protocol of a name.</summary>
-    /// <exception cref="InputException">There is none of that name.</exception>
+    /// <exception cref="InputException">There is no such protocol.</exception>
     public static Protocol Parse(string name)
     {
         for (var i = 0; i < Names.Count; i++)
@@ -67,8 +64,8 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
         throw new InputException($"There is no protocol '{name}'; use one of {string.Join(", ", Names)}.");
     }
 
-    /// <summary>Describes what the options mean.</summary>
-    public static ProtocolDescription Of(ScoringOptions options)
+    /// <summary>The rules that these options mean.</summary>
+    public static ProtocolDescription Describe(ScoringOptions options)
     {
         var (sample, multiBox) = options.Protocol switch
         {
@@ -78,13 +75,15 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
                 "phrases with several true boxes are left out; the answer's first box counts"),
             Protocol.MaskThresholds => ("one phrase of a picture",
                 "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
-            _ => ("one predicted box", "by falling confidence, each takes the free true box of its phrase that it overlaps most, if IoU >= 0.5"),
+            _ => ("one predicted box",
+                "by falling confidence, each takes the free true box of its phrase that it overlaps most, if IoU >= 0.5"),
         };
         var failure = options.Rule switch
         {
             AnswerRule.Raw => "no box, swapped corners or an empty box score 0; numbers beyond the picture count as they stand",
             AnswerRule.Repair => "corners are sorted and clamped to the picture first; no box or an empty one scores 0",
-            AnswerRule.Strict => "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, several where one was asked, cut off",
+            AnswerRule.Strict =>
+                "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, several where one was asked, cut off",
             _ => "as the authors' evaluator: an answer that does not begin with a box scores 0, the first four numbers count",
         };
         var plusOne = options.PlusOne || options.Rule == AnswerRule.Original;
@@ -108,7 +107,7 @@ public sealed record ScoringOptions
     /// <summary>Accuracy counts IoU >= threshold instead of IoU > threshold (which is what the authors' evaluator does).</summary>
     public bool InclusiveAccuracy { get; init; }
 
-    /// <summary>A heat map's values that are not numbers lie outside the map (below every threshold) instead of spoiling it.</summary>
+    /// <summary>NaN in a heat map counts as below every threshold instead of spoiling the whole map.</summary>
     public bool HeatMapMayHaveHoles { get; init; }
 
     /// <summary>Resamples for the 95 % intervals; 0 for none.</summary>
@@ -117,6 +116,6 @@ public sealed record ScoringOptions
     /// <summary>Seed of the resamples.</summary>
     public long Seed { get; init; }
 
-    /// <summary>The pictures are phantoms: every table and report says that its scores are not clinical ones.</summary>
+    /// <summary>The pictures are phantoms: every table and report says that the scores are not clinical.</summary>
     public bool Synthetic { get; init; }
 }

@@ -25,7 +25,7 @@ public static class Scorer
     {
         options ??= new ScoringOptions();
         if (predictions.Any(prediction => prediction.Synthetic)) options = options with { Synthetic = true };
-        var samples = SampleMaker.Make(predictions, options);
+        var samples = SampleScorer.Score(predictions, options);
         if (samples.Count == 0)
             throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
                                      $"{predictions.Count} predictions; choose another with --protocol.");
@@ -33,17 +33,17 @@ public static class Scorer
         var clusters = samples.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index))
             .ToDictionary(c => c.name, c => c.index);
         var names = samples.Select(sample => sample.Prediction.Class).Distinct()
-            .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue).ThenBy(name => name, StringComparer.Ordinal)
-                .ToList();
+            .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue)
+            .ThenBy(name => name, StringComparer.Ordinal).ToList();
         var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
         Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
-        var figures = new Figures(metrics, classes, clusters, options);
+        var figures = new TableStatistics(metrics, classes, clusters, options);
         var rows = figures.Estimate(clusters.Count, options);
 
         return new ScoreTable
         {
             Options = options,
-            Protocol = ProtocolDescription.Of(options),
+            Protocol = ProtocolDescription.Describe(options),
             Phrases = samples.DistinctBy(sample => sample.Prediction.PhraseKey).Count(),
             Boxes = samples.Sum(sample => sample.Truth.Count),
             Images = samples.DistinctBy(sample => sample.Prediction.Image).Count(),
@@ -82,6 +82,7 @@ public static class Scorer
         var small = classes.Where(samples => samples.DistinctBy(sample => sample.Cluster).Count() < FewPatients)
             .Select(samples => samples[0].Prediction.Class).ToList();
         if (options.Resamples > 0 && small.Count > 0)
-            yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. Intervals of so few are somewhat too narrow (they cover about 92 % at 15 patients).";
+            yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. " +
+                "Intervals of so few are somewhat too narrow (they cover about 92 % at 15 patients).";
     }
 }

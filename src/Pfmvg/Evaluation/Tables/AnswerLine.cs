@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -12,20 +11,22 @@ namespace Pfmvg.Evaluation.Tables;
 /// <summary>An answer for people and for programs, where there is no truth to score it by.</summary>
 /// <param name="Prediction">The question and the answer's text.</param>
 /// <param name="Boxes">Sound boxes in original pixels, as the model wrote them.</param>
-/// <param name="Confidence">One for each of the boxes; null when unknown.</param>
+/// <param name="Confidence">A confidence for each box; null when unknown.</param>
 /// <param name="Flaw">What is wrong with the answer.</param>
 public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw)
 {
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads an answer as the scores do.</summary>
-    public static AnswerLine Of(Prediction prediction)
+    public static AnswerLine Read(Prediction prediction)
     {
         var read = AnswerReader.Read(prediction, AnswerRule.Raw, single: false);
         return new AnswerLine(prediction, read.Boxes, read.Confidence, read.Flaw);
     }
 
-    /// <summary>One line of JSON: id, image, phrase, width, height, answer, boxes with their coordinates and confidence, failure.</summary>
+    /// <summary>
+    /// One line of JSON: id, image, phrase, width, height, answer, boxes with their coordinates and confidence, failure.
+    /// </summary>
     public string ToJson()
     {
         using var buffer = new MemoryStream();
@@ -64,11 +65,19 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
         return Encoding.UTF8.GetString(buffer.ToArray());
     }
 
-    /// <summary>The boxes in words, or why there is none.</summary>
+    /// <summary>The boxes in words, and what is wrong with the answer.</summary>
     public string ToText()
     {
-        var boxes = Boxes.Select((box, i) => string.Create(CultureInfo.InvariantCulture,
-            $"box left {box.Left:0.#}, top {box.Top:0.#}, right {box.Right:0.#}, bottom {box.Bottom:0.#} pixels{(Confidence is null ? "" : $", confidence {Confidence[i]:0.00}")}"));
-        return string.Join("; ", boxes.Concat(Flaw == Flaw.None ? [] : [$"{(Boxes.Count == 0 ? "no region" : "note")}: {ScoreGrid.Label(Flaw)}, the answer was '{Prediction.Answer}'"]));
+        List<string> parts = [];
+        foreach (var (i, box) in Boxes.Index())
+        {
+            var confidence = Confidence is null ? "" : FormattableString.Invariant($", confidence {Confidence[i]:0.00}");
+            parts.Add(FormattableString.Invariant(
+                $"box left {box.Left:0.#}, top {box.Top:0.#}, right {box.Right:0.#}, bottom {box.Bottom:0.#} pixels{confidence}"));
+        }
+
+        var kind = Boxes.Count == 0 ? "no region" : "note";
+        if (Flaw != Flaw.None) parts.Add($"{kind}: {ScoreGrid.Label(Flaw)}, the answer was '{Prediction.Answer}'");
+        return string.Join("; ", parts);
     }
 }

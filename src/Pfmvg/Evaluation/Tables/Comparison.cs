@@ -7,8 +7,10 @@ namespace Pfmvg.Evaluation.Tables;
 /// <param name="A">The figure of A.</param>
 /// <param name="B">The figure of B.</param>
 /// <param name="Difference">B - A with its 95 % interval, patients drawn together.</param>
-/// <param name="P">Two-sided p value: how often a difference at least as large arises when each patient's answers of A
-/// and B change places at random.</param>
+/// <param name="P">
+/// Two-sided p value: how often a difference at least as large arises when each patient's answers of A and B change places at
+/// random.
+/// </param>
 /// <param name="Adjusted">The p value with Holm's correction over the classes; equal to <paramref name="P"/> in a summary row.</param>
 public sealed record PairedDifference(double A, double B, Estimate Difference, double P, double Adjusted);
 
@@ -19,7 +21,7 @@ public sealed record PairedDifference(double A, double B, Estimate Difference, d
 public sealed record ComparisonRow(string Name, int Count, IReadOnlyDictionary<Metric, PairedDifference> Figures);
 
 /// <summary>A sample in both sets.</summary>
-public sealed record Change(ScoredSample A, ScoredSample B)
+public sealed record SampleChange(ScoredSample A, ScoredSample B)
 {
     /// <summary>IoU of B minus IoU of A.</summary>
     public double Iou => B.Iou - A.Iou;
@@ -37,16 +39,20 @@ public sealed record Comparison
     public required IReadOnlyList<ComparisonRow> Rows { get; init; }
 
     /// <summary>Every sample in both, the largest change of IoU first.</summary>
-    public required IReadOnlyList<Change> Changes { get; init; }
+    public required IReadOnlyList<SampleChange> Changes { get; init; }
 
     /// <summary>Compares two tables of the same protocol over the same samples.</summary>
     /// <param name="a">Scores of the first set.</param>
     /// <param name="b">Scores of the second set; resamples and seed are taken from its options.</param>
     /// <exception cref="InputException">The tables have other rules or other samples, or compare average precision.</exception>
-    public static Comparison Of(ScoreTable a, ScoreTable b)
+    public static Comparison Between(ScoreTable a, ScoreTable b)
     {
-        if (a.Protocol != b.Protocol) throw new InputException($"A was scored by {a.Protocol.Name} and B by {b.Protocol.Name}, or by other rules; only equal rules compare.");
-        if (a.Options.Protocol == Protocol.Map50) throw new InputException("Average precision belongs to no single sample, so there are no pairs; compare with another --protocol.");
+        if (a.Protocol != b.Protocol)
+            throw new InputException(
+                $"A was scored by {a.Protocol.Name} and B by {b.Protocol.Name}, or by other rules; only equal rules compare.");
+        if (a.Options.Protocol == Protocol.Map50)
+            throw new InputException(
+                "Average precision belongs to no single sample, so there are no pairs; compare with another --protocol.");
         var pairs = Pair(a, b);
         var options = b.Options;
         var clusters = pairs.Select(pair => pair.B.Cluster).Distinct().Select((name, index) => (name, index))
@@ -56,23 +62,23 @@ public sealed record Comparison
         var rows = names.Select(_ => new Dictionary<Metric, PairedDifference>()).ToList();
         foreach (var metric in Metrics)
         {
-            var paired = new PairedFigure(classes.ConvertAll(
+            var paired = new PairedStatistics(classes.ConvertAll(
                 members => members.ConvertAll(pair => (Value(pair.B) - Value(pair.A), clusters[pair.B.Cluster]))), clusters.Count);
             var (differences, ps) = paired.Estimate(options.Resamples, options.Seed);
             var adjusted = Holm(ps.AsSpan(0, classes.Count));
             for (var row = 0; row < rows.Count; row++)
             {
-                var (of, with) = row < classes.Count ? (a.Classes[row], b.Classes[row]) : row == classes.Count ? (a.Mean, b.Mean)
-                    : (a.Weighted, b.Weighted);
-                rows[row][metric] = new PairedDifference(
-                    of[metric].Value, with[metric].Value, differences[row], ps[row], row < classes.Count ? adjusted[row] : ps[row]);
+                var (rowA, rowB) = row < classes.Count ? (a.Classes[row], b.Classes[row])
+                    : row == classes.Count ? (a.Mean, b.Mean) : (a.Weighted, b.Weighted);
+                rows[row][metric] = new PairedDifference(rowA[metric].Value, rowB[metric].Value, differences[row], ps[row],
+                    row < classes.Count ? adjusted[row] : ps[row]);
             }
 
             double Value(ScoredSample sample) => metric switch
             {
                 Metric.Iou => sample.Iou,
                 Metric.Dice => sample.Dice,
-                _ => Figures.IsBeyond(sample.Iou, 0.5, options) ? 1 : 0,
+                _ => TableStatistics.IsBeyond(sample.Iou, 0.5, options) ? 1 : 0,
             };
         }
 
@@ -94,17 +100,18 @@ public sealed record Comparison
             [.. Rows.Select((row, r) => (IReadOnlyList<string>)[
                 row.Name, row.Count.ToString(CultureInfo.InvariantCulture), .. Cells(row.Figures[metric], r < Rows.Count - 2)])],
             [
-                $"Protocol {table.Protocol.Name}; n = {table.Phrases} phrases, {table.Boxes} boxes. Several boxes: {table.Protocol.MultiBox}. Failures: {table.Protocol.Failure}.",
-                $"Intervals: 95 %, {resamples} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, both sets drawn together, seed {table.Options.Seed}.",
-                $"p: two-sided, {resamples} random exchanges of A and B within {table.ClusterKind}s; Holm's correction is over the {Rows.Count - 2} classes.",
+                $"Protocol {table.Protocol.Name}; n = {table.Phrases} phrases, {table.Boxes} boxes. " +
+                    $"Several boxes: {table.Protocol.MultiBox}. Failures: {table.Protocol.Failure}.",
+                $"Intervals: 95 %, {resamples} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, " +
+                    $"both sets drawn together, seed {table.Options.Seed}.",
+                $"p: two-sided, {resamples} random exchanges of A and B within {table.ClusterKind}s; " +
+                    $"Holm's correction is over the {Rows.Count - 2} classes.",
                 .. table.Notes,
             ]);
 
         static IEnumerable<string> Cells(PairedDifference d, bool isClass) =>
         [
-            ScoreGrid.Figure(d.A), ScoreGrid.Figure(d.B),
-            Signed(d.Difference),
-            Probability(d.P), isClass ? Probability(d.Adjusted) : "",
+            ScoreGrid.Figure(d.A), ScoreGrid.Figure(d.B), Signed(d.Difference), Probability(d.P), isClass ? Probability(d.Adjusted) : "",
         ];
     }
 
@@ -122,27 +129,38 @@ public sealed record Comparison
     /// <summary>The samples whose IoU changed most.</summary>
     /// <param name="count">How many.</param>
     /// <param name="withPhrases">Shows identifiers and phrases, which are patient data in MS-CXR.</param>
-    public TextGrid ChangesGrid(int count = 10, bool withPhrases = true) => new(
-        $"The {Math.Min(count, Changes.Count)} samples that changed most",
-            withPhrases ? ["sample", "class", "IoU A", "IoU B", "B - A", "phrase"] : ["sample", "class", "IoU A", "IoU B", "B - A"],
-        [.. Changes.Take(count).Select((change, i) => (IReadOnlyList<string>)
-        [
-            withPhrases ? change.B.Id : $"#{i + 1}", change.B.Prediction.Class, ScoreGrid.Figure(change.A.Iou),
-                ScoreGrid.Figure(change.B.Iou),
-            Signed(change.Iou), .. withPhrases ? [change.B.Prediction.Phrase] : Array.Empty<string>(),
-        ])], []);
+    public TextGrid ChangesGrid(int count = 10, bool withPhrases = true)
+    {
+        string[] columns = ["sample", "class", "IoU A", "IoU B", "B - A"];
+        return new TextGrid(
+            $"The {Math.Min(count, Changes.Count)} samples that changed most",
+            withPhrases ? [.. columns, "phrase"] : columns,
+            [.. Changes.Take(count).Select(Row)],
+            []);
 
-    private static List<Change> Pair(ScoreTable a, ScoreTable b)
+        IReadOnlyList<string> Row(SampleChange change, int i)
+        {
+            string[] cells =
+            [
+                withPhrases ? change.B.Id : $"#{i + 1}", change.B.Prediction.Class,
+                ScoreGrid.Figure(change.A.Iou), ScoreGrid.Figure(change.B.Iou), Signed(change.Iou),
+            ];
+            return withPhrases ? [.. cells, change.B.Prediction.Phrase] : cells;
+        }
+    }
+
+    private static List<SampleChange> Pair(ScoreTable a, ScoreTable b)
     {
         var inA = a.Samples.ToDictionary(sample => sample.Id);
-        List<Change> pairs = [];
+        List<SampleChange> pairs = [];
         foreach (var sample in b.Samples)
         {
             if (!inA.Remove(sample.Id, out var other))
                 throw new InputException($"The sample '{sample.Id}' is in B, but not in A; compare answers to the same questions.");
             if (other.Prediction.Class != sample.Prediction.Class || !other.Truth.SequenceEqual(sample.Truth))
-                throw new InputException($"The sample '{sample.Id}' has another class or another truth in A than in B; compare answers to the same questions.");
-            pairs.Add(new Change(other, sample));
+                throw new InputException($"The sample '{sample.Id}' has another class or another truth in A than in B; " +
+                    "compare answers to the same questions.");
+            pairs.Add(new SampleChange(other, sample));
         }
 
         return inA.Count == 0 ? pairs : throw new InputException(

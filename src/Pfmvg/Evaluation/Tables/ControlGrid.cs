@@ -1,22 +1,23 @@
 using System.Globalization;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 
 namespace Pfmvg.Evaluation.Tables;
 
-/// <summary>The controls beside the model, laid out for print.</summary>
+/// <summary>Tables of the controls beside the model.</summary>
 public static class ControlGrid
 {
-    /// <summary>The model and its controls, one per line, with what the model is better by.</summary>
+    /// <summary>The model and its controls, one per line, with the model's lead over each.</summary>
     /// <param name="model">Scores of the model.</param>
     /// <param name="controls">Scores of the controls' answers to the same questions, under the same rules.</param>
-    public static TextGrid Of(ScoreTable model, IReadOnlyDictionary<Control, ScoreTable> controls)
+    public static TextGrid Controls(ScoreTable model, IReadOnlyDictionary<ControlCondition, ScoreTable> controls)
     {
         List<IReadOnlyList<string>> rows = [["model", .. Figures(model), "", ""]];
         foreach (var (control, table) in controls.OrderBy(pair => pair.Key))
         {
-            var difference = Comparison.Of(table, model).Rows[^1].Figures[Metric.Iou];
-            rows.Add([control.ToString().ToLowerInvariant(), .. Figures(table), Comparison.Signed(difference.Difference),
-                Comparison.Probability(difference.P)]);
+            var difference = Comparison.Between(table, model).Rows[^1].Figures[Metric.Iou];
+            rows.Add([control.ToString().ToLowerInvariant(), .. Figures(table),
+                Comparison.Signed(difference.Difference), Comparison.Probability(difference.P)]);
         }
 
         return new TextGrid($"Does the model look at the picture? Protocol {model.Protocol.Name}",
@@ -32,14 +33,22 @@ public static class ControlGrid
     }
 
     /// <summary>The exchange of phrases.</summary>
-    public static TextGrid Of(PhraseSwap swap, ScoringOptions options) => new(
-        "Does the box follow the phrase?", ["phrases exchanged", "box moves to the asked finding", "IoU with the asked",
-            "IoU with the other"],
-        [[swap.Cases.ToString(CultureInfo.InvariantCulture), ScoreGrid.Cell(swap.Moved), ScoreGrid.Cell(swap.AskedIou),
-            ScoreGrid.Cell(swap.OtherIou)]],
+    public static TextGrid PhraseSwaps(PhraseSwap swap, ScoringOptions options)
+    {
+        List<string> notes =
         [
-            "Every phrase is exchanged for the next one of its picture that means another region; the box moves when its IoU with the asked region is above that with the other.",
+            "Every phrase is exchanged for the next one of its picture that means another region; " +
+                "the box moves when its IoU with the asked region is above that with the other.",
             "A model that reads no phrase answers both alike and moves in half of the cases at most.",
-            .. options.Resamples > 0 ? [$"Intervals: 95 %, {options.Resamples.ToString("N0", CultureInfo.InvariantCulture)} bootstrap resamples of patients, seed {options.Seed}."] : Array.Empty<string>(),
-        ]);
+        ];
+        if (options.Resamples > 0)
+            notes.Add(FormattableString.Invariant(
+                $"Intervals: 95 %, {options.Resamples:N0} bootstrap resamples of patients, seed {options.Seed}."));
+        return new TextGrid(
+            "Does the box follow the phrase?",
+            ["phrases exchanged", "box moves to the asked finding", "IoU with the asked", "IoU with the other"],
+            [[swap.Cases.ToString(CultureInfo.InvariantCulture), ScoreGrid.Cell(swap.Moved), ScoreGrid.Cell(swap.AskedIou),
+                ScoreGrid.Cell(swap.OtherIou)]],
+            notes);
+    }
 }

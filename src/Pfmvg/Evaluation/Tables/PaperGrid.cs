@@ -35,8 +35,8 @@ public static class PaperGrid
         List<IReadOnlyList<string>> rows = [];
         if (withPublished)
             foreach (var (name, row) in Published(metric, scores => scores.AblationIou, scores => scores.AblationDice))
-                rows.Add([.. Stages(name is "stage 1 only" or "stages 1 and 2", name is "stage 2 only" or "stages 1 and 2"), "published",
-                    .. Cells(row, classes)]);
+                rows.Add([.. Stages(name is "stage 1 only" or "stages 1 and 2", name is "stage 2 only" or "stages 1 and 2"),
+                    "published", .. Cells(row, classes)]);
         foreach (var (stage1, stage2, table) in runs.OrderBy(run => (run.Stage1, run.Stage2)))
         {
             rows.Add([.. Stages(stage1, stage2), "ours", .. Cells(table, metric, classes)]);
@@ -55,7 +55,8 @@ public static class PaperGrid
 
     private static readonly string[] PublishedNotes =
     [
-        "Published rows are printed in the PFMVG paper (its own random test split; MSLL, MedKLIP, BioViL and GLoRIA by heat maps on all of MS-CXR): other samples and protocols than ours, so they are no strict comparison.",
+        "Published rows are printed in the PFMVG paper (its own random test split; MSLL, MedKLIP, BioViL and GLoRIA by heat maps " +
+            "on all of MS-CXR): other samples and protocols than ours, so they are no strict comparison.",
     ];
 
     private static IEnumerable<string> Notes(IEnumerable<ScoreTable> tables)
@@ -66,8 +67,9 @@ public static class PaperGrid
     }
 
     private static IReadOnlyDictionary<string, PublishedRow> Published(
-        Metric metric, Func<PublishedScores, IReadOnlyDictionary<string, PublishedRow>> iou, Func<PublishedScores,
-            IReadOnlyDictionary<string, PublishedRow>> dice) => metric switch
+        Metric metric,
+        Func<PublishedScores, IReadOnlyDictionary<string, PublishedRow>> iou,
+        Func<PublishedScores, IReadOnlyDictionary<string, PublishedRow>> dice) => metric switch
     {
         Metric.Iou => iou(PublishedScores.Load()),
         Metric.Dice => dice(PublishedScores.Load()),
@@ -90,7 +92,7 @@ public static class PaperGrid
         ScoreGrid.Figure(table.Mean[metric].Value), ScoreGrid.Figure(table.Weighted[metric].Value),
     ];
 
-    /// <summary>Their intervals, for a line of its own: the paper's form has too many columns for both.</summary>
+    /// <summary>The intervals, for a line of their own: the paper's form has too many columns for both.</summary>
     private static IEnumerable<string> Intervals(ScoreTable table, Metric metric, IReadOnlyList<string> classes)
     {
         return classes.Select(name => Interval(table.Classes.FirstOrDefault(row => row.Name == name)))

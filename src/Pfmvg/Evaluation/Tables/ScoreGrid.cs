@@ -20,7 +20,7 @@ public static class ScoreGrid
         _ => "AP@0.5 (all points)",
     };
 
-    /// <summary>What was wrong with an answer, in words.</summary>
+    /// <summary>What is wrong with an answer, in words.</summary>
     public static string Label(Flaw flaw) => flaw switch
     {
         Flaw.None => "none",
@@ -37,7 +37,7 @@ public static class ScoreGrid
         _ => "several boxes",
     };
 
-    /// <summary>One row per class, then mean and the weighted ones; the figures with their intervals.</summary>
+    /// <summary>One row per class, then the mean and the weighted rows; figures with their intervals.</summary>
     public static TextGrid PerClass(ScoreTable table, bool allMetrics = false)
     {
         Metric[] shown = allMetrics || table.Options.Protocol == Protocol.Map50
@@ -58,6 +58,7 @@ public static class ScoreGrid
     public static IReadOnlyList<string> Notes(ScoreTable table)
     {
         var flaws = table.Mean.Flaws;
+        var counts = flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => $"{Label(flaw.Key)} {flaw.Value}");
         List<string> notes =
         [
             .. Rules(table),
@@ -65,20 +66,22 @@ public static class ScoreGrid
                 (table.Classes.All(row => row.Valid > 0)
                     ? " Every class has a valid answer, so leaving out classes without one changes nothing." : ""),
             flaws.Count == 0 ? "Every answer is well formed."
-                : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", flaws.OrderByDescending(f => f.Value).Select(f => $"{Label(f.Key)} {f.Value}"))}).",
+                : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", counts)}).",
         ];
         if (Intervals(table) is { } intervals) notes.Add(intervals);
         return [.. notes, .. table.Notes];
     }
 
     /// <summary>How the intervals were made; null when there are none.</summary>
-    public static string? Intervals(ScoreTable table) => table.Options.Resamples == 0 ? null
-        : $"Intervals: 95 %, {table.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture)} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, seed {table.Options.Seed}.";
+    public static string? Intervals(ScoreTable table) => table.Options.Resamples == 0 ? null : FormattableString.Invariant(
+        $"Intervals: 95 %, {table.Options.Resamples:N0} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, ") +
+            $"seed {table.Options.Seed}.";
 
     /// <summary>The protocol's name and rules, with the number of samples.</summary>
     public static IReadOnlyList<string> Rules(ScoreTable table) =>
     [
-        $"Protocol {table.Protocol.Name}: a sample is {table.Protocol.Sample}; n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures.",
+        $"Protocol {table.Protocol.Name}: a sample is {table.Protocol.Sample}; " +
+            $"n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures.",
         $"Several boxes: {table.Protocol.MultiBox}.",
         $"Failures: {table.Protocol.Failure}. A class without any valid answer is '-' and counts 0 in the mean.",
         $"Areas: {table.Protocol.Area}." + (table.Options.Protocol == Protocol.Map50

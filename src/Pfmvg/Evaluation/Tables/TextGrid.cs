@@ -25,15 +25,15 @@ public enum TableFormat
 }
 
 /// <summary>A table of texts that can be printed in every form: the first column is left-aligned, the others right.</summary>
-/// <param name="Title">Says what the table shows.</param>
+/// <param name="Title">What the table shows.</param>
 /// <param name="Columns">The head.</param>
 /// <param name="Rows">One text per column.</param>
 /// <param name="Notes">Lines under the table: rules, numbers of samples, warnings.</param>
-public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows,
-    IReadOnlyList<string> Notes)
+public sealed record TextGrid(
+    string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows, IReadOnlyList<string> Notes)
 {
     /// <summary>The format of a name or of a file's extension.</summary>
-    /// <exception cref="InputException">There is none of that name.</exception>
+    /// <exception cref="InputException">There is no such format.</exception>
     public static TableFormat ParseFormat(string name) => name.TrimStart('.').ToLowerInvariant() switch
     {
         "text" or "txt" => TableFormat.Text,
@@ -56,8 +56,7 @@ public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IRead
 
     private string PrintText()
     {
-        var widths = Enumerable.Range(0, Columns.Count).Select(c => Rows.Select(row => Width(row[c])).Append(Width(Columns[c])).Max())
-            .ToArray();
+        var widths = Columns.Select((column, c) => Rows.Select(row => Width(row[c])).Append(Width(column)).Max()).ToArray();
         var text = new StringBuilder(Title).Append('\n').Append('\n');
         Line(Columns);
         text.Append(string.Join("  ", widths.Select(width => new string('-', width)))).Append('\n');

@@ -12,10 +12,10 @@ internal static class Answers
     /// part).
     /// </summary>
     public static Prediction WithIou(string id, double iou, string name = "Edema", string? patient = null) =>
-        Of(id, [new Box(100, 100, 500, 300)], [new Box(100, 100, 100 + 400 * iou, 300)], name, patient);
+        Make(id, [new Box(100, 100, 500, 300)], [new Box(100, 100, 100 + 400 * iou, 300)], name, patient);
 
     /// <summary>A sample answered by boxes in pixels.</summary>
-    public static Prediction Of(string id, IReadOnlyList<Box> truth, IReadOnlyList<Box> boxes, string name = "Edema",
+    public static Prediction Make(string id, IReadOnlyList<Box> truth, IReadOnlyList<Box> boxes, string name = "Edema",
         string? patient = null) => new()
     {
         Id = id, Image = $"{id}.png", Class = name, Phrase = $"phrase {id}", Width = 1000, Height = 1000, Truth = truth, Boxes = boxes,
@@ -23,8 +23,8 @@ internal static class Answers
     };
 
     /// <summary>A sample answered by text.</summary>
-    public static Prediction Of(string id, IReadOnlyList<Box> truth, string answer, string name = "Edema", string? patient = null) =>
-        Of(id, truth, [], name, patient) with { Boxes = null, Answer = answer };
+    public static Prediction Make(string id, IReadOnlyList<Box> truth, string answer, string name = "Edema", string? patient = null) =>
+        Make(id, truth, [], name, patient) with { Boxes = null, Answer = answer };
 
     /// <summary>Varied predictions of all eight classes with failures, several boxes and patients with several phrases.</summary>
     public static List<Prediction> Varied(int count, long seed = 1, double shift = 30)
@@ -47,7 +47,7 @@ internal static class Answers
                 3 => $"{{<{left}><{top}><{right}><{bottom}>}}<delim>{{<5><5><30><40>}}",
                 _ => $"{{<{left}><{top}><{right}><{bottom}>}}",
             };
-            return Of($"s{i}", truth, answer, Scorer.ClassOrder[random.Next(8)], $"p{random.Next(2 * count / 3)}") with
+            return Make($"s{i}", truth, answer, Scorer.ClassOrder[random.Next(8)], $"p{random.Next(2 * count / 3)}") with
             {
                 Confidence = [.. Enumerable.Repeat(
                     Math.Round(noise.NextDouble(), 3), answer.Contains("delim", StringComparison.Ordinal) ? 2 : 1)],

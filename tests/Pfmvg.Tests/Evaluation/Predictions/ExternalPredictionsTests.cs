@@ -158,7 +158,7 @@ public sealed class ExternalPredictionsTests : IDisposable
             var (x, y, w, h) = (300 + 1000 * random.NextDouble(), 300 + 800 * random.NextDouble(), 200 + 600 * random.NextDouble(),
                 200 + 500 * random.NextDouble());
             var truth = new Box(x, y, x + w, y + h);
-            return Answers.Of($"s{i}", [truth], [truth.Move(80 * random.NextNormal(), 80 * random.NextNormal())]) with { Width = 2500,
+            return Answers.Make($"s{i}", [truth], [truth.Move(80 * random.NextNormal(), 80 * random.NextNormal())]) with { Width = 2500,
                 Height = 2000 };
         })];
     }

@@ -150,7 +150,7 @@ public sealed class HeatMapTests : IDisposable
     }
 
     private static Prediction Question(string id, string image, string phrase) =>
-        Answers.Of(id, [new Box(0, 0, 100, 100)], "") with { Answer = null, Image = image, Phrase = phrase, Width = 200, Height = 100 };
+        Answers.Make(id, [new Box(0, 0, 100, 100)], "") with { Answer = null, Image = image, Phrase = phrase, Width = 200, Height = 100 };
 
     private static ScoreTable Score(string map, IReadOnlyList<Box> truth, ScoringOptions? options = null) => Scorer.Score(
         [Question("a", "a.png", "p") with { Truth = truth, HeatMap = map }], (options ?? new ScoringOptions()) with

@@ -180,7 +180,7 @@ public sealed class PredictionFileTests : IDisposable
     }
 
     private static TruthSet Truths(params (string Id, string Phrase)[] samples) => new(
-        [.. samples.Select(sample => Answers.Of(sample.Id, [new Box(10, 20, 30, 40)], "") with
+        [.. samples.Select(sample => Answers.Make(sample.Id, [new Box(10, 20, 30, 40)], "") with
         {
             Answer = null,
             Phrase = sample.Phrase,

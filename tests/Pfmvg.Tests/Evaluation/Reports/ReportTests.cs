@@ -64,7 +64,7 @@ public sealed partial class ReportTests : IDisposable
     public void No_text_of_a_sample_can_become_markup()
     {
         const string Evil = "</script><img src=x onerror=alert(1)>&\"'";
-        var prediction = Answers.Of("evil", [new Box(1, 1, 9, 9)], Evil, Evil) with { Phrase = Evil };
+        var prediction = Answers.Make("evil", [new Box(1, 1, 9, 9)], Evil, Evil) with { Phrase = Evil };
         var html = Write(Scorer.Score([prediction], new ScoringOptions { Resamples = 0 }), Options() with
         {
             Title = Evil,
@@ -91,8 +91,8 @@ public sealed partial class ReportTests : IDisposable
     [Fact]
     public void A_million_characters_are_cut_and_huge_numbers_do_no_harm()
     {
-        var prediction = Answers.Of("long", [new Box(1, 1, 9, 9)], "{" + new string('x', 1_000_000)) with { Confidence = null };
-        var far = Answers.Of("far", [new Box(1, 1, 9, 9)], [new Box(-1e300, 0, 1e300, 5)]);
+        var prediction = Answers.Make("long", [new Box(1, 1, 9, 9)], "{" + new string('x', 1_000_000)) with { Confidence = null };
+        var far = Answers.Make("far", [new Box(1, 1, 9, 9)], [new Box(-1e300, 0, 1e300, 5)]);
         var html = Write(Scorer.Score([prediction, far], new ScoringOptions { Resamples = 0 }), Options());
         Assert.True(html.Length < 100_000);
         Assert.Contains("(1,000,001 characters)", html, StringComparison.Ordinal);

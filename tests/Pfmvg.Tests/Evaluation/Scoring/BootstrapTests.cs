@@ -101,7 +101,7 @@ public sealed class BootstrapTests
             var drawn = values.Select(_ => random.Next(4)).ToArray();
             var repeated = values.SelectMany((value, i) => Enumerable.Repeat(value, drawn[i])).Order().ToArray();
             var expected = repeated.Length == 0 ? double.NaN : (repeated[(repeated.Length - 1) / 2] + repeated[repeated.Length / 2]) / 2;
-            Assert.Equal(expected, new MedianColumn(values, [.. Enumerable.Range(0, values.Length)]).Evaluate(drawn).Value);
+            Assert.Equal(expected, new MedianStatistic(values, [.. Enumerable.Range(0, values.Length)]).Evaluate(drawn).Value);
         }
     }
 }

@@ -15,8 +15,8 @@ public sealed class ScorerTests
     public void Protocols_count_boxes_phrases_and_single_boxes()
     {
         var other = new Box(300, 300, 400, 400);
-        var two = Answers.Of("two", [Truth, other], [Truth, other]);
-        var one = Answers.Of("one", [Truth], [Truth, other]);
+        var two = Answers.Make("two", [Truth, other], [Truth, other]);
+        var one = Answers.Make("one", [Truth], [Truth, other]);
 
         var perBox = Score(Protocol.PfmvgBox, two, one);
         Assert.Equal(["two", "two#2", "one"], perBox.Samples.Select(sample => sample.Id));
@@ -48,7 +48,7 @@ public sealed class ScorerTests
     [InlineData("{<10><10><20><20>}", Flaw.None, 1, 1)]
     public void Every_flaw_has_its_reason_and_its_rule(string answer, Flaw flaw, double raw, double repaired)
     {
-        var prediction = Answers.Of("a", [Truth], answer);
+        var prediction = Answers.Make("a", [Truth], answer);
         foreach (var (rule, iou) in ((AnswerRule, double)[])[
             (AnswerRule.Raw, raw), (AnswerRule.Repair, repaired), (AnswerRule.Strict, flaw == Flaw.None ? 1 : 0)])
         {
@@ -63,7 +63,7 @@ public sealed class ScorerTests
     public void A_class_without_any_valid_answer_counts_zero_in_the_mean_and_may_be_left_out_of_the_weights()
     {
         var table = Score(Protocol.PfmvgBox, Answers.WithIou("a", 0.5, "Edema"), Answers.WithIou("b", 0.7, "Edema"),
-            Answers.Of("c", [Truth], "none", "Pneumonia"));
+            Answers.Make("c", [Truth], "none", "Pneumonia"));
         Assert.Equal(["Pneumonia", "Edema"], table.Classes.Select(row => row.Name)); // the paper's order
         Assert.Equal("-", ScoreGrid.Cell(table.Classes[0], Metric.Iou));
         Assert.Equal(0.3, table.Mean[Metric.Iou].Value, 1e-12);
@@ -92,7 +92,7 @@ public sealed class ScorerTests
     public void Every_figure_agrees_with_an_aggregation_written_separately()
     {
         var table = Scorer.Score(Answers.Varied(400), new ScoringOptions { Resamples = 0 });
-        var scores = new Scores([.. table.Samples.Select(s => new SampleScore(s.Id, s.Prediction.Class, s.Iou, s.Dice, s.Valid))],
+        var scores = new PlainScores([.. table.Samples.Select(s => new SampleScore(s.Id, s.Prediction.Class, s.Iou, s.Dice, s.Valid))],
             Scorer.ClassOrder);
         Assert.Equal(scores.MeanIou, table.Mean[Metric.Iou].Value, 1e-12);
         Assert.Equal(scores.MeanDice, table.Mean[Metric.Dice].Value, 1e-12);
@@ -110,18 +110,18 @@ public sealed class ScorerTests
         // Two true boxes; by confidence: hit, miss, hit. Precision 1, 1/2, 2/3 at recall 1/2, 1/2, 1.
         var far = new Box(800, 800, 900, 900);
         var table = Score(Protocol.Map50,
-            Answers.Of("a", [Truth], [Truth, far]) with { Confidence = [0.9, 0.5] },
-            Answers.Of("b", [Truth], [Truth]) with { Confidence = [0.3] });
+            Answers.Make("a", [Truth], [Truth, far]) with { Confidence = [0.9, 0.5] },
+            Answers.Make("b", [Truth], [Truth]) with { Confidence = [0.3] });
         Assert.Equal(0.5 * 1 + 0.5 * (2.0 / 3), table.Mean[Metric.AveragePrecision50AllPoints].Value, 1e-12);
         Assert.Equal((51 * 1 + 50 * (2.0 / 3)) / 101, table.Mean[Metric.AveragePrecision50].Value, 1e-12);
 
         // A true box is taken once: the second box on it is a miss.
-        var twice = Score(Protocol.Map50, Answers.Of("a", [Truth, far], [Truth, Truth.Move(1, 0)]) with { Confidence = [0.9, 0.8] });
+        var twice = Score(Protocol.Map50, Answers.Make("a", [Truth, far], [Truth, Truth.Move(1, 0)]) with { Confidence = [0.9, 0.8] });
         Assert.Equal(0.5, twice.Mean[Metric.AveragePrecision50AllPoints].Value, 1e-12);
 
         // IoU of exactly one half is a hit, as in COCO.
         Assert.Equal(1, Score(Protocol.Map50, Answers.WithIou("a", 0.5)).Mean[Metric.AveragePrecision50AllPoints].Value);
-        Assert.Equal(0, Score(Protocol.Map50, Answers.Of("a", [Truth], "none")).Mean[Metric.AveragePrecision50].Value);
+        Assert.Equal(0, Score(Protocol.Map50, Answers.Make("a", [Truth], "none")).Mean[Metric.AveragePrecision50].Value);
     }
 
     [Fact]
@@ -130,7 +130,7 @@ public sealed class ScorerTests
         var predictions = Answers.Varied(60).ConvertAll(p => p with { Confidence = null });
         predictions = [.. predictions.Select((p, i) => p with { Confidence = [(i * 37 % 61) / 61.0] })];
         var once = Scorer.Score(predictions, new ScoringOptions { Protocol = Protocol.Map50, Resamples = 0 });
-        var figures = new Figures([Metric.AveragePrecision50AllPoints], [[.. once.Samples]],
+        var figures = new TableStatistics([Metric.AveragePrecision50AllPoints], [[.. once.Samples]],
             once.Samples.Select((s, i) => (s.Cluster, i)).DistinctBy(c => c.Cluster).ToDictionary(c => c.Cluster, c => c.i), once.Options);
         var (one, two) = (new double[4], new double[4]);
         var drawn = new int[predictions.Count];
@@ -154,10 +154,10 @@ public sealed class ScorerTests
     {
         var predictions = Enumerable.Range(0, 100)
             .Select(i => Answers.WithIou($"s{i}", i % 4 == 0 ? 0.2 : 0.9) with { Confidence = [0.75] }).ToList();
-        var calibration = Calibration.Of(Scorer.Score(predictions, new ScoringOptions { Resamples = 0 }))!;
+        var calibration = Calibration.Measure(Scorer.Score(predictions, new ScoringOptions { Resamples = 0 }))!;
         Assert.Equal(0, calibration.ExpectedError, 1e-12);
         Assert.Equal((100, 0.75), (Assert.Single(calibration.Bins).Count, calibration.Bins[0].Accuracy));
-        Assert.Null(Calibration.Of(Scorer.Score([Answers.WithIou("a", 0.5)])));
+        Assert.Null(Calibration.Measure(Scorer.Score([Answers.WithIou("a", 0.5)])));
     }
 
     [Fact]

@@ -11,7 +11,7 @@ public sealed class ComparisonTests
     public void Equal_answers_do_not_differ()
     {
         var table = Score(Answers.Varied(100));
-        var comparison = Comparison.Of(table, table);
+        var comparison = Comparison.Between(table, table);
         Assert.All(comparison.Rows, row => Assert.All(row.Figures.Values, d =>
         {
             Assert.Equal(new Estimate(0, 0, 0), d.Difference);
@@ -23,7 +23,7 @@ public sealed class ComparisonTests
     public void A_better_model_differs_with_an_interval_above_zero_and_the_differences_are_those_of_the_tables()
     {
         var (a, b) = (Score(Answers.Varied(400, seed: 1, shift: 80)), Score(Answers.Varied(400, seed: 1, shift: 15)));
-        var comparison = Comparison.Of(a, b);
+        var comparison = Comparison.Between(a, b);
         Assert.Equal([.. b.Classes.Select(row => row.Name), "mean", "weighted"], comparison.Rows.Select(row => row.Name));
         var weighted = comparison.Rows[^1].Figures[Metric.Iou];
         Assert.Equal(b.Weighted[Metric.Iou].Value - a.Weighted[Metric.Iou].Value, weighted.Difference.Value, 1e-12);
@@ -44,7 +44,7 @@ public sealed class ComparisonTests
         var observed = Math.Abs(differences.Sum());
         var extreme = Enumerable.Range(0, 256)
             .Count(signs => Math.Abs(differences.Select((d, i) => (signs >> i & 1) == 1 ? d : -d).Sum()) >= observed - 1e-9);
-        Assert.Equal(extreme / 256.0, Comparison.Of(Score(a, 50_000), Score(b, 50_000)).Rows[^1].Figures[Metric.Iou].P, 0.006);
+        Assert.Equal(extreme / 256.0, Comparison.Between(Score(a, 50_000), Score(b, 50_000)).Rows[^1].Figures[Metric.Iou].P, 0.006);
     }
 
     [Fact]
@@ -56,7 +56,7 @@ public sealed class ComparisonTests
             var random = new CounterRandom(s, "null");
             List<Prediction> Sample() => [.. Enumerable.Range(0, 60)
                 .Select(i => Answers.WithIou($"s{i}", 0.1 + 0.8 * random.NextDouble(), patient: $"p{i / 2}"))];
-            if (Comparison.Of(Score(Sample(), 300), Score(Sample(), 300)).Rows[^1].Figures[Metric.Iou].P < 0.05) small++;
+            if (Comparison.Between(Score(Sample(), 300), Score(Sample(), 300)).Rows[^1].Figures[Metric.Iou].P < 0.05) small++;
         }
 
         Assert.InRange(small, 4, 28); // 15 expected
@@ -67,15 +67,15 @@ public sealed class ComparisonTests
     {
         var table = Score(Answers.Varied(20));
         Assert.Contains("in A, but not in B",
-            Assert.Throws<InputException>(() => Comparison.Of(table, Score(Answers.Varied(20)[..19]))).Message, StringComparison.Ordinal);
+            Assert.Throws<InputException>(() => Comparison.Between(table, Score(Answers.Varied(20)[..19]))).Message, StringComparison.Ordinal);
         Assert.Contains("in B, but not in A",
-            Assert.Throws<InputException>(() => Comparison.Of(Score(Answers.Varied(20)[..19]), table)).Message, StringComparison.Ordinal);
+            Assert.Throws<InputException>(() => Comparison.Between(Score(Answers.Varied(20)[..19]), table)).Message, StringComparison.Ordinal);
         Assert.Contains("equal rules", Assert.Throws<InputException>(() =>
-            Comparison.Of(table, Scorer.Score(Answers.Varied(20), new ScoringOptions { Rule = AnswerRule.Strict }))).Message,
+            Comparison.Between(table, Scorer.Score(Answers.Varied(20), new ScoringOptions { Rule = AnswerRule.Strict }))).Message,
                 StringComparison.Ordinal);
         var other = Answers.Varied(20);
         other[3] = other[3] with { Truth = [new Pfmvg.Geometry.Box(1, 1, 2, 2)] };
-        Assert.Contains("another truth", Assert.Throws<InputException>(() => Comparison.Of(table, Score(other))).Message,
+        Assert.Contains("another truth", Assert.Throws<InputException>(() => Comparison.Between(table, Score(other))).Message,
             StringComparison.Ordinal);
     }
 

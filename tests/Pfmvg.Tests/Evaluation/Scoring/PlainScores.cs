@@ -31,7 +31,7 @@ public enum ClassWeighting
 }
 
 /// <summary>What the samples of an evaluation add up to (PFMVG, tables 1 to 4).</summary>
-public sealed class Scores
+public sealed class PlainScores
 {
     private const double Rounding = 1e-12; // IoU is a fraction; a float this near a threshold is at it
 
@@ -41,7 +41,7 @@ public sealed class Scores
     /// <param name="samples">Every sample asked, failures included.</param>
     /// <param name="classes">Classes in the order of the table; other classes that occur follow in alphabetical order.</param>
     /// <exception cref="ArgumentException">A score is not in 0..1, or a failure has a score.</exception>
-    public Scores(IReadOnlyList<SampleScore> samples, IReadOnlyList<string> classes)
+    public PlainScores(IReadOnlyList<SampleScore> samples, IReadOnlyList<string> classes)
     {
         foreach (var sample in samples)
             if (!(sample is { Iou: >= 0 and <= 1, Dice: >= 0 and <= 1 } && (sample.Valid || sample is { Iou: 0, Dice: 0 })))
@@ -49,7 +49,7 @@ public sealed class Scores
 
         var byClass = samples.ToLookup(sample => sample.Class);
         Classes = [.. classes.Union(byClass.Select(group => group.Key).Order(StringComparer.Ordinal))
-            .Select(name => OfClass(name, [.. byClass[name]]))];
+            .Select(name => ScoreClass(name, [.. byClass[name]]))];
         Count = samples.Count;
         Valid = samples.Count(sample => sample.Valid);
         _ious = [.. samples.Select(sample => sample.Iou).Order()];
@@ -114,7 +114,7 @@ public sealed class Scores
         return weight == 0 ? 0 : sum / weight;
     }
 
-    private static ClassScore OfClass(string name, IReadOnlyList<SampleScore> samples) => new(
+    private static ClassScore ScoreClass(string name, IReadOnlyList<SampleScore> samples) => new(
         name,
         samples.Count,
         samples.Count(sample => sample.Valid),

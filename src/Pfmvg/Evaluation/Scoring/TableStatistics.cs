@@ -6,32 +6,32 @@ namespace Pfmvg.Evaluation.Scoring;
 /// Every figure of every row of a score table: the classes, their mean, and the two weighted ones. Values and intervals
 /// come from the same code; a value is the resample in which each cluster was drawn once.
 /// </summary>
-internal sealed class Figures
+internal sealed class TableStatistics
 {
     /// <summary>IoU is a fraction; a float this near a threshold is at it.</summary>
     public const double Rounding = 1e-12;
 
     private readonly Metric[] _metrics;
-    private readonly Column[][] _classes;     // [class][metric]
+    private readonly Statistic[][] _classes;     // [class][metric]
     private readonly bool[] _hasValid;        // per class
-    private readonly Column[][] _pooled;      // medians over all samples, and over those of classes with a valid answer
+    private readonly Statistic[][] _pooled;      // medians over all samples, and over those of classes with a valid answer
 
     /// <param name="metrics">The figures wanted.</param>
     /// <param name="classes">The samples of each class.</param>
     /// <param name="clusters">The number of each cluster's name.</param>
     /// <param name="options">For the accuracy's sense of "beyond".</param>
-    public Figures(Metric[] metrics, IReadOnlyList<List<ScoredSample>> classes, IReadOnlyDictionary<string, int> clusters,
+    public TableStatistics(Metric[] metrics, IReadOnlyList<List<ScoredSample>> classes, IReadOnlyDictionary<string, int> clusters,
         ScoringOptions options)
     {
         _metrics = metrics;
-        _classes = [.. classes.Select(Columns)];
+        _classes = [.. classes.Select(Statistics)];
         _hasValid = [.. classes.Select(samples => samples.Exists(sample => sample.Valid))];
-        _pooled = [Columns([.. classes.SelectMany(c => c)]), Columns([.. classes.Where((_, c) => _hasValid[c]).SelectMany(c => c)])];
+        _pooled = [Statistics([.. classes.SelectMany(c => c)]), Statistics([.. classes.Where((_, c) => _hasValid[c]).SelectMany(c => c)])];
 
-        Column[] Columns(List<ScoredSample> samples)
+        Statistic[] Statistics(List<ScoredSample> samples)
         {
             var members = samples.ConvertAll(sample => clusters[sample.Cluster]).ToArray();
-            return [.. metrics.Select(metric => Column(metric, samples, members, options))];
+            return [.. metrics.Select(metric => Create(metric, samples, members, options))];
         }
     }
 
@@ -73,7 +73,7 @@ internal sealed class Figures
                 if (_hasValid[c]) (weightedValid, countValid) = (weightedValid + samples * value, countValid + samples);
             }
 
-            var median = _pooled[0][m] is MedianColumn;
+            var median = _pooled[0][m] is MedianStatistic;
             var mean = _classes.Length * _metrics.Length + m;
             figures[mean] = sum / present;
             figures[mean + _metrics.Length] = median ? _pooled[0][m].Evaluate(drawn).Value : weighted / count;
@@ -81,23 +81,23 @@ internal sealed class Figures
         }
     }
 
-    private static Column Column(Metric metric, List<ScoredSample> samples, int[] clusters, ScoringOptions options)
+    private static Statistic Create(Metric metric, List<ScoredSample> samples, int[] clusters, ScoringOptions options)
     {
         return metric switch
         {
-            Metric.Iou => new MeanColumn(Of(sample => sample.Iou), clusters),
-            Metric.Dice => new MeanColumn(Of(sample => sample.Dice), clusters),
-            Metric.MedianIou => new MedianColumn(Of(sample => sample.Iou), clusters),
-            Metric.MedianDice => new MedianColumn(Of(sample => sample.Dice), clusters),
-            Metric.Accuracy30 => new MeanColumn(Of(sample => Beyond(sample.Iou, 0.3)), clusters),
-            Metric.Accuracy50 => new MeanColumn(Of(sample => Beyond(sample.Iou, 0.5)), clusters),
-            _ => new PrecisionColumn(
+            Metric.Iou => new MeanStatistic(Values(sample => sample.Iou), clusters),
+            Metric.Dice => new MeanStatistic(Values(sample => sample.Dice), clusters),
+            Metric.MedianIou => new MedianStatistic(Values(sample => sample.Iou), clusters),
+            Metric.MedianDice => new MedianStatistic(Values(sample => sample.Dice), clusters),
+            Metric.Accuracy30 => new MeanStatistic(Values(sample => Beyond(sample.Iou, 0.3)), clusters),
+            Metric.Accuracy50 => new MeanStatistic(Values(sample => Beyond(sample.Iou, 0.5)), clusters),
+            _ => new AveragePrecision(
                 samples.SelectMany((sample, i) => DetectionMatch.Detections(sample, options)
                     .Select(found => found with { Cluster = clusters[i] })),
                 samples.Select((sample, i) => (clusters[i], sample.Truth.Count)), metric == Metric.AveragePrecision50AllPoints),
         };
 
-        double[] Of(Func<ScoredSample, double> value) => [.. samples.Select(value)];
+        double[] Values(Func<ScoredSample, double> value) => [.. samples.Select(value)];
         double Beyond(double iou, double threshold) => IsBeyond(iou, threshold, options) ? 1 : 0;
     }
 }
@@ -108,15 +108,15 @@ internal static class DetectionMatch
     /// <summary>By falling confidence, each box takes the free true box that it overlaps most, if IoU >= 0.5 (COCO's rule).</summary>
     public static IEnumerable<Detection> Detections(ScoredSample sample, ScoringOptions options)
     {
-        var truth = sample.Truth.Select(box => SampleMaker.AsArea(box, options)).ToList();
+        var truth = sample.Truth.Select(box => SampleScorer.AsArea(box, options)).ToList();
         var sure = sample.Confidence;
         foreach (var i in Enumerable.Range(0, sample.Predicted.Count).OrderByDescending(i => sure?[i] ?? 1))
         {
-            var box = new Region([SampleMaker.AsArea(sample.Predicted[i], options)]);
+            var box = new Region([SampleScorer.AsArea(sample.Predicted[i], options)]);
             var (best, iou) = (-1, 0.0);
             for (var t = 0; t < truth.Count; t++)
                 if (Region.Iou(box, new Region([truth[t]])) is var overlap && overlap > iou) (best, iou) = (t, overlap);
-            var hit = iou > 0.5 - Figures.Rounding;
+            var hit = iou > 0.5 - TableStatistics.Rounding;
             if (hit) truth.RemoveAt(best);
             yield return new Detection(sure?[i] ?? 1, hit, 0);
         }

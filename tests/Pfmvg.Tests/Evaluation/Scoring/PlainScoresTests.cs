@@ -2,7 +2,7 @@ using Pfmvg.Evaluation.Tables;
 
 namespace Pfmvg.Tests.Evaluation.Scoring;
 
-public class ScoresTests
+public class PlainScoresTests
 {
     private static readonly PublishedScores Published = PublishedScores.Load();
 
@@ -15,7 +15,7 @@ public class ScoresTests
     {
         foreach (var row in new[] { Published.Iou[method], Published.Dice[method] })
         {
-            var scores = OfPublished(row);
+            var scores = FromPublished(row);
             Assert.Equal(1162, scores.Count);
             AssertThreeDecimals(row.Mean!.Value, scores.MeanIou);
             AssertThreeDecimals(row.Weighted!.Value, scores.WeightedIou());
@@ -30,7 +30,7 @@ public class ScoresTests
         foreach (var table in new[] { Published.Iou, Published.Dice, Published.AblationIou, Published.AblationDice })
             foreach (var row in table.Values.Where(row => row.PerClass.Any(score => score is not null)))
                 // some published means are truncated or off by a rounding of the classes
-                Assert.Equal(row.Mean!.Value, OfPublished(row).MeanIou, 0.00105);
+                Assert.Equal(row.Mean!.Value, FromPublished(row).MeanIou, 0.00105);
     }
 
     [Fact]
@@ -38,7 +38,7 @@ public class ScoresTests
     {
         foreach (var row in new[] { Published.AblationIou["stage 1 only"], Published.AblationDice["stage 1 only"] })
         {
-            var scores = OfPublished(row);
+            var scores = FromPublished(row);
             Assert.Equal(3, scores.Classes.Count(score => score.HasValue));
             AssertThreeDecimals(row.Mean!.Value, scores.MeanIou);
             // The row's own class counts are not published; with those of all of MS-CXR only one weighting comes near.
@@ -58,7 +58,7 @@ public class ScoresTests
     [Fact]
     public void Failures_count_0_in_their_class_and_a_class_of_failures_has_no_value()
     {
-        var scores = new Scores(
+        var scores = new PlainScores(
             [
                 new("1", "Edema", 0.8, 0.9, true), new("2", "Edema", 0, 0, false),
                 new("3", "Pneumonia", 0, 0, false),
@@ -81,7 +81,7 @@ public class ScoresTests
     [Fact]
     public void Accuracy_is_strict_as_the_authors_have_it_unless_asked_otherwise()
     {
-        var scores = new Scores([.. new[] { 0.29, 0.3, 0.5 - 1e-16, 0.5 + 1e-16, 0.51 }
+        var scores = new PlainScores([.. new[] { 0.29, 0.3, 0.5 - 1e-16, 0.5 + 1e-16, 0.51 }
             .Select((iou, i) => new SampleScore($"{i}", "Edema", iou, iou, true))], []);
         Assert.Equal(0.2, scores.Accuracy(0.5), 1e-12);
         Assert.Equal(0.6, scores.Accuracy(0.5, inclusive: true), 1e-12);
@@ -97,9 +97,9 @@ public class ScoresTests
         {
             SampleScore[] samples = [.. Enumerable.Range(0, random.Next(1, 60))
                 .Select(i => new SampleScore($"{i}", Published.Classes[random.Next(8)], random.NextDouble(), random.NextDouble(), true))];
-            var scores = new Scores(samples, Published.Classes);
+            var scores = new PlainScores(samples, Published.Classes);
             random.Shuffle(samples);
-            var shuffled = new Scores(samples, Published.Classes);
+            var shuffled = new PlainScores(samples, Published.Classes);
             Assert.Equal(samples.Average(sample => sample.Iou), scores.WeightedIou(), 1e-12);
             Assert.Equal(scores.WeightedDice(), shuffled.WeightedDice(), 1e-12);
             Assert.Equal(scores.MeanIou, shuffled.MeanIou, 1e-12);
@@ -110,7 +110,7 @@ public class ScoresTests
     [Fact]
     public void No_samples_score_0()
     {
-        var scores = new Scores([], Published.Classes);
+        var scores = new PlainScores([], Published.Classes);
         Assert.Equal((0d, 0d, 0d, 0d), (scores.MeanIou, scores.WeightedIou(), scores.MedianIou, scores.Accuracy(0.5)));
         Assert.Equal(8, scores.Classes.Count);
     }
@@ -121,10 +121,10 @@ public class ScoresTests
     [InlineData(double.NaN, 0.5, true)]
     [InlineData(0.5, 0.5, false)]
     public void A_score_that_cannot_be_is_refused(double iou, double dice, bool valid) =>
-        Assert.Throws<ArgumentException>(() => new Scores([new("1", "Edema", iou, dice, valid)], []));
+        Assert.Throws<ArgumentException>(() => new PlainScores([new("1", "Edema", iou, dice, valid)], []));
 
     /// <summary>An evaluation with MS-CXR's phrases in which every phrase has its class's published score.</summary>
-    private static Scores OfPublished(PublishedRow row) => new(
+    private static PlainScores FromPublished(PublishedRow row) => new(
         [
             .. Published.Classes.SelectMany((name, c) => Enumerable.Range(0, Published.PhraseCounts[c]).Select(i =>
                 new SampleScore($"{name} {i}", name, row.PerClass[c] ?? 0, row.PerClass[c] ?? 0, row.PerClass[c] is not null))),

@@ -3,8 +3,8 @@ using Pfmvg.Imaging;
 
 namespace Pfmvg.Answering;
 
-/// <summary>How the controls change what is asked.</summary>
-public static class Controls
+/// <summary>The questions of the controls that ask the model.</summary>
+public static class ControlQuestions
 {
     private const byte Gray = 128;
 
@@ -16,17 +16,19 @@ public static class Controls
         [.. samples.Select(sample => sample with { Image = "blank" })];
 
     /// <summary>
-    /// The same questions about exchanged pictures. All patients form one random cycle, so everybody gets the next one's
-    /// pictures and nobody his own; questions about one picture stay together.
+    /// The same questions about other patients' pictures. All patients form one random cycle, and each gets the pictures of the
+    /// next one. Questions about one picture stay together.
     /// </summary>
-    /// <param name="samples">Questions. Where no patient is named, the picture takes the patient's place.</param>
+    /// <param name="samples">The questions. Where no patient is named, the picture takes the patient's place.</param>
     /// <param name="seed">Another seed gives another cycle.</param>
-    /// <exception cref="InputException">There is one patient only.</exception>
+    /// <exception cref="InputException">There is only one patient.</exception>
     public static IReadOnlyList<Sample> Shuffle(IReadOnlyList<Sample> samples, long seed)
     {
         var patients = samples.GroupBy(Patient).OrderBy(own => own.Key, StringComparer.Ordinal)
             .Select(own => (Name: own.Key, Pictures: own.Select(Picture).Distinct().ToList())).ToList();
-        if (patients.Count < 2) throw new InputException("The split has one patient only, so pictures cannot be exchanged between patients; leave the controls out.");
+        if (patients.Count < 2)
+            throw new InputException("The split has one patient only, so pictures cannot be exchanged between patients; " +
+                "leave the controls out.");
         var order = new CounterRandom(seed, "exchanged pictures").Permutation(patients.Count);
         var given = new Dictionary<(string Source, string Image, int Width, int Height),
             (string Source, string Image, int Width, int Height)>();

@@ -1,21 +1,21 @@
 namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>The mean difference of paired samples per class, over the classes and over all samples, with intervals and p values.</summary>
-internal sealed class PairedFigure
+internal sealed class PairedStatistics
 {
-    private readonly MeanColumn[] _classes;
+    private readonly MeanStatistic[] _classes;
     private readonly (double Sum, int Cluster)[][] _sums; // per class: the differences added up within each cluster
     private readonly int[] _counts;
     private readonly int _clusters;
 
     /// <param name="classes">The differences of each class and their clusters.</param>
     /// <param name="clusters">Number of clusters.</param>
-    public PairedFigure(IReadOnlyList<IReadOnlyList<(double Difference, int Cluster)>> classes, int clusters)
+    public PairedStatistics(IReadOnlyList<IReadOnlyList<(double Difference, int Cluster)>> classes, int clusters)
     {
         _clusters = clusters;
         _counts = [.. classes.Select(samples => samples.Count)];
         _classes = [.. classes.Select(samples =>
-            new MeanColumn([.. samples.Select(s => s.Difference)], [.. samples.Select(s => s.Cluster)]))];
+            new MeanStatistic([.. samples.Select(s => s.Difference)], [.. samples.Select(s => s.Cluster)]))];
         _sums = [.. classes.Select(samples => samples.GroupBy(s => s.Cluster).Select(same => (same.Sum(s => s.Difference), same.Key))
             .ToArray())];
     }

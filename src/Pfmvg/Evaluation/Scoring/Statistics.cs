@@ -1,7 +1,7 @@
 namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>One figure of one class, computed with each sample counted as often as its cluster was drawn.</summary>
-internal abstract class Column
+internal abstract class Statistic
 {
     /// <summary>The figure, NaN when no sample was drawn, and how many samples were.</summary>
     /// <param name="drawn">How often each cluster was drawn; all ones gives the plain figure.</param>
@@ -9,7 +9,7 @@ internal abstract class Column
 }
 
 /// <summary>The mean of the samples' values.</summary>
-internal sealed class MeanColumn(double[] values, int[] clusters) : Column
+internal sealed class MeanStatistic(double[] values, int[] clusters) : Statistic
 {
     public override (double Value, long Count) Evaluate(ReadOnlySpan<int> drawn)
     {
@@ -26,12 +26,12 @@ internal sealed class MeanColumn(double[] values, int[] clusters) : Column
 }
 
 /// <summary>The median of the samples' values; of an even number, the middle of the two in the middle.</summary>
-internal sealed class MedianColumn : Column
+internal sealed class MedianStatistic : Statistic
 {
     private readonly double[] _ascending;
     private readonly int[] _clusters;
 
-    public MedianColumn(double[] values, int[] clusters)
+    public MedianStatistic(double[] values, int[] clusters)
     {
         (_ascending, _clusters) = ([.. values], [.. clusters]);
         Array.Sort(_ascending, _clusters);
@@ -61,7 +61,7 @@ internal sealed class MedianColumn : Column
 internal readonly record struct Detection(double Confidence, bool Hit, int Cluster);
 
 /// <summary>Average precision: precision interpolated from the right, averaged over recall.</summary>
-internal sealed class PrecisionColumn : Column
+internal sealed class AveragePrecision : Statistic
 {
     private readonly Detection[] _detections; // by falling confidence, equal ones in their order
     private readonly (int Cluster, int Boxes)[] _truth;
@@ -70,7 +70,7 @@ internal sealed class PrecisionColumn : Column
     /// <param name="detections">The class's predicted boxes.</param>
     /// <param name="truth">How many true boxes each phrase has.</param>
     /// <param name="allPoints">The whole area under the curve instead of the mean at recalls 0, 0.01, ..., 1.</param>
-    public PrecisionColumn(IEnumerable<Detection> detections, IEnumerable<(int Cluster, int Boxes)> truth, bool allPoints)
+    public AveragePrecision(IEnumerable<Detection> detections, IEnumerable<(int Cluster, int Boxes)> truth, bool allPoints)
     {
         _detections = [.. detections.OrderByDescending(detection => detection.Confidence)]; // LINQ's order is stable
         _truth = [.. truth];

@@ -4,13 +4,14 @@ using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Scoring;
 
-/// <summary>Cuts predictions into the samples of a protocol and scores each.</summary>
-internal static class SampleMaker
+/// <summary>Divides predictions into the samples of a protocol and scores each of them.</summary>
+internal static class SampleScorer
 {
-    public static List<ScoredSample> Make(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    public static List<ScoredSample> Score(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
         if (options.Protocol != Protocol.MaskThresholds && predictions.FirstOrDefault(p => p.HeatMap is not null) is { } map)
-            throw new InputException($"The sample '{map.Id}' is answered by a heat map, which only the protocol mask-thresholds can score.");
+            throw new InputException(
+                $"The sample '{map.Id}' is answered by a heat map, which only the protocol mask-thresholds can score.");
         if (options.Protocol == Protocol.MaskThresholds && options.Rule == AnswerRule.Original | options.PlusOne)
             throw new InputException("The protocol mask-thresholds measures areas and has no variant with an added pixel.");
         return options.Protocol switch
@@ -38,16 +39,16 @@ internal static class SampleMaker
 
     private static ScoredSample WholePhrase(Prediction question, IReadOnlyList<Prediction> answers, ScoringOptions options)
     {
-        if (question.HeatMap is not null) return OfHeatMap(question, options);
+        if (question.HeatMap is not null) return FromHeatMap(question, options);
         if (answers.Count == 1)
             return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options.Rule, single: false), options);
 
-        // The file asks once per true box with the same words, so all answers belong to the phrase.
+        // The file asks the same phrase once per true box, so all of these answers belong to the phrase.
         var read = answers.Select(answer => AnswerReader.Read(answer, options.Rule, single: false)).ToList();
         var boxes = read.SelectMany((answer, a) => answer.Boxes.Select((box, i) => (Box: box, Confidence: answer.Confidence?[i])))
             .GroupBy(found => found.Box).Select(same => (Box: same.Key, Confidence: same.Max(found => found.Confidence)))
             .OrderByDescending(found => found.Confidence ?? 1).ToList();
-        return Sample(question, question.Id, question.Truth, new ReadAnswer(
+        return Sample(question, question.Id, question.Truth, new AnswerRegion(
             boxes.ConvertAll(found => found.Box),
             boxes.Count > 0 && boxes.TrueForAll(found => found.Confidence is not null)
                 ? boxes.ConvertAll(found => found.Confidence!.Value) : null,
@@ -59,18 +60,22 @@ internal static class SampleMaker
         predictions.GroupBy(p => p.PhraseKey).Select(same => same.ToList())
             .Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
 
-    private static ScoredSample OfHeatMap(Prediction question, ScoringOptions options)
+    private static ScoredSample FromHeatMap(Prediction question, ScoringOptions options)
     {
         var map = HeatMap.Read(question.HeatMap!);
         var spoiled = map.HasHoles && !options.HeatMapMayHaveHoles;
         var (iou, dice, valid) = spoiled ? (0, 0, false) : map.Score(question.Truth, question.Width, question.Height);
         var flaw = spoiled ? Flaw.NotFinite : valid ? Flaw.None : Flaw.Empty;
-        return Sample(question, question.Id, question.Truth, new ReadAnswer([], null, flaw), options) with { Iou = iou, Dice = dice,
-            Valid = valid };
+        return Sample(question, question.Id, question.Truth, new AnswerRegion([], null, flaw), options) with
+        {
+            Iou = iou,
+            Dice = dice,
+            Valid = valid,
+        };
     }
 
-    private static ScoredSample Sample(Prediction prediction, string id, IReadOnlyList<Box> truth, ReadAnswer answer,
-        ScoringOptions options)
+    private static ScoredSample Sample(
+        Prediction prediction, string id, IReadOnlyList<Box> truth, AnswerRegion answer, ScoringOptions options)
     {
         var (iou, dice) = Overlap(truth, answer.Boxes, options);
         return new ScoredSample

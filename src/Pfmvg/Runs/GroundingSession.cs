@@ -1,0 +1,98 @@
+using Pfmvg.Answering;
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Data.Loading;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Tables;
+using Pfmvg.Imaging;
+using Pfmvg.Models;
+
+namespace Pfmvg.Runs;
+
+/// <summary>A loaded model that answers about single pictures: the way in for programs that use the library.</summary>
+/// <remarks>
+/// Calls from several threads are answered one after the other. Answers are plain numbers and texts; only the session itself
+/// has to be disposed of, since it owns the model's memory.
+/// </remarks>
+public sealed class GroundingSession : IDisposable
+{
+    private readonly GroundingSetup _setup;
+    private readonly ModelAnswers _answers;
+    private readonly Lock _oneCall = new();
+
+    private GroundingSession(GroundingSetup setup)
+    {
+        _setup = setup;
+        _answers = setup.Answers();
+    }
+
+    /// <summary>The model itself, for work below the level of questions; freed with the session.</summary>
+    public GroundingModel Model => _setup.Model;
+
+    /// <summary>Loads the model of a configuration. No prepared data are needed.</summary>
+    /// <param name="configuration">Names the base weights and says how answers are decoded.</param>
+    /// <param name="from">
+    /// The trained tensors: the folder of a finished training or a checkpoint; null takes the result of the configuration's
+    /// own stage 2.
+    /// </param>
+    /// <param name="fromBase">Uses the base weights alone.</param>
+    /// <exception cref="InputException">The device, the weights or the trained tensors are absent, or do not fit.</exception>
+    public static GroundingSession Open(PfmvgConfiguration configuration, string? from = null, bool fromBase = false)
+    {
+        from = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration);
+        var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from);
+        try
+        {
+            return new GroundingSession(setup);
+        }
+        catch
+        {
+            setup.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Finds a phrase in a picture.</summary>
+    /// <param name="image">Path of a JPEG or PNG file.</param>
+    /// <param name="phrase">What to find.</param>
+    /// <returns>Boxes in pixels of the original picture, with a confidence each, and what is wrong with the answer, if anything.</returns>
+    /// <exception cref="InputException">The picture cannot be read.</exception>
+    public AnswerLine Ask(string image, string phrase) => AnswerLine.Read(Ask([new PredictionCase("1", image, phrase)])[0]);
+
+    /// <summary>Finds phrases in pictures, in batches of the configured size.</summary>
+    /// <param name="cases">Pictures and phrases; a picture is encoded once for all of its phrases in a batch.</param>
+    /// <param name="answered">Called after each batch with the number of phrases answered so far.</param>
+    /// <param name="cancel">Stops between batches.</param>
+    /// <returns>The answers in the order of the cases, without a truth.</returns>
+    /// <exception cref="InputException">A picture cannot be read.</exception>
+    public IReadOnlyList<Prediction> Ask(
+        IReadOnlyList<PredictionCase> cases, Action<int>? answered = null, CancellationToken cancel = default)
+    {
+        var samples = cases.Select(ToSample).ToList();
+        var size = _setup.Configuration.Model.ImageSize;
+        lock (_oneCall)
+            return _answers.Answer(
+                samples,
+                (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)),
+                answered,
+                cancel);
+    }
+
+    /// <summary>Frees the model.</summary>
+    public void Dispose() => _setup.Dispose();
+
+    private static Sample ToSample(PredictionCase asked)
+    {
+        var header = ImageFile.ReadHeader(asked.Image);
+        return new Sample
+        {
+            Id = asked.Id,
+            Task = SampleTask.Refer,
+            Image = asked.Image,
+            Width = header.Width,
+            Height = header.Height,
+            Text = asked.Phrase,
+            Source = "files",
+        };
+    }
+}
