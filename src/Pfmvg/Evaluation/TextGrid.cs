@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CsvHelper;
 
 namespace Pfmvg.Evaluation;
 
@@ -48,7 +49,7 @@ public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IRead
     {
         TableFormat.Text => PrintText(),
         TableFormat.Markdown => PrintMarkdown(),
-        TableFormat.Csv => string.Concat(Rows.Prepend(Columns).Select(row => string.Join(',', row.Select(Quote)) + "\r\n")),
+        TableFormat.Csv => PrintCsv(),
         TableFormat.Json => PrintJson(),
         _ => PrintLatex(),
     };
@@ -83,6 +84,14 @@ public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IRead
 
         void Line(IReadOnlyList<string> cells) => text.Append("| ").Append(string.Join(" | ", cells.Select(Escape))).Append(" |\n");
         static string Escape(string cell) => cell.Replace("\\", "\\\\").Replace("|", "\\|").Replace("*", "\\*").Replace("_", "\\_").Replace("<", "&lt;").ReplaceLineEndings(" ");
+    }
+
+    private string PrintCsv()
+    {
+        var text = new StringWriter();
+        using (var csv = CsvWriter.Create(text))
+            foreach (var row in Rows.Prepend(Columns)) csv.WriteRecord([.. row]);
+        return text.ToString();
     }
 
     private string PrintJson()
@@ -137,9 +146,6 @@ public sealed record TextGrid(string Title, IReadOnlyList<string> Columns, IRead
         '–' => "--",
         _ => c.ToString(),
     }));
-
-    private static string Quote(string cell) =>
-        cell.AsSpan().IndexOfAny(",\"\r\n") < 0 ? cell : $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     private static int Width(string text) => new StringInfo(text).LengthInTextElements;
 }
