@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.IO.Hashing;
 using System.Text;
 
 namespace Pfmvg.Imaging;
@@ -14,8 +15,6 @@ internal static class Png
     private const int MostInflation = 1032; // deflate cannot make more bytes than this from one
 
     private static readonly byte[] Signature = [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0d, 0x0a, 0x1a, 0x0a];
-    private static readonly uint[] CrcTable = [.. Enumerable.Range(0, 256).Select(n =>
-        Enumerable.Range(0, 8).Aggregate((uint)n, (c, _) => (c & 1) != 0 ? 0xedb88320 ^ (c >> 1) : c >> 1))];
 
     /// <summary>First column, first row, column step, row step of the seven passes of an interlaced picture.</summary>
     private static readonly (int X, int Y, int StepX, int StepY)[] Adam7 =
@@ -81,7 +80,7 @@ internal static class Png
     private static Format ReadFormat(ReadOnlySpan<byte> file, PictureName picture)
     {
         if (file.Length < 33 || !file[8..16].SequenceEqual("\0\0\0\rIHDR"u8)) throw picture.Damaged("it has no header");
-        if (Crc(file[12..29]) != BinaryPrimitives.ReadUInt32BigEndian(file[29..])) throw picture.Damaged("the header's checksum is wrong");
+        if (Crc32.HashToUInt32(file[12..29]) != BinaryPrimitives.ReadUInt32BigEndian(file[29..])) throw picture.Damaged("the header's checksum is wrong");
         uint width = BinaryPrimitives.ReadUInt32BigEndian(file[16..]), height = BinaryPrimitives.ReadUInt32BigEndian(file[20..]);
         picture.CheckSize(width, height);
         var format = new Format((int)width, (int)height, file[24], file[25], file[28] == 1);
@@ -105,7 +104,7 @@ internal static class Png
             var type = typeAndData[..4];
             var data = typeAndData[4..];
             position += 12 + (int)length;
-            if (Crc(typeAndData) != BinaryPrimitives.ReadUInt32BigEndian(file[(position - 4)..]))
+            if (Crc32.HashToUInt32(typeAndData) != BinaryPrimitives.ReadUInt32BigEndian(file[(position - 4)..]))
                 throw picture.Damaged($"the checksum of its part {Encoding.Latin1.GetString(type)} is wrong");
             if (type.SequenceEqual("IDAT"u8)) compressed.Write(data);
             else if (type.SequenceEqual("PLTE"u8) && format.Colour == Palette)
@@ -197,13 +196,6 @@ internal static class Png
     }
 
     private static int Count(int size, int first, int step) => size <= first ? 0 : (size - first + step - 1) / step;
-
-    private static uint Crc(ReadOnlySpan<byte> data)
-    {
-        var crc = 0xffffffffu;
-        foreach (var value in data) crc = CrcTable[(byte)(crc ^ value)] ^ (crc >> 8);
-        return ~crc;
-    }
 
     private readonly record struct Format(int Width, int Height, int Depth, int Colour, bool Interlaced)
     {

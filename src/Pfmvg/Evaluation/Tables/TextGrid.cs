@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CsvHelper;
 
 namespace Pfmvg.Evaluation.Tables;
 
@@ -49,7 +50,7 @@ public sealed record TextGrid(
     {
         TableFormat.Text => PrintText(),
         TableFormat.Markdown => PrintMarkdown(),
-        TableFormat.Csv => string.Concat(Rows.Prepend(Columns).Select(row => string.Join(',', row.Select(Quote)) + "\r\n")),
+        TableFormat.Csv => PrintCsv(),
         TableFormat.Json => PrintJson(),
         _ => PrintLatex(),
     };
@@ -86,6 +87,14 @@ public sealed record TextGrid(
         static string Escape(string cell) =>
             cell.Replace("\\", "\\\\").Replace("|", "\\|").Replace("*", "\\*").Replace("_", "\\_").Replace("<", "&lt;")
             .ReplaceLineEndings(" ");
+    }
+
+    private string PrintCsv()
+    {
+        var text = new StringWriter();
+        using (var csv = CsvWriter.Create(text))
+            foreach (var row in Rows.Prepend(Columns)) csv.WriteRecord([.. row]);
+        return text.ToString();
     }
 
     private string PrintJson()
@@ -145,9 +154,6 @@ public sealed record TextGrid(
         '–' => "--",
         _ => c.ToString(),
     }));
-
-    private static string Quote(string cell) =>
-        cell.AsSpan().IndexOfAny(",\"\r\n") < 0 ? cell : $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     private static int Width(string text) => new StringInfo(text).LengthInTextElements;
 }

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using System.Text;
+using CsvHelper;
 
 namespace Pfmvg.Phantoms.Files;
 
@@ -12,11 +12,9 @@ internal static class DelimitedText
         {
             var pack = path.EndsWith(".gz", StringComparison.Ordinal);
             using var packed = pack ? new GZipStream(stream, CompressionLevel.Optimal, leaveOpen: true) : null;
-            using var writer = new StreamWriter(packed ?? stream, new UTF8Encoding(false), leaveOpen: true);
-            foreach (var row in rows.Prepend(header)) writer.Write(string.Join(separator, row.Select(Quote)) + "\n");
+            using var text = new StreamWriter(packed ?? stream, leaveOpen: true);
+            using var writer = CsvWriter.Create(text, new CsvWriterOptions { Separator = separator, NewLine = "\n" }, leaveOpen: true);
+            foreach (var row in rows.Prepend(header)) writer.WriteRecord([.. row]);
         });
-
-        string Quote(string field) =>
-            field.AsSpan().IndexOfAny(separator, '"', '\n') < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
     }
 }

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Text;
-using ICSharpCode.SharpZipLib.Checksum;
 using Pfmvg.Tensors;
 
 namespace Pfmvg.Weights.Torch;
@@ -51,13 +51,13 @@ internal sealed class ZipWriter(Stream stream)
             {
                 var piece = new ArraySegment<byte>(buffer, 0, Math.Min(bytes.Length, buffer.Length));
                 bytes[..piece.Count].CopyTo(piece);
-                checksum.Update(piece);
+                checksum.Append(piece);
                 stream.Write(piece);
             }
         });
         var end = stream.Position;
         if (end - begin != size) throw new InvalidOperationException($"{name}: {end - begin} bytes were written, {size} announced.");
-        var crc = (uint)checksum.Value;
+        var crc = checksum.GetCurrentHashAsUInt32();
         stream.Position = start;
         stream.Write(LocalHeader(crc));
         stream.Position = end;
