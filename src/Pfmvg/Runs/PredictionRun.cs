@@ -1,4 +1,3 @@
-using Pfmvg.Data;
 using Pfmvg.Data.Files;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;

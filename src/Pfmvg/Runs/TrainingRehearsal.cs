@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Training;
 

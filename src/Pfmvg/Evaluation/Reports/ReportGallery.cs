@@ -2,6 +2,7 @@ using System.Text.Json;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Reports;
 
