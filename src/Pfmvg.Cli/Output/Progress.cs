@@ -1,10 +1,11 @@
 using System.Globalization;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Phantoms.Planning;
 using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Output;
 
-/// <summary>Shows how a training goes: a live line on a terminal, else a plain line every so many steps.</summary>
+/// <summary>Shows the progress of a training: a live line on a terminal, otherwise a plain line every few steps.</summary>
 /// <param name="title">What is trained, for example "stage 1".</param>
 /// <param name="every">Steps between plain lines.</param>
 internal sealed class Progress(string title, int every) : IProgress<StepReport>, IDisposable
@@ -45,7 +46,7 @@ internal sealed class Progress(string title, int every) : IProgress<StepReport>,
     }
 }
 
-/// <summary>Shows on a terminal how many phantoms are drawn; drawing threads report in any order.</summary>
+/// <summary>Shows on a terminal how many phantoms are drawn; the drawing threads report in any order.</summary>
 internal sealed class DrawingProgress : IProgress<PhantomProgress>
 {
     private readonly Lock _gate = new();
@@ -60,4 +61,10 @@ internal sealed class DrawingProgress : IProgress<PhantomProgress>
             Terminal.Standard.Live(value.Done == value.Total ? "" : $"drawing {value.Done}/{value.Total}");
         }
     }
+}
+
+/// <summary>Shows on a terminal how many samples a data command has read.</summary>
+internal sealed class DataProgress : IProgress<PrepareProgress>
+{
+    public void Report(PrepareProgress value) => Terminal.Standard.Live($"{value.Source}: {Units.Count(value.Done)} samples");
 }

@@ -16,10 +16,9 @@ internal static class BenchDataCommand
     {
         var images = new Argument<string>("FOLDER") { Description = "Folder of JPEG or PNG pictures; subfolders are searched, too." };
         var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
-        var workers = new Option<string>("--workers")
+        var workers = new Option<string?>("--workers")
         {
-            Description = "Numbers of worker threads to measure, separated by commas.",
-            DefaultValueFactory = _ => $"1,{Environment.ProcessorCount}",
+            Description = "Numbers of worker threads to measure, as in 1,4. Default: 1, and one per core.",
             HelpName = "N,...",
         };
         var rounds = new Option<int>("--rounds") { Description = "Timed passes; the median is printed.", DefaultValueFactory = _ => 5 };
@@ -46,7 +45,7 @@ internal static class BenchDataCommand
             var options = new BenchmarkOptions
             {
                 Size = OptionRange.Whole(parsed.GetValue(size), "--size", 1, 4096),
-                Workers = [.. parsed.GetValue(workers)!.Split(',').Select(WorkerCount)],
+                Workers = [.. (parsed.GetValue(workers) ?? $"1,{Environment.ProcessorCount}").Split(',').Select(WorkerCount)],
                 Rounds = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 1000),
                 ModelMilliseconds = Math.Clamp(parsed.GetValue(model), 0, 60_000),
             };

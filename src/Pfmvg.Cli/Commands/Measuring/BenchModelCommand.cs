@@ -26,7 +26,8 @@ internal static class BenchModelCommand
         };
         var repeats = new Option<int>("--repeats")
         {
-            Description = "Timed rounds of each part in turn with its limit; medians are printed. 1 measures the first run, without a warm-up.",
+            Description = "Timed rounds of each part in turn with its limit; medians are printed. "
+                + "1 measures the first run, without a warm-up.",
             DefaultValueFactory = _ => 5,
         };
         var batch = new Option<int?>("--batch") { Description = "Rows of a training step. Default: the stage's batch_size." };
@@ -41,10 +42,10 @@ internal static class BenchModelCommand
             Description = "Measure training steps with recomputation (on), without (off), or both.",
             DefaultValueFactory = _ => "both",
         }.AcceptOnlyFromAmong("on", "off", "both");
-        var folder = new Option<string>("--folder")
+        var folder = new Option<string?>("--folder")
         {
-            Description = "Folder for the temporary files of the parts limits and load.",
-            DefaultValueFactory = _ => Path.GetTempPath(),
+            Description = "Folder for the temporary files of the parts limits and load. Default: the system's.",
+            HelpName = "FOLDER",
         };
         var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" };
         var command = new Command("model",
@@ -65,7 +66,7 @@ internal static class BenchModelCommand
                 DecodedRows = OptionRange.Whole(parsed.GetValue(rows), "--rows", 1, 1 << 12),
                 DecodedTokens = OptionRange.Whole(parsed.GetValue(tokens), "--tokens", 1, 1 << 12),
                 Recompute = parsed.GetValue(recompute) switch { "on" => true, "off" => false, _ => null },
-                Folder = parsed.GetValue(folder)!,
+                Folder = parsed.GetValue(folder) ?? Path.GetTempPath(),
             };
             if (!Directory.Exists(options.Folder))
                 throw new InputException($"{options.Folder}: there is no such folder; name one for the benchmark's temporary files.");
