@@ -6,22 +6,27 @@ using Pfmvg.Evaluation.Tables;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg compare A B`: what changed between two sets of answers to the same questions, and whether it is chance.</summary>
+/// <summary>`pfmvg compare A B`: what changed between two sets of answers to the same questions, and whether that is chance.</summary>
 internal static class CompareCommand
 {
     public static Command Create()
     {
         var scoring = new ScoringArguments();
-        var a = new Argument<string>("A") { Description = "The first answers: predictions.jsonl, COCO results, or a folder of heat maps." };
+        var a = new Argument<string>("A")
+        {
+            Description = "The first answers: predictions.jsonl, COCO results, or a folder of heat maps.",
+        };
         var b = new Argument<string>("B") { Description = "The second answers, to the same questions." };
         var changes = new Option<int>("--changes")
         {
-            Description = "How many of the samples that changed most to list.",
+            Description = "How many samples to list, those with the largest change first.",
             DefaultValueFactory = _ => 10,
         };
-        var phrases = new Option<bool>("--with-phrases") { Description = "List the changed samples with identifier and phrase." };
-        var command = new Command("compare", "Compares two sets of answers: paired differences with intervals and p values.") { a, b,
-            changes, phrases };
+        var phrases = new Option<bool>("--with-phrases") { Description = "List these samples with identifier and phrase." };
+        var command = new Command("compare", "Compare two sets of answers: paired differences with intervals and p values.")
+        {
+            a, b, changes, phrases,
+        };
         scoring.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -32,12 +37,12 @@ internal static class CompareCommand
             if (parsed.GetValue(changes) is > 0 and var count)
                 GridPrinter.Print(comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
 
-            // Both sets are scored without intervals of their own; the comparison makes those of the differences.
+            // Neither set needs intervals of its own; the comparison computes those of the differences.
             ScoreTable Score(Argument<string> which)
             {
                 var path = parsed.GetValue(which)!;
-                var table = Scorer.Score(scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path)),
-                    options with { Resamples = 0 });
+                FileSystemInfo source = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
+                var table = Scorer.Score(scoring.Read(parsed, source), options with { Resamples = 0 });
                 return table with { Options = table.Options with { Resamples = options.Resamples } };
             }
         });

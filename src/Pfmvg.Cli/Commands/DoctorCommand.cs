@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
@@ -13,12 +15,15 @@ using TorchSharp;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg doctor`: does everything load and compute here, also when `mpirun` or `srun` starts several of us?</summary>
+/// <summary>
+/// `pfmvg doctor`: checks that everything loads and computes here, also when `mpirun` or `srun` starts several processes.
+/// </summary>
 internal static class DoctorCommand
 {
     public static Command Create()
     {
-        var command = new Command("doctor", "Check libraries, devices, threads and, under mpirun or srun, the exchange between processes.");
+        var command = new Command("doctor",
+            "Check libraries, devices, threads and, under mpirun or srun, the exchange between processes.");
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed => Job.Run(world => Examine(configuration.Read(parsed), world)));
         return command;
@@ -32,17 +37,16 @@ internal static class DoctorCommand
         {
             ComputeThreads.Set(configuration, world);
             foreach (var (name, value) in RunInfo.DescribeEnvironment()) findings.Add((name.Replace('_', ' '), value, true));
-            Check("device", () => configuration.Device != DeviceChoice.Cuda || torch.cuda.is_available()
-                ? YamlName(configuration.Device)
-                : throw new InputException("cuda is asked for, but there is no CUDA device, or this is the CPU build (-p:TorchBackend=cuda)"));
+            Check("device", () => Device(configuration.Device));
         }
 
         Check("MPI library", () => Mpi.Library() ?? "none (needed for several processes only)");
         Check("exchange", () => Exchange(world));
 
-        var ranks = world.Gather(string.Create(CultureInfo.InvariantCulture,
-            $"rank {world.Rank}: process {Environment.ProcessId} on {Environment.MachineName}, local rank {world.LocalRank} of {world.LocalSize}, "
-            + $"{findings.Find(finding => finding.What == "threads").Found ?? "no"} threads on {Environment.ProcessorCount} cores{string.Concat(Failed().Select(failure => $"; {failure}"))}"));
+        var threads = findings.Find(finding => finding.What == "threads").Found ?? "no";
+        var ranks = world.Gather($"rank {world.Rank}: process {Environment.ProcessId} on {Environment.MachineName}, "
+            + $"local rank {world.LocalRank} of {world.LocalSize}, {threads} threads on {Environment.ProcessorCount} cores"
+            + string.Concat(Failed().Select(failure => $"; {failure}")));
         if (world.Rank == 0)
         {
             var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
@@ -70,7 +74,10 @@ internal static class DoctorCommand
         }
     }
 
-    private static string YamlName(DeviceChoice device) => device.ToString().ToLowerInvariant();
+    private static string Device(DeviceChoice device) => device != DeviceChoice.Cuda || torch.cuda.is_available()
+        ? device.ToString().ToLowerInvariant()
+        : throw new InputException(
+            "cuda is configured, but there is no CUDA device, or this is the CPU build (-p:TorchBackend=cuda makes the other)");
 
     private static string Compute()
     {
@@ -80,11 +87,12 @@ internal static class DoctorCommand
         {
             var sum = rows.to(type).matmul(columns.to(type)).to(torch.float32).sum().item<float>();
             return Math.Abs(sum - 2016f * 2016f) <= 2016f * 2016f * 1e-2
-                ? $"{type} computes" : throw new InvalidOperationException($"{type}: a product is {sum}");
+                ? $"{type} computes"
+                : throw new InvalidOperationException($"{type}: a product is {sum}");
         }));
     }
 
-    // Every kind of exchange that a run uses, with sums that are exact, over more than one piece of a large buffer.
+    // Tries every kind of exchange that a run uses, with sums that are exact, on a buffer that is sent in several pieces.
     private static string Exchange(ICommunicator world)
     {
         if (world.Size == 1) return "one process";
@@ -106,15 +114,13 @@ internal static class DoctorCommand
 
         var bytes = BitConverter.GetBytes(world.Rank);
         world.Broadcast(bytes, world.Size - 1);
-        if (BitConverter.ToInt32(bytes) != world.Size - 1) throw new InvalidOperationException("a broadcast brought something else");
+        if (BitConverter.ToInt32(bytes) != world.Size - 1) throw new InvalidOperationException("a broadcast gave something else");
 
         var gathered = world.Gather(new string('x', 1 + world.Rank * 1000));
         if (world.Rank == 0 && !gathered.Select(text => text.Length)
             .SequenceEqual(Enumerable.Range(0, world.Size).Select(rank => 1 + rank * 1000)))
-            throw new InvalidOperationException("gathering brought something else");
-        world.RequireSame("the sum over the ranks",
-            Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(
-            System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()))));
+            throw new InvalidOperationException("gathering gave something else");
+        world.RequireSame("the sum over the ranks", Convert.ToHexString(SHA256.HashData(MemoryMarshal.AsBytes(values.AsSpan()))));
         return string.Create(CultureInfo.InvariantCulture,
             $"{world.Size} processes; {Units.Bytes(4L * values.Length)} summed in {seconds:f2} s");
     }

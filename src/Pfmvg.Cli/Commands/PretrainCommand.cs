@@ -13,11 +13,11 @@ internal static class PretrainCommand
     public static Command Create()
     {
         var command = new Command("pretrain",
-            "Makes a small base (vision tower, projector, language model, tokenizer) from generic scenes; no chest picture is in it.");
+            "Make a small base (vision tower, projector, language model, tokenizer) from generic scenes, without any chest picture.");
         var configuration = new ConfigurationOptions().AddTo(command);
         var output = new Option<string>("--out")
         {
-            Description = "Folder for the base's files; an interrupted run there is continued.",
+            Description = "Folder for the base's files; an interrupted run in it is continued.",
             HelpName = "DIR",
             Required = true,
         };
@@ -29,7 +29,8 @@ internal static class PretrainCommand
     private static int Run(PfmvgConfiguration configuration, string folder, CancellationToken cancel)
     {
         if (configuration.Pretrain is not { } settings)
-            throw new InputException("The configuration has no section 'pretrain'; give --config configs/pretrain-tiny.yaml or one like it.");
+            throw new InputException(
+                "The configuration has no section 'pretrain'; give --config configs/pretrain-tiny.yaml or one like it.");
         using var run = PretrainRun.Open(folder, configuration, settings);
         if (run.Pretrainer.Step > 0) Console.WriteLine($"continuing at step {run.Pretrainer.Step}");
         run.Train(progress => Console.WriteLine(Line(progress)), cancel);
@@ -44,6 +45,7 @@ internal static class PretrainCommand
                 $"  held-out IoU {held.Iou:f3}, IoU>=0.5 {held.Accuracy50:p0}, unreadable {held.Unreadable:p0} (n={held.Phrases})")
             : "";
         return string.Create(CultureInfo.InvariantCulture,
-            $"step {progress.Step}/{progress.Steps}  loss {progress.AnswerLoss:f3}  auxiliary {progress.AuxiliaryLoss:f3}  lr {progress.LearningRate:e2}  {progress.PicturesPerSecond:f0} pictures/s  {progress.Remaining:hh\\:mm\\:ss} left{score}");
+            $"step {progress.Step}/{progress.Steps}  loss {progress.AnswerLoss:f3}  auxiliary {progress.AuxiliaryLoss:f3}  "
+            + $"lr {progress.LearningRate:e2}  {progress.PicturesPerSecond:f0} pictures/s  {progress.Remaining:hh\\:mm\\:ss} left{score}");
     }
 }

@@ -9,12 +9,12 @@ using Spectre.Console;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg runs list` and `pfmvg runs show DIR`: what was run, from what, and how it went.</summary>
+/// <summary>`pfmvg runs list` and `pfmvg runs show DIR`: what was run, on what, and with which results.</summary>
 internal static class RunsCommand
 {
     public static Command Create()
     {
-        var command = new Command("runs", "Compare runs, or tell the story of one.");
+        var command = new Command("runs", "List runs side by side, or show one in detail.");
         command.Add(ListCommand());
         command.Add(ShowCommand());
         return command;
@@ -25,7 +25,7 @@ internal static class RunsCommand
         var command = new Command("list", "List the runs, one line for each part.");
         var folder = new Argument<string?>("DIR")
         {
-            Description = "Folder of the runs; without it the configured one.",
+            Description = "Folder of the runs. Default: the configured one.",
             DefaultValueFactory = _ => null,
         };
         command.Add(folder);
@@ -41,7 +41,7 @@ internal static class RunsCommand
 
     private static Command ShowCommand()
     {
-        var command = new Command("show", "Tell the story of one part of a run.");
+        var command = new Command("show", "Show one part of a run: state, figures, loss, files and settings.");
         var folder = new Argument<string>("DIR") { Description = "The run's folder, for example pfmvg-tiny/runs/tiny/stage2." };
         command.Add(folder);
         command.SetAction(parsed => Show(RunFolder.Open(parsed.GetValue(folder)!)));
@@ -84,14 +84,14 @@ internal static class RunsCommand
         Row("command", string.Join(' ', info.Command));
         Row("ranks", info.Ranks.ToString(CultureInfo.InvariantCulture));
         if (info.Steps > 0) Row("steps", string.Create(CultureInfo.InvariantCulture, $"{info.Step} of {info.Steps}"));
-        foreach (var (name, value) in info.Counts) Row(Words(name), value.ToString("N0", CultureInfo.InvariantCulture));
+        foreach (var (name, value) in info.Counts) Row(Words(name), Units.Count(value));
         foreach (var (name, value) in info.Figures) Row(Words(name), Figure(name, value));
         Loss(folder, Row);
         if (info.Result is { } result) Row("result", folder.In(result));
         foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists))
             Row(Path.GetFileName(path), path);
-        foreach (var file in info.Weights) Row("weights", Described(file));
-        foreach (var file in info.Data) Row("data", Described(file));
+        foreach (var file in info.Weights) Row("weights", Describe(file));
+        foreach (var file in info.Data) Row("data", Describe(file));
         foreach (var (name, value) in info.Environment) Row(Words(name), value);
         Terminal.Standard.Print(grid);
 
@@ -100,32 +100,37 @@ internal static class RunsCommand
         Terminal.Standard.Print($"\nSettings that differ from the paper's ({folder.ConfigurationPath} has all):");
         foreach (var line in ConfigurationFile.Differences(new PfmvgConfiguration(), settings)) Terminal.Standard.Print($"  {line}");
 
-        static string Described(RunFile file) => $"{file.Path}  {Units.Bytes(file.Bytes)}  sha256 {file.Sha256}";
+        static string Describe(RunFile file) => $"{file.Path}  {Units.Bytes(file.Bytes)}  sha256 {file.Sha256}";
     }
 
     private static void Loss(RunFolder folder, Action<string, string> row)
     {
         var lines = StepLog.Read(folder.LogPath).ToArray();
         var losses = lines.Where(line => (string?)line["kind"] == "step")
-            .Select(line => line["loss"] is JsonValue value && value.TryGetValue(out double loss) ? loss : double.NaN).ToArray();
-        if (losses.Length > 0) row("loss", string.Create(CultureInfo.InvariantCulture, $"{losses[0]:f4} {Curve(losses)} {losses[^1]:f4}"));
+            .Select(line => Number(line["loss"]) ?? double.NaN).ToArray();
+        if (losses.Length > 0)
+            row("loss", string.Create(CultureInfo.InvariantCulture, $"{losses[0]:f4} {Curve(losses)} {losses[^1]:f4}"));
         foreach (var line in lines.Where(line => (string?)line["kind"] is not ("step" or "note")))
         {
-            var values = line.Where(pair => pair.Key is not ("kind" or "step" or "epoch")).Select(pair => $"{pair.Key} {(pair.Value is JsonValue value && value.TryGetValue(out double number) ? Figure(pair.Key, number) : pair.Value)}");
+            var values = line.Where(pair => pair.Key is not ("kind" or "step" or "epoch"))
+                .Select(pair => $"{pair.Key} {(Number(pair.Value) is { } number ? Figure(pair.Key, number) : pair.Value)}");
             row((string?)line["kind"] ?? "", $"after step {line["step"]}: {string.Join(", ", values)}");
         }
 
-        foreach (var line in lines.Where(line => (string?)line["kind"] == "note")) row("note", $"at step {line["step"]}: {line["text"]}");
+        foreach (var line in lines.Where(line => (string?)line["kind"] == "note"))
+            row("note", $"at step {line["step"]}: {line["text"]}");
+
+        static double? Number(JsonNode? node) => node is JsonValue value && value.TryGetValue(out double number) ? number : null;
     }
 
-    // The loss over the run in at most 60 columns, each the mean of its steps.
+    // Draws the loss over the run in at most 60 columns, each the mean of its steps.
     private static string Curve(double[] losses)
     {
         const string Levels = "▁▂▃▄▅▆▇█";
         var columns = Math.Min(60, losses.Length);
         var means = Enumerable.Range(0, columns)
-            .Select(column => losses[(column * losses.Length / columns)..((column + 1) * losses.Length / columns)].Where(double.IsFinite)
-                .DefaultIfEmpty(double.NaN).Average())
+            .Select(column => losses[(column * losses.Length / columns)..((column + 1) * losses.Length / columns)])
+            .Select(steps => steps.Where(double.IsFinite).DefaultIfEmpty(double.NaN).Average())
             .ToArray();
         var (low, high) = (means.Where(double.IsFinite).DefaultIfEmpty(0).Min(), means.Where(double.IsFinite).DefaultIfEmpty(1).Max());
         return string.Concat(means.Select(mean => !double.IsFinite(mean) ? '?' : high <= low ? Levels[0]

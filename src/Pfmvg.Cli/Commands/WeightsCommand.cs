@@ -1,17 +1,15 @@
 using System.CommandLine;
-using System.Text.Json;
+using Pfmvg.Cli.Output;
 using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg weights`: look into weight files, and make random ones.</summary>
+/// <summary>`pfmvg weights`: looks into weight files, and writes random ones.</summary>
 internal static class WeightsCommand
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-
     public static Command Create()
     {
-        var command = new Command("weights", "Look into weight files, or make random ones.");
+        var command = new Command("weights", "Look into weight files, or write random ones.");
         command.Add(InspectCommand());
         command.Add(WeightsRandomCommand.Create());
         return command;
@@ -32,7 +30,7 @@ internal static class WeightsCommand
         {
             using var weights = WeightFile.Open(parsed.GetRequiredValue(file));
             Console.Out.WriteLine(parsed.GetValue(json)
-                ? WeightListing.ToJson(weights).ToJsonString(Indented) : WeightListing.ToText(weights));
+                ? WeightListing.ToJson(weights).ToJsonString(JsonOutput.Indented) : WeightListing.ToText(weights));
         });
         return command;
     }

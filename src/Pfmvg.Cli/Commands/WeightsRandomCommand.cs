@@ -9,18 +9,19 @@ using TorchSharp;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg weights random`: random weights in the files that real ones come in.</summary>
+/// <summary>`pfmvg weights random`: writes random weights in the file formats of the real ones.</summary>
 internal static class WeightsRandomCommand
 {
     private static readonly string[] Types = ["bf16", "float16", "float32"], Formats = ["safetensors", "bin"];
 
     public static Command Create()
     {
-        var command = new Command("random", "Write random weights of a configuration's sizes in the real formats, to try and to measure without the real ones.");
+        var command = new Command("random",
+            "Write random weights in the sizes of a configuration and in the real formats, to try and measure without the real ones.");
         var configuration = new ConfigurationOptions().AddTo(command);
         var output = new Option<string>("--out")
         {
-            Description = "Folder for the files; their names are the configuration's.",
+            Description = "Folder for the files; the configuration names them.",
             Required = true,
             HelpName = "DIR",
         };
@@ -32,7 +33,7 @@ internal static class WeightsRandomCommand
         }.AcceptOnlyFromAmong(Types);
         var format = new Option<string>("--format")
         {
-            Description = "Of the language model's shards.",
+            Description = "File format of the language model's shards.",
             DefaultValueFactory = _ => Formats[0],
         }.AcceptOnlyFromAmong(Formats);
         var shard = new Option<double>("--shard-gb")
@@ -42,32 +43,34 @@ internal static class WeightsRandomCommand
         };
         var tokenizer = new Option<string?>("--tokenizer")
         {
-            Description = "A tokenizer.model to put into the language model's folder. Without it training and evaluation ask for one.",
+            Description = "A tokenizer.model to copy into the language model's folder; training and evaluation need one there.",
             HelpName = "FILE",
         };
         foreach (var option in (Option[])[output, seed, type, format, shard, tokenizer]) command.Add(option);
         command.SetAction(parsed =>
         {
-            var read = configuration.Read(parsed);
-            if (parsed.GetValue(shard) is not (> 0 and < 1000) and var gigabytes)
-                throw new InputException($"--shard-gb is {gigabytes}; give a number above 0 and below 1000.");
+            var settings = configuration.Read(parsed);
+            var gigabytes = OptionRange.Positive(parsed.GetValue(shard), "--shard-gb", 1000)!.Value;
             var words = parsed.GetValue(tokenizer) is { } file ? LlamaTokenizer.Load(file).VocabularySize : 0;
-            var sizes = ConfiguredModel.Sizes(read.Model, words);
-            if (sizes.Language.VocabularySize == 0) throw new InputException("model.language.vocabulary is 0, the tokenizer's number: give --tokenizer FILE, or set the number.");
+            var sizes = ConfiguredModel.Sizes(settings.Model, words);
+            if (sizes.Language.VocabularySize == 0)
+                throw new InputException(
+                    "model.language.vocabulary is 0, which leaves it to the tokenizer: give --tokenizer FILE, or set it.");
             var folder = Path.GetFullPath(parsed.GetRequiredValue(output));
-            var paths = new WeightPaths(Place(read.Weights.Vision), Place(read.Weights.Language),
-                read.Weights.Start is { } start ? Place(start) : null);
+            var paths = new WeightPaths(Place(settings.Weights.Vision), Place(settings.Weights.Language),
+                settings.Weights.Start is { } start ? Place(start) : null);
             foreach (var path in new[] { paths.Vision, paths.Language, paths.Start }.OfType<string>())
-                if (Path.Exists(path)) throw new InputException($"{path}: is there already; remove it, or choose another folder.");
+                if (Path.Exists(path)) throw new InputException($"{path}: exists already; remove it, or choose another folder.");
 
             BaseWeights.WriteRandom(sizes, paths, Element(parsed.GetValue(type)!),
                 parsed.GetValue(format) == Formats[0] ? ShardFormat.SafeTensors : ShardFormat.Torch,
-                (long)(parsed.GetValue(shard) * 1e9), parsed.GetValue(seed));
+                (long)(gigabytes * 1e9), parsed.GetValue(seed));
             if (parsed.GetValue(tokenizer) is { } model) File.Copy(model, Path.Combine(paths.Language, "tokenizer.model"));
             else Terminal.Standard.Message($"note: {paths.Language} has no tokenizer.model; put one there before training or evaluation.");
-            Terminal.Standard.Print($"random weights in {folder}; use them with --set weights.vision={paths.Vision} --set weights.language={paths.Language}"
+            Terminal.Standard.Print($"random weights in {folder}; use them with "
+                + $"--set weights.vision={paths.Vision} --set weights.language={paths.Language}"
                 + (paths.Start is null ? "" : $" --set weights.start={paths.Start}")
-                    + $"  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
+                + $"  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
 
             string Place(string configured) => Path.Combine(folder, Path.GetFileName(Path.TrimEndingDirectorySeparator(configured)));
         });

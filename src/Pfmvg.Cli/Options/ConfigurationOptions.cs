@@ -3,25 +3,26 @@ using Pfmvg.Configuration;
 
 namespace Pfmvg.Cli.Options;
 
-/// <summary>The options by which a command is told its configuration: `--config FILE` and any number of `--set path=value`.</summary>
+/// <summary>The options that give a command its configuration: `--config FILE` and any number of `--set path=value`.</summary>
 internal sealed class ConfigurationOptions
 {
     private readonly Option<string?> _file = new("--config", "-c")
     {
-        Description = "Configuration in YAML; without it the embedded configs/tiny.yaml.",
+        Description = "Configuration in YAML. Default: the embedded configs/tiny.yaml.",
         HelpName = "FILE",
     };
 
     private readonly Option<string[]> _overrides = new("--set")
     {
-        Description = "Changes one setting, as in --set stage2.init_lr=1e-4. May be repeated.",
+        Description = "Change one setting, as in --set stage2.init_lr=1e-4. May be repeated.",
         HelpName = "PATH=VALUE",
         DefaultValueFactory = _ => [],
     };
 
     private readonly Option<string?> _constrain = new("--constrain")
     {
-        Description = "Restrict decoding: 'boxes' allows well-formed boxes with ordered corners only, 'none' anything. Short for --set eval.constrain=...",
+        Description = "Restrict decoding: 'boxes' allows only well-formed boxes with ordered corners, 'none' allows anything. "
+            + "Short for --set eval.constrain=...",
         HelpName = "boxes|none",
     };
 
@@ -41,7 +42,7 @@ internal sealed class ConfigurationOptions
     }
 
     /// <summary>The configuration that the command line asks for.</summary>
-    /// <exception cref="InputException">It cannot be read or something in it is wrong.</exception>
+    /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
     public PfmvgConfiguration Read(ParseResult parsed)
     {
         var overrides = parsed.GetValue(_overrides)!;

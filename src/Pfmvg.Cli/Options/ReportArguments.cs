@@ -31,12 +31,12 @@ internal sealed class ReportArguments
     };
     private readonly Option<bool> _identifiers = new("--with-identifiers")
     {
-        Description = "Put sample identifiers into the report; MS-CXR's name patients.",
+        Description = "Put sample identifiers into the report; those of MS-CXR identify patients.",
     };
     private readonly Option<string?> _colors = new("--colors")
     {
-        Description = "Colours of the true and the predicted boxes, such as green,red or #00ff00,#ff0000 "
-            + "(default: white,gray as in the paper).",
+        Description = "Colours of the true and the predicted boxes, such as green,red or #00ff00,#ff0000. "
+            + "Default: white,gray as in the paper.",
         HelpName = "TRUE,PREDICTED",
     };
 
@@ -46,14 +46,14 @@ internal sealed class ReportArguments
             command.Options.Add(option);
     }
 
-    /// <summary>Writes the report where the user wants one and says where it is.</summary>
+    /// <summary>Writes the report, if the user wants one, and prints where it is.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="table">The scores.</param>
-    /// <param name="title">Headline when the user gives none.</param>
-    /// <param name="settings">What to list under the rules.</param>
-    /// <param name="folder">Where to write when the user does not say; null for nowhere.</param>
-    /// <param name="imagePath">Where pictures are when the user does not say.</param>
-    /// <param name="tables">Shown behind the scores.</param>
+    /// <param name="title">Headline without --title.</param>
+    /// <param name="settings">Settings that the report lists.</param>
+    /// <param name="folder">Folder without --out; null writes no report then.</param>
+    /// <param name="imagePath">Finds the pictures without --images.</param>
+    /// <param name="tables">Tables to show after the scores.</param>
     public void Write(ParseResult parsed, ScoreTable table, string title, IEnumerable<(string Name, string Value)> settings,
         string? folder = null, Func<Prediction, string?>? imagePath = null, IReadOnlyList<TextGrid>? tables = null)
     {
@@ -61,8 +61,9 @@ internal sealed class ReportArguments
         var options = new ReportOptions
         {
             Title = parsed.GetValue(_title) ?? $"Evaluation of {title}",
-            ImagePath = parsed.GetValue(_images) is { } root ? prediction =>
-                Path.Combine(root, prediction.Image) : imagePath ?? (_ => null),
+            ImagePath = parsed.GetValue(_images) is { } root
+                ? prediction => Path.Combine(root, prediction.Image)
+                : imagePath ?? (_ => null),
             IncludeImages = !parsed.GetValue(_noImages),
             IncludePhrases = parsed.GetValue(_phrases) ? true : null,
             IncludeIdentifiers = parsed.GetValue(_identifiers),

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.Globalization;
+using System.Security.Cryptography;
 using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
@@ -7,7 +7,7 @@ using Pfmvg.Evaluation.Tables;
 
 namespace Pfmvg.Cli.Options;
 
-/// <summary>The options of every command that scores: how answers are read, scored and printed.</summary>
+/// <summary>The options of all commands that score: how answers are read, scored and printed.</summary>
 internal sealed class ScoringArguments
 {
     private readonly Option<string> _protocol = new("--protocol")
@@ -19,7 +19,8 @@ internal sealed class ScoringArguments
 
     private readonly Option<AnswerRule> _rule = new("--answers")
     {
-        Description = "Flawed answers: raw (the numbers count as they stand), repair (sort and clamp corners), strict (any flaw scores 0), original (the authors' evaluator).",
+        Description = "Flawed answers: raw (the numbers count as they are), repair (corners are sorted and clamped), "
+            + "strict (any flaw scores 0), original (as the authors' evaluator does).",
         DefaultValueFactory = _ => AnswerRule.Raw,
     };
 
@@ -33,7 +34,7 @@ internal sealed class ScoringArguments
     };
     private readonly Option<bool> _holes = new("--nan-outside")
     {
-        Description = "NaN in a heat map is outside the map instead of spoiling it.",
+        Description = "Treat NaN in a heat map as outside the region. Otherwise such a map counts as a failure.",
     };
     private readonly Option<int> _resamples = new("--resamples")
     {
@@ -43,34 +44,34 @@ internal sealed class ScoringArguments
     private readonly Option<long> _seed = new("--bootstrap-seed") { Description = "Seed of the resamples.", DefaultValueFactory = _ => 0 };
     private readonly Option<bool> _synthetic = new("--synthetic")
     {
-        Description = "The pictures are phantoms: say in every table that the scores are not clinical.",
+        Description = "The pictures are phantoms: every table says that the scores are not clinical.",
     };
 
     private readonly Option<FileInfo?> _truth = new("--truth")
     {
-        Description = "True boxes for answers that hold none: COCO or MS-CXR .json, MS-CXR .csv, or .jsonl.",
+        Description = "True boxes, for answers without them: COCO or MS-CXR .json, MS-CXR .csv, or .jsonl.",
     };
     private readonly Option<string?> _truthSplit = new("--truth-split")
     {
-        Description = "Keep only this split of the truth, where it names splits (train, val, test).",
+        Description = "Keep only this split of the truth, if the truth names splits (train, val, test).",
         HelpName = "SPLIT",
     };
     private readonly Option<string?> _coordinates = new("--coordinates")
     {
-        Description = $"What the numbers of boxes mean: {string.Join(", ", Coordinates.All)}.",
+        Description = $"Coordinates of the boxes: {string.Join(", ", Coordinates.All)}.",
         HelpName = "NAME",
     };
     private readonly Option<bool> _trust = new("--trust-coordinates")
     {
-        Description = "Accept boxes that look as if they were in other coordinates.",
+        Description = "Accept boxes that seem to be in other coordinates.",
     };
     private readonly Option<bool> _missing = new("--allow-missing")
     {
-        Description = "Count samples without an answer as failures that score 0 instead of refusing the file.",
+        Description = "Score samples without an answer 0 instead of refusing the file.",
     };
     private readonly Option<double> _confidence = new("--min-confidence")
     {
-        Description = "Drop boxes with less confidence.",
+        Description = "Drop boxes with a lower confidence.",
         DefaultValueFactory = _ => 0,
     };
 
@@ -82,8 +83,8 @@ internal sealed class ScoringArguments
     };
 
     /// <summary>
-    /// Adds the options to a command that reads answers from files, or, without <paramref name="files"/>, scores the
-    /// model's own.
+    /// Adds the options to a command that reads answers from files or, without <paramref name="files"/>, scores only the model's
+    /// own.
     /// </summary>
     public void AddTo(Command command, bool files = true)
     {
@@ -102,36 +103,38 @@ internal sealed class ScoringArguments
         PlusOne = parsed.GetValue(_plusOne),
         InclusiveAccuracy = parsed.GetValue(_inclusive),
         HeatMapMayHaveHoles = parsed.GetValue(_holes),
-        Resamples = parsed.GetValue(_resamples) is >= 0 and <= 1_000_000 and var resamples ? resamples
-            : throw new InputException($"--resamples {parsed.GetValue(_resamples)}: give a number from 0 to 1,000,000."),
+        Resamples = OptionRange.Whole(parsed.GetValue(_resamples), "--resamples", 0, 1_000_000),
         Seed = parsed.GetValue(_seed),
         Synthetic = parsed.GetValue(_synthetic),
     };
 
-    /// <summary>Reads answers; what the reader left out is said on the error stream.</summary>
-    public IReadOnlyList<Prediction> Read(ParseResult parsed, FileSystemInfo predictions) =>
-        ExternalPredictions.Read(predictions.FullName, new ReadOptions
+    /// <summary>Reads answers; notes about what was left out go to the error stream.</summary>
+    public IReadOnlyList<Prediction> Read(ParseResult parsed, FileSystemInfo predictions)
     {
-        Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
-        Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
-        TrustCoordinates = parsed.GetValue(_trust),
-        AllowMissing = parsed.GetValue(_missing),
-        MinimumConfidence = parsed.GetValue(_confidence),
-        Note = note => Terminal.Standard.Message($"note: {note}"),
-    });
+        var options = new ReadOptions
+        {
+            Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
+            Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
+            TrustCoordinates = parsed.GetValue(_trust),
+            AllowMissing = parsed.GetValue(_missing),
+            MinimumConfidence = parsed.GetValue(_confidence),
+            Note = note => Terminal.Standard.Message($"note: {note}"),
+        };
+        return ExternalPredictions.Read(predictions.FullName, options);
+    }
 
-    /// <summary>The form in which tables are printed.</summary>
+    /// <summary>The format of printed tables.</summary>
     public TableFormat Format(ParseResult parsed) => TextGrid.ParseFormat(parsed.GetValue(_format)!);
 
     /// <summary>The files behind a report, with their hashes.</summary>
     public IEnumerable<(string Name, string Value)> Files(ParseResult parsed, FileSystemInfo predictions)
     {
         foreach (var (name, file) in ((string, FileSystemInfo?)[])[("predictions", predictions), ("truth", parsed.GetValue(_truth))])
-            if (file is FileInfo { Exists: true } found)
-            {
-                using var stream = found.OpenRead();
-                var hash = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(stream));
-                yield return (name, string.Create(CultureInfo.InvariantCulture, $"{found.Name}, {found.Length:N0} bytes, SHA-256 {hash}"));
-            }
+        {
+            if (file is not FileInfo { Exists: true } found) continue;
+            using var stream = found.OpenRead();
+            var hash = Convert.ToHexStringLower(SHA256.HashData(stream));
+            yield return (name, $"{found.Name}, {Units.Count(found.Length)} bytes, SHA-256 {hash}");
+        }
     }
 }

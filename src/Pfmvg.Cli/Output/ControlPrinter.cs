@@ -4,21 +4,26 @@ using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Output;
 
-/// <summary>The controls beside a model's scores, for every command that evaluates one.</summary>
+/// <summary>The controls beside a model's scores, for all commands that evaluate a model.</summary>
 internal static class ControlPrinter
 {
-    public const string Description = "Also ask the model about blank and about other patients' pictures, answer by constant boxes, and exchange phrases: what of the score comes from looking.";
+    public const string Description = "Also evaluate controls: blank pictures, other patients' pictures, constant boxes and exchanged "
+        + "phrases. They show how much of the score comes from looking at the picture.";
 
-    /// <summary>Refuses rules under which controls cannot be compared, before any work.</summary>
+    /// <summary>Refuses scoring rules under which controls cannot be compared.</summary>
     public static void Check(ScoringOptions options)
     {
-        if (options.Protocol == Protocol.Map50) throw new InputException("--controls compares sample by sample, and average precision belongs to no single sample; choose another --protocol.");
-        if (options.Protocol == Protocol.MaskThresholds) throw new InputException("--controls answers with boxes, which the protocol mask-thresholds does not score; choose another --protocol.");
+        if (options.Protocol == Protocol.Map50)
+            throw new InputException("--controls compares sample by sample, and average precision belongs to no single sample; "
+                + "choose another --protocol.");
+        if (options.Protocol == Protocol.MaskThresholds)
+            throw new InputException("--controls answers with boxes, which the protocol mask-thresholds does not score; "
+                + "choose another --protocol.");
     }
 
     /// <summary>
-    /// What the model is better by than its controls, and whether its boxes follow the phrases; nothing where the
-    /// controls were not asked for.
+    /// How much better the model is than its controls, and whether its boxes follow the phrases. Empty when no controls were
+    /// evaluated.
     /// </summary>
     public static IReadOnlyList<TextGrid> Tables(ScoreTable model, EvaluationResult result)
     {

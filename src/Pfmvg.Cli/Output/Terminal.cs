@@ -5,8 +5,8 @@ using Spectre.Console.Rendering;
 namespace Pfmvg.Cli.Output;
 
 /// <summary>
-/// Where the program speaks. Results go to standard output; messages and progress go to standard error, where a
-/// terminal shows progress as one live line and a file gets plain lines.
+/// The program's output. Results go to standard output, messages and progress to standard error. There a terminal shows progress
+/// as one live line, and a file gets plain lines.
 /// </summary>
 internal sealed class Terminal
 {
@@ -20,14 +20,14 @@ internal sealed class Terminal
     private Terminal() { }
 
     /// <summary>
-    /// True when results go to a file or a pipe, or to a launcher such as mpirun, whose terminal is a pretence: whole
-    /// lines then, no drawing.
+    /// True when results go to a file, a pipe or a launcher such as mpirun, whose terminal is not real: they are then printed as
+    /// whole lines, without drawing.
     /// </summary>
     public static bool IsPlainOutput => Console.IsOutputRedirected || Communicator.StartedTogether() > 1;
 
     /// <summary>
-    /// Under a launcher such as mpirun, whose terminal is a pretence, takes the terminal for one that knows nothing: else .NET
-    /// switches its keypad on, and results begin with an escape sequence. Call before anything touches the console.
+    /// Treats the terminal of a launcher such as mpirun as a dumb one. Otherwise .NET switches its keypad on, and results begin with
+    /// an escape sequence. Call before anything uses the console.
     /// </summary>
     public static void ForgetPretendedTerminal()
     {
@@ -40,10 +40,10 @@ internal sealed class Terminal
     /// <summary>True when messages go to a terminal that can rewrite its last line.</summary>
     public bool IsLive { get; } = !Console.IsErrorRedirected && Communicator.StartedTogether() == 1;
 
-    /// <summary>Prints a result: text as it is.</summary>
+    /// <summary>Prints a text as a result.</summary>
     public void Print(string text) => Result(() => Console.Out.WriteLine(text));
 
-    /// <summary>Prints a result: a table or another drawing.</summary>
+    /// <summary>Prints a table or another drawing as a result.</summary>
     public void Print(IRenderable drawing) => Result(() => _results.Write(drawing));
 
     /// <summary>Prints a message line above the live line.</summary>
@@ -57,7 +57,7 @@ internal sealed class Terminal
         }
     }
 
-    /// <summary>Sets the live line; an empty text removes it. Does nothing where there is no terminal.</summary>
+    /// <summary>Sets the live line; an empty text removes it. Does nothing without a terminal.</summary>
     public void Live(string text)
     {
         lock (_gate)

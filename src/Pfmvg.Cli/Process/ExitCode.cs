@@ -1,6 +1,6 @@
 namespace Pfmvg.Cli.Process;
 
-/// <summary>What the program tells the shell.</summary>
+/// <summary>Exit codes of the program.</summary>
 internal static class ExitCode
 {
     public const int Success = 0;

@@ -4,8 +4,8 @@ using Pfmvg.Cli.Output;
 namespace Pfmvg.Cli.Process;
 
 /// <summary>
-/// Turns the first SIGINT, SIGTERM (Slurm's pre-emption) or SIGUSR1 (its early warning) into a cancelled token, so that the
-/// work can end in order; a second SIGINT ends the process at once.
+/// Turns the first SIGINT, SIGTERM (Slurm's pre-emption) or SIGUSR1 (its early warning) into a cancelled token, so that the work can
+/// end in order. A second SIGINT ends the process at once.
 /// </summary>
 internal sealed partial class Interrupt : IDisposable
 {
@@ -17,9 +17,12 @@ internal sealed partial class Interrupt : IDisposable
 
     /// <summary>Starts to listen.</summary>
     /// <param name="advice">Printed at the first signal: what happens now.</param>
-    public Interrupt(string advice) => _registrations =
-        [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1 }
-            .Select(signal => PosixSignalRegistration.Create(signal, context =>
+    public Interrupt(string advice)
+    {
+        PosixSignal[] signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1];
+        _registrations = [.. signals.Select(signal => PosixSignalRegistration.Create(signal, Handle))];
+
+        void Handle(PosixSignalContext context)
         {
             context.Cancel = true; // do not end the process
             if (_ended || _source.IsCancellationRequested)
@@ -30,14 +33,15 @@ internal sealed partial class Interrupt : IDisposable
 
             Terminal.Standard.Message($"interrupted: {advice} Interrupt again (Ctrl-C) to leave at once.");
             _source.Cancel();
-        }))];
+        }
+    }
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _source.Token;
 
     /// <summary>
-    /// The work is over and the process about to end. It keeps listening: where another rank heard the signal first, one that
-    /// arrives now must not turn an orderly end into a crash. A SIGINT still ends the process at once.
+    /// Says that the work is done and the process about to end. The signals are still handled: when another rank received one first,
+    /// a signal that arrives now must not turn an orderly end into a crash. A SIGINT still ends the process at once.
     /// </summary>
     public void Dispose()
     {
@@ -45,6 +49,6 @@ internal sealed partial class Interrupt : IDisposable
         GC.KeepAlive(_registrations);
     }
 
-    // Not Environment.Exit, which waits for other threads that may be deep in native code.
+    // Environment.Exit would wait for other threads, which may be deep in native code.
     [LibraryImport("libc", EntryPoint = "_exit")] private static partial void EndAtOnce(int code);
 }

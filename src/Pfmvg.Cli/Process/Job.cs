@@ -8,7 +8,7 @@ namespace Pfmvg.Cli.Process;
 /// <summary>Runs a command's work on all the processes that were started together.</summary>
 internal static class Job
 {
-    // Long enough for rank 0 to write a checkpoint, short enough for nobody to wonder.
+    // Long enough for rank 0 to write a checkpoint.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     /// <summary>Runs a command that computes, in a session on the console.</summary>
@@ -23,8 +23,8 @@ internal static class Job
     });
 
     /// <summary>
-    /// The work's exit code. When one rank fails, its message is printed and the whole job ends at once; when the ranks
-    /// agreed to stop after an interrupt, they leave together.
+    /// Runs the work and returns its exit code. When one rank fails, its message is printed and the whole job ends at once. When the
+    /// ranks have agreed to stop after an interrupt, they leave together.
     /// </summary>
     public static int Run(Func<ICommunicator, int> work)
     {

@@ -9,9 +9,9 @@ internal static partial class NativeSetup
     private const int LargestMmapThreshold = 32 << 20;        // glibc refuses more
 
     /// <summary>
-    /// Tells glibc to keep freed memory below 32 MiB a piece instead of giving it back and asking for it again at every step: first
-    /// touches are slow. Call before anything else; does not load libtorch. Whoever set glibc's own variable knows better: with
-    /// MALLOC_MMAP_THRESHOLD_=65536 every tensor is given back when it is freed, so that the peak is what was alive at once.
+    /// Makes glibc keep freed pieces of memory below 32 MiB instead of returning them and asking for new ones at every step: the first
+    /// access to new memory is slow. Call before anything else; does not load libtorch. glibc's own variable takes precedence: with
+    /// MALLOC_MMAP_THRESHOLD_=65536 every freed tensor is returned at once, so that the peak is the memory of live tensors.
     /// </summary>
     public static void KeepFreedMemory()
     {
@@ -23,14 +23,14 @@ internal static partial class NativeSetup
         }
         catch (EntryPointNotFoundException)
         {
-            // Another C library, as on Alpine: it decides for itself.
+            // Another C library, as on Alpine, has no such option.
         }
     }
 
     /// <summary>
-    /// Lets OpenMP's idle threads spin for half a millisecond instead of several: long enough for the next operation of a training step,
-    /// short enough to leave the core to our own threads (products of few rows) in decoding. Call before libtorch is loaded;
-    /// whoever set one of OpenMP's own variables knows better.
+    /// Lets OpenMP's idle threads spin for half a millisecond instead of several: long enough to bridge the gap to the next operation of
+    /// a training step, short enough to leave the core to our own threads (products of few rows) in decoding. Call before libtorch is
+    /// loaded; OpenMP's own variables take precedence.
     /// </summary>
     public static void ShortenIdleSpinning()
     {
@@ -51,9 +51,9 @@ internal static partial class NativeSetup
         NativeLibrary.Load(copy);
     }
 
-    // .NET's own method changes a copy of the environment that native libraries do not see.
-    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)] private static partial int SetEnvironment(
-        string name, string value, int overwrite);
+    // .NET's own method changes a copy of the environment, which native libraries do not see.
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetEnvironment(string name, string value, int overwrite);
 
     [LibraryImport("libc", EntryPoint = "mallopt")] private static partial int SetMallocOption(int option, int value);
 }

@@ -17,32 +17,32 @@ public sealed record BenchmarkOptions
     /// <summary>Timed passes over the pictures; the median counts.</summary>
     public int Rounds { get; init; } = 5;
 
-    /// <summary>Milliseconds that a model is taken to need for a picture.</summary>
+    /// <summary>Milliseconds that a model is assumed to spend on a picture.</summary>
     public double ModelMilliseconds { get; init; } = 50;
 }
 
 /// <summary>Figures with one number of worker threads.</summary>
 /// <param name="Workers">Worker threads.</param>
 /// <param name="PicturesPerSecond">Read, decoded, resized and normalised.</param>
-/// <param name="DecodedPerSecond">Only read and decoded: no loader of this decoder can be faster.</param>
+/// <param name="DecodedPerSecond">Only read and decoded: no loader with this decoder can be faster.</param>
 /// <param name="CachedPerSecond">Read from the cache of ready pictures and normalised.</param>
-/// <param name="ModelWaitMilliseconds">What a model that needs the given time for a picture waits for the next one, on average.</param>
-public sealed record BenchmarkRow(int Workers, double PicturesPerSecond, double DecodedPerSecond, double CachedPerSecond,
-    double ModelWaitMilliseconds);
+/// <param name="ModelWaitMilliseconds">How long the assumed model waits for the next picture, on average.</param>
+public sealed record BenchmarkRow(
+    int Workers, double PicturesPerSecond, double DecodedPerSecond, double CachedPerSecond, double ModelWaitMilliseconds);
 
-/// <summary>How fast pictures are made ready.</summary>
+/// <summary>How fast pictures are prepared for the model.</summary>
 /// <param name="Pictures">Number of files.</param>
 /// <param name="MeanFileBytes">Their mean length.</param>
 /// <param name="MeanPixels">Their mean number of pixels.</param>
-/// <param name="DecodeMilliseconds">Median time of one thread to read and decode one.</param>
-/// <param name="ResizeMilliseconds">Median time of one thread to resize one.</param>
-/// <param name="NormaliseMilliseconds">Median time of one thread to normalise one.</param>
+/// <param name="DecodeMilliseconds">Median time of one thread to read and decode a picture.</param>
+/// <param name="ResizeMilliseconds">Median time of one thread to resize a picture.</param>
+/// <param name="NormaliseMilliseconds">Median time of one thread to normalise a picture.</param>
 /// <param name="Rows">Figures by number of workers.</param>
 public sealed record BenchmarkReport(
     int Pictures, long MeanFileBytes, long MeanPixels, double DecodeMilliseconds, double ResizeMilliseconds, double NormaliseMilliseconds,
     IReadOnlyList<BenchmarkRow> Rows);
 
-/// <summary>Measures the path of pictures to the model, in one run on one machine.</summary>
+/// <summary>Measures how pictures get to the model, in one run on one machine.</summary>
 public static class LoadBenchmark
 {
     /// <summary>Runs the benchmark. The first pass, which fills the page cache, is not counted.</summary>
@@ -95,7 +95,7 @@ public static class LoadBenchmark
 
                 double Rate(Func<int, DecodeBuffer, float> work)
                 {
-                    // One pass over the files could be over before the threads are up: repeat short ones.
+                    // A short pass could end before all threads run, so few files are repeated.
                     var seconds = Rounds.Median(Enumerable.Range(0, options.Rounds + 1).Select(_ =>
                     {
                         var began = Stopwatch.GetTimestamp();
@@ -109,7 +109,7 @@ public static class LoadBenchmark
                 {
                     var (waited, count) = (0.0, 0);
                     using var results = LoadAhead.InOrder(Order(), work, workers, 4 * workers, cancel).GetEnumerator();
-                    for (var more = results.MoveNext(); more; count++) // the first picture is not waited for in the middle of a run
+                    for (var more = results.MoveNext(); more; count++) // the wait for the first picture does not count
                     {
                         Thread.Sleep(TimeSpan.FromMilliseconds(options.ModelMilliseconds));
                         var began = Stopwatch.GetTimestamp();

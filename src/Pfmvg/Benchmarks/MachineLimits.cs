@@ -14,18 +14,18 @@ namespace Pfmvg.Benchmarks;
 /// <param name="Run">Does it once.</param>
 public sealed record Limit(string Name, double Work, Action Run);
 
-/// <summary>What the machine itself can do: matrix products, reading memory, reading files. Frees its buffers when disposed.</summary>
-/// <param name="device">Where products are computed.</param>
+/// <summary>What the machine itself can do: matrix products, reading memory, reading files.</summary>
+/// <param name="device">Device of the products.</param>
 public sealed unsafe class MachineLimits(Device device) : IDisposable
 {
-    private const long MemoryBytes = 512L << 20; // above any cache
+    private const long MemoryBytes = 512L << 20; // larger than any cache
     private const int FileBuffer = 1 << 20;
 
     private readonly List<Tensor> _kept = [];
     private byte* _memory;
 
     /// <summary>
-    /// Products as a transformer block has them, and nothing else: (M, C) by (C, C), (M, C) by (C, I), (M, I) by (I, C), one after another.
+    /// The products of a transformer block and nothing else: (M, C) by (C, C), (M, C) by (C, I), (M, I) by (I, C), one after another.
     /// </summary>
     /// <param name="type">Element type.</param>
     /// <param name="rows">M.</param>
@@ -56,7 +56,7 @@ public sealed unsafe class MachineLimits(Device device) : IDisposable
         }
     }
 
-    /// <summary>Reading memory once from end to end with as many threads as libtorch has.</summary>
+    /// <summary>Reading a buffer once, with as many threads as libtorch has.</summary>
     public Limit MemoryRead()
     {
         if (_memory is null)
@@ -73,31 +73,31 @@ public sealed unsafe class MachineLimits(Device device) : IDisposable
             var seen = new ulong[threads];
             Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads },
                 index => seen[index] = Read(memory + index * share, share));
-            if (seen.Contains(0ul)) throw new InvalidOperationException("Memory was not read."); // and the reading cannot be optimised away
+            if (seen.Contains(0ul)) throw new InvalidOperationException("Memory was not read."); // keeps the reads from being optimised away
         });
     }
 
     /// <summary>Reading files from the page cache into small buffers, several pieces at once.</summary>
-    /// <param name="files">Files; read once before the first measurement by whoever wrote them.</param>
-    public static Limit FileRead(IReadOnlyList<string> files) => new("file read", files.Sum(file => new FileInfo(file).Length), () =>
+    /// <param name="files">Files that are in the page cache, for example because they have just been written.</param>
+    public static Limit FileRead(IReadOnlyList<string> files)
     {
-        foreach (var file in files)
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount };
+        return new Limit("file read", files.Sum(file => new FileInfo(file).Length), () =>
         {
-            using var handle = File.OpenHandle(file);
-            var length = RandomAccess.GetLength(handle);
-            Parallel.For(0, (length + FileBuffer - 1) / FileBuffer, new ParallelOptions
+            foreach (var file in files)
             {
-                MaxDegreeOfParallelism = Environment.ProcessorCount,
-            }, () => new byte[FileBuffer],
-                (index, _, buffer) =>
+                using var handle = File.OpenHandle(file);
+                var length = RandomAccess.GetLength(handle);
+                Parallel.For(0, (length + FileBuffer - 1) / FileBuffer, parallel, () => new byte[FileBuffer], (index, _, buffer) =>
                 {
                     ReadPiece(handle, buffer, index * FileBuffer, length);
                     return buffer;
                 }, _ => { });
-        }
-    });
+            }
+        });
+    }
 
-    /// <summary>Frees buffers and matrices; a limit that was given out before can no longer be measured.</summary>
+    /// <summary>Frees buffers and matrices. Limits that were returned before can no longer be measured.</summary>
     public void Free()
     {
         NativeMemory.AlignedFree(_memory);

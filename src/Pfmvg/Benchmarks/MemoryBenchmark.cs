@@ -4,14 +4,14 @@ using TorchSharp;
 
 namespace Pfmvg.Benchmarks;
 
-/// <summary>What a training process holds after a step.</summary>
+/// <summary>The memory of a training process after a step.</summary>
 /// <param name="Step">Steps taken.</param>
 /// <param name="ResidentBytes">Resident memory of the process, native libraries included.</param>
-/// <param name="ManagedBytes">Bytes in the managed heap, garbage that is not yet collected included.</param>
+/// <param name="ManagedBytes">Bytes in the managed heap, uncollected garbage included.</param>
 /// <param name="LiveTensors">Tensors that the training thread holds.</param>
 public sealed record MemoryReading(int Step, long ResidentBytes, long ManagedBytes, long LiveTensors);
 
-/// <summary>Whether memory stays flat over many steps of a stage: what `pfmvg bench memory` does.</summary>
+/// <summary>Shows whether memory stays flat over many steps of a stage; used by `pfmvg bench memory`.</summary>
 public static class MemoryBenchmark
 {
     /// <summary>Trains and forgets; no run folder, no validation, no checkpoint.</summary>

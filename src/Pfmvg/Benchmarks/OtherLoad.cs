@@ -3,21 +3,21 @@ using System.Globalization;
 
 namespace Pfmvg.Benchmarks;
 
-/// <summary>How much of the machine other processes took since this was made. Zero where the system (not Linux) does not say.</summary>
+/// <summary>How much of the machine other processes have used since this object was made; zero on systems other than Linux.</summary>
 public sealed class OtherLoad
 {
     private const double TicksPerSecond = 100; // of /proc/stat, on every usual kernel
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
-    private readonly double _busy = Busy(), _own = Own();
+    private readonly double _busy = BusySeconds(), _own = OwnSeconds();
 
-    /// <summary>Mean number of cores that others kept busy.</summary>
-    public double Cores => Math.Max(0, (Busy() - _busy - (Own() - _own)) / _clock.Elapsed.TotalSeconds);
+    /// <summary>Mean number of cores that other processes kept busy.</summary>
+    public double Cores => Math.Max(0, (BusySeconds() - _busy - (OwnSeconds() - _own)) / _clock.Elapsed.TotalSeconds);
 
-    private static double Own() => Environment.CpuUsage.TotalTime.TotalSeconds;
+    private static double OwnSeconds() => Environment.CpuUsage.TotalTime.TotalSeconds;
 
-    // "cpu user nice system idle iowait irq softirq steal ...": all but idle and waiting.
-    private static double Busy()
+    // The line is "cpu user nice system idle iowait irq softirq steal ..."; idle and iowait are not busy.
+    private static double BusySeconds()
     {
         const string Place = "/proc/stat";
         if (!File.Exists(Place)) return 0;

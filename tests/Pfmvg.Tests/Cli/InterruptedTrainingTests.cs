@@ -19,23 +19,11 @@ public sealed partial class InterruptedTrainingTests : IDisposable
     [InlineData(15)] // SIGTERM, as Slurm's pre-emption
     public void An_interrupted_training_writes_a_checkpoint_says_how_to_go_on_and_exits_with_130(int signal)
     {
-        string[] settings = ["--set", $"workspace={_folder.Path}", "--set", "phantom.patients=10", "--set", "stage1.epochs=100000", "--set",
-            "stage1.log_every=1", "--set", "stage1.validate=false"];
-        var start = new ProcessStartInfo("dotnet", [Shell.Pfmvg, "train", "--stage", "1", .. settings])
-        {
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        };
-        using var process = Process.Start(start)!;
-        var heard = new List<string>();
-        while (process.StandardError.ReadLine() is { } line)
-        {
-            heard.Add(line);
-            if (line.StartsWith("stage 1  step 2/", StringComparison.Ordinal)) Assert.Equal(0, Kill(process.Id, signal));
-        }
-
-        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
-        Assert.True(process.ExitCode == 130, string.Join('\n', heard));
+        string[] settings =
+        [
+            $"workspace={_folder.Path}", "phantom.patients=10", "stage1.epochs=100000", "stage1.log_every=1", "stage1.validate=false",
+        ];
+        var heard = Train(settings, signal, line => line.StartsWith("stage 1  step 2/", StringComparison.Ordinal));
         Assert.Contains(heard, line => line.Contains("train --stage 1 --resume", StringComparison.Ordinal));
         var run = RunFolder.Open(_folder.In("runs", "tiny", "stage1"));
         var info = RunInfo.Read(run.InfoPath);
@@ -46,38 +34,44 @@ public sealed partial class InterruptedTrainingTests : IDisposable
     }
 
     [Fact]
-    public void A_second_interrupt_leaves_at_once_without_a_checkpoint()
+    public void A_second_interrupt_ends_at_once_without_a_checkpoint()
     {
-        // Its only step takes many seconds.
+        // The only step takes many seconds.
         string[] settings =
         [
             $"workspace={_folder.Path}", "phantom.patients=10", "threads=1", "stage1.epochs=1", "stage1.accumulate=10000",
-                "stage1.validate=false", "data.feature_cache=null", "phantom.base=random", "weights.start=null",
+            "stage1.validate=false", "data.feature_cache=null", "phantom.base=random", "weights.start=null",
             "model.image_size=448", "model.vision.width=256", "model.vision.depth=12", "model.vision.mlp_hidden=1024",
         ];
+        const int Interrupt = 2;
         var run = RunFolder.ForPart(new PfmvgConfiguration { Name = "tiny", Workspace = _folder.Path }, "stage1");
-        var start = new ProcessStartInfo("dotnet",
-            [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(s => new[] { "--set", s })])
+        var heard = Train(settings, Interrupt, line =>
         {
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        };
+            if (!line.StartsWith("stage 1  ", StringComparison.Ordinal)) return line.StartsWith("interrupted:", StringComparison.Ordinal);
+            SpinWait.SpinUntil(() => File.Exists(run.LogPath), TimeSpan.FromSeconds(60));
+            return true;
+        });
+        Assert.DoesNotContain(heard, line => line.Contains("--resume", StringComparison.Ordinal));
+        Assert.Empty(Checkpoint.List(run.Checkpoints));
+        Assert.Empty(File.ReadAllText(run.LogPath));
+    }
+
+    /// <summary>Trains stage 1, sends the signal at some lines of the error stream, and returns all of its lines.</summary>
+    private static List<string> Train(IEnumerable<string> settings, int signal, Func<string, bool> isTime)
+    {
+        string[] arguments = [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(setting => new[] { "--set", setting })];
+        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
         using var process = Process.Start(start)!;
         var heard = new List<string>();
         while (process.StandardError.ReadLine() is { } line)
         {
             heard.Add(line);
-            if (line.StartsWith("stage 1  ", StringComparison.Ordinal))
-                SpinWait.SpinUntil(() => File.Exists(run.LogPath), TimeSpan.FromSeconds(60));
-            else if (!line.StartsWith("interrupted:", StringComparison.Ordinal)) continue;
-            Assert.Equal(0, Kill(process.Id, 2));
+            if (isTime(line)) Assert.Equal(0, Kill(process.Id, signal));
         }
 
         Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
         Assert.True(process.ExitCode == 130, string.Join('\n', heard));
-        Assert.DoesNotContain(heard, line => line.Contains("--resume", StringComparison.Ordinal));
-        Assert.Empty(Checkpoint.List(run.Checkpoints));
-        Assert.Empty(File.ReadAllText(run.LogPath));
+        return heard;
     }
 
     [LibraryImport("libc", EntryPoint = "kill")] private static partial int Kill(int process, int signal);

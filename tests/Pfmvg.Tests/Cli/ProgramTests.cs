@@ -25,7 +25,7 @@ public sealed class ProgramTests : IDisposable
         var result = Shell.Run("dotnet", [Shell.Pfmvg, "--help"], environment: ("LD_DEBUG", "files"));
         Assert.Equal(0, result.ExitCode);
         Assert.Contains("Usage:", result.Output, StringComparison.Ordinal);
-        Assert.Contains("libcoreclr", result.Error, StringComparison.Ordinal); // the loader does tell
+        Assert.Contains("libcoreclr", result.Error, StringComparison.Ordinal); // the loader does list libraries
         Assert.DoesNotContain("libtorch", result.Error, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("libSkiaSharp", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("libmpi", result.Error, StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class ProgramTests : IDisposable
     }
 
     [Fact]
-    public void Runs_are_listed_and_told()
+    public void Runs_are_listed_and_shown()
     {
         var configuration = new PfmvgConfiguration { Name = "mine", Workspace = _folder.Path, Seed = 5 };
         var folder = RunFolder.ForPart(configuration, "stage2");
@@ -79,10 +79,15 @@ public sealed class ProgramTests : IDisposable
             log.Note(2, 1, "a step was skipped");
             new RunInfo
             {
-                Status = RunStatus.Finished, Started = DateTimeOffset.Now, Ended = DateTimeOffset.Now, Seconds = 3725, Step = 2, Steps = 2,
-                    Result = "checkpoints/step-2",
-                Command = ["train", "--stage", "2"], Figures = new Dictionary<string,
-                    double> { ["wIoU"] = 0.375, ["peak_memory_bytes"] = 3 << 29 },
+                Status = RunStatus.Finished,
+                Started = DateTimeOffset.Now,
+                Ended = DateTimeOffset.Now,
+                Seconds = 3725,
+                Step = 2,
+                Steps = 2,
+                Result = "checkpoints/step-2",
+                Command = ["train", "--stage", "2"],
+                Figures = new Dictionary<string, double> { ["wIoU"] = 0.375, ["peak_memory_bytes"] = 3 << 29 },
                 Weights = [new RunFile("/w/eva.pth", 2048, DateTimeOffset.Now, new string('a', 64))],
             }.Write(folder.InfoPath);
         }
@@ -91,10 +96,10 @@ public sealed class ProgramTests : IDisposable
         Assert.Matches(@"mine\s+stage2\s+finished .*1:02:05\s+0\.3750\s+1\.5 GiB", list.Output);
         Assert.Matches(@"mine\s+stage2", Shell.RunPfmvg("runs", "list", "--set", $"workspace={_folder.Path}").Output);
 
-        var story = Shell.RunPfmvg("runs", "show", folder.Path).Output;
+        var shown = Shell.RunPfmvg("runs", "show", folder.Path).Output;
         string[] expected = ["finished", "1:02:05", "train --stage 2", "2 of 2", "2.5000", "0.2500", "after step 2: wIoU 0.3750",
             "a step was skipped", "/w/eva.pth  2.0 KiB", "seed: 42 -> 5"];
-        Assert.All(expected, part => Assert.Contains(part, story, StringComparison.Ordinal));
+        Assert.All(expected, part => Assert.Contains(part, shown, StringComparison.Ordinal));
         AssertRefused(Shell.RunPfmvg("runs", "show", _folder.In("nowhere")), "does not exist");
         Assert.Contains("No runs", Shell.RunPfmvg("runs", "list", _folder.In("empty")).Output, StringComparison.Ordinal);
     }

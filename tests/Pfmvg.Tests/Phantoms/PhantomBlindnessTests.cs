@@ -4,7 +4,7 @@ using Pfmvg.Phantoms.Planning;
 
 namespace Pfmvg.Tests.Phantoms;
 
-/// <summary>A guess that does not look at the picture must not be enough.</summary>
+/// <summary>A guess that does not look at the picture must score low.</summary>
 public class PhantomBlindnessTests
 {
     [Fact]
@@ -16,7 +16,7 @@ public class PhantomBlindnessTests
     }
 
     [Fact]
-    public void Even_all_the_words_of_the_phrase_do_not_tell_the_place()
+    public void All_the_words_of_the_phrase_together_do_not_give_the_place_away()
     {
         var findings = Findings(seed: 22, pictures: 500);
         var score = BlindScore(findings, f => (f.Class, f.Side, f.Zone, f.Size));
@@ -36,9 +36,9 @@ public class PhantomBlindnessTests
         }).ToList();
     }
 
-    /// <summary>Mean IoU on the last fifth of the pictures of the boxes that score best on the others.</summary>
-    private static double BlindScore<TKey>(List<(int Picture, Finding Finding, Box Box)> findings, Func<Finding, TKey> key) where TKey
-        : notnull
+    /// <summary>Mean IoU, on the last fifth of the pictures, of the boxes that score best on the others.</summary>
+    private static double BlindScore<TKey>(List<(int Picture, Finding Finding, Box Box)> findings, Func<Finding, TKey> key)
+        where TKey : notnull
     {
         var split = findings[^1].Picture * 4 / 5;
         var guesses = findings.Where(f => f.Picture <= split).GroupBy(f => key(f.Finding))

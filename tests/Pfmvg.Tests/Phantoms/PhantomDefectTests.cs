@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Pfmvg.Data.Sets;
 using Pfmvg.Phantoms;
 using Pfmvg.Phantoms.Planning;
+using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 using SkiaSharp;
 
@@ -10,10 +11,10 @@ namespace Pfmvg.Tests.Phantoms;
 public class PhantomDefectTests
 {
     [Fact]
-    public void Every_kind_is_planted_listed_and_there()
+    public void Every_kind_of_defect_is_planted_and_listed()
     {
-        using var folders = new TemporaryFolders();
-        var folder = folders.New();
+        using var parent = new TemporaryFolder();
+        var folder = parent.In("study");
         var options = new PhantomOptions { Seed = 4, Patients = 40, ImageWidth = 96, ImageHeight = 112, Defects = true };
         var summary = PhantomStudy.Write(folder, options, cancellationToken: TestContext.Current.CancellationToken);
         var planted = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "planted-defects.json")))!.AsArray()
@@ -23,9 +24,8 @@ public class PhantomDefectTests
         Assert.Equal(
             [
                 "box-empty", "box-normalised", "box-not-a-number", "box-outside", "box-swapped", "caption-cut", "caption-emptied",
-                    "contradicting-target",
-                "duplicate-phrase", "empty-report", "missing-picture", "missing-report", "patient-crosses-splits", "size-mismatch",
-                    "unreadable-picture",
+                "contradicting-target", "duplicate-phrase", "empty-report", "missing-picture", "missing-report",
+                "patient-crosses-splits", "size-mismatch", "unreadable-picture",
             ],
             planted.Select(d => d.Kind).Distinct().Order(StringComparer.Ordinal));
 
@@ -57,15 +57,10 @@ public class PhantomDefectTests
     [Fact]
     public void A_sound_study_has_no_caption_that_normalisation_cuts_or_empties()
     {
-        using var folders = new TemporaryFolders();
-        var folder = folders.New();
-        PhantomStudy.Write(folder, new()
-        {
-            Seed = 5,
-            Patients = 60,
-            ImageWidth = 64,
-            ImageHeight = 64,
-        }, cancellationToken: TestContext.Current.CancellationToken);
+        using var parent = new TemporaryFolder();
+        var folder = parent.In("study");
+        var options = new PhantomOptions { Seed = 5, Patients = 60, ImageWidth = 64, ImageHeight = 64 };
+        PhantomStudy.Write(folder, options, cancellationToken: TestContext.Current.CancellationToken);
         Assert.False(File.Exists(Path.Combine(folder, "planted-defects.json")));
         var captions = Directory.EnumerateFiles(folder, "captions.txt", SearchOption.AllDirectories)
             .Concat(Directory.EnumerateFiles(folder, "caption_prediction_*.csv", SearchOption.AllDirectories))
@@ -79,9 +74,9 @@ public class PhantomDefectTests
     [Fact]
     public void Too_few_patients_for_all_defects_are_wrong_input()
     {
-        using var folders = new TemporaryFolders();
+        using var parent = new TemporaryFolder();
         Assert.Throws<InputException>(() => PhantomStudy.Write(
-            folders.New(), new() { Patients = 10, Defects = true }, cancellationToken: TestContext.Current.CancellationToken));
+            parent.In("study"), new() { Patients = 10, Defects = true }, cancellationToken: TestContext.Current.CancellationToken));
     }
 
     private static bool Decodes(string path)

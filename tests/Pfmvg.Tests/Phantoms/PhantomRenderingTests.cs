@@ -6,7 +6,7 @@ namespace Pfmvg.Tests.Phantoms;
 
 public class PhantomRenderingTests
 {
-    private const int Gray = 6; // a change of fewer gray levels is not called visible
+    private const int Gray = 6; // gray levels of the smallest visible change
 
     [Fact]
     public void What_a_finding_changes_lies_in_its_boxes_and_fills_them()
@@ -39,7 +39,7 @@ public class PhantomRenderingTests
     }
 
     [Fact]
-    public void Every_finding_shows_and_every_box_lies_in_its_picture()
+    public void Every_finding_has_its_boxes_and_every_box_lies_in_its_picture()
     {
         var renderer = new Renderer();
         foreach (var picture in Pictures(seed: 6, count: 150).Concat(Pictures(seed: 8, count: 20, width: 100, height: 90)))

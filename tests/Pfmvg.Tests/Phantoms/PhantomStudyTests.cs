@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Pfmvg.Geometry;
 using Pfmvg.Phantoms;
 using Pfmvg.Phantoms.Planning;
+using Pfmvg.Tests.Support;
 using SkiaSharp;
 
 namespace Pfmvg.Tests.Phantoms;
@@ -49,11 +50,11 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     private static readonly string[] Classes = Enum.GetValues<FindingClass>().Select(Finding.NameOf).ToArray();
 
     [Fact]
-    public void The_same_seed_gives_the_same_bytes_whatever_the_number_of_workers()
+    public void The_same_seed_gives_the_same_bytes_with_any_number_of_workers()
     {
-        using var folders = new TemporaryFolders();
+        using var parent = new TemporaryFolder();
         var options = new PhantomOptions { Seed = 12, Patients = 5, ImageWidth = 96, ImageHeight = 112, Workers = 1 };
-        var (one, three, other) = (folders.New(), folders.New(), folders.New());
+        var (one, three, other) = (parent.In("one"), parent.In("three"), parent.In("other"));
         Write(one, options);
         Write(three, options with { Workers = 3 });
         Write(other, options with { Seed = 13 });
@@ -64,8 +65,8 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     [Fact]
     public void A_folder_in_use_is_refused_and_untouched()
     {
-        using var folders = new TemporaryFolders();
-        var folder = folders.New();
+        using var parent = new TemporaryFolder();
+        var folder = parent.In("study");
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "mine"), "");
         var error = Assert.Throws<InputException>(() => Write(folder, new() { Patients = 1 }));
@@ -76,17 +77,13 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     [Fact]
     public void A_cancelled_study_leaves_nothing_behind()
     {
-        using var folders = new TemporaryFolders();
+        using var parent = new TemporaryFolder();
         using var cancel = new CancellationTokenSource();
-        var folder = folders.New();
+        var folder = parent.In("study");
         var progress = new Callback(_ => cancel.Cancel());
-        Assert.ThrowsAny<OperationCanceledException>(() => PhantomStudy.Write(folder, new()
-        {
-            Patients = 5,
-            ImageWidth = 64,
-            ImageHeight = 64,
-        }, progress, cancel.Token));
-        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(folder)!, Path.GetFileName(folder) + "*"));
+        var options = new PhantomOptions { Patients = 5, ImageWidth = 64, ImageHeight = 64 };
+        Assert.ThrowsAny<OperationCanceledException>(() => PhantomStudy.Write(folder, options, progress, cancel.Token));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(parent.Path));
     }
 
     [Theory]
@@ -126,7 +123,7 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     }
 
     [Fact]
-    public void Every_picture_exists_in_the_annotated_size_and_gray_and_holds_its_boxes()
+    public void Every_picture_exists_is_gray_has_the_annotated_size_and_contains_its_boxes()
     {
         foreach (var group in study.Rows.GroupBy(row => row["path"]))
         {
@@ -152,7 +149,7 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     }
 
     [Fact]
-    public void Every_class_is_trained_and_tested_and_their_order_is_that_of_ms_cxr()
+    public void Every_class_is_trained_and_tested_and_their_order_by_frequency_is_that_of_ms_cxr()
     {
         foreach (var split in (string[])["train", "test"])
             Assert.Equal(Classes.Order(), study.Rows.Where(row => row["split"] == split).Select(row => row["category_name"]).Distinct()
@@ -213,7 +210,7 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     }
 
     [Fact]
-    public void Reports_are_wrapped_and_come_with_and_without_sections()
+    public void Reports_are_wrapped_and_some_have_sections()
     {
         var reports = Directory.EnumerateFiles(study.At("mimic-cxr-jpg/files"), "s*.txt", SearchOption.AllDirectories)
             .Select(File.ReadAllText).ToList();
@@ -230,7 +227,7 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     }
 
     [Fact]
-    public void Roco_has_captions_beside_its_pictures_and_other_pictures_apart()
+    public void Roco_has_captions_beside_its_pictures_and_keeps_other_pictures_apart()
     {
         var ids = new HashSet<string>();
         foreach (var split in (string[])["train", "validation", "test"])
@@ -270,8 +267,8 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     [Fact]
     public void Only_the_chosen_sets_are_written()
     {
-        using var folders = new TemporaryFolders();
-        var folder = folders.New();
+        using var parent = new TemporaryFolder();
+        var folder = parent.In("study");
         Write(folder, new() { Patients = 1, ImageWidth = 64, ImageHeight = 64, Sets = PhantomSets.MsCxr });
         Assert.Equal(["README.txt", "mimic-cxr-jpg", "ms-cxr"],
             Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
@@ -291,18 +288,4 @@ public class PhantomStudyTests(WrittenStudy study) : IClassFixture<WrittenStudy>
     {
         public void Report(PhantomProgress value) => report(value);
     }
-}
-
-/// <summary>Names of folders that are deleted at the end.</summary>
-internal sealed class TemporaryFolders : IDisposable
-{
-    private readonly List<string> _folders = [];
-
-    public string New()
-    {
-        _folders.Add(Path.Combine(Path.GetTempPath(), $"phantom-{Guid.NewGuid():N}"));
-        return _folders[^1];
-    }
-
-    public void Dispose() => _folders.Where(Directory.Exists).ToList().ForEach(folder => Directory.Delete(folder, recursive: true));
 }

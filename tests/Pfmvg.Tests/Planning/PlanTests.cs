@@ -20,35 +20,36 @@ public sealed class PlanTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     /// <summary>
-    /// Real steps in processes of their own, in which every freed tensor is given back at once, so that the highest mark of
-    /// resident memory is what was alive; the smaller batch's tensors are large enough for that, too. What does not depend on the
-    /// batch is the same in both and falls out of the difference.
+    /// Real steps, each in its own process, in which every freed tensor is returned to the system at once, so that the peak of
+    /// resident memory is the memory of live tensors. The tensors of the smaller batch are large enough for that, too. What does not
+    /// depend on the batch is the same in both and cancels out in the difference.
     /// </summary>
     [Theory]
     [InlineData(4, 24, "precision=float32", "model.language.hidden_size=256", "model.language.intermediate_size=688",
         "model.language.heads=8", "model.language.layers=12")]
     [InlineData(4, 24, "precision=bf16", "model.language.hidden_size=384", "model.language.intermediate_size=1536",
         "model.language.heads=6", "model.language.layers=8")]
-    [InlineData(4, 32, "precision=bf16", "model.language.hidden_size=256", "model.language.intermediate_size=512", "model.language.heads=4",
-        "model.language.layers=10",
-        "model.lora.dropout=0", "model.lora.targets=[q_proj, o_proj, up_proj, down_proj]")]
+    [InlineData(4, 32, "precision=bf16", "model.language.hidden_size=256", "model.language.intermediate_size=512",
+        "model.language.heads=4", "model.language.layers=10", "model.lora.dropout=0",
+        "model.lora.targets=[q_proj, o_proj, up_proj, down_proj]")]
     public void Predicted_activations_are_the_measured_ones(int few, int many, params string[] sizes)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists("/proc/self/clear_refs"),
-            "The highest mark of resident memory can be reset on Linux only.");
+            "The peak of resident memory can be reset on Linux only.");
         string[] settings = ["device=cpu", "threads=1", "model.language.vocabulary=8000", "model.vision.depth=1", .. sizes];
         var configuration = ConfigurationFile.Load(Path.Combine(Fixtures.Repository, "configs", "tiny.yaml"), settings);
         var config = ConfiguredModel.Sizes(configuration.Model);
         var type = ConfiguredModel.Type(configuration.Precision);
         var memory = new ModelMemory(config, type, isCpu: true);
-        const int PromptAndAnswer = 74, Answer = 12; // what the benchmark takes
+        const int PromptAndAnswer = 74, Answer = 12; // the lengths in the benchmark
         long positions = config.VisualTokens + PromptAndAnswer;
         var (before, after) = (Measured(few, settings), Measured(many, settings));
         foreach (var recompute in (bool[])[false, true])
         {
             var predicted = Predicted(many) - Predicted(few);
-            var measured = (after[recompute] - before[recompute]) - (many - few) * positions * TensorTypes.Size(type) * (
-                config.Language.HiddenSize + config.Language.IntermediateSize);
+            var limit = (many - few) * positions * TensorTypes.Size(type)
+                * (config.Language.HiddenSize + config.Language.IntermediateSize); // inputs of the benchmark's own products
+            var measured = after[recompute] - before[recompute] - limit;
             Assert.InRange((double)predicted / measured, 0.85, 1.15);
 
             long Predicted(int rows) => memory.Training(rows, positions, Answer, recompute);
@@ -101,7 +102,7 @@ public sealed class PlanTests : IDisposable
     [InlineData(20, false, Precision.Bf16, false, 1)]  // smaller micro-batches come before recomputation
     [InlineData(18, true, Precision.Bf16, false, 1)]
     [InlineData(12, true, Precision.Bf16, true, 2)]
-    public void The_suggestion_is_the_first_kind_that_fits_with_the_largest_micro_batch(
+    public void The_suggestion_is_the_first_that_fits_with_the_largest_micro_batch(
         int gigabytes, bool recompute, Precision precision, bool quantized, int batch)
     {
         var plan = Plan(gigabytes * Gigabyte, "stage2.validate=false");
@@ -113,7 +114,7 @@ public sealed class PlanTests : IDisposable
     }
 
     [Fact]
-    public void A_validation_needs_room_for_its_keys_and_values()
+    public void A_validation_needs_memory_for_its_keys_and_values()
     {
         var validating = Plan(80 * Gigabyte, "stage2.batch_size=1");
         var (cache, prompts) = validating.Answering(validating.Configured);
@@ -123,7 +124,7 @@ public sealed class PlanTests : IDisposable
     }
 
     [Fact]
-    public void Float32_is_left_only_where_it_does_not_fit()
+    public void Float32_is_kept_where_it_fits()
     {
         Assert.Equal(Precision.Float32, Plan(60 * Gigabyte, "precision=float32").Suggest().Choice.Precision);
         Assert.Equal(Precision.Bf16, Plan(30 * Gigabyte, "precision=float32").Suggest().Choice.Precision);

@@ -36,7 +36,7 @@ public class PretrainTests
     };
 
     [Fact]
-    public void An_interrupted_run_ends_as_an_uninterrupted_one_and_leaves_a_loadable_base()
+    public void An_interrupted_run_ends_like_an_uninterrupted_one_and_makes_a_base_that_loads()
     {
         using var folder = new TemporaryFolder();
         var (whole, parts) = (folder.In("whole"), folder.In("parts"));
@@ -78,7 +78,7 @@ public class PretrainTests
         using var folder = new TemporaryFolder();
         TinyTokenizer.Write(folder.In("tokenizer.model"));
         var tokenizer = LlamaTokenizer.Load(folder.In("tokenizer.model"));
-        var config = Pfmvg.Configuration.ConfiguredModel.Sizes(Small.Model, tokenizer.VocabularySize);
+        var config = ConfiguredModel.Sizes(Small.Model, tokenizer.VocabularySize);
         var settings = new PretrainSettings { Pictures = 4, Phrases = 4, CaptionShare = 1 };
         using var worker = new PretrainWorker(config, tokenizer, settings, 1);
         using var quiet = no_grad();
@@ -116,7 +116,7 @@ public class PretrainTests
         var done = false;
         var collector = new Thread(() =>
         {
-            // Temporary scalars die in the youngest generation. Without a pause the workers would hardly run between collections.
+            // Temporary scalars are collected with the youngest generation. Without a pause the workers would hardly run.
             while (!Volatile.Read(ref done))
             {
                 GC.Collect(0);

@@ -7,7 +7,7 @@ namespace Pfmvg.Tests.Pretraining;
 public class TinyTokenizerTests
 {
     [Fact]
-    public void The_tokenizer_is_one_of_llamas_kind_with_a_padding_piece()
+    public void The_tokenizer_is_like_llamas_and_has_a_padding_piece()
     {
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Path, "tokenizer.model");

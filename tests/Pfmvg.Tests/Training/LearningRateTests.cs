@@ -20,6 +20,14 @@ public class LearningRateTests
     }
 
     [Fact]
+    public void The_cosine_starts_high_is_halfway_in_the_middle_and_ends_low()
+    {
+        Assert.Equal(0.9, LearningRate.Cosine(0.9, 0.1, 0, 10), 15);
+        Assert.Equal(0.5, LearningRate.Cosine(0.9, 0.1, 5, 10), 15);
+        Assert.Equal(0.1, LearningRate.Cosine(0.9, 0.1, 10, 10), 15);
+    }
+
+    [Fact]
     public void Counted_within_the_epoch_the_warm_up_starts_again_in_each()
     {
         var original = Rate with { Scope = WarmupScope.Epoch };

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Phantoms;
@@ -23,7 +24,7 @@ internal static class DataPhantomCommand
         var defaults = new PhantomOptions();
         var output = new Option<string>("--out", "-o")
         {
-            Description = "New or empty folder to write.",
+            Description = "New or empty folder for the study.",
             HelpName = "FOLDER",
             Required = true,
         };
@@ -33,18 +34,19 @@ internal static class DataPhantomCommand
         var height = Number("--height", "Typical picture height in pixels.", defaults.ImageHeight);
         var sets = new Option<string[]>("--sets")
         {
-            Description = "Data sets to write; all when not given.",
+            Description = "Data sets to write. Default: all.",
             AllowMultipleArgumentsPerToken = true,
         };
         sets.AcceptOnlyFromAmong([.. SetNames.Keys]);
-        var roco = new Option<int?>("--roco-pictures") { Description = "Radiology pictures of ROCO; two per patient when not given." };
-        var clef = new Option<int?>("--imageclef-pictures") { Description = "Pictures of ImageCLEF; one per patient when not given." };
+        var roco = new Option<int?>("--roco-pictures") { Description = "Radiology pictures of ROCO. Default: two per patient." };
+        var clef = new Option<int?>("--imageclef-pictures") { Description = "Pictures of ImageCLEF. Default: one per patient." };
         var defects = new Option<bool>("--defects")
         {
-            Description = "Plant the defects that 'data check' knows and list them in planted-defects.json.",
+            Description = "Plant the defects that 'data check' finds, and list them in planted-defects.json.",
         };
-        var workers = Number("--workers", "Drawing threads, which do not change the result; 0: one per core.", defaults.Workers);
-        var command = new Command("phantom", "Writes synthetic chest studies in the official layouts of the four data sets.")
+        var workers = Number(
+            "--workers", "Drawing threads; 0 for one per core. Their number does not change the result.", defaults.Workers);
+        var command = new Command("phantom", "Write synthetic chest studies in the official layouts of the four data sets.")
         {
             output, seed, patients, width, height, sets, roco, clef, defects, workers,
         };
@@ -79,8 +81,8 @@ internal static class DataPhantomCommand
         var summary = PhantomStudy.Write(folder, options, display, interrupt.Token);
         var seconds = clock.Elapsed.TotalSeconds;
         var terminal = Terminal.Standard;
-        terminal.Print($"{summary.Pictures} pictures in {seconds:f1} s ({summary.Pictures / seconds:f0} per second) "
-            + $"in {Path.GetFullPath(folder)}");
+        terminal.Print(string.Create(CultureInfo.InvariantCulture,
+            $"{summary.Pictures} pictures in {seconds:f1} s ({summary.Pictures / seconds:f0} per second) in {Path.GetFullPath(folder)}"));
         if (summary.Boxes > 0)
         {
             terminal.Print($"ms-cxr: {summary.Patients} patients, {summary.AnnotatedPictures} pictures, "

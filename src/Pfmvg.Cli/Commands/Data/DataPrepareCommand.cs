@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
@@ -9,7 +8,7 @@ using Spectre.Console;
 
 namespace Pfmvg.Cli.Commands.Data;
 
-/// <summary>`pfmvg data prepare`: data sets as downloaded to one folder of manifests.</summary>
+/// <summary>`pfmvg data prepare`: turns data sets as downloaded into one folder of manifests.</summary>
 internal static class DataPrepareCommand
 {
     public static Command Create()
@@ -17,25 +16,37 @@ internal static class DataPrepareCommand
         var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
         var split = new Option<string>("--split")
         {
-            Description = "Split of MS-CXR: 'ratio' (7:1:2 of the patients), 'official' (version 1.1.0), or a CSV with the columns "
+            Description = "Split of MS-CXR: 'ratio' (7:1:2 of the patients), 'official' (version 1.1.0), or a CSV file with the columns "
                 + "patient and split.",
             HelpName = "ratio|official|FILE",
             DefaultValueFactory = _ => "ratio",
         };
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
-        var boxes = new Option<string>("--boxes") { Description = "A phrase with several boxes: 'per-box' (one sample each, as "
-            + "published) or 'per-phrase' (one sample with all).", DefaultValueFactory = _ => "per-phrase" };
-        boxes.AcceptOnlyFromAmong("per-box", "per-phrase");
-        var bad = new Option<string>("--bad") { Description = "A box outside its picture or a broken picture: 'fail', or 'skip' it and "
-            + "go on.", DefaultValueFactory = _ => "fail" };
-        bad.AcceptOnlyFromAmong("fail", "skip");
-        var allowLeak = new Option<bool>("--allow-leak") { Description = "Keep patients of MS-CXR's validation and test in MIMIC-CXR's "
-            + "captions." };
-        var keepDuplicates = new Option<bool>("--keep-duplicates") { Description = "Keep pictures that ROCO and ImageCLEF share." };
-        var views = new Option<string>("--views") { Description = "Views of MIMIC-CXR: 'frontal' (AP and PA) or 'all'.",
-            DefaultValueFactory = _ => "frontal" };
-        views.AcceptOnlyFromAmong("frontal", "all");
-        var noHash = new Option<bool>("--no-hash") { Description = "Do not hash the pictures: faster, but shared pictures are not found." };
+        var boxes = new Option<string>("--boxes")
+        {
+            Description = "A phrase with several boxes becomes one sample per box, as published ('per-box'), or one sample with all boxes "
+                + "('per-phrase').",
+            DefaultValueFactory = _ => "per-phrase",
+        }.AcceptOnlyFromAmong("per-box", "per-phrase");
+        var bad = new Option<string>("--bad")
+        {
+            Description = "What to do with a broken picture or a box outside its picture: 'fail', or 'skip' the sample.",
+            DefaultValueFactory = _ => "fail",
+        }.AcceptOnlyFromAmong("fail", "skip");
+        var allowLeak = new Option<bool>("--allow-leak")
+        {
+            Description = "Keep patients of MS-CXR's validation and test splits in MIMIC-CXR's captions.",
+        };
+        var keepDuplicates = new Option<bool>("--keep-duplicates") { Description = "Keep the pictures that ROCO and ImageCLEF share." };
+        var views = new Option<string>("--views")
+        {
+            Description = "Views of MIMIC-CXR: 'frontal' (AP and PA) or 'all'.",
+            DefaultValueFactory = _ => "frontal",
+        }.AcceptOnlyFromAmong("frontal", "all");
+        var noHash = new Option<bool>("--no-hash")
+        {
+            Description = "Do not hash the pictures: this is faster, but shared pictures are not found.",
+        };
         var command = new Command("prepare", "Turn data sets as downloaded into manifests for training and evaluation.")
         {
             output, split, seed, boxes, bad, allowLeak, keepDuplicates, views, noHash,
@@ -66,24 +77,23 @@ internal static class DataPrepareCommand
         return command;
     }
 
-    /// <summary>Prints what was written and what was left out.</summary>
-    public static void Print(PrepareReport report, string folder)
+    private static void Print(PrepareReport report, string folder)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn("data set");
-        (string Name, Func<SourceCounts, long> Of)[] columns =
+        (string Name, Func<SourceCounts, long> Count)[] columns =
         [
             ("listed", c => c.Listed), ("kept", c => c.Kept), ("missing", c => c.Missing), ("wrong", c => c.Bad),
-            ("no text", c => c.WithoutText),
-            ("other view", c => c.OtherView), ("leak", c => c.Leak), ("duplicate", c => c.Duplicate), ("no split", c => c.Unassigned),
+            ("no text", c => c.WithoutText), ("other view", c => c.OtherView), ("leak", c => c.Leak),
+            ("duplicate", c => c.Duplicate), ("no split", c => c.Unassigned),
         ];
         foreach (var (name, _) in columns) table.AddColumn(new TableColumn(name).RightAligned());
         foreach (var (source, counts) in report.Sources)
-            table.AddRow([source, .. columns.Select(column => column.Of(counts).ToString("N0", CultureInfo.InvariantCulture))]);
+            table.AddRow([source, .. columns.Select(column => Units.Count(column.Count(counts)))]);
         Terminal.Standard.Print(table);
         foreach (var example in report.Sources.Values.SelectMany(counts => counts.Examples.Take(3)))
             Terminal.Standard.Message($"left out: {example}");
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
         foreach (var (file, count) in report.Samples)
-            Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture, $"{Path.Combine(folder, file)}  {count:N0} samples"));
+            Terminal.Standard.Print($"{Path.Combine(folder, file)}  {Units.Count(count)} samples");
     }
 }

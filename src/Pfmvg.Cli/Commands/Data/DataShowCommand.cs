@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Data;
@@ -8,59 +7,80 @@ using Pfmvg.Data.Preparation;
 
 namespace Pfmvg.Cli.Commands.Data;
 
-/// <summary>`pfmvg data show`: a sheet of what the model sees.</summary>
+/// <summary>`pfmvg data show`: a contact sheet of what the model sees.</summary>
 internal static class DataShowCommand
 {
     public static Command Create()
     {
         var folder = new Argument<string>("PREPARED") { Description = "Folder that 'pfmvg data prepare' wrote." };
-        var output = new Option<string>("--out", "-o") { Description = "PNG to write; a list of what is on it goes beside it as .json.",
-            HelpName = "FILE", DefaultValueFactory = _ => "sheet.png" };
-        var task = new Option<string>("--task") { Description = "'refer' (phrases with boxes) or 'caption'.",
-            DefaultValueFactory = _ => "refer" };
-        task.AcceptOnlyFromAmong("refer", "caption");
-        var split = new Option<string>("--split") { Description = "'train', 'validate' or 'test'.", DefaultValueFactory = _ => "train" };
-        split.AcceptOnlyFromAmong("train", "validate", "test");
-        var count = new Option<int>("--count") { Description = "Pictures, chosen at random.", DefaultValueFactory = _ => 24 };
-        var size = new Option<int>("--size") { Description = "Side of the picture that the model sees.", DefaultValueFactory = _ => 448 };
-        var augment = new Option<bool>("--augment") { Description = "Random crops, as in training." };
-        var least = new Option<double>("--least-area") { Description = "Smallest area of a random crop as a share of the picture.",
-            DefaultValueFactory = _ => 0.5 };
+        var output = new Option<string>("--out", "-o")
+        {
+            Description = "PNG to write; a .json file beside it lists the samples on it.",
+            HelpName = "FILE",
+            DefaultValueFactory = _ => "sheet.png",
+        };
+        var task = new Option<string>("--task")
+        {
+            Description = "'refer' (phrases with boxes) or 'caption'.",
+            DefaultValueFactory = _ => "refer",
+        }.AcceptOnlyFromAmong("refer", "caption");
+        var split = new Option<string>("--split")
+        {
+            Description = "'train', 'validate' or 'test'.",
+            DefaultValueFactory = _ => "train",
+        }.AcceptOnlyFromAmong("train", "validate", "test");
+        var count = new Option<int>("--count") { Description = "Number of pictures, chosen at random.", DefaultValueFactory = _ => 24 };
+        var size = new Option<int>("--size")
+        {
+            Description = "Side in pixels of the picture that the model sees.",
+            DefaultValueFactory = _ => 448,
+        };
+        var augment = new Option<bool>("--augment") { Description = "Show random crops, as in training." };
+        var least = new Option<double>("--least-area")
+        {
+            Description = "Smallest area of a random crop as a share of the picture.",
+            DefaultValueFactory = _ => 0.5,
+        };
         var seed = new Option<long>("--seed") { Description = "Chooses the samples and the crops.", DefaultValueFactory = _ => 42 };
-        var epoch = new Option<int>("--epoch") { Description = "Another epoch has other crops of the same samples." };
+        var epoch = new Option<int>("--epoch") { Description = "Epoch of training; each has other crops of the same samples." };
         var name = new Option<string?>("--class")
         {
-            Description = "Only this finding class, for example \"Pleural Effusion\".",
+            Description = "Show only this finding class, for example \"Pleural Effusion\".",
             HelpName = "NAME",
         };
-        var ids = new Option<bool>("--show-ids") { Description = "Write the samples' ids, too." };
-        var images = new Option<string[]>("--images") { Description = "Image folder of a data set, where it has moved since. May be "
-            + "repeated.", HelpName = "NAME=FOLDER", DefaultValueFactory = _ => [] };
-        var command = new Command("show", "Draw a sheet of what the model sees, with the boxes as it is taught them.") { folder, output,
-            task, split, count, size, augment, least, seed, epoch, name, ids, images };
+        var ids = new Option<bool>("--show-ids") { Description = "Write the samples' identifiers on the sheet, too." };
+        var images = new Option<string[]>("--images")
+        {
+            Description = "Image folder of a data set that has moved since it was prepared. May be repeated.",
+            HelpName = "NAME=FOLDER",
+            DefaultValueFactory = _ => [],
+        };
+        var command = new Command("show", "Draw a sheet of what the model sees, with the boxes as it is taught them.")
+        {
+            folder, output, task, split, count, size, augment, least, seed, epoch, name, ids, images,
+        };
         command.SetAction(parsed =>
         {
             var area = parsed.GetValue(least);
-            if (parsed.GetValue(size) is < 1 or > 2048) throw new InputException("--size takes whole numbers from 1 to 2048.");
-            if (area is not (> 0 and <= 1)) throw new InputException("--least-area takes a share above 0 and up to 1.");
+            _ = OptionRange.Positive(area, "--least-area", 1);
             var path = parsed.GetValue(output)!;
             if (!path.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
                 throw new InputException($"--out {path}: the sheet is a PNG; let the name end in .png.");
-            var entries = ContactSheet.Write(path,
-                PreparedData.Open(parsed.GetValue(folder)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!)), new SheetOptions
+            var options = new SheetOptions
             {
                 Task = Enum.Parse<SampleTask>(parsed.GetValue(task)!, ignoreCase: true),
                 Split = SplitNames.Parse("--split", parsed.GetValue(split)!),
                 Count = parsed.GetValue(count),
-                Size = parsed.GetValue(size),
+                Size = OptionRange.Whole(parsed.GetValue(size), "--size", 1, 2048),
                 LeastCropArea = parsed.GetValue(augment) ? area : null,
                 Seed = parsed.GetValue(seed),
                 Epoch = parsed.GetValue(epoch),
                 Class = parsed.GetValue(name),
                 ShowIds = parsed.GetValue(ids),
-            });
-            Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
-                $"{path}  {entries.Count} pictures, listed in {Path.ChangeExtension(path, ".json")}"));
+            };
+            var data = PreparedData.Open(parsed.GetValue(folder)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!));
+            var entries = ContactSheet.Write(path, data, options);
+            Terminal.Standard.Print($"{path}  {entries.Count} pictures, listed in {Path.ChangeExtension(path, ".json")}");
         });
         return command;
     }

@@ -18,7 +18,7 @@ internal static class BenchDataCommand
         var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
         var workers = new Option<string?>("--workers")
         {
-            Description = "Numbers of worker threads to measure, as in 1,4; without it 1, and one per core.",
+            Description = "Numbers of worker threads to measure, as in 1,4. Default: 1, and one per core.",
             HelpName = "N,...",
         };
         var rounds = new Option<int>("--rounds") { Description = "Timed passes; the median is printed.", DefaultValueFactory = _ => 5 };

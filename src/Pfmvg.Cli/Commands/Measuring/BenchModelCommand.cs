@@ -27,7 +27,8 @@ internal static class BenchModelCommand
         };
         var repeats = new Option<int>("--repeats")
         {
-            Description = "Timed rounds of each part in turn with its limit; medians are printed. 1 measures the first run, without a warm-up.",
+            Description = "Timed rounds of each part in turn with its limit; medians are printed. "
+                + "1 measures the first run, without a warm-up.",
             DefaultValueFactory = _ => 5,
         };
         var batch = new Option<int?>("--batch") { Description = "Rows of a training step. Default: the stage's batch_size." };
@@ -44,7 +45,7 @@ internal static class BenchModelCommand
         }.AcceptOnlyFromAmong("on", "off", "both");
         var folder = new Option<string?>("--folder")
         {
-            Description = "Where the files of the loading part are written, and removed again; without it the system's temporary folder.",
+            Description = "Folder for the temporary files of the parts limits and load. Default: the system's.",
             HelpName = "FOLDER",
         };
         var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" };

@@ -88,9 +88,6 @@ public enum FindingSize
 public sealed record Finding(FindingClass Class, FindingSide Side, FindingZone Zone, FindingSize Size, long Key)
 {
     /// <summary>The class as MS-CXR writes it, for example "Lung Opacity".</summary>
-    public string ClassName => NameOf(Class);
-
-    /// <summary>The class as MS-CXR writes it.</summary>
     public static string NameOf(FindingClass finding) => finding switch
     {
         FindingClass.LungOpacity => "Lung Opacity",
