@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Phantoms.Planning;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
@@ -65,4 +66,10 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
             + $"{report.SamplesPerSecond:f1} samples/s  {report.TokensPerSecond:f0} tokens/s  "
             + $"left {Units.Duration(report.Remaining)}  memory {Units.Bytes(ProcessMemory.Resident)}");
     }
+}
+
+/// <summary>Shows on a terminal how many samples a data command has read.</summary>
+internal sealed class DataProgress : IProgress<PrepareProgress>
+{
+    public void Report(PrepareProgress value) => Terminal.Standard.Live($"{value.Source}: {Units.Count(value.Done)} samples");
 }
