@@ -239,7 +239,7 @@ public sealed class ModelBenchmark : IDisposable
         var limit = _limits.Products(_type, length, _sizes.Language.HiddenSize, _sizes.Language.IntermediateSize);
         return _rounds.Measure($"prefill, {length} positions", "GFLOP/s", _flops.Layers(1, length) + _flops.Head(1), limit, () =>
         {
-            using var state = new DecodingState(model, prompts, visual, 1, useCache: true);
+            using var state = new DecodingState(model, prompts, visual, new DecodingOptions(1));
             state.Next();
             Synchronize();
         }, seconds => Text($"{length / seconds:f0} tokens/s"));
@@ -251,7 +251,8 @@ public sealed class ModelBenchmark : IDisposable
         using var scope = NewDisposeScope();
         var steps = _options.DecodedTokens;
         var visual = model.Project(Features(rows));
-        using var state = new DecodingState(model, Prompts(rows), visual, steps * (_options.Rounds + 2), useCache: true);
+        using var state = new DecodingState(
+            model, Prompts(rows), visual, new DecodingOptions(steps * (_options.Rounds + 2)));
         state.Next();
         var bytes = (double)_flops.DecodedWeights * (_sizes.Language.Quantized ? 1 : _type.ElementSize());
         return _rounds.Measure($"decode, {rows} row{(rows > 1 ? "s" : "")}", "GB/s", bytes * steps, _limits.MemoryRead(), () =>

@@ -1,3 +1,4 @@
+using Pfmvg.Decoding;
 using Pfmvg.Geometry;
 using Pfmvg.Imaging;
 using Pfmvg.Models;
@@ -47,13 +48,14 @@ public sealed class HeldOutScenes
         var visual = model.Project(model.EncodeImages(tensor(images, [_scenes.Count, 3, side, side])));     // (pictures, N, C)
         var asked = _scenes.SelectMany((scene, index) => scene.Questions.Select(question => (Index: (long)index, Question: question)))
             .OrderBy(a => a.Question.Prompt.Length).ToList();
-        var generator = new Decoding.AnswerGenerator(model, _tokenizer.EosId);
+        var generator = new AnswerGenerator(model, _tokenizer.EosId);
         var (sum, half, unreadable) = (0.0, 0, 0);
         foreach (var chunk in asked.Chunk(Batch))
         {
             using var chunkScope = NewDisposeScope();
             var prompts = chunk.Select(a => (IReadOnlyList<int>)[.. _asking.Prefix, .. a.Question.Prompt]).ToList();
-            var answers = generator.Greedy(prompts, visual.index_select(0, tensor(chunk.Select(a => a.Index).ToArray())), LongestAnswer);
+            var answers = generator.Greedy(
+                prompts, visual.index_select(0, tensor(chunk.Select(a => a.Index).ToArray())), new DecodingOptions(LongestAnswer));
             for (var i = 0; i < chunk.Length; i++)
             {
                 var parsed = BoxCodec.Parse(_tokenizer.Decode(answers[i].Ids));

@@ -126,9 +126,9 @@ public sealed class EvaluationRun
         {
             using var hold = _world.Rank == 0 ? _folder.Begin(
                 _configuration, (todo & all) == 0 ? ExistingRun.Resume : ExistingRun.Overwrite) : null;
-            AnswerAll((todo & all) != 0, [.. wanted.Where((_, i) => (todo >> i & 1) != 0)]);
+            var decoding = AnswerAll((todo & all) != 0, [.. wanted.Where((_, i) => (todo >> i & 1) != 0)]);
             if (_world.Rank == 0)
-                (info! with
+                (info!.WithDecoding(decoding) with
                 {
                     Ended = DateTimeOffset.UtcNow,
                     Seconds = (DateTimeOffset.UtcNow - started).TotalSeconds,
@@ -141,7 +141,8 @@ public sealed class EvaluationRun
                 wanted.ToDictionary(control => control, control => PredictionFile.Read(FileOf(control))), _data);
     }
 
-    private void AnswerAll(bool answers, IReadOnlyList<Control> controls)
+    /// <returns>How tokens were computed.</returns>
+    private string AnswerAll(bool answers, IReadOnlyList<Control> controls)
     {
         using var setup = GroundingSetup.Load(_configuration, _world.LocalRank, _configuration.Stage2.MaxAnswerTokens, _from);
         foreach (var file in setup.Files) _tell($"weights  {file.Path}: {file.Report}");
@@ -161,6 +162,7 @@ public sealed class EvaluationRun
         }
 
         if (setup.Features is { } features) _tell(features.Summary);
+        return model.Decoding;
     }
 
     /// <summary>Answers of all ranks, on rank 0; a control's pictures are not noted, only its answers.</summary>

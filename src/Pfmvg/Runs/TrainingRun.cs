@@ -213,6 +213,7 @@ public sealed class TrainingRun : IDisposable
         {
             var phrases = share.Select(i => _validation.Samples[i]).ToList();
             var answers = new ModelAnswers(_setup!.Model, _setup.Builder, _configuration.Eval, _configuration.Seed);
+            if (_world.Rank == 0) _info = _info.WithDecoding(answers.Decoding);
             var table = Scorer.Score(answers.Answer(phrases, _setup.Pictures().Whole), new ScoringOptions { Resamples = 0 });
             (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
         }
