@@ -35,7 +35,8 @@ public sealed class BoxGrammar
         _texts = _pieces.Select(piece => piece.Text).ToFrozenSet();
         _longestPiece = _texts.Select(text => text.Length).DefaultIfEmpty(0).Max();
         if (Alphabet.FirstOrDefault(c => !_texts.Contains(c.ToString())) is var missing && missing != default)
-            throw new InputException($"The tokenizer has no piece '{missing}', so decoding cannot be constrained to boxes; set eval.constrain: none.");
+            throw new InputException(
+                $"The tokenizer has no piece '{missing}', so decoding cannot be constrained to boxes; set eval.constrain: none.");
         ShortestAnswer = Rest(BoxState.Start);
     }
 

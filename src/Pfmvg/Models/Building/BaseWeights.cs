@@ -77,6 +77,7 @@ public static class BaseWeights
         var free = new DriveInfo(folder).AvailableFreeSpace;
         if (needed > free)
             throw new InputException(FormattableString.Invariant(
-                $"{folder}: the weights need {needed / 1e9:f1} GB, but the disk has only {free / 1e9:f1} GB free; free some room or choose another folder."));
+                $"{folder}: the weights need {needed / 1e9:f1} GB, but the disk has only {free / 1e9:f1} GB free; ")
+                + "free some room or choose another folder.");
     }
 }

@@ -77,7 +77,8 @@ public static class ModelBuilder
         var report = Fill(path, targets, ParameterNames.FromPeft, LoadRules.WhatIsThere);
         return report.Report.Loaded.Any(ParameterNames.IsTrainable)
             ? report
-            : throw new InputException($"{path}: holds neither a projector (llama_proj) nor adapters (lora); give a MiniGPT-v2 checkpoint or one of PFMVG.");
+            : throw new InputException($"{path}: holds neither a projector ({ParameterNames.Projector}) nor adapters (lora); "
+                + "give a MiniGPT-v2 checkpoint or one of PFMVG.");
     }
 
     /// <summary>Replaces the trainables by those of one of our checkpoints; all must be there.</summary>

@@ -30,8 +30,14 @@ public static class RandomWeights
             if (ParameterNames.IsScale(name)) continue;
             using var scope = NewDisposeScope();
             var isInt8 = parameter.dtype == ScalarType.Int8;
-            if (parameter.device_type == DeviceType.CPU && !isInt8) Fill(parameter.detach(), name, seed);
-            else ModelBuilder.Put(model, name, parameter, Values(name, isInt8 ? ScalarType.BFloat16 : parameter.dtype, parameter.shape, seed));
+            if (parameter.device_type == DeviceType.CPU && !isInt8)
+            {
+                Fill(parameter.detach(), name, seed);
+                continue;
+            }
+
+            var values = Values(name, isInt8 ? ScalarType.BFloat16 : parameter.dtype, parameter.shape, seed);
+            ModelBuilder.Put(model, name, parameter, values);
         }
     }
 
