@@ -10,9 +10,9 @@ namespace Pfmvg.Decoding;
 /// <param name="Ids">Generated token ids without the end token.</param>
 /// <param name="Ended">True when the model ended the answer, false when it was cut at the longest allowed length.</param>
 /// <param name="LogProbabilities">
-/// Natural log-probability of each generated token; the end token's is last when ended. It is the model's own, before a
-/// grammar, a temperature or top-p: an answer that had to be forced upon the model has a low one, and an answer that it
-/// gives anyway has the same one with and without a grammar.
+/// Natural log-probability of each generated token; the end token's is last when ended. It is the model's own, before grammar,
+/// temperature and top-p: it is low where a grammar forced an answer upon the model, and the same with and without a grammar where the
+/// model gives that answer anyway.
 /// </param>
 public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOnlyList<double> LogProbabilities);
 

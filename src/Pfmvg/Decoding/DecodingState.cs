@@ -7,16 +7,16 @@ using static TorchSharp.torch;
 namespace Pfmvg.Decoding;
 
 /// <summary>
-/// A batch of prompts being continued. Prompts are padded with zero vectors, on the left or, where they share their
-/// beginning, behind it; a position's number counts the real positions before it, as the original's generation does.
+/// A batch of prompts being continued. Prompts are padded with zero vectors, on the left or, where they share their beginning, after
+/// it. A position's number is that of the real positions before it, as in the original's generation.
 /// Letters: B rows, U pictures, L prompt length, C width, W vocabulary.
 /// </summary>
 internal sealed class DecodingState : IDisposable
 {
     private readonly GroundingModel _model;
     private readonly KvCache? _cache;
-    private readonly long[] _padding;   // per row: positions that hold nothing, behind the shared ones
-    private readonly long _shared;      // positions that all prompts begin with, fed once for each picture
+    private readonly long[] _padding;   // for each row, how many positions after the shared ones hold nothing
+    private readonly long _shared;      // positions that all prompts begin with, computed once for each picture
     private Tensor _embeddings;         // (B, positions, C); with a cache only those not yet fed
     private Tensor? _logits;
     private DecoderStep? _step;         // where there is one, the positions after the prompt go through it
@@ -39,7 +39,7 @@ internal sealed class DecodingState : IDisposable
         _model = model;
         _mayFuse = options.FusedStep;
         var rows = pictures is null || visual is null ? null : tensor([.. pictures.Select(p => (long)p)], device: model.Device);
-        _shared = rows is not null && options.UseCache && visual!.shape[0] < prompts.Count ? Beginning(prompts) : 0;
+        _shared = rows is not null && options.UseCache && visual!.shape[0] < prompts.Count ? SharedLength(prompts) : 0;
         var longest = prompts.Max(p => p.Count);
         _length = longest;
         _padding = [.. prompts.Select(p => (long)longest - p.Count)];
@@ -61,7 +61,7 @@ internal sealed class DecodingState : IDisposable
                 model.Config.Language, prompts.Count, _length + options.MaxNewTokens, model.Language.Type, model.Device);
     }
 
-    /// <summary>What the prompts hold behind what they share, padded on the left: (B, L - shared, C).</summary>
+    /// <summary>The prompts without what they share, padded on the left: (B, L - shared, C).</summary>
     private Tensor Embedded(IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual)
     {
         using var scope = NewDisposeScope();
@@ -76,8 +76,11 @@ internal sealed class DecodingState : IDisposable
         return embeddings.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Tokens that all prompts begin with, at least one left for each; 0 when a picture is not among them.</summary>
-    private static int Beginning(IReadOnlyList<IReadOnlyList<int>> prompts)
+    /// <summary>
+    /// How many tokens all prompts begin with, not counting a prompt's last one; 0 when a visual token would come after them.
+    /// </summary>
+
+    private static int SharedLength(IReadOnlyList<IReadOnlyList<int>> prompts)
     {
         var length = 0;
         while (prompts.All(p => length + 1 < p.Count && p[length] == prompts[0][length])) length++;
@@ -103,7 +106,7 @@ internal sealed class DecodingState : IDisposable
         var first = _length - length;
         using Scalar zero = 0, one = 1;
         var positions = HeldScalars.Range(first, _length, _model.Device).unsqueeze(0).sub(Column(_padding)); // (B, T)
-        // Padding itself is at position 1 in the original (cumsum - 1 filled); its output is never used.
+        // In the original padding is at position 1 (cumsum - 1, filled); its output is never used.
         positions = positions.masked_fill(positions.lt(zero), one);
         var rotary = _model.Language.RotaryAt(positions);
         if (_mayFuse && _cache is not null && length == 1) (_step, _mayFuse) = (DecoderStep.For(_model.Language, _cache), false);

@@ -34,7 +34,7 @@ public sealed class FusedStepTests
     }
 
     [Fact]
-    public void The_way_is_told_by_setting_sizes_and_rows()
+    public void The_recorded_way_follows_from_setting_sizes_and_rows()
     {
         using var fitting = new GroundingModel(Config(), ScalarType.Float32, CPU);
         using var odd = new GroundingModel(Config(intermediate: 100), ScalarType.Float32, CPU);

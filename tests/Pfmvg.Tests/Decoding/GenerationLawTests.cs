@@ -74,7 +74,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
     }
 
     [Fact]
-    public void Draws_depend_on_seed_sample_and_try_and_not_on_the_batch()
+    public void Draws_depend_on_seed_sample_and_attempt_and_not_on_the_batch()
     {
         using var scope = NewDisposeScope();
         var samples = Phrases.Select((phrase, i) => Sample(i, phrase)).ToList();

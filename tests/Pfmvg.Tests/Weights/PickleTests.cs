@@ -166,7 +166,7 @@ public sealed class PickleTests : IDisposable
     [InlineData("a\\b", "")]
     [InlineData("other/data.pkl", "")]
     [InlineData("archive/data.pkl", "}.")]                  // twice
-    public void An_archive_that_no_torch_wrote_is_refused(string name, string content)
+    public void An_archive_that_torch_would_not_write_is_refused(string name, string content)
     {
         using var archive = new Archive(_folder.In("strange.pth"));
         archive.Add("archive/data.pkl", Latin("\u0080\u0002}."));

@@ -96,7 +96,7 @@ public sealed class SafeTensorsTests : IDisposable
     }
 
     [Fact]
-    public void A_failed_writing_leaves_the_old_file_and_nothing_else()
+    public void A_failed_write_leaves_the_old_file_and_nothing_else()
     {
         using var scope = NewDisposeScope();
         var path = _folder.In("x.safetensors");

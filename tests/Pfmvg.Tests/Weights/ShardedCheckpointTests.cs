@@ -79,7 +79,7 @@ public sealed class ShardedCheckpointTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_without_weights_or_with_a_choice_is_refused()
+    public void A_folder_with_no_weights_or_several_candidates_is_refused()
     {
         Assert.Contains("no weights", Assert.Throws<InputException>(() => WeightFile.Open(_folder.Path)).Message, StringComparison.Ordinal);
         Write(ShardFormat.Torch);

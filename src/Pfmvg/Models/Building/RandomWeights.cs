@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace Pfmvg.Models.Building;
 
 /// <summary>
-/// Random weights at full size: for measuring and for trying the loader, not for learning. A value depends on the seed, the
-/// tensor's name and its place alone, so that any part can be made at any time, and gigabytes take seconds.
+/// Random weights at full size, for measuring and for trying the loader, not for learning. A value depends only on the seed, the
+/// tensor's name and its place, so that any part can be made at any time; gigabytes take seconds.
 /// </summary>
 /// <remarks>
 /// Norms are 1, biases 0, matrices have mean 0 and the variance that keeps activations at a constant scale. Each value is a
@@ -56,7 +56,7 @@ public static class RandomWeights
     }
 
     /// <summary>What a fresh weight is: a constant (deviation 0) or random with mean 0.</summary>
-    internal static (double Constant, double Deviation) Rule(string name, long[] shape)
+    internal static (double Constant, double Deviation) Distribution(string name, long[] shape)
     {
         if (ParameterNames.IsNormWeight(name)) return (1, 0);
         if (shape.Length < 2) return (0, 0);
@@ -66,7 +66,7 @@ public static class RandomWeights
 
     private static unsafe void Fill(Tensor tensor, string name, long seed)
     {
-        var (constant, deviation) = Rule(name, tensor.shape);
+        var (constant, deviation) = Distribution(name, tensor.shape);
         if (deviation == 0)
         {
             using Scalar value = constant;
