@@ -55,16 +55,16 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
         for (var trial = 0; trial < 600; trial++)
         {
             var random = new CounterRandom(3, "grammar", trial);
-            var room = grammar.ShortestAnswer + trial % 60;
+            var longest = grammar.ShortestAnswer + trial % 60;
             var (state, ids) = (BoxState.Start, new List<int>());
             while (state != BoxState.Ended)
             {
-                var allowed = grammar.Allowed(state, room - ids.Count);
+                var allowed = grammar.Allowed(state, longest - ids.Count);
                 ids.Add(allowed[random.Next(allowed.Count)]);
                 state = grammar.Next(state, ids[^1]);
             }
 
-            Assert.InRange(ids.Count, grammar.ShortestAnswer, room);
+            Assert.InRange(ids.Count, grammar.ShortestAnswer, longest);
             AssertSound(tokenizer.Decode(ids));
         }
 
