@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Pfmvg;
 
 /// <summary>
-/// Random bits in bulk, as a function of a key and a place: <see cref="CounterRandom"/> for gigabytes. Two rounds of multiply and
-/// xor-shift mix a counter well enough for frozen random weights and for dropout, and are vectorised.
+/// Random bits in bulk, as a function of a key and a place: <see cref="CounterRandom"/> for gigabytes. Two vectorised rounds of multiply
+/// and xor-shift mix a counter well enough for dropout and for weights that are never trained.
 /// </summary>
 /// <param name="Key">For example from a <see cref="CounterRandom"/>.</param>
 internal readonly record struct CounterBits(ulong Key)

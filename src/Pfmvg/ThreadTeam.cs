@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Pfmvg;
 
 /// <summary>
-/// Threads for pieces of work that follow each other within microseconds, as the products of decoding do: they wait awake for a
-/// moment before they sleep. Threads of the pool fall asleep at once, and waking them takes as long as a small product.
+/// Threads for pieces of work that follow each other within microseconds, as the products of decoding do. They stay awake for a moment
+/// before they sleep; threads of the pool sleep at once, and to wake them takes as long as a small product.
 /// </summary>
 internal static class ThreadTeam
 {
@@ -27,6 +27,7 @@ internal static class ThreadTeam
             if (free) Call(round);
             round.Work();
             if (free) round.WaitForOthers();
+            round.Release();
         }
         finally
         {
@@ -67,6 +68,7 @@ internal static class ThreadTeam
 
     private sealed class Round(Action<long> work, long pieces, int helpers)
     {
+        private Action<long>? _work = work;
         private long _next;
         private int _inside;
 
@@ -74,10 +76,10 @@ internal static class ThreadTeam
 
         public void Work()
         {
-            for (long piece; (piece = Interlocked.Increment(ref _next) - 1) < pieces;) work(piece);
+            for (long piece; (piece = Interlocked.Increment(ref _next) - 1) < pieces;) _work!(piece);
         }
 
-        // One that comes too late finds no piece, so that nobody has to wait for it.
+        // A helper that comes too late finds no piece left, so that no one has to wait for it.
         public void Help()
         {
             Interlocked.Increment(ref _inside);
@@ -89,5 +91,8 @@ internal static class ThreadTeam
         {
             while (Volatile.Read(ref _inside) > 0) Thread.SpinWait(1);
         }
+
+        // The helpers remember their last round: what the work captured must not live as long. All pieces are taken by now.
+        public void Release() => _work = null;
     }
 }

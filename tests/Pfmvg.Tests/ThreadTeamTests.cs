@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Pfmvg.Tests;
 
 public sealed class ThreadTeamTests
@@ -16,5 +18,23 @@ public sealed class ThreadTeamTests
                 if (round % 500 == caller) Thread.Sleep(2);
             }
         }, TestContext.Current.CancellationToken)));
+    }
+
+    [Fact]
+    public void Nothing_that_the_work_captured_is_held_when_it_is_done()
+    {
+        var held = Sum(new int[100]);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        Assert.False(held.IsAlive);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference Sum(int[] captured)
+        {
+            ThreadTeam.Run(2, captured.Length, piece => captured[piece]++);
+            Assert.All(captured, count => Assert.Equal(1, count));
+            return new WeakReference(captured);
+        }
     }
 }

@@ -18,7 +18,7 @@ public sealed class ModelAnswers
     private readonly EvalSettings _settings;
     private readonly long _seed;
     private readonly AnswerGenerator _generator;
-    private readonly BoxGrammar? _grammar;
+    private readonly DecodingOptions _options;
 
     /// <summary>Prepares to ask.</summary>
     /// <param name="model">The model.</param>
@@ -32,12 +32,15 @@ public sealed class ModelAnswers
     {
         (_model, _builder, _settings, _seed) = (model, builder, settings, seed);
         _generator = new AnswerGenerator(model, builder.Tokenizer.EosId);
-        if (settings.Constrain == AnswerConstraint.None) return;
-        _grammar = new BoxGrammar(builder.Tokenizer);
-        if (settings.MaxNewTokens < _grammar.ShortestAnswer)
-            throw new InputException($"eval.max_new_tokens is {settings.MaxNewTokens}, but a box takes at least " +
-                $"{_grammar.ShortestAnswer} tokens with eval.constrain: boxes; give it more (64 is the default).");
+        var grammar = settings.Constrain == AnswerConstraint.None ? null : new BoxGrammar(builder.Tokenizer);
+        if (settings.MaxNewTokens < grammar?.ShortestAnswer)
+            throw new InputException($"eval.max_new_tokens is {settings.MaxNewTokens}, but a box takes at least {grammar.ShortestAnswer} "
+                + "tokens with eval.constrain: boxes; give it more (64 is the default).");
+        _options = new DecodingOptions(settings.MaxNewTokens) { Grammar = grammar, FusedStep = settings.FusedStep == FusedStep.Auto };
     }
+
+    /// <summary>How tokens after the prompt are computed, for the records of a run: it decides on rounding.</summary>
+    public string Decoding => _generator.Describe(_options, _settings.BatchSize * _settings.Beams);
 
     /// <summary>The prompt that a phrase is asked with: the first wording of the pool, as published.</summary>
     public IReadOnlyList<int> Prompt(string phrase)
@@ -98,11 +101,11 @@ public sealed class ModelAnswers
         IReadOnlyList<int>? shared = pictures;
         if (!_settings.SharePrefix)
             (visual, shared) = (visual.index_select(0, tensor([.. pictures.Select(p => (long)p)], device: visual.device)), null);
-        if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, _settings.MaxNewTokens, shared, _grammar);
+        if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, _options, shared);
         var sampling = _settings.Temperature > 0
             ? new Sampling(_settings.Temperature, _settings.TopP,
                 [.. ids.Select(id => new CounterRandom(_seed, $"answer to {id}", attempt))]) : null;
-        return _generator.Greedy(prompts, visual, _settings.MaxNewTokens, pictures: shared, grammar: _grammar, sampling: sampling);
+        return _generator.Greedy(prompts, visual, _options, shared, sampling);
     }
 
     /// <summary>The features of a batch's distinct pictures (U, N, 4V), and the index of each sample's picture among them.</summary>

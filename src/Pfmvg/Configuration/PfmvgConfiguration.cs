@@ -290,6 +290,19 @@ public sealed record EvalSettings
 
     /// <summary>Compute what the prompts about one picture begin with, the picture in it, once for all of them.</summary>
     public bool SharePrefix { get; init; } = true;
+
+    /// <summary>Whether tokens after the prompt go through the fused step where it fits; it rounds otherwise than the modules.</summary>
+    public FusedStep FusedStep { get; init; } = FusedStep.Auto;
+}
+
+/// <summary>Whether tokens after the prompt go through the fused step.</summary>
+public enum FusedStep
+{
+    /// <summary>Where it fits: on a processor with AVX-512, with most sizes and up to 64 rows.</summary>
+    Auto,
+
+    /// <summary>Never, so that processors differ less in their rounding.</summary>
+    Off,
 }
 
 /// <summary>What decoding is restricted to.</summary>

@@ -1,4 +1,5 @@
 using Pfmvg.Models;
+using Pfmvg.Models.Language;
 using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -9,9 +10,9 @@ namespace Pfmvg.Decoding;
 /// <param name="Ids">Generated token ids without the end token.</param>
 /// <param name="Ended">True when the model ended the answer, false when it was cut at the longest allowed length.</param>
 /// <param name="LogProbabilities">
-/// Natural log-probability of each generated token; the end token's is last when ended. It is the model's own, before a
-/// grammar, a temperature or top-p: an answer that had to be forced upon the model has a low one, and an answer that it
-/// gives anyway has the same one with and without a grammar.
+/// Natural log-probability of each generated token; the end token's is last when ended. It is the model's own, before grammar,
+/// temperature and top-p: it is low where a grammar forced an answer upon the model, and the same with and without a grammar where the
+/// model gives that answer anyway.
 /// </param>
 public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOnlyList<double> LogProbabilities);
 
@@ -20,30 +21,38 @@ public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOn
 /// <param name="endToken">Id that ends an answer, `&lt;/s&gt;`.</param>
 public sealed class AnswerGenerator(GroundingModel model, int endToken)
 {
+    /// <summary>How this model's tokens after the prompt are computed, for the records of a run.</summary>
+    /// <param name="options">As they will be used.</param>
+    /// <param name="rows">Prompts of the largest batch, times beams.</param>
+    public string Describe(DecodingOptions options, int rows) => (options.FusedStep && DecoderStep.Fits(model.Language), rows) switch
+    {
+        (false, _) => "modules",
+        (true, <= DecoderStep.MostRows) => "fused step, AVX-512",
+        _ => $"fused step, AVX-512, in batches of at most {DecoderStep.MostRows} rows; modules in larger ones",
+    };
+
     /// <summary>
     /// Greedy decoding, as published: the most likely token at each step. Or a drawn token, with
     /// <paramref name="sampling"/>.
     /// </summary>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
     /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
-    /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
-    /// <param name="useCache">False recomputes everything at each step; only for comparison.</param>
-    /// <param name="observe">Sees the logits (B, W) of each step.</param>
+    /// <param name="options">Longest answer and more.</param>
     /// <param name="pictures">
-    /// The row of <paramref name="visual"/> that each prompt's picture is, when prompts share pictures: what the prompts of a
+    /// When prompts share pictures: for each prompt the row of <paramref name="visual"/> that is its picture. What the prompts about a
     /// picture begin with is then computed once. Null: each prompt has its own row.
     /// </param>
-    /// <param name="grammar">Restricts the answers to boxes.</param>
     /// <param name="sampling">Draws tokens instead.</param>
+    /// <param name="observe">Sees the logits (B, W) of each step.</param>
     public IReadOnlyList<GeneratedAnswer> Greedy(
-        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int maxNewTokens, bool useCache = true, Action<int,
-            Tensor>? observe = null,
-        IReadOnlyList<int>? pictures = null, BoxGrammar? grammar = null, Sampling? sampling = null)
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, DecodingOptions options, IReadOnlyList<int>? pictures = null,
+        Sampling? sampling = null, Action<int, Tensor>? observe = null)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        using var state = new DecodingState(model, prompts, visual, maxNewTokens, useCache, pictures);
-        var choice = new TokenChoice(prompts.Count, grammar, sampling);
+        using var state = new DecodingState(model, prompts, visual, options, pictures);
+        var maxNewTokens = options.MaxNewTokens;
+        var choice = new TokenChoice(prompts.Count, options.Grammar, sampling);
         var answers = prompts.Select(_ => new List<int>()).ToArray();
         var logs = prompts.Select(_ => new List<double>()).ToArray();
         var ended = new bool[prompts.Count];
@@ -78,21 +87,22 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
     /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
     /// <param name="beams">Hypotheses kept for each prompt; at least 2.</param>
-    /// <param name="maxNewTokens">Longest answer, in tokens with the end token.</param>
-    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has
-    /// its own row.</param>
-    /// <param name="grammar">Restricts the answers to boxes. Hypotheses are ranked by the model's own log-probabilities
-    /// all the same.</param>
+    /// <param name="options">
+    /// Longest answer and more. With a grammar, too, hypotheses are ranked by the model's own log-probabilities.
+    /// </param>
+    /// <param name="pictures">
+    /// For each prompt the row of <paramref name="visual"/> that is its picture; null: each prompt has its own row.
+    /// </param>
     public IReadOnlyList<GeneratedAnswer> Beam(
-        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, int maxNewTokens, IReadOnlyList<int>? pictures = null,
-            BoxGrammar? grammar = null)
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int beams, DecodingOptions options, IReadOnlyList<int>? pictures = null)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var rows = prompts.SelectMany(p => Enumerable.Repeat(p, beams)).ToList();
         var repeated = pictures is null ? visual?.repeat_interleave(beams, 0) : visual;
-        using var state = new DecodingState(model, rows, repeated, maxNewTokens, useCache: true,
-            pictures?.SelectMany(p => Enumerable.Repeat(p, beams)).ToList());
+        using var state = new DecodingState(
+            model, rows, repeated, options, pictures?.SelectMany(p => Enumerable.Repeat(p, beams)).ToList());
+        var (maxNewTokens, grammar) = (options.MaxNewTokens, options.Grammar);
         var searches = prompts.Select(_ => new BeamSearch(beams, endToken)).ToArray();
         var places = Enumerable.Repeat(BoxState.Start, rows.Count).ToArray();
         for (var step = 0; step < maxNewTokens; step++)

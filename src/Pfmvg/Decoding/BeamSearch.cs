@@ -21,7 +21,7 @@ internal sealed class BeamSearch
     /// <summary>True when no growing hypothesis can beat the finished ones any more.</summary>
     public bool Done { get; private set; }
 
-    /// <summary>Takes the best 2 x beams continuations, best first; returns the beams that grow on, exactly as many as beams.</summary>
+    /// <summary>Takes the best 2 x beams continuations, best first; returns those that stay, exactly as many as there are beams.</summary>
     public IReadOnlyList<(int Beam, int Token)> Advance(IReadOnlyList<(int Beam, int Token, float Score)> candidates)
     {
         if (Done) return [.. Enumerable.Repeat((0, _endToken), _beams)];
@@ -35,7 +35,7 @@ internal sealed class BeamSearch
             else if (rank < _beams) Finish(_growing[beam].Ids, [.. _growing[beam].Logs, score - Scores[beam]], true, score);
         }
 
-        // Fewer ways on than beams: the rest stands still and is never chosen.
+        // With fewer continuations than beams, the other beams get a score with which they are never chosen.
         while (kept.Count < _beams) kept.Add((0, _endToken, float.NegativeInfinity));
         var best = candidates[0].Score;
         Done = float.IsNegativeInfinity(best) || _finished.Count >= _beams

@@ -5,27 +5,27 @@ namespace Pfmvg.Decoding;
 
 /// <summary>
 /// The answers that are boxes: <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c> with 0 &lt;= x1 &lt; x2 &lt;= 100 and
-/// 0 &lt;= y1 &lt; y2 &lt;= 100, one or several
-/// joined by <c>&lt;delim&gt;</c>, numbers without leading zeros, a space in front allowed as the tokenizer writes one.
-/// Tells which tokens may
-/// come next; every piece of the vocabulary is walked character by character, so it does not matter how the tokenizer cuts the notation.
+/// 0 &lt;= y1 &lt; y2 &lt;= 100, one or several joined by <c>&lt;delim&gt;</c>, numbers without leading zeros. There may be a space in
+/// front, as the tokenizer writes one. The grammar says which tokens may come next. It walks every piece of the vocabulary character by
+/// character, so it does not matter how the tokenizer cuts the notation.
 /// </summary>
 /// <remarks>Not for several threads at once.</remarks>
 public sealed class BoxGrammar
 {
     private const int MostKept = 1 << 14;
-    private const int LongestRest = 24; // no shortest way to an end takes more tokens, so beyond it every token leaves room
+    private const int LongestEnding = 24; // every answer can be ended in fewer tokens, so with more left any token may come
 
     private readonly int _endToken;
     private readonly (int Id, string Text)[] _pieces; // those that are made of the notation's characters, by id
     private readonly FrozenSet<string> _texts;
     private readonly int _longestPiece;
     private readonly Dictionary<BoxState, int[]> _allowed = [];
-    private readonly Dictionary<BoxState, int> _rest = [];
+    private readonly Dictionary<BoxState, int> _tokensToEnd = [];
 
     /// <summary>Prepares the grammar for a vocabulary.</summary>
-    /// <exception cref="InputException">A character of the notation is no piece of its own, so that there may be no way
-    /// to go on.</exception>
+    /// <exception cref="InputException">
+    /// A character of the notation is not a piece of its own, so that some answers could not be continued.
+    /// </exception>
     public BoxGrammar(LlamaTokenizer tokenizer)
     {
         const string Alphabet = "{<>}0123456789delim";
@@ -35,20 +35,21 @@ public sealed class BoxGrammar
         _texts = _pieces.Select(piece => piece.Text).ToFrozenSet();
         _longestPiece = _texts.Select(text => text.Length).DefaultIfEmpty(0).Max();
         if (Alphabet.FirstOrDefault(c => !_texts.Contains(c.ToString())) is var missing && missing != default)
-            throw new InputException($"The tokenizer has no piece '{missing}', so decoding cannot be constrained to boxes; set eval.constrain: none.");
-        ShortestAnswer = Rest(BoxState.Start);
+            throw new InputException(
+                $"The tokenizer has no piece '{missing}', so decoding cannot be constrained to boxes; set eval.constrain: none.");
+        ShortestAnswer = TokensToEnd(BoxState.Start);
     }
 
-    /// <summary>Tokens of the shortest answer, the end token with it.</summary>
+    /// <summary>Tokens of the shortest answer, the end token included.</summary>
     public int ShortestAnswer { get; }
 
     /// <summary>
-    /// The tokens that may come next: ids in ascending order, the end token among them where an answer may end. Never
-    /// empty.
+    /// The tokens that may come next: ids in ascending order, the end token among them where the answer may end. Never empty.
     /// </summary>
     /// <param name="state">Where the answer is.</param>
-    /// <param name="left">Tokens that may still be written, the end token with them; those from which the answer could
-    /// not be ended in time are left out.</param>
+    /// <param name="left">
+    /// How many tokens may still be written, the end token included; a token after which the answer could not end in time is not allowed.
+    /// </param>
     /// <exception cref="ArgumentException">There are too few tokens left to end the answer.</exception>
     public IReadOnlyList<int> Allowed(BoxState state, int left)
     {
@@ -61,8 +62,8 @@ public sealed class BoxGrammar
             _allowed.Add(state, ids);
         }
 
-        if (left > LongestRest) return ids;
-        int[] timely = [.. ids.Where(id => Rest(Next(state, id)) < left)];
+        if (left > LongestEnding) return ids;
+        int[] timely = [.. ids.Where(id => TokensToEnd(Next(state, id)) < left)];
         return timely.Length > 0 ? timely : throw new ArgumentException($"{left} tokens do not suffice to end the answer.", nameof(left));
     }
 
@@ -84,20 +85,19 @@ public sealed class BoxGrammar
     }
 
     /// <summary>
-    /// Tokens, the end token with them, of the shortest text that ends the answer. Following it, each token makes this
-    /// one less.
+    /// Number of tokens, the end token included, of the shortest text that ends the answer; one less after each of its tokens.
     /// </summary>
-    private int Rest(BoxState state)
+    private int TokensToEnd(BoxState state)
     {
         if (state == BoxState.Ended) return 0;
-        if (_rest.TryGetValue(state, out var known)) return known;
-        if (_rest.Count == MostKept) _rest.Clear();
+        if (_tokensToEnd.TryGetValue(state, out var known)) return known;
+        if (_tokensToEnd.Count == MostKept) _tokensToEnd.Clear();
         var text = "";
         for (var at = state; !at.MayEnd; at = at.After(text[^1])!.Value) text += at.ShortestWay();
         var fewest = new int[text.Length + 1]; // [n]: pieces of the last n characters
         for (var length = 1; length <= text.Length; length++)
             fewest[length] = 1 + Enumerable.Range(1, Math.Min(length, _longestPiece))
                 .Where(size => _texts.Contains(text.Substring(text.Length - length, size))).Min(size => fewest[length - size]);
-        return _rest[state] = fewest[text.Length] + 1;
+        return _tokensToEnd[state] = fewest[text.Length] + 1;
     }
 }

@@ -33,7 +33,7 @@ public readonly record struct BoxState
     /// <summary>Behind the end token.</summary>
     public static BoxState Ended => new(Part.Ended);
 
-    /// <summary>A box is whole, so the answer may end here.</summary>
+    /// <summary>True when the box is complete, so that the answer may end here.</summary>
     public bool MayEnd => _part == Part.Whole;
 
     private int Lowest => _field switch { 2 => _x1 + 1, 3 => _y1 + 1, _ => 0 };
@@ -42,7 +42,7 @@ public readonly record struct BoxState
 
     private bool IsNumber => _number >= Lowest && _number <= Highest;
 
-    /// <summary>The state behind a character; null when it may not come here.</summary>
+    /// <summary>The state after a character; null when it may not come here.</summary>
     public BoxState? After(char character) => (_part, character) switch
     {
         (Part.Start, SentencePieceModel.SpaceMark) => new(Part.Open),
@@ -64,8 +64,7 @@ public readonly record struct BoxState
     };
 
     /// <summary>
-    /// The next character of the shortest text that makes the box whole; among equally short ones, of the smallest
-    /// numbers.
+    /// The next character of the shortest text that completes the box; among equally short ones, of the one with the smallest numbers.
     /// </summary>
     internal char ShortestWay() => _part switch
     {
@@ -75,7 +74,7 @@ public readonly record struct BoxState
         Part.Number => ShortestDigit(),
         Part.Close => '}',
         Part.Delimiter => BoxCodec.Delimiter[_field],
-        _ => throw new InvalidOperationException("The box is whole."),
+        _ => throw new InvalidOperationException("The box is complete."),
     };
 
     private char ShortestDigit()
@@ -93,7 +92,7 @@ public readonly record struct BoxState
         return longer.DigitsMissing() < int.MaxValue ? longer : null;
     }
 
-    /// <summary>Digits that must still come for the number to be in its range; none can help when there are int.MaxValue.</summary>
+    /// <summary>How many digits must still come for the number to be in its range; int.MaxValue when none can help.</summary>
     private int DigitsMissing()
     {
         var (low, high) = ((int)_number, (int)_number);

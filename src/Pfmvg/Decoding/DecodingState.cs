@@ -7,38 +7,39 @@ using static TorchSharp.torch;
 namespace Pfmvg.Decoding;
 
 /// <summary>
-/// A batch of prompts being continued. Prompts are padded with zero vectors, on the left or, where they share their
-/// beginning, behind it; a position's number counts the real positions before it, as the original's generation does.
+/// A batch of prompts being continued. Prompts are padded with zero vectors, on the left or, where they share their beginning, after
+/// it. A position's number is that of the real positions before it, as in the original's generation.
 /// Letters: B rows, U pictures, L prompt length, C width, W vocabulary.
 /// </summary>
 internal sealed class DecodingState : IDisposable
 {
     private readonly GroundingModel _model;
     private readonly KvCache? _cache;
-    private readonly long[] _padding;   // per row: positions that hold nothing, behind the shared ones
-    private readonly long _shared;      // positions that all prompts begin with, fed once for each picture
+    private readonly long[] _padding;   // for each row, how many positions after the shared ones hold nothing
+    private readonly long _shared;      // positions that all prompts begin with, computed once for each picture
     private Tensor _embeddings;         // (B, positions, C); with a cache only those not yet fed
     private Tensor? _logits;
     private DecoderStep? _step;         // where there is one, the positions after the prompt go through it
-    private bool _triedStep;
+    private bool _mayFuse;              // whether there may yet be one
     private long _length;               // positions, fed or not
 
     /// <summary>Lays the prompts out.</summary>
     /// <param name="model">The model, in evaluation mode.</param>
     /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
     /// <param name="visual">(B, N, C), or with <paramref name="pictures"/> (U, N, C), or null when the prompts have no pictures.</param>
-    /// <param name="room">Largest number of answer tokens.</param>
-    /// <param name="useCache">False feeds everything again at each step; only for comparison.</param>
-    /// <param name="pictures">The row of <paramref name="visual"/> that each prompt's picture is; null: each prompt has
-    /// its own row.</param>
+    /// <param name="options">Longest answer, and how tokens are computed.</param>
+    /// <param name="pictures">
+    /// For each prompt the row of <paramref name="visual"/> that is its picture; null: each prompt has its own row.
+    /// </param>
     public DecodingState(
-        GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, int room, bool useCache,
-            IReadOnlyList<int>? pictures = null)
+        GroundingModel model, IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, DecodingOptions options,
+        IReadOnlyList<int>? pictures = null)
     {
         using var scope = NewDisposeScope();
         _model = model;
+        _mayFuse = options.FusedStep;
         var rows = pictures is null || visual is null ? null : tensor([.. pictures.Select(p => (long)p)], device: model.Device);
-        _shared = rows is not null && useCache && visual!.shape[0] < prompts.Count ? Beginning(prompts) : 0;
+        _shared = rows is not null && options.UseCache && visual!.shape[0] < prompts.Count ? SharedLength(prompts) : 0;
         var longest = prompts.Max(p => p.Count);
         _length = longest;
         _padding = [.. prompts.Select(p => (long)longest - p.Count)];
@@ -49,16 +50,18 @@ internal sealed class DecodingState : IDisposable
             var embedded = model.Embed(tensor(ids, device: model.Device).unsqueeze(0).expand(visual.shape[0], -1), visual);   // (U, P, C)
             model.Language.call(embedded, new DecoderPass(
                 model.Language.RotaryAt(HeldScalars.Range(0, _shared, model.Device)), Cache: beginning)).Dispose();
-            _cache = beginning.Spread(model.Config.Language, rows!, _length + room);
+            _cache = beginning.Spread(model.Config.Language, rows!, _length + options.MaxNewTokens);
             _embeddings = Embedded(prompts, null).DetachFromDisposeScope();
             return;
         }
 
         _embeddings = Embedded(prompts, rows is null ? visual : visual!.index_select(0, rows)).DetachFromDisposeScope();
-        _cache = useCache ? new KvCache(model.Config.Language, prompts.Count, _length + room, model.Language.Type, model.Device) : null;
+        if (options.UseCache)
+            _cache = new KvCache(
+                model.Config.Language, prompts.Count, _length + options.MaxNewTokens, model.Language.Type, model.Device);
     }
 
-    /// <summary>What the prompts hold behind what they share, padded on the left: (B, L - shared, C).</summary>
+    /// <summary>The prompts without what they share, padded on the left: (B, L - shared, C).</summary>
     private Tensor Embedded(IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual)
     {
         using var scope = NewDisposeScope();
@@ -73,8 +76,11 @@ internal sealed class DecodingState : IDisposable
         return embeddings.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Tokens that all prompts begin with, at least one left for each; 0 when a picture is not among them.</summary>
-    private static int Beginning(IReadOnlyList<IReadOnlyList<int>> prompts)
+    /// <summary>
+    /// How many tokens all prompts begin with, not counting a prompt's last one; 0 when a visual token would come after them.
+    /// </summary>
+
+    private static int SharedLength(IReadOnlyList<IReadOnlyList<int>> prompts)
     {
         var length = 0;
         while (prompts.All(p => length + 1 < p.Count && p[length] == prompts[0][length])) length++;
@@ -100,10 +106,10 @@ internal sealed class DecodingState : IDisposable
         var first = _length - length;
         using Scalar zero = 0, one = 1;
         var positions = HeldScalars.Range(first, _length, _model.Device).unsqueeze(0).sub(Column(_padding)); // (B, T)
-        // Padding itself is at position 1 in the original (cumsum - 1 filled); its output is never used.
+        // In the original padding is at position 1 (cumsum - 1, filled); its output is never used.
         positions = positions.masked_fill(positions.lt(zero), one);
         var rotary = _model.Language.RotaryAt(positions);
-        if (_cache is not null && length == 1 && !_triedStep) (_step, _triedStep) = (DecoderStep.For(_model.Language, _cache), true);
+        if (_mayFuse && _cache is not null && length == 1) (_step, _mayFuse) = (DecoderStep.For(_model.Language, _cache), false);
         var logits = _step is not null && length == 1
             ? _step.Logits(_embeddings, rotary, [.. _padding.Select(padding => (_shared, _shared + padding))])
             : Logits(new DecoderPass(rotary, Mask(first, length), _cache));
@@ -111,8 +117,8 @@ internal sealed class DecodingState : IDisposable
         _logits = logits.DetachFromDisposeScope();
         return _logits;
 
-        Tensor Logits(DecoderPass pass) => _model.Language.Logits(_model.Language.call(_embeddings, pass).narrow(1, length - 1, 1)).squeeze(
-            1);
+        Tensor Logits(DecoderPass pass) =>
+            _model.Language.Logits(_model.Language.call(_embeddings, pass).narrow(1, length - 1, 1)).squeeze(1);
     }
 
     /// <summary>Continues every row with a token.</summary>

@@ -6,7 +6,7 @@ namespace Pfmvg.Decoding;
 /// <summary>Draws tokens instead of taking the most likely ones.</summary>
 /// <param name="Temperature">Divides the logits; above 0.</param>
 /// <param name="TopP">Tokens are drawn from the fewest most likely ones that together have this probability; 1 for all.</param>
-/// <param name="Rows">The random numbers of each row, one taken at every step, so that a row's draws do not depend on the others.</param>
+/// <param name="Rows">The random numbers of each row, one for every step, so that a row's draws do not depend on other rows.</param>
 public sealed record Sampling(double Temperature, double TopP, IReadOnlyList<CounterRandom> Rows);
 
 /// <summary>Chooses the next token of every row: the most likely or a drawn one, of all or of those that the grammar allows.</summary>
@@ -23,8 +23,8 @@ internal sealed class TokenChoice
     }
 
     /// <summary>Tokens for logits (B, W).</summary>
-    /// <param name="logits">Of every row; rows that have ended are answered with anything.</param>
-    /// <param name="left">Tokens that a row may still have, this one with it.</param>
+    /// <param name="logits">Of every row; the token of a row that has ended means nothing.</param>
+    /// <param name="left">Tokens that a row may still have, this one included.</param>
     /// <returns>(B) int64 token ids on the logits' device.</returns>
     public Tensor Next(Tensor logits, int left)
     {
@@ -38,14 +38,14 @@ internal sealed class TokenChoice
 
     private Tensor Choose(Tensor scores) => _sampling is null ? scores.argmax(1) : Draw(scores, _sampling);
 
-    /// <summary>Takes note of what every row was continued with.</summary>
+    /// <summary>Notes the token that each row was continued with.</summary>
     public void Accept(IReadOnlyList<long> tokens)
     {
         if (_grammar is null) return;
         for (var row = 0; row < _states.Length; row++) _states[row] = _grammar.Next(_states[row], (int)tokens[row]);
     }
 
-    /// <summary>Lists of different lengths as a table (B, K), and where a place is none of its row's.</summary>
+    /// <summary>Lists of different lengths as a table (B, K), and which of its places are only filled up.</summary>
     internal static (Tensor Ids, Tensor Absent) Table(IReadOnlyList<IReadOnlyList<int>> lists, Device device)
     {
         var width = lists.Max(list => list.Count);
@@ -58,8 +58,7 @@ internal sealed class TokenChoice
     }
 
     /// <summary>
-    /// By falling probability, the first place at which the sum exceeds the row's random number times the sum of those
-    /// drawn from.
+    /// Adds up probabilities, the largest first, to the first place where the sum exceeds the row's random number times the whole sum.
     /// </summary>
     private static Tensor Draw(Tensor scores, Sampling sampling)
     {
@@ -70,7 +69,7 @@ internal sealed class TokenChoice
         var sum = kept.cumsum(1);
         var drawn = tensor([.. sampling.Rows.Select(row => row.NextDouble())], device: scores.device).unsqueeze(1).mul(
             sum.amax([1], keepdim: true));
-        // A place without probability never exceeds: its sum is that of the place before.
+        // A place without probability is never the first one: its sum is that of the place before.
         return order.gather(1, sum.gt(drawn).to(ScalarType.Int64).argmax(1, keepdim: true)).squeeze(1);
     }
 }

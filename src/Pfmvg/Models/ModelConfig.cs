@@ -52,18 +52,21 @@ public sealed record LlamaConfig(
                 Int("vocab_size"), Int("hidden_size"), Int("num_hidden_layers"), Int("num_attention_heads"), Int("intermediate_size"),
                 Double("rms_norm_eps", 1e-5), Double("rope_theta", 10000));
             if (root.TryGetProperty("num_key_value_heads", out var keyHeads) && keyHeads.GetInt32() != config.Heads)
-                throw new InputException($"{path}: num_key_value_heads is {keyHeads}, but grouped-query attention is not LLaMA-2-7B; use the 7B chat model.");
+                throw new InputException(
+                    $"{path}: num_key_value_heads is {keyHeads}, but grouped-query attention is not LLaMA-2-7B; use the 7B chat model.");
             return config;
 
             int Int(string key) => root.TryGetProperty(key, out var value) && value.TryGetInt32(out var number) && number > 0
                 ? number
-                : throw new InputException($"{path}: '{key}' is missing or not a positive number; the folder must hold a Hugging Face LLaMA model.");
+                : throw new InputException(
+                    $"{path}: '{key}' is missing or not a positive number; the folder must hold a Hugging Face LLaMA model.");
 
             double Double(string key, double otherwise) => root.TryGetProperty(key, out var value) ? value.GetDouble() : otherwise;
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({cause.Message.TrimEnd('.')}); give a folder with a Hugging Face LLaMA model.", cause);
+            throw new InputException(
+                $"{path}: cannot be read ({cause.Message.TrimEnd('.')}); give a folder with a Hugging Face LLaMA model.", cause);
         }
         catch (Exception cause) when (cause is JsonException or InvalidOperationException or FormatException)
         {

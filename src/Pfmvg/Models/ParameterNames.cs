@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Pfmvg.Models;
 
 /// <summary>
-/// The names of a grounding model's parameters, said once: they are the original checkpoint's. And the way from the names in a file to them.
+/// The names of a grounding model's parameters, which are those of the original checkpoint, and the way from a file's names to them.
 /// </summary>
 /// <remarks>
 /// Over its versions peft has given several names to the tensors of an adapted model. <see cref="FromPeft"/> brings them to one form: the
@@ -75,7 +75,7 @@ public static partial class ParameterNames
     internal static string FromVisionFile(string name) => $"{VisionTower}.{name}";
 
     /// <summary>
-    /// The model's name for a name in a Hugging Face folder; null for the rotary tables that some exports hold, since they are computed here.
+    /// The model's name for a name in a Hugging Face folder; null for the rotary tables that some exports hold: they are computed here.
     /// </summary>
     internal static string? FromLanguageFile(string name) =>
         name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : $"{Language}.{name}";

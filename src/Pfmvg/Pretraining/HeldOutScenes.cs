@@ -58,7 +58,8 @@ public sealed class HeldOutScenes
         {
             using var chunkScope = NewDisposeScope();
             var prompts = chunk.Select(a => (IReadOnlyList<int>)[.. _questions.Prefix, .. a.Question.Prompt]).ToList();
-            var answers = generator.Greedy(prompts, visual.index_select(0, tensor(chunk.Select(a => a.Index).ToArray())), LongestAnswer);
+            var answers = generator.Greedy(
+                prompts, visual.index_select(0, tensor(chunk.Select(a => a.Index).ToArray())), new DecodingOptions(LongestAnswer));
             for (var i = 0; i < chunk.Length; i++)
             {
                 var parsed = BoxCodec.Parse(_tokenizer.Decode(answers[i].Ids));

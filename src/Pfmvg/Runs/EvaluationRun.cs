@@ -117,9 +117,10 @@ public sealed class EvaluationRun
         {
             using var hold = _session.IsFirst
                 ? _folder.Begin(_session.Configuration, todo.Answers ? ExistingRun.Overwrite : ExistingRun.Resume) : null;
-            AnswerAll(todo);
+            var decoding = AnswerAll(todo);
             var ended = DateTimeOffset.UtcNow;
-            (info is null ? null : info with { Ended = ended, Seconds = (ended - started).TotalSeconds })?.Write(_folder.InfoPath);
+            if (info is not null)
+                (info.WithDecoding(decoding) with { Ended = ended, Seconds = (ended - started).TotalSeconds }).Write(_folder.InfoPath);
         }
 
         return !_session.IsFirst
@@ -134,7 +135,8 @@ public sealed class EvaluationRun
     private Missing FindMissing(RunInfo info) =>
         IsSame(info) ? new Missing(false, [.. Wanted.Where(control => !File.Exists(FileOf(control)))]) : new Missing(true, Wanted);
 
-    private void AnswerAll(Missing todo)
+    /// <returns>How tokens were computed.</returns>
+    private string AnswerAll(Missing todo)
     {
         var configuration = _session.Configuration;
         using var setup = GroundingSetup.Load(configuration, _session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, _from);
@@ -154,6 +156,7 @@ public sealed class EvaluationRun
         }
 
         if (setup.Features is { } features) _session.Tell(features.Summary);
+        return model.Decoding;
     }
 
     /// <summary>Answers of all ranks, on rank 0; a control's pictures are not noted, only its answers.</summary>

@@ -51,6 +51,9 @@ internal sealed class TrainingRecord : IDisposable
         _info = _info with { Figures = new Dictionary<string, double>(_info.Figures) { [best.Name] = best.Value } };
     }
 
+    /// <summary>Notes how the tokens of validation answers were computed.</summary>
+    public void NoteDecoding(string decoding) => _info = _info.WithDecoding(decoding);
+
     /// <summary>Notes how the run ended, for now or for good.</summary>
     public void End(RunStatus status, string? message = null)
     {

@@ -168,7 +168,9 @@ public sealed class TrainingRun
         (sums[0], sums[1]) = _trainer.ValidationLoss(_validation, share);
         if (_settings.Task == SampleTask.Refer)
         {
-            var answers = _setup.Answers().Answer([.. share.Select(i => _validation.Samples[i])], _setup.Pictures().Whole);
+            var model = _setup.Answers();
+            record?.NoteDecoding(model.Decoding);
+            var answers = model.Answer([.. share.Select(i => _validation.Samples[i])], _setup.Pictures().Whole);
             var table = Scorer.Score(answers, new ScoringOptions { Resamples = 0 });
             (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
         }

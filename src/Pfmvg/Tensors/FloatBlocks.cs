@@ -6,15 +6,15 @@ using static TorchSharp.torch;
 namespace Pfmvg.Tensors;
 
 /// <summary>
-/// What is done to stored values on their way into memory while they are still in the cache: a search for NaN and
-/// infinity, and the conversions between the floating types of weights. libtorch's own are several times slower here
-/// (float16 to bfloat16 is not vectorised, isfinite makes a tensor of flags).
+/// Work on stored values on their way into memory, while they are still in the cache: a search for NaN and infinity, and conversions
+/// between the floating types of weights. libtorch's own are several times slower here (its conversion from float16 to bfloat16 is not
+/// vectorised, and isfinite makes a tensor of flags).
 /// </summary>
 internal static class FloatBlocks
 {
     private const int BlockLength = 2048;
 
-    /// <summary>True when <see cref="Convert"/> knows the pair.</summary>
+    /// <summary>True when <see cref="Convert"/> can convert between the two types.</summary>
     public static bool CanConvert(ScalarType from, ScalarType to) => (from, to) is
         (ScalarType.Float16, ScalarType.Float32) or (ScalarType.BFloat16, ScalarType.Float32) or
         (ScalarType.Float16, ScalarType.BFloat16) or (ScalarType.Float32, ScalarType.BFloat16);
@@ -96,8 +96,8 @@ internal static class FloatBlocks
         for (; at <= source.Length - step; at += step)
         {
             Vector.Widen(new Vector<ushort>(source[at..]), out var low, out var high);
-            FromHalf(low).CopyTo(target[at..]);
-            FromHalf(high).CopyTo(target[(at + step / 2)..]);
+            FromFloat16(low).CopyTo(target[at..]);
+            FromFloat16(high).CopyTo(target[(at + step / 2)..]);
         }
 
         for (; at < source.Length; at++) target[at] = (float)BitConverter.UInt16BitsToHalf(source[at]);
@@ -106,7 +106,7 @@ internal static class FloatBlocks
     // The exponent's bias grows by 112 = 127 - 15; for infinity and NaN by twice that. A subnormal is m * 2^-24: give it
     // the exponent of 2^-14, then take 2^-14 away.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<float> FromHalf(Vector<uint> half)
+    private static Vector<float> FromFloat16(Vector<uint> half)
     {
         const uint bias = 112u << 23;
         var sign = (half & new Vector<uint>(0x8000)) << 16;

@@ -6,7 +6,7 @@ namespace Pfmvg.Tensors;
 
 /// <summary>
 /// Operations of libtorch that TorchSharp does not wrap, reached through TorchScript; autograd knows them. Only tensors are
-/// handed over: for a number TorchSharp makes a scalar that a collection may free in the middle of the call.
+/// passed: for a number TorchSharp makes a scalar, which a garbage collection may free in the middle of the call.
 /// </summary>
 internal static class Scripted
 {

@@ -8,7 +8,7 @@ internal delegate void ByteSink(ReadOnlySpan<byte> bytes);
 /// <summary>A tensor's elements as bytes. TorchSharp's spans end at 2 GiB; these do not.</summary>
 internal static unsafe class TensorMemory
 {
-    /// <summary>The first byte of a contiguous CPU tensor; null when it has no elements. Keep the tensor alive while it is used.</summary>
+    /// <summary>The first byte of a contiguous CPU tensor; null when it has no elements. Keep the tensor alive while you use it.</summary>
     public static byte* Address(Tensor tensor)
     {
         var elements = tensor.numel();

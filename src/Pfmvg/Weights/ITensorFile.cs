@@ -28,16 +28,16 @@ public interface ITensorFile : IDisposable
 
     /// <summary>
     /// Reads one tensor into a tensor of the same shape, converting to its type and device. Nothing but the target's own
-    /// memory is needed where the types agree. Autograd is not told.
+    /// memory is needed where the types agree. Autograd does not record it.
     /// </summary>
     /// <returns>The row-major index of the first stored value that is NaN or infinite; null when all are finite.</returns>
     /// <exception cref="ArgumentException">The shapes differ.</exception>
     long? ReadInto(string name, Tensor target);
 
     /// <summary>
-    /// As <see cref="ReadInto"/>, but a target on the CPU that needs the elements just as they are stored gets the file's own
+    /// As <see cref="ReadInto"/>, but a target on the CPU that needs the elements exactly as they are stored gets the file's own
     /// pages as its memory (<see cref="OpenedFile.Map"/>), and one on another device is filled from them. Tensors that share the
-    /// target's old memory keep that.
+    /// target's old memory keep it.
     /// </summary>
     long? MapInto(string name, Tensor target);
 }

@@ -49,12 +49,13 @@ internal sealed class OpenedFile : IDisposable
     }
 
     /// <summary>
-    /// The elements from a byte on as one-dimensional tensor on the file's own pages, which stay mapped while it lives: nothing
-    /// is copied, processes share the memory, and who writes into it gets a copy of the page. A file that is overwritten in
-    /// place meanwhile changes the tensor, and one that is cut off ends the process; a replaced or removed one does neither.
+    /// The elements from a byte on, as a one-dimensional tensor on the file's own pages, which stay mapped while it lives. Nothing is
+    /// copied, processes share the memory, and writing to a page makes a private copy of it. While it is mapped, overwriting the file in
+    /// place changes the tensor, and truncating it ends the process; replacing or removing it does neither.
     /// </summary>
-    /// <returns>Null where it cannot be had: on other systems than Linux, on a file system without it, or for an
-    /// element that is not aligned.</returns>
+    /// <returns>
+    /// Null where that is impossible: on other systems than Linux, on some file systems, and for elements that are not aligned.
+    /// </returns>
     public Tensor? Map(ScalarType type, long at, long count)
     {
         var width = TensorTypes.Size(type);

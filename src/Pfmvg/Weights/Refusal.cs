@@ -3,11 +3,12 @@ using System.Text;
 
 namespace Pfmvg.Weights;
 
-/// <summary>How a weight file is refused. Whatever comes from the file is shown without its control characters.</summary>
+/// <summary>How a weight file is refused. Text from the file is shown without its control characters.</summary>
 internal static class Refusal
 {
     /// <summary>"file: problem; what to do."</summary>
-    public static InputException ForFile(string path, string problem, string advice = "the file is damaged or incomplete: fetch it again") =>
+    public static InputException ForFile(
+        string path, string problem, string advice = "the file is damaged or incomplete: fetch it again") =>
         new($"{path}: {problem}; {advice}.");
 
     /// <summary>A name from a file, safe to print on a terminal and of bounded length.</summary>

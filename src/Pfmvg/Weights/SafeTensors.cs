@@ -14,7 +14,7 @@ public static class SafeTensors
     // The limit of the format's own reader.
     private const long MaxHeader = 100_000_000;
 
-    // Of the first element in files that are written: 8 is the rule; a cache line is better where the file is mapped.
+    // Where the first element of a written file begins: the rule is a multiple of 8; a cache line is better where the file is mapped.
     private const int Alignment = 64;
 
     /// <summary>Opens a file. The whole header is checked before anything of the size it claims is allocated.</summary>
@@ -127,8 +127,7 @@ public static class SafeTensors
             RefuseGapsAndOverlaps(path, entries, dataLength);
             var data = file.Slice(length - dataLength, dataLength);
             return new TensorFile(
-                path, "safetensors", entries.Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null)), [], metadata,
-                    [opened]);
+                path, "safetensors", entries.Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null)), [], metadata, [opened]);
         }
         catch (Exception broken) when (broken is JsonException or InvalidOperationException or FormatException)
         {
@@ -146,7 +145,8 @@ public static class SafeTensors
             if (begin < end) throw Refusal.ForFile(path, $"the tensor '{name}' begins at {begin}, inside the one before it");
             if (begin > end) throw Refusal.ForFile(path, $"{begin - end} bytes before the tensor '{name}' belong to no tensor");
             if (info.Bytes > dataLength - begin)
-                throw Refusal.ForFile(path, $"the tensor '{name}' ends at {begin + info.Bytes}, but there are only {dataLength} bytes of data");
+                throw Refusal.ForFile(
+                    path, $"the tensor '{name}' ends at {begin + info.Bytes}, but there are only {dataLength} bytes of data");
             end = begin + info.Bytes;
         }
 

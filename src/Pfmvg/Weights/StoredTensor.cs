@@ -21,7 +21,7 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
             : 1 + Info.Shape.Zip(Strides, (size, stride) => (size - 1) * stride).Sum();
         var run = empty(covered, Info.Type);
         Source.CopyTo(Start, TensorMemory.Address(run), covered * TensorTypes.Size(Info.Type));
-        if (Info.Type == ScalarType.Bool) RefuseOddTruth(run, path);
+        if (Info.Type == ScalarType.Bool) RefuseInvalidBooleans(run, path);
         var tensor = Strides is null ? run.view(Info.Shape) : run.as_strided(Info.Shape, Strides).contiguous();
         return tensor.MoveToOuterDisposeScope();
     }
@@ -102,8 +102,8 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
         if (FloatBlocks.FirstNotFinite(values, Info.Type) is { } index) notFinite.Offer(at / TensorTypes.Size(Info.Type) + index);
     }
 
-    // A byte other than 0 and 1 is undefined behaviour in every language that would look at it.
-    private void RefuseOddTruth(Tensor run, string path)
+    // For libtorch a boolean that is neither 0 nor 1 is undefined behaviour.
+    private void RefuseInvalidBooleans(Tensor run, string path)
     {
         var first = TensorMemory.Address(run);
         Chunks.ForEach(run.numel(), (at, size) =>

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Weights;
 
-/// <summary>An opened weight file or folder: what any format comes down to once its directory has been read and checked.</summary>
+/// <summary>An opened weight file or folder, of any format, once its directory has been read and checked.</summary>
 internal sealed class TensorFile : ITensorFile
 {
     private readonly Dictionary<string, TensorInfo> _tensors = [];
@@ -53,6 +53,7 @@ internal sealed class TensorFile : ITensorFile
 
     private void Add(StoredTensor tensor)
     {
-        if (!_stored.TryAdd(tensor.Info.Name, tensor)) throw Refusal.ForFile(Path, $"two tensors are named '{Refusal.Show(tensor.Info.Name)}'");
+        if (!_stored.TryAdd(tensor.Info.Name, tensor))
+            throw Refusal.ForFile(Path, $"two tensors are named '{Refusal.Show(tensor.Info.Name)}'");
     }
 }

@@ -55,16 +55,16 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
         for (var trial = 0; trial < 600; trial++)
         {
             var random = new CounterRandom(3, "grammar", trial);
-            var room = grammar.ShortestAnswer + trial % 60;
+            var longest = grammar.ShortestAnswer + trial % 60;
             var (state, ids) = (BoxState.Start, new List<int>());
             while (state != BoxState.Ended)
             {
-                var allowed = grammar.Allowed(state, room - ids.Count);
+                var allowed = grammar.Allowed(state, longest - ids.Count);
                 ids.Add(allowed[random.Next(allowed.Count)]);
                 state = grammar.Next(state, ids[^1]);
             }
 
-            Assert.InRange(ids.Count, grammar.ShortestAnswer, room);
+            Assert.InRange(ids.Count, grammar.ShortestAnswer, longest);
             AssertSound(tokenizer.Decode(ids));
         }
 
@@ -99,19 +99,20 @@ public sealed class BoxGrammarTests(ReferenceModel reference) : IClassFixture<Re
         var (prompts, generator) = (Prompts(), new AnswerGenerator(reference.Model, reference.Tokenizer.EosId));
         var visual = reference.Model.Project(reference.Model.EncodeImages(Fixtures.Npy("generate", "images.npy"))).narrow(
             0, 0, prompts.Count);
-        foreach (var room in (int[])[grammar.ShortestAnswer, 20, 64])
+        foreach (var longest in (int[])[grammar.ShortestAnswer, 20, 64])
         {
+            var options = new DecodingOptions(longest) { Grammar = grammar };
             IReadOnlyList<GeneratedAnswer>[] all =
             [
-                generator.Greedy(prompts, visual, room, grammar: grammar),
-                generator.Beam(prompts, visual, 3, room, grammar: grammar),
-                generator.Greedy(prompts, visual, room, grammar: grammar,
-                    sampling: new Sampling(2, 0.95, [.. prompts.Select((_, row) => new CounterRandom(room, "test", row))])),
+                generator.Greedy(prompts, visual, options),
+                generator.Beam(prompts, visual, 3, options),
+                generator.Greedy(prompts, visual, options,
+                    sampling: new Sampling(2, 0.95, [.. prompts.Select((_, row) => new CounterRandom(longest, "test", row))])),
             ];
             Assert.All(all.SelectMany(answers => answers), answer =>
             {
                 Assert.True(answer.Ended);
-                Assert.InRange(answer.Ids.Count + 1, grammar.ShortestAnswer, room);
+                Assert.InRange(answer.Ids.Count + 1, grammar.ShortestAnswer, longest);
                 Assert.Equal(answer.Ids.Count + 1, answer.LogProbabilities.Count);
                 AssertSound(reference.Tokenizer.Decode(answer.Ids));
             });

@@ -27,10 +27,9 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         using var scope = NewDisposeScope();
         var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
         var own = visual.index_select(0, tensor([.. Pictures.Select(p => (long)p)]));
-        var grammar = constrained ? new BoxGrammar(reference.Tokenizer) : null;
-        AssertSame(generator.Greedy(prompts, own, 20, grammar: grammar),
-            generator.Greedy(prompts, visual, 20, pictures: Pictures, grammar: grammar));
-        AssertSame(generator.Beam(prompts, own, 3, 20, grammar: grammar), generator.Beam(prompts, visual, 3, 20, Pictures, grammar));
+        var options = new DecodingOptions(20) { Grammar = constrained ? new BoxGrammar(reference.Tokenizer) : null };
+        AssertSame(generator.Greedy(prompts, own, options), generator.Greedy(prompts, visual, options, Pictures));
+        AssertSame(generator.Beam(prompts, own, 3, options), generator.Beam(prompts, visual, 3, options, Pictures));
 
         static void AssertSame(IReadOnlyList<GeneratedAnswer> expected, IReadOnlyList<GeneratedAnswer> actual)
         {
@@ -47,8 +46,9 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         using var scope = NewDisposeScope();
         var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        generator.Greedy(prompts, visual, 18, pictures: Pictures, grammar: new BoxGrammar(reference.Tokenizer));
-        generator.Beam(prompts, visual, 2, 18, Pictures, new BoxGrammar(reference.Tokenizer));
+        var options = new DecodingOptions(18) { Grammar = new BoxGrammar(reference.Tokenizer) };
+        generator.Greedy(prompts, visual, options, Pictures);
+        generator.Beam(prompts, visual, 2, options, Pictures);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
@@ -74,7 +74,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
     }
 
     [Fact]
-    public void Draws_depend_on_seed_sample_and_try_and_not_on_the_batch()
+    public void Draws_depend_on_seed_sample_and_attempt_and_not_on_the_batch()
     {
         using var scope = NewDisposeScope();
         var samples = Phrases.Select((phrase, i) => Sample(i, phrase)).ToList();

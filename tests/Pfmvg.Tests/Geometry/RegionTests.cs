@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Tests.Geometry;
@@ -43,7 +42,7 @@ public class RegionTests
     }
 
     [Fact]
-    public void A_region_equals_itself_also_in_other_words()
+    public void A_region_equals_itself_made_of_other_boxes()
     {
         var random = new Random(3);
         for (var round = 0; round < 500; round++)
@@ -131,17 +130,19 @@ public class RegionTests
     [Theory]
     [InlineData(double.NaN)]
     [InlineData(double.PositiveInfinity)]
-    public void A_coordinate_that_is_no_number_is_refused(double value) =>
+    public void A_coordinate_that_is_not_a_number_is_refused(double value) =>
         Assert.Throws<ArgumentException>(() => new Region(new Box(0, 0, value, 1)));
 
     [Fact]
-    public void Tens_of_thousands_of_boxes_take_moments()
+    public void Tens_of_thousands_of_boxes_are_measured()
     {
         var random = new Random(7);
+        var (a, b) = (Many(), Many());
+        Assert.Equal(a.Area, Region.IntersectionArea(a, a), 1e-9);
+        var both = new Region([.. a.Boxes, .. b.Boxes]);
+        Assert.Equal(a.Area + b.Area - Region.IntersectionArea(a, b), both.Area, 1e-6);
+
         Region Many() => new([.. Enumerable.Range(0, 40_000).Select(_ => RandomBox(random, real: true))]);
-        var watch = Stopwatch.StartNew();
-        Assert.InRange(Region.Iou(Many(), Many()), 0.5, 1);
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"took {watch.Elapsed}");
     }
 
     private static Region RandomRegion(Random random, int most, bool real = false) =>

@@ -160,7 +160,9 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
             (nn.Module<Tensor, Tensor>)_model.named_modules().Single(m => m.name == module).module;
 
         // "vit_block0_norm1", "llama_layer0_input_layernorm", "lora_q_proj_layer0": the unit's name says which module it is.
-        static string ModuleName(string unit) => Regex.Match(unit, @"^(?:vit_block(?<b>\d+)_(?<n>\w+)|llama_layer(?<l>\d+)_(?<m>\w+)|lora_(?<p>\w+)_layer(?<q>\d+))$") is { Success: true } match
+        static string ModuleName(string unit) => Regex.Match(
+            unit, @"^(?:vit_block(?<b>\d+)_(?<n>\w+)|llama_layer(?<l>\d+)_(?<m>\w+)|lora_(?<p>\w+)_layer(?<q>\d+))$")
+            is { Success: true } match
             ? match.Groups["b"].Success ? $"visual_encoder.blocks.{match.Groups["b"]}.{match.Groups["n"]}"
             : match.Groups["l"].Success ? $"llama_model.model.layers.{match.Groups["l"]}.{match.Groups["m"]}"
             : $"llama_model.model.layers.{match.Groups["q"]}.self_attn.{match.Groups["p"]}"
@@ -249,7 +251,8 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
     private static void AssertSameTensors(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual, string quantity)
     {
         Assert.Equal(expected.Count, actual.Count);
-        foreach (var (key, value) in expected) AssertClose(value, actual[ParameterNames.FromPeft(key)], Tolerance(quantity), $"{quantity} {key}");
+        foreach (var (key, value) in expected)
+            AssertClose(value, actual[ParameterNames.FromPeft(key)], Tolerance(quantity), $"{quantity} {key}");
     }
 
     private static void Close(Tensor actual, string quantity) =>

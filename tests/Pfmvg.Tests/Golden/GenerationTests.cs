@@ -30,7 +30,7 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
     public void Left_padded_embeddings_and_mask_match()
     {
         using var scope = NewDisposeScope();
-        using var state = new DecodingState(reference.Model, Prompts(), Visual(), MaxNew, useCache: true);
+        using var state = new DecodingState(reference.Model, Prompts(), Visual(), new DecodingOptions(MaxNew));
         AssertClose(Npy("generate", "inputs_embeds_left_padded.npy"), state.Embeddings, Tolerance("inputs_embeds"),
             "inputs_embeds_left_padded");
         AssertClose(Npy("generate", "attention_mask.npy"), state.AttentionMask().to(ScalarType.Int32), 0, "attention_mask");
@@ -42,7 +42,8 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
         using var scope = NewDisposeScope();
         var logits = Npy("generate", "step_logits.npy");
         var ids = NewIds();
-        var answers = Generator().Greedy(Prompts(), Visual(), MaxNew, useCache, (step, actual) =>
+        var options = new DecodingOptions(MaxNew) { UseCache = useCache };
+        var answers = Generator().Greedy(Prompts(), Visual(), options, observe: (step, actual) =>
         {
             for (var row = 0; row < ids.Length; row++)
                 if (step < ids[row].Length)
@@ -56,7 +57,8 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
     {
         using var scope = NewDisposeScope();
         var visual = Visual();
-        AssertAnswers([.. Prompts().Select((prompt, row) => Generator().Greedy([prompt], visual.narrow(0, row, 1), MaxNew)[0])]);
+        AssertAnswers([.. Prompts().Select((prompt, row) =>
+            Generator().Greedy([prompt], visual.narrow(0, row, 1), new DecodingOptions(MaxNew))[0])]);
     }
 
     [Fact]
@@ -65,7 +67,7 @@ public sealed class GenerationTests(ReferenceModel reference) : IClassFixture<Re
         using var scope = NewDisposeScope();
         var beams = int.Parse(Expected.AsObject().Single(p => p.Key.StartsWith("beam", StringComparison.Ordinal)).Key["beam".Length..]);
         var expected = Expected[$"beam{beams}"]!;
-        var answers = Generator().Beam(Prompts(), Visual(), beams, MaxNew);
+        var answers = Generator().Beam(Prompts(), Visual(), beams, new DecodingOptions(MaxNew));
         var texts = answers.Select(a => Text(a.Ids)).ToArray();
         Assert.Equal(expected["texts"]!.AsArray().Select(t => t!.GetValue<string>()), texts);
         for (var row = 0; row < answers.Count; row++)

@@ -27,7 +27,8 @@ public sealed class WeightsTests
         using var reference = WeightFile.Open(Fixtures.Path("weights", Checkpoint));
         using var file = WeightFile.Open(Fixtures.Path("weights", name));
         AssertSameWeights(reference, file, ParameterNames.FromPeft);
-        Assert.All(file.Tensors.Keys, key => Assert.DoesNotContain("base_model.model", ParameterNames.FromPeft(key), StringComparison.Ordinal));
+        Assert.All(file.Tensors.Keys,
+            key => Assert.DoesNotContain("base_model.model", ParameterNames.FromPeft(key), StringComparison.Ordinal));
     }
 
     [Theory]

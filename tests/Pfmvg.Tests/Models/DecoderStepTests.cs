@@ -10,7 +10,7 @@ namespace Pfmvg.Tests.Models;
 /// <summary>One position through the fused step is one position through the model's modules.</summary>
 public sealed class DecoderStepTests
 {
-    private const int Seen = 21, Room = 40;
+    private const int Seen = 21, Capacity = 40;
     private static readonly string[] AllTargets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
     public static TheoryData<int, int, int, string[], int> Shapes => new()
@@ -91,7 +91,7 @@ public sealed class DecoderStepTests
     {
         using var world = new World(2, 64, 2, [], 4, ScalarType.Float32, quantized: false);
         var cache = world.NewCache();
-        cache.Advance(Room - Seen);
+        cache.Advance(Capacity - Seen);
         Assert.Throws<InvalidOperationException>(() => world.Fused(cache, [0, 1], steps: 1));
     }
 
@@ -139,7 +139,7 @@ public sealed class DecoderStepTests
         public KvCache NewCache(int[]? rows = null)
         {
             var chosen = tensor((rows ?? [.. Enumerable.Range(0, _rows)]).Select(row => (long)row).ToArray());
-            var cache = new KvCache(_config.Language, chosen.shape[0], Room, Model.Language.Type, CPU);
+            var cache = new KvCache(_config.Language, chosen.shape[0], Capacity, Model.Language.Type, CPU);
             for (var layer = 0; layer < 2; layer++)
             {
                 var (keys, values) = cache.Reserved(layer);

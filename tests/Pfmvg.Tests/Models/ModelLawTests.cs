@@ -141,8 +141,8 @@ public sealed class ModelLawTests : IDisposable
             var visual = _model.Project(_model.EncodeImages(_images));
             IReadOnlyList<IReadOnlyList<int>> prompts = [[1, 5, -1, -1, -1, -1, 9], [1, -1, -1, -1, -1, 7]];
             var generator = new AnswerGenerator(_model, endToken: 2);
-            generator.Greedy(prompts, visual, 6);
-            generator.Beam(prompts, visual, 2, 6);
+            generator.Greedy(prompts, visual, new DecodingOptions(6));
+            generator.Beam(prompts, visual, 2, new DecodingOptions(6));
             foreach (var (_, parameter) in _model.Trainables()) using (parameter.grad) { }
         }
     }

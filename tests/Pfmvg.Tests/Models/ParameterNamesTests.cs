@@ -20,7 +20,8 @@ public sealed class ParameterNamesTests
     {
         string[] adapted = ["q_proj", "down_proj"];
         var config = new GroundingConfig(
-            new EvaConfig(28, 14, 32, 2, 2, 64), 4, new LlamaConfig(50, 64, 2, 2, 96, Quantized: quantized), new LoraConfig(4, 8, 0, adapted));
+            new EvaConfig(28, 14, 32, 2, 2, 64), 4, new LlamaConfig(50, 64, 2, 2, 96, Quantized: quantized),
+            new LoraConfig(4, 8, 0, adapted));
         using var model = new GroundingModel(config, ScalarType.BFloat16, META);
         var names = model.named_parameters().Select(p => p.name).ToList();
 

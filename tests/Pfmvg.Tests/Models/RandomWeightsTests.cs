@@ -21,7 +21,8 @@ public sealed class RandomWeightsTests : IDisposable
     public void Values_have_the_mean_and_the_deviation_that_keep_activations_at_scale(ScalarType type)
     {
         using var scope = NewDisposeScope();
-        var weight = RandomWeights.Values("llama_model.model.layers.0.mlp.up_proj.weight", type, [700, 1001], seed: 5).to(ScalarType.Float64);
+        const string name = "llama_model.model.layers.0.mlp.up_proj.weight";
+        var weight = RandomWeights.Values(name, type, [700, 1001], seed: 5).to(ScalarType.Float64);
         var standard = weight.mul(Math.Sqrt(1001));
         Assert.Equal(0, standard.mean().item<double>(), 0.005);                      // 700 k values: 4 standard errors
         Assert.Equal(1, standard.std().item<double>(), 0.005);

@@ -1,8 +1,10 @@
+using System.Runtime.Intrinsics.X86;
 using System.Text.Json.Nodes;
 using Pfmvg.Data;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
 
@@ -39,6 +41,17 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         Assert.Equal((inSet.Answer, sample.Width, sample.Height), (alone.Answer, alone.Width, alone.Height));
         Assert.Equal(inSet.Confidence!.Count, alone.Confidence!.Count);
         Assert.All(inSet.Confidence.Zip(alone.Confidence), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+    }
+
+    [Theory, InlineData("auto"), InlineData("off")]
+    public void The_record_of_an_evaluation_tells_how_tokens_were_computed(string fusedStep)
+    {
+        var configuration = workspace.Configuration("predict", $"name=fused-{fusedStep}", $"eval.fused_step={fusedStep}",
+            "eval.max_new_tokens=3", "model.lora.rank=4"); // a rank of 2 would not fit the fused step
+        var folder = EvaluationRun.Execute(configuration, new EvaluationOptions { Split = Split.Test, FromBase = true },
+            new SingleProcess(), _ => { }, (_, _) => { }, CancellationToken.None).Folder;
+        var recorded = RunInfo.Read(folder.InfoPath).Environment["decoding"];
+        Assert.Equal(fusedStep == "auto" && Avx512F.IsSupported ? "fused step, AVX-512" : "modules", recorded);
     }
 
     [Fact]

@@ -79,7 +79,7 @@ public sealed class ShardedCheckpointTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_without_weights_or_with_a_choice_is_refused()
+    public void A_folder_with_no_weights_or_several_candidates_is_refused()
     {
         Assert.Contains("no weights", Assert.Throws<InputException>(() => WeightFile.Open(_folder.Path)).Message, StringComparison.Ordinal);
         Write(ShardFormat.Torch);
@@ -91,8 +91,8 @@ public sealed class ShardedCheckpointTests : IDisposable
     [Fact]
     public void One_shard_needs_no_index()
     {
-        ShardedCheckpoint.Write(_folder.Path, [TensorInfo.Describe("a", ScalarType.Float32, 100)], info => Value(info.Name), ShardFormat.Torch,
-            1 << 20);
+        ShardedCheckpoint.Write(
+            _folder.Path, [TensorInfo.Describe("a", ScalarType.Float32, 100)], info => Value(info.Name), ShardFormat.Torch, 1 << 20);
         Assert.Equal(["pytorch_model.bin"], Directory.GetFiles(_folder.Path).Select(Path.GetFileName));
         using var file = WeightFile.Open(_folder.Path);
         Assert.Equal("a", Assert.Single(file.Tensors.Keys));
@@ -100,8 +100,8 @@ public sealed class ShardedCheckpointTests : IDisposable
 
     // 400 bytes each, at most 800 in a shard, "b" of 800 bytes alone: [a], [b], [c, d].
     private void Write(ShardFormat format) => ShardedCheckpoint.Write(
-        _folder.Path, [.. new[] { "a", "b", "c", "d" }.Select(name => TensorInfo.Describe(name, Value(name)))], info =>
-            Value(info.Name), format, 600, "{}");
+        _folder.Path, [.. new[] { "a", "b", "c", "d" }.Select(name => TensorInfo.Describe(name, Value(name)))],
+        info => Value(info.Name), format, 600, "{}");
 
     private static Tensor Value(string name) => full(name switch { "b" => 200, "c" or "d" => 50, _ => 100 }, name[0], ScalarType.Float32);
 

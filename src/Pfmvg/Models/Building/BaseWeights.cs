@@ -7,8 +7,7 @@ using static TorchSharp.torch;
 namespace Pfmvg.Models.Building;
 
 /// <summary>
-/// Writes a model's weights in the files that users have: an EVA checkpoint, a Hugging Face folder, a MiniGPT-v2
-/// checkpoint.
+/// Writes a model's weights in the files that users have: an EVA checkpoint, a Hugging Face folder, a MiniGPT-v2 checkpoint.
 /// </summary>
 public static class BaseWeights
 {
@@ -35,7 +34,7 @@ public static class BaseWeights
         Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Values(info.Name, info.Type, info.Shape, seed));
     }
 
-    // What is written of a model: frozen tensors in the wanted type, trained ones as they are.
+    // Frozen tensors are written in the wanted type, trained ones as they are.
     private static void Write(
         GroundingModel model, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes, Func<TensorInfo, Tensor> valueOf)
     {
@@ -77,6 +76,7 @@ public static class BaseWeights
         var free = new DriveInfo(folder).AvailableFreeSpace;
         if (needed > free)
             throw new InputException(FormattableString.Invariant(
-                $"{folder}: the weights need {needed / 1e9:f1} GB, but the disk has only {free / 1e9:f1} GB free; free some room or choose another folder."));
+                $"{folder}: the weights need {needed / 1e9:f1} GB, but the disk has only {free / 1e9:f1} GB free; ")
+                + "free some room or choose another folder.");
     }
 }

@@ -28,11 +28,13 @@ public static class ModelBuilder
     /// <param name="type">Type of the frozen weights.</param>
     /// <param name="device">Where the model is to live.</param>
     /// <param name="seed">Of the fresh projector and adapters.</param>
-    /// <param name="map">Whether frozen weights that are stored in the model's type may stay on the files' own pages
-    /// (<see cref="ITensorFile.MapInto"/>).</param>
+    /// <param name="map">
+    /// Whether frozen weights that are stored in the model's type may stay on the files' own pages (<see cref="ITensorFile.MapInto"/>).
+    /// </param>
     /// <returns>The model and what was read.</returns>
-    /// <exception cref="InputException">A file is missing or broken, a needed tensor is missing, has another shape, or
-    /// is not finite.</exception>
+    /// <exception cref="InputException">
+    /// A file is missing or broken, or a needed tensor is missing, has another shape or is not finite.
+    /// </exception>
     public static (GroundingModel Model, IReadOnlyList<LoadedFile> Files) Load(
         GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed, bool map = true)
     {
@@ -67,8 +69,8 @@ public static class ModelBuilder
     }
 
     /// <summary>
-    /// Fills projector, adapters and, where it is there, `ln_vision` from a checkpoint of the original code (MiniGPT-v2's,
-    /// or one that its training saved): such files hold only trained tensors, so any of them may be missing.
+    /// Fills projector, adapters and `ln_vision` from a checkpoint of the original code (MiniGPT-v2's, or one that its training saved).
+    /// Such files hold only trained tensors, so any of these may be missing.
     /// </summary>
     /// <exception cref="InputException">The file is broken, of another model, or holds nothing that this model trains.</exception>
     public static LoadedFile LoadStart(GroundingModel model, string path)
@@ -77,16 +79,17 @@ public static class ModelBuilder
         var report = Fill(path, targets, ParameterNames.FromPeft, LoadRules.WhatIsThere);
         return report.Report.Loaded.Any(ParameterNames.IsTrainable)
             ? report
-            : throw new InputException($"{path}: holds neither a projector (llama_proj) nor adapters (lora); give a MiniGPT-v2 checkpoint or one of PFMVG.");
+            : throw new InputException($"{path}: holds neither a projector ({ParameterNames.Projector}) nor adapters (lora); "
+                + "give a MiniGPT-v2 checkpoint or one of PFMVG.");
     }
 
-    /// <summary>Replaces the trainables by those of one of our checkpoints; all must be there.</summary>
+    /// <summary>Replaces the trainables by those of one of our checkpoints, which must have all of them.</summary>
     /// <exception cref="InputException">The file is broken or of another model.</exception>
     public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename) =>
         Fill(path, model.Trainables(), rename, LoadRules.All);
 
-    private static LoadedFile Fill(string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename,
-        LoadRules rules)
+    private static LoadedFile Fill(
+        string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
     {
         using var file = WeightFile.Open(path);
         var report = WeightLoader.Load(targets.ToDictionary(t => t.Name, t => (Tensor)t.Parameter), file, rename, rules);
@@ -104,7 +107,7 @@ public static class ModelBuilder
         {
             if (ParameterNames.IsTrainable(name) || ParameterNames.IsScale(name)) continue;
             using var generator = new Generator(new CounterRandom(seed, "random weights " + name).NextBits(), CPU);
-            var (constant, deviation) = RandomWeights.Rule(name, parameter.shape);
+            var (constant, deviation) = RandomWeights.Distribution(name, parameter.shape);
             if (deviation == 0) parameter.fill_(constant);
             else Put(model, name, parameter, empty(parameter.shape, ScalarType.Float32, CPU).normal_(0, deviation, generator));
         }

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace Pfmvg.Models.Building;
 
 /// <summary>
-/// Random weights at full size: for measuring and for trying the loader, not for learning. A value depends on the seed, the
-/// tensor's name and its place alone, so that any part can be made at any time, and gigabytes take seconds.
+/// Random weights at full size, for measuring and for trying the loader, not for learning. A value depends only on the seed, the
+/// tensor's name and its place, so that any part can be made at any time; gigabytes take seconds.
 /// </summary>
 /// <remarks>
 /// Norms are 1, biases 0, matrices have mean 0 and the variance that keeps activations at a constant scale. Each value is a
@@ -30,8 +30,14 @@ public static class RandomWeights
             if (ParameterNames.IsScale(name)) continue;
             using var scope = NewDisposeScope();
             var isInt8 = parameter.dtype == ScalarType.Int8;
-            if (parameter.device_type == DeviceType.CPU && !isInt8) Fill(parameter.detach(), name, seed);
-            else ModelBuilder.Put(model, name, parameter, Values(name, isInt8 ? ScalarType.BFloat16 : parameter.dtype, parameter.shape, seed));
+            if (parameter.device_type == DeviceType.CPU && !isInt8)
+            {
+                Fill(parameter.detach(), name, seed);
+                continue;
+            }
+
+            var values = Values(name, isInt8 ? ScalarType.BFloat16 : parameter.dtype, parameter.shape, seed);
+            ModelBuilder.Put(model, name, parameter, values);
         }
     }
 
@@ -50,7 +56,7 @@ public static class RandomWeights
     }
 
     /// <summary>What a fresh weight is: a constant (deviation 0) or random with mean 0.</summary>
-    internal static (double Constant, double Deviation) Rule(string name, long[] shape)
+    internal static (double Constant, double Deviation) Distribution(string name, long[] shape)
     {
         if (ParameterNames.IsNormWeight(name)) return (1, 0);
         if (shape.Length < 2) return (0, 0);
@@ -60,7 +66,7 @@ public static class RandomWeights
 
     private static unsafe void Fill(Tensor tensor, string name, long seed)
     {
-        var (constant, deviation) = Rule(name, tensor.shape);
+        var (constant, deviation) = Distribution(name, tensor.shape);
         if (deviation == 0)
         {
             using Scalar value = constant;

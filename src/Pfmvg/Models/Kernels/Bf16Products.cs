@@ -6,8 +6,8 @@ namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// Whether a CPU's own bfloat16 products are worth using. Without matrix units libtorch's take as long as float32 products or
-/// longer: Intel's cores do half as many with AVX512-BF16 as in float32, and others must convert. Then products of bfloat16 are computed
-/// in float32 (<see cref="WideProduct"/>). The processor decides, never a measurement: a machine computes the same in every run.
+/// longer: with AVX512-BF16 Intel's cores do half as many as in float32, and others must convert. Then products of bfloat16 are computed
+/// in float32 (<see cref="WideProduct"/>). The processor decides, never a measurement, so that a machine computes the same in every run.
 /// </summary>
 public static class Bf16Products
 {
@@ -20,7 +20,7 @@ public static class Bf16Products
     /// <exception cref="InputException">The environment variable has another value.</exception>
     public static bool Native => Chosen.Value;
 
-    /// <summary>Which way it is, for the records of a run.</summary>
+    /// <summary>The way that was chosen, for the records of a run.</summary>
     public static string Description => Native ? "native" : "float32";
 
     /// <summary>The type to compute in with tensors of this type.</summary>
@@ -32,25 +32,26 @@ public static class Bf16Products
     /// </summary>
     internal static Tensor ForProducts(this Tensor x) => x.to(x.device_type == TorchSharp.DeviceType.CPU ? Compute(x.dtype) : x.dtype);
 
-    /// <summary>The rule, and who overrules it.</summary>
+    /// <summary>The rule, unless the environment variable overrules it.</summary>
     internal static bool Choose(string? wanted, Func<bool> rule) => wanted switch
     {
         null or "" => rule(),
         "native" => true,
         "float32" => false,
-        _ => throw new InputException($"The environment variable {Variable} is '{wanted}'; set it to native or float32, or remove it to let the processor decide."),
+        _ => throw new InputException($"The environment variable {Variable} is '{wanted}'; "
+            + "set it to native or float32, or remove it to let the processor decide."),
     };
 
-    // Other architectures are left as they are: libtorch has kernels of its own for Arm's bfloat16 instructions.
+    // Nothing changes on other architectures: libtorch has kernels of its own for Arm's bfloat16 instructions.
     private static bool Recognised() => !X86Base.IsSupported || Fast((leaf, part) => X86Base.CpuId(leaf, part));
 
-    /// <summary>AMX with bfloat16 that the system has switched on, or AVX512-BF16 on AMD, whose cores do twice as much with it.</summary>
+    /// <summary>AMX with bfloat16, where the system has switched it on, or AVX512-BF16 on AMD, whose cores double their speed by it.</summary>
     internal static bool Fast(Func<int, int, (int Eax, int Ebx, int Ecx, int Edx)> cpuId)
     {
         const int Features = 7, States = 0xD, AmxBf16 = 1 << 22, Avx512Bf16 = 1 << 5, TileBytes = 8192;
         var (last, b, c, d) = cpuId(0, 0);
         if (last < Features) return false;
-        // The room for the registers' states, as the system has enabled them, is larger than a matrix unit's tiles only with these.
+        // Only with tiles enabled by the system is the memory for the registers' states larger than the tiles themselves.
         if ((cpuId(Features, 0).Edx & AmxBf16) != 0 && last >= States && cpuId(States, 0).Ebx > TileBytes) return true;
         var vendor = new byte[12];
         foreach (var (at, part) in ((int, int)[])[(0, b), (4, d), (8, c)]) BitConverter.TryWriteBytes(vendor.AsSpan(at), part);

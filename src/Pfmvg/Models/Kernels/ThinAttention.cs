@@ -38,8 +38,8 @@ internal sealed unsafe class ThinAttention(ScalarType type, int headSize)
     /// <param name="to">(D).</param>
     public void Attend(float* query, byte* keys, byte* values, long count, (long From, long To) padding, float* scores, float* to)
     {
-        if (type == ScalarType.BFloat16) Attend<Narrow>(query, keys, values, count, padding, scores, to);
-        else Attend<Wide>(query, keys, values, count, padding, scores, to);
+        if (type == ScalarType.BFloat16) Attend<BFloat16Elements>(query, keys, values, count, padding, scores, to);
+        else Attend<Float32Elements>(query, keys, values, count, padding, scores, to);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -120,7 +120,7 @@ internal sealed unsafe class ThinAttention(ScalarType type, int headSize)
         static abstract Vector512<float> Load(byte* from);
     }
 
-    private readonly struct Wide : IElements
+    private readonly struct Float32Elements : IElements
     {
         public static int Size => 4;
 
@@ -128,7 +128,7 @@ internal sealed unsafe class ThinAttention(ScalarType type, int headSize)
         public static Vector512<float> Load(byte* from) => Vector512.Load((float*)from);
     }
 
-    private readonly struct Narrow : IElements
+    private readonly struct BFloat16Elements : IElements
     {
         public static int Size => 2;
 

@@ -52,7 +52,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     /// <summary>Parts that can be multiplied at the same time.</summary>
     public long Pieces => (Outputs + Piece - 1) / Piece;
 
-    /// <summary>Whether x is laid out in the order of <see cref="Pairs"/>.</summary>
+    /// <summary>Whether x is laid out in the order of <see cref="BFloat16Pairs"/>.</summary>
     public bool TakesPairs { get; }
 
     /// <summary>Rows of memory that x and y need for some rows.</summary>
@@ -60,7 +60,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
 
     /// <summary>
     /// Brings x into the order in which it is read. Several rows take turns, <see cref="Step"/> values at a time, since whole rows begin at
-    /// addresses that displace each other from the cache. For bfloat16 the values are in the order of <see cref="Pairs"/>.
+    /// addresses that displace each other from the cache. For bfloat16 the values are in the order of <see cref="BFloat16Pairs"/>.
     /// </summary>
     /// <param name="x">(R, I).</param>
     /// <param name="to">(padded rows, I), where the rows that pad are not written.</param>
@@ -89,9 +89,9 @@ internal sealed unsafe class ThinMatrix : IDisposable
     {
         switch (_weight.dtype)
         {
-            case ScalarType.BFloat16: Multiply<Pairs>(piece, x, y, rows); break;
-            case ScalarType.Int8: Multiply<Whole>(piece, x, y, rows); break;
-            default: Multiply<Plain>(piece, x, y, rows); break;
+            case ScalarType.BFloat16: Multiply<BFloat16Pairs>(piece, x, y, rows); break;
+            case ScalarType.Int8: Multiply<Int8Weights>(piece, x, y, rows); break;
+            default: Multiply<Float32Weights>(piece, x, y, rows); break;
         }
     }
 
@@ -106,11 +106,13 @@ internal sealed unsafe class ThinMatrix : IDisposable
             if (together == 1)
                 for (var output = first; output < end; output += 4)
                     for (var from = 0L; from < Inputs; from += InputsAtOnce)
-                        One<TWeights>(x, sums - first, Math.Min(output, Outputs - 4), output, from, Math.Min(Inputs, from + InputsAtOnce));
+                        MultiplyOneRow<TWeights>(
+                            x, sums - first, Math.Min(output, Outputs - 4), output, from, Math.Min(Inputs, from + InputsAtOnce));
             else
                 for (var from = 0L; from < Inputs; from += InputsAtOnce)
                     for (var output = first; output < end; output += 3)
-                        Eight<TWeights>(x + row * Inputs, sums - first * RowsAtOnce, Math.Min(output, Outputs - 3), output, from,
+                        MultiplyEightRows<TWeights>(
+                            x + row * Inputs, sums - first * RowsAtOnce, Math.Min(output, Outputs - 3), output, from,
                             Math.Min(Inputs, from + InputsAtOnce));
             for (var r = 0; r < together; r++)
                 for (var output = first; output < end; output++)
@@ -120,7 +122,8 @@ internal sealed unsafe class ThinMatrix : IDisposable
 
     // Four outputs at a time: four streams of memory are faster than one.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void One<TWeights>(float* x, float* sums, long output, long wanted, long from, long to) where TWeights : struct, IWeights
+    private void MultiplyOneRow<TWeights>(float* x, float* sums, long output, long wanted, long from, long to)
+        where TWeights : struct, IWeights
     {
         Vector512<float> p = default, q = default, r = default, s = default;
         var stride = Inputs * TWeights.Size;
@@ -149,7 +152,8 @@ internal sealed unsafe class ThinMatrix : IDisposable
 
     // Eight rows by three outputs: 24 sums, the widened weights and a piece of x fit into the 32 vector registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Eight<TWeights>(float* x, float* sums, long output, long wanted, long from, long to) where TWeights : struct, IWeights
+    private void MultiplyEightRows<TWeights>(float* x, float* sums, long output, long wanted, long from, long to)
+        where TWeights : struct, IWeights
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
         Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
@@ -199,7 +203,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
 
     private static readonly Vector512<int> Even = Vector512.CreateSequence(0, 2), Odd = Vector512.CreateSequence(1, 2);
 
-    /// <summary>How weights are stored; structures, so that they are compiled into the loops.</summary>
+    /// <summary>How weights are stored. They are structures, so that they are compiled into the loops.</summary>
     private interface IWeights
     {
         static abstract int Size { get; } // bytes of one
@@ -209,10 +213,10 @@ internal sealed unsafe class ThinMatrix : IDisposable
     }
 
     /// <summary>
-    /// bfloat16: a lane of 32 bits holds two neighbours. The odd one in its upper half is a float32 as soon as the lower half is
-    /// cleared, the even one after a shift: of each 32 values first the 16 even ones, then the 16 odd ones.
+    /// bfloat16, of each 32 values first the 16 even ones, then the 16 odd ones. A lane of 32 bits holds two neighbours: the odd one in its
+    /// upper half is a float32 once the lower half is cleared, the even one after a shift.
     /// </summary>
-    private readonly struct Pairs : IWeights
+    private readonly struct BFloat16Pairs : IWeights
     {
         public static int Size => 2;
 
@@ -225,7 +229,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     }
 
     /// <summary>int8, in order.</summary>
-    private readonly struct Whole : IWeights
+    private readonly struct Int8Weights : IWeights
     {
         public static int Size => 1;
 
@@ -236,7 +240,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     }
 
     /// <summary>float32, in order.</summary>
-    private readonly struct Plain : IWeights
+    private readonly struct Float32Weights : IWeights
     {
         public static int Size => 4;
 

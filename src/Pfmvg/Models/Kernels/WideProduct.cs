@@ -46,7 +46,7 @@ internal static class WideProduct
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var chunks = new Chunks(weight, scale, type);
+        var chunks = new RowChunks(weight, scale, type);
         var flat = gradient.reshape(-1, weight.shape[0]).to(type);
         var sum = empty([flat.shape[0], weight.shape[1]], type);
         chunks.Each((first, chunk) => sum.addmm_(flat.narrow(1, first, chunk.shape[0]), chunk, beta: first == 0 ? 0 : 1));
@@ -58,7 +58,7 @@ internal static class WideProduct
         var (weight, scale, bias, type) = matrix;
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var chunks = new Chunks(weight, scale, type);
+        var chunks = new RowChunks(weight, scale, type);
         var flat = x.reshape(-1, weight.shape[1]).to(type);
         var wideBias = bias?.to(type);
         var result = empty([flat.shape[0], weight.shape[0]], x.dtype);
@@ -71,14 +71,14 @@ internal static class WideProduct
     /// The rows of W in the type to compute in, one chunk after another in one buffer. Splitting would make sums in bfloat16 less exact, so
     /// there W is one chunk.
     /// </summary>
-    private sealed class Chunks
+    private sealed class RowChunks
     {
         private readonly Tensor _weight;
         private readonly Tensor? _scale;
         private readonly ScalarType _type;
         private readonly long _rows;
 
-        public Chunks(Tensor weight, Tensor? scale, ScalarType type)
+        public RowChunks(Tensor weight, Tensor? scale, ScalarType type)
         {
             (_weight, _type, _scale) = (weight.detach(), type, scale?.detach().to(ScalarType.Float32));
             var fitting = ChunkBytes / (sizeof(float) * weight.shape[1]) / RowMultiple * RowMultiple;

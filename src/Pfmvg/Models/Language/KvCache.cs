@@ -8,7 +8,7 @@ public sealed class KvCache : IDisposable
     private readonly Tensor[] _keys;    // each (B, H, capacity, D)
     private readonly Tensor[] _values;
 
-    /// <summary>Reserves room.</summary>
+    /// <summary>Reserves memory for all positions.</summary>
     /// <param name="config">Layers, heads and head size.</param>
     /// <param name="batch">B.</param>
     /// <param name="capacity">Largest number of positions, prompt and answer together.</param>
@@ -36,10 +36,10 @@ public sealed class KvCache : IDisposable
     /// <summary>Largest number of positions.</summary>
     public long Capacity => _keys[0].shape[2];
 
-    /// <summary>A layer's keys and values with their whole room, (B, H, capacity, D) each.</summary>
+    /// <summary>All the memory of a layer's keys and values, (B, H, capacity, D) each.</summary>
     internal (Tensor Keys, Tensor Values) Reserved(int layer) => (_keys[layer], _values[layer]);
 
-    /// <summary>Adds a layer's keys and values (B, H, T, D) behind the positions seen; returns all of them, as views.</summary>
+    /// <summary>Appends a layer's keys and values (B, H, T, D) to those of the positions seen; returns all of them, as views.</summary>
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor keys, Tensor values)
     {
         var added = keys.shape[2];
@@ -52,7 +52,7 @@ public sealed class KvCache : IDisposable
     /// <summary>Counts positions that all layers have appended.</summary>
     internal void Advance(long positions) => Length += positions;
 
-    /// <summary>Replaces row b of every layer by the old row rows[b]; beam search continues other hypotheses this way.</summary>
+    /// <summary>Replaces row b of every layer by the old row rows[b], so that beam search can continue other hypotheses.</summary>
     /// <param name="rows">(B) int64.</param>
     public void Reorder(Tensor rows)
     {
@@ -65,8 +65,8 @@ public sealed class KvCache : IDisposable
     }
 
     /// <summary>
-    /// A cache with more room that holds what row rows[b] of this one holds as its row b: rows that begin alike go on
-    /// apart.
+    /// A larger cache whose row b holds what row rows[b] of this one holds, so that rows with the same beginning can be continued
+    /// separately.
     /// </summary>
     /// <param name="config">Layers, heads and head size.</param>
     /// <param name="rows">(B) int64.</param>
@@ -85,7 +85,7 @@ public sealed class KvCache : IDisposable
         return spread;
     }
 
-    /// <summary>Frees the room.</summary>
+    /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
         foreach (var tensor in _keys.Concat(_values)) tensor.Dispose();

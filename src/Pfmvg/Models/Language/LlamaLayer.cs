@@ -1,3 +1,4 @@
+using Pfmvg.Models.Kernels;
 using Pfmvg.Models.Layers;
 using Pfmvg.Tensors;
 using TorchSharp.Utils;
@@ -79,10 +80,10 @@ public sealed class LlamaLayer : Module<Tensor, DecoderPass, Tensor>
     private static Tensor OutputGradient(Tensor input, Tensor gradient, Projection output)
     {
         using var scope = NewDisposeScope();
-        if (output is FrozenLinear frozen)
+        if (output.Weights is (var weight, var scale, null))
         {
             using var quiet = no_grad();
-            return frozen.InputGradient(gradient).MoveToOuterDisposeScope();
+            return FrozenMatrix.InputGradient(gradient, weight, scale).MoveToOuterDisposeScope();
         }
 
         var leaf = input.detach().requires_grad_();

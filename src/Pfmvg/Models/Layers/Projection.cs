@@ -13,7 +13,7 @@ public delegate Projection ProjectionFactory(string name, int inputs, int output
 /// <param name="name">Name of the module.</param>
 public abstract class Projection(string name) : Module<Tensor, Tensor>(name)
 {
-    /// <summary>What it multiplies with, for code that does so itself.</summary>
+    /// <summary>What it multiplies with, for code that computes the product itself; without a bias, which no decoder layer has.</summary>
     internal abstract ProjectionWeights Weights { get; }
 }
 

@@ -101,6 +101,10 @@ public sealed record RunInfo
         };
     }
 
+    /// <summary>The same, with the way in which tokens were computed when phrases were answered.</summary>
+    public RunInfo WithDecoding(string way) =>
+        this with { Environment = new Dictionary<string, string>(Environment) { ["decoding"] = way } };
+
     /// <summary>
     /// Versions of the program, the runtime and the libraries, and the machine, for <see cref="Environment"/>. Loads
     /// libtorch.

@@ -29,8 +29,8 @@ public static class ShardedCheckpoint
     };
 
     /// <summary>
-    /// Opens a folder. Of several possibilities the first counts: an index of safetensors, an index of .bin files, one
-    /// safetensors file, one torch file (.bin, .pth or .pt).
+    /// Opens a folder. The first of these that is there counts: an index of safetensors, an index of .bin files, one safetensors file, one
+    /// torch file (.bin, .pth or .pt).
     /// </summary>
     /// <exception cref="InputException">
     /// There is nothing to open or no way to choose; the index names a shard that is missing, lies elsewhere, or lacks
@@ -122,7 +122,6 @@ public static class ShardedCheckpoint
                 "name the file, or fetch the index file beside them");
         }
 
-
         return found.SingleOrDefault();
     }
 
@@ -143,7 +142,7 @@ public static class ShardedCheckpoint
                 opened.Add(file);
                 foreach (var stored in file.Stored)
                 {
-                    // The index decides where a tensor is read; what it does not mention comes from the shard that has it.
+                    // The index decides where a tensor is read; one that it does not mention is read from the shard that has it.
                     var name = stored.Info.Name;
                     if (map.TryGetValue(name, out var home) && home != shard) continue;
                     if (!tensors.TryAdd(name, stored))

@@ -24,7 +24,8 @@ public static class WeightListing
         var (type, shape, bytes) = (Width(rows, row => row.Type), Width(rows, row => row.Shape), Width(rows, row => row.Bytes));
         var text = new StringBuilder();
         foreach (var row in rows)
-            text.AppendLine($"{row.Type.PadRight(type)}  {row.Shape.PadRight(shape)}  {row.Bytes.PadLeft(bytes)}  {Refusal.Show(row.Name)}");
+            text.Append($"{row.Type.PadRight(type)}  {row.Shape.PadRight(shape)}  ")
+                .AppendLine($"{row.Bytes.PadLeft(bytes)}  {Refusal.Show(row.Name)}");
         var totals = Totals(file);
         text.Append(CultureInfo.InvariantCulture,
             $"{file.Format}: {totals.Tensors} tensors, {totals.Elements:n0} elements, {totals.Bytes:n0} bytes");
@@ -41,7 +42,7 @@ public static class WeightListing
 
     /// <summary>
     /// The same as JSON: path, format, tensors [{name, type, shape, bytes}], totals {tensors, elements, bytes}, metadata
-    /// (a tensor in it as {type, shape, bytes}; bytes and numbers that JSON has not, as text).
+    /// (a tensor in it as {type, shape, bytes}; bytes, and numbers that JSON does not have, as text).
     /// </summary>
     public static JsonObject ToJson(ITensorFile file)
     {

@@ -11,7 +11,7 @@ public sealed record LoadRules
     /// <summary>The file may have any part of the model, as a checkpoint of trained tensors does; the rest keeps its values.</summary>
     public static LoadRules WhatIsThere { get; } = new() { MayBeMissing = _ => true };
 
-    /// <summary>Says of a name of the model whether the file may lack it.</summary>
+    /// <summary>Whether the file may lack the tensor of this name in the model.</summary>
     public Func<string, bool> MayBeMissing { get; init; } = _ => false;
 
     /// <summary>Whether targets may get the file's own pages as their memory (<see cref="ITensorFile.MapInto"/>).</summary>
@@ -19,7 +19,7 @@ public sealed record LoadRules
 
     /// <summary>
     /// What to do with a tensor that was read (on the CPU, in its own type), given the model's name; null to copy it into the
-    /// target. Where it is given, that tensor is in memory beside the model while it is called.
+    /// target. Where it is given, the tensor that was read is in memory beside the model meanwhile.
     /// </summary>
     public Func<string, Action<Tensor>?> Store { get; init; } = _ => null;
 
@@ -34,15 +34,15 @@ public sealed record LoadRules
 public static class WeightLoader
 {
     /// <summary>
-    /// Matches names and shapes first, then reads straight into the targets' memory, converting types, or maps. Shapes must be
-    /// equal: libtorch's own copy would broadcast without a word. When a required tensor is missing or a shape is
-    /// wrong, nothing is copied. Beside the model, only resized tensors and one other at most are in memory.
+    /// Matches names and shapes first, then reads straight into the targets' memory, converting types, or maps the file. Shapes must be
+    /// equal: libtorch's own copy would broadcast without a word. When a required tensor is missing or a shape is wrong, nothing is
+    /// copied. Beside the model, memory holds the resized tensors and at most one other.
     /// </summary>
     /// <param name="targets">The model's tensors by name; any type and device.</param>
     /// <param name="source">The weights.</param>
     /// <param name="rename">From the file's name to the model's, or to null to ignore a tensor of the file.</param>
     /// <param name="rules">What may be missing, and what can be resized.</param>
-    /// <returns>The report; <see cref="LoadReport.ThrowIfUnusable"/> insists.</returns>
+    /// <returns>What was loaded and what was not; <see cref="LoadReport.ThrowIfUnusable"/> refuses what cannot be used.</returns>
     /// <exception cref="InputException">Two tensors of the file have the same name in the model, or the file cannot be read.</exception>
     public static LoadReport Load(
         IReadOnlyDictionary<string, Tensor> targets, ITensorFile source, Func<string, string?> rename, LoadRules rules)
@@ -125,7 +125,8 @@ public static class WeightLoader
             if (!targets.ContainsKey(name)) unexpected.Add(info.Name);
             else if (!stored.TryAdd(name, info))
                 throw Refusal.ForFile(
-                    source.Path, $"has two tensors for {Refusal.Show(name)}: '{Refusal.Show(stored[name].Name)}' and '{Refusal.Show(info.Name)}'",
+                    source.Path,
+                    $"has two tensors for {Refusal.Show(name)}: '{Refusal.Show(stored[name].Name)}' and '{Refusal.Show(info.Name)}'",
                     "remove one of them");
         }
 

@@ -7,7 +7,7 @@ namespace Pfmvg.Weights.Torch;
 /// <param name="bind">Finds and checks a tensor's bytes.</param>
 internal sealed class PickledContent(string path, Func<string, PickledTensor, StoredTensor> bind)
 {
-    // Values of a pickle may be shared and even hold themselves: what is small there can be endless as a tree.
+    // Values of a pickle may be shared and may even contain themselves, so that a small pickle can be an endless tree.
     private const int MaxNodes = 1_000_000;
     private const int MaxDepth = 100;
     private const int MaxName = 1024;
@@ -65,7 +65,8 @@ internal sealed class PickledContent(string path, Func<string, PickledTensor, St
             case object?[] tuple:
                 return tuple.Select((item, index) => Plain(item, new Place(place, $"{index}"), depth + 1)).ToArray();
             case PickledStorage or PickleName or TorchSharp.torch.ScalarType:
-                throw Refusal.ForFile(path, $"'{Refusal.Show(Name(place))}' is a name or a bare storage, which is neither a tensor nor plain data");
+                throw Refusal.ForFile(
+                    path, $"'{Refusal.Show(Name(place))}' is a name or a bare storage, which is neither a tensor nor plain data");
             default:
                 return value;
         }

@@ -80,7 +80,7 @@ public static class TorchPickle
         if (pickles.Count != 1)
             throw Refusal.ForFile(
                 file.Path, $"is a zip file with {pickles.Count} entries named 'folder/data.pkl', not one",
-                    "name a file written by torch.save");
+                "name a file written by torch.save");
         var root = pickles[0][..^"data.pkl".Length];
         if (entries.TryGetValue(root + "byteorder", out var order)
             && Encoding.Latin1.GetString(Content(order, file.Path, "byteorder", 16)) is not "little" and var other)
@@ -98,17 +98,18 @@ public static class TorchPickle
     {
         if (file.Length == 0) throw Refusal.ForFile(file.Path, "is empty");
         if (Head(file, 1)[0] is not (0x80 or (byte)'c' or (byte)'('))
-            throw Refusal.ForFile(file.Path, "is neither a zip file nor a pickle", "name a file written by torch.save, or a safetensors file");
+            throw Refusal.ForFile(
+                file.Path, "is neither a zip file nor a pickle", "name a file written by torch.save, or a safetensors file");
 
         // The pickles come first; their total length is not stored anywhere.
         var reader = new PickleReader(Head(file, PickleReader.MaxBytes), file.Path, "pickle");
         var content = reader.Read();
         if (content is not BigInteger magic || magic != StreamMagic)
         {
-            if (reader.Position != file.Length) throw Refusal.ForFile(file.Path, $"{file.Length - reader.Position} bytes follow its pickle");
-            return Bind(
-                file, handle, "bare pickle", content, storage =>
-                    throw Refusal.ForFile(file.Path, "is a bare pickle, but refers to storages outside of it"));
+            if (reader.Position != file.Length)
+                throw Refusal.ForFile(file.Path, $"{file.Length - reader.Position} bytes follow its pickle");
+            return Bind(file, handle, "bare pickle", content,
+                storage => throw Refusal.ForFile(file.Path, "is a bare pickle, but refers to storages outside of it"));
         }
 
         if (reader.Read() is not StreamVersion) throw reader.Refuse($"the version of the stream format is not {StreamVersion}");
@@ -128,8 +129,8 @@ public static class TorchPickle
             at += 8;
             var width = TensorTypes.Size(storage.Type);
             if (count != storage.Elements || count < 0 || count > (file.Length - at) / width)
-                throw Refusal.ForFile(
-                    file.Path, $"its storage '{shown}' has {count} elements of {width} bytes where {storage.Elements} are expected and {file.Length - at} bytes are left");
+                throw Refusal.ForFile(file.Path, $"its storage '{shown}' has {count} elements of {width} bytes "
+                    + $"where {storage.Elements} are expected and {file.Length - at} bytes are left");
             storages.Add(name, file.Slice(at, count * width));
             at += count * width;
         }
@@ -140,8 +141,8 @@ public static class TorchPickle
                 : throw Refusal.ForFile(file.Path, $"lacks the storage '{Refusal.Show(storage.Key)}' that its pickle refers to"));
     }
 
-    private static TensorFile Bind(FileBytes file, IDisposable handle, string format, object? content, Func<PickledStorage,
-        ByteSource> find)
+    private static TensorFile Bind(
+        FileBytes file, IDisposable handle, string format, object? content, Func<PickledStorage, ByteSource> find)
     {
         var plain = new PickledContent(
             file.Path, (name, tensor) => tensor.View(name, find(tensor.Storage), file.Path, file.Length));

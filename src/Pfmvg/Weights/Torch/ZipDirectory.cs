@@ -38,9 +38,9 @@ internal static class ZipDirectory
                 throw Refusal.ForFile(file.Path, $"entry {index} of its zip directory reaches beyond it");
             var nameBytes = directory.AsSpan(at + CentralSize, nameLength);
             var name = Name(file, nameBytes);
+            var (central, extra) = (at, at + CentralSize + nameLength);
             var source = Entry(
-                file, name, nameBytes, directory.AsSpan(at, CentralSize), directory.AsSpan(at + CentralSize + nameLength, extraLength),
-                    start);
+                file, name, nameBytes, directory.AsSpan(central, CentralSize), directory.AsSpan(extra, extraLength), start);
             if (!entries.TryAdd(name, source)) throw Refusal.ForFile(file.Path, $"its zip directory has '{Refusal.Show(name)}' twice");
             at += CentralSize + nameLength + extraLength + commentLength;
         }
@@ -83,7 +83,7 @@ internal static class ZipDirectory
 
     private static ByteSource Entry(
         FileBytes file, string name, ReadOnlySpan<byte> nameBytes, ReadOnlySpan<byte> central, ReadOnlySpan<byte> extra,
-            long directoryStart)
+        long directoryStart)
     {
         var shown = Refusal.Show(name);
         var (flags, method) = (U16(central, 8), U16(central, 10));
@@ -107,7 +107,8 @@ internal static class ZipDirectory
             0 when size == compressed => bytes,
             8 when size / MaxExpansion <= compressed => new DeflatedBytes(bytes, (long)size, name),
             0 or 8 => throw Refusal.ForFile(file.Path, $"its entry '{shown}' claims {size} bytes in {compressed}"),
-            _ => throw Refusal.ForFile(file.Path, $"its entry '{shown}' is compressed by method {method}", "save it uncompressed or deflated"),
+            _ => throw Refusal.ForFile(
+                file.Path, $"its entry '{shown}' is compressed by method {method}", "save it uncompressed or deflated"),
         };
     }
 

@@ -1,4 +1,5 @@
 using Pfmvg.Configuration;
+using Pfmvg.Decoding;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
 using Pfmvg.Models.Kernels;
@@ -80,8 +81,8 @@ public sealed class Int8Tests : IDisposable
         using var int8 = ModelBuilder.Random(Small, ScalarType.Float32, CPU, seed: 3);
         using var plain = Dequantised(int8);
         IReadOnlyList<IReadOnlyList<int>> prompts = [[1, 5, 9, 12], [1, 6]];
-        var answers = new[] { int8, plain }.Select(model => new Pfmvg.Decoding.AnswerGenerator(model, endToken: 2).Greedy(prompts, null, 8))
-            .ToArray();
+        var answers = new[] { int8, plain }
+            .Select(model => new AnswerGenerator(model, endToken: 2).Greedy(prompts, null, new DecodingOptions(8))).ToArray();
         Assert.Equal(answers[1].Select(a => a.Ids), answers[0].Select(a => a.Ids));
         var (exact, near) = (Logits(original), Logits(int8));
         var error = near.sub(exact).norm().item<float>() / exact.norm().item<float>();

@@ -6,8 +6,7 @@ using static TorchSharp.torch;
 namespace Pfmvg.Models.Layers;
 
 /// <summary>
-/// y = x W^T (+ b) with weights that are never trained, in a floating type or in int8. They are left uninitialised for
-/// a loader to fill.
+/// y = x W^T (+ b) with weights that are never trained, in a floating type or in int8. A loader fills them.
 /// </summary>
 public sealed class FrozenLinear : Projection
 {
@@ -37,9 +36,6 @@ public sealed class FrozenLinear : Projection
 
     /// <summary>As <see cref="forward"/> with a bias that the caller has.</summary>
     internal Tensor Product(Tensor input, Tensor bias) => FrozenMatrix.Product(input, _weight, _scale, bias);
-
-    /// <summary>The gradient with respect to the input, from that of the output: no forward pass is needed for it.</summary>
-    internal Tensor InputGradient(Tensor gradient) => FrozenMatrix.InputGradient(gradient, _weight, _scale);
 }
 
 /// <summary>Parameters that are loaded, never trained.</summary>

@@ -1,0 +1,15 @@
+namespace Pfmvg.Decoding;
+
+/// <summary>How prompts are continued.</summary>
+/// <param name="MaxNewTokens">Longest answer, in tokens with the end token.</param>
+public sealed record DecodingOptions(int MaxNewTokens)
+{
+    /// <summary>Restricts the answers to boxes.</summary>
+    public BoxGrammar? Grammar { get; init; }
+
+    /// <summary>False computes everything again at each step; only for comparison.</summary>
+    public bool UseCache { get; init; } = true;
+
+    /// <summary>False never uses the fused step for tokens after the prompt, which rounds otherwise than the model's modules.</summary>
+    public bool FusedStep { get; init; } = true;
+}
