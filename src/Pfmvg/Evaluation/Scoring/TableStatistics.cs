@@ -46,16 +46,8 @@ internal sealed class TableStatistics
     /// <summary>Values with intervals for each class, then mean, weighted, and weighted over the classes with a valid answer.</summary>
     public IReadOnlyList<IReadOnlyDictionary<Metric, Estimate>> Estimate(int clusters, ScoringOptions options)
     {
-        var once = new int[clusters];
-        Array.Fill(once, 1);
-        var values = new double[Rows * _metrics.Length];
-        Evaluate(once, values);
-        var resampled = options.Resamples > 0 ? Bootstrap.Run(clusters, options.Resamples, options.Seed, values.Length, Evaluate) : null;
-        return [.. Enumerable.Range(0, Rows).Select(row => _metrics.Index()
-            .ToDictionary(metric => metric.Item, metric => At(row * _metrics.Length + metric.Index)))];
-
-        Estimate At(int figure) => resampled is null
-            ? new Estimate(values[figure], double.NaN, double.NaN) : Bootstrap.Interval(values[figure], resampled[figure]);
+        var figures = Bootstrap.Estimates(clusters, options.Resamples, options.Seed, Rows * _metrics.Length, Evaluate);
+        return [.. figures.Chunk(_metrics.Length).Select(row => _metrics.Zip(row).ToDictionary(pair => pair.First, pair => pair.Second))];
     }
 
     /// <summary>All figures as [row][metric] in one span. A class that was not drawn is NaN and left out of the mean.</summary>

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using Pfmvg.Evaluation.Predictions;
 
 namespace Pfmvg.Evaluation.Tables;
 
@@ -91,11 +91,7 @@ public sealed record TextGrid(
     private string PrintJson()
     {
         var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions
-        {
-            Indented = true,
-            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        }))
+        using (var json = new Utf8JsonWriter(buffer, JsonOutput.Indented))
         {
             json.WriteStartObject();
             json.WriteString("title", Title);
