@@ -58,7 +58,7 @@ public sealed class LibraryPageTests(LibraryPageTests.TinyBase tiny) : IClassFix
         Assert.All(alone.Zip(together), pair =>
         {
             Assert.Equal(pair.First.Prediction.Answer, pair.Second.Prediction.Answer);
-            // libtorch divides its work by the threads that are free, which changes the last digits
+            // Other tests set the number of libtorch's threads, which changes the last digits.
             Assert.Equal(pair.First.Confidence![0], pair.Second.Confidence![0], 1e-4);
         });
     }
