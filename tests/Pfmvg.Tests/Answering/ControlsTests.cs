@@ -12,16 +12,23 @@ public sealed class ControlsTests
 {
     private static readonly ScoringOptions Options = new() { Resamples = 200 };
 
-    private static Sample Asked(string id, string patient, string image, string name = "Edema", string text = "edema", params Box[] boxes) =>
-        new()
+    private static Sample Asked(
+        string id, string patient, string image, string name = "Edema", string text = "edema", params Box[] boxes) => new()
     {
-        Id = id, Task = SampleTask.Refer, Image = image, Width = 1000, Height = 500, Text = text, Class = name, Patient = patient,
-            Source = "ms-cxr",
+        Id = id,
+        Task = SampleTask.Refer,
+        Image = image,
+        Width = 1000,
+        Height = 500,
+        Text = text,
+        Class = name,
+        Patient = patient,
+        Source = "ms-cxr",
         Boxes = boxes.Length > 0 ? boxes : [new Box(0, 0, 100, 100)],
     };
 
     [Theory, InlineData(2), InlineData(3), InlineData(40)]
-    public void Exchanged_pictures_are_never_one_s_own_and_pictures_stay_whole(int patients)
+    public void No_patient_keeps_a_picture_and_the_phrases_of_a_picture_stay_together(int patients)
     {
         List<Sample> samples = [];
         for (var p = 0; p < patients; p++)
@@ -37,7 +44,7 @@ public sealed class ControlsTests
         });
         Assert.All(samples.Zip(shuffled).GroupBy(pair => pair.First.Image),
             picture => Assert.Single(picture.Select(pair => pair.Second.Image).Distinct()));
-        // Everybody gives to one other patient: a cycle through all of them.
+        // Each patient gives to one other: a cycle through all of them.
         Assert.Equal(patients, samples.Zip(shuffled).GroupBy(pair => pair.First.Patient)
             .Select(own => Assert.Single(own.Select(pair => owners[pair.Second.Image]).Distinct())).Distinct().Count());
         Assert.Equal(shuffled, ControlQuestions.Shuffle([.. samples], seed: 4));
@@ -50,7 +57,7 @@ public sealed class ControlsTests
             () => ControlQuestions.Shuffle([Asked("a", "p", "a.png"), Asked("b", "p", "b.png")], 1)).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void Constant_boxes_fit_class_and_side_best_and_fall_back()
+    public void A_constant_box_fits_its_class_and_side_best_and_else_its_class_or_all()
     {
         var constant = new ConstantBoxes(
         [
@@ -107,7 +114,7 @@ public sealed class ControlsTests
     }
 
     [Fact]
-    public void The_table_of_controls_shows_what_the_model_is_better_by()
+    public void The_table_of_controls_shows_the_lead_of_the_model()
     {
         var model = Scorer.Score(Answers.Varied(200), Options);
         var blind = Scorer.Score(Answers.Varied(200, seed: 2, shift: 200), Options);

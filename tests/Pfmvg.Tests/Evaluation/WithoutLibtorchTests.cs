@@ -51,7 +51,9 @@ public sealed class WithoutLibtorchTests : IDisposable
         }
     }
 
-    /// <summary>The program with all that it needs beside torch. Without its .deps.json the host takes the libraries that are there.</summary>
+    /// <summary>
+    /// The program with everything but torch. Without the list in pfmvg.deps.json the host does not ask for what is absent.
+    /// </summary>
     private string CopyWithoutTorch()
     {
         var folder = Directory.CreateDirectory(_folder.In("bare")).FullName;

@@ -15,10 +15,10 @@ public sealed record Coordinates(int? Range, BoxLayout Layout)
         [.. from unit in Units.Take(4) from layout in Enum.GetValues<BoxLayout>() select new Coordinates(unit.Range, layout)];
 
     /// <summary>
-    /// Reads "pixels-xyxy", "unit-xywh", "percent-xyxy", "thousand-cxcywh"; "0..1", "0..100" and "0..1000" are
-    /// accepted, too.
+    /// Reads names such as "pixels-xyxy", "unit-xywh", "percent-xyxy" and "thousand-cxcywh"; "0..1", "0..100" and "0..1000"
+    /// are accepted as units, too.
     /// </summary>
-    /// <exception cref="InputException">The text is none of them.</exception>
+    /// <exception cref="InputException">The text names no kind of coordinates.</exception>
     public static Coordinates Parse(string text)
     {
         var at = text.LastIndexOf('-');

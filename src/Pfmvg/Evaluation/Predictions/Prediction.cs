@@ -31,17 +31,16 @@ public sealed record Prediction
     public required IReadOnlyList<Box> Truth { get; init; }
 
     /// <summary>
-    /// The model's text, boxes as <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c> on the 0-100 grid; null when it
-    /// answered otherwise.
+    /// The model's text, with boxes as <c>{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}</c> on the 0-100 grid; null when the
+    /// answer has another form.
     /// </summary>
     public string? Answer { get; init; }
 
-    /// <summary>Predicted boxes in original pixels, best first; null when the model answered otherwise.</summary>
+    /// <summary>Predicted boxes in original pixels, best first; null when the answer has another form.</summary>
     public IReadOnlyList<Box>? Boxes { get; init; }
 
     /// <summary>
-    /// Path of a heat map (.npy, two dimensions, any size, covering the whole picture); null when the model answered
-    /// otherwise.
+    /// Path of a heat map (.npy, two dimensions, any size, covering the whole picture); null when the answer has another form.
     /// </summary>
     public string? HeatMap { get; init; }
 
@@ -49,8 +48,7 @@ public sealed record Prediction
     public IReadOnlyList<double>? Confidence { get; init; }
 
     /// <summary>
-    /// Whose picture it is, for the intervals; an opaque name unless patient identifiers were asked for. Null when
-    /// unknown.
+    /// The patient, for the intervals; an opaque name unless patient identifiers were asked for. Null when unknown.
     /// </summary>
     public string? Patient { get; init; }
 

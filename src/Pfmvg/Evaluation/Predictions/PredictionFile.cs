@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Pfmvg.Geometry;
 
@@ -29,8 +28,6 @@ public sealed record ReadOptions
 /// <summary>predictions.jsonl: one JSON object per line, in UTF-8; docs/evaluation.md describes every field.</summary>
 public static class PredictionFile
 {
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>Writes the predictions, one line each, in the order given.</summary>
     /// <param name="path">The file; replaced atomically.</param>
     /// <param name="predictions">What to write. Boxes are written as pixels, left, top, right, bottom.</param>
@@ -54,7 +51,7 @@ public static class PredictionFile
         Dictionary<string, string> opaque = [];
         foreach (var prediction in predictions)
         {
-            using (var json = new Utf8JsonWriter(stream, Readable))
+            using (var json = new Utf8JsonWriter(stream, JsonOutput.Line))
             {
                 json.WriteStartObject();
                 json.WriteString("id", prediction.Id);
@@ -63,22 +60,16 @@ public static class PredictionFile
                 json.WriteString("phrase", prediction.Phrase);
                 json.WriteNumber("width", prediction.Width);
                 json.WriteNumber("height", prediction.Height);
-                WriteBoxes(json, "truth", prediction.Truth);
+                json.WriteBoxes("truth", prediction.Truth);
                 if (prediction.Answer is { } answer) json.WriteString("answer", answer);
                 if (prediction.Boxes is { } boxes)
                 {
-                    WriteBoxes(json, "boxes", boxes);
+                    json.WriteBoxes("boxes", boxes);
                     json.WriteString("coordinates", "pixels-xyxy");
                 }
 
                 if (prediction.HeatMap is { } map) json.WriteString("heatmap", map);
-                if (prediction.Confidence is { } confidence)
-                {
-                    json.WriteStartArray("confidence");
-                    foreach (var value in confidence) json.WriteNumberValue(Math.Round(value, 6));
-                    json.WriteEndArray();
-                }
-
+                if (prediction.Confidence is { } confidence) json.WriteConfidence(confidence);
                 if (prediction.Patient is { } patient)
                 {
                     if (!opaque.TryGetValue(patient, out var name)) opaque.Add(patient, name = $"p{opaque.Count + 1}");
@@ -198,17 +189,4 @@ public static class PredictionFile
     private static Coordinates? Agreed(JsonInput line, Coordinates? one, Coordinates? other) =>
         one is null || other is null || one == other ? other ?? one
             : throw line.Wrong($"says its boxes are {other}, but {one} was declared before; they must agree");
-
-    private static void WriteBoxes(Utf8JsonWriter json, string name, IReadOnlyList<Box> boxes)
-    {
-        json.WriteStartArray(name);
-        foreach (var box in boxes)
-        {
-            json.WriteStartArray();
-            foreach (var edge in (ReadOnlySpan<double>)[box.Left, box.Top, box.Right, box.Bottom]) json.WriteNumberValue(edge);
-            json.WriteEndArray();
-        }
-
-        json.WriteEndArray();
-    }
 }

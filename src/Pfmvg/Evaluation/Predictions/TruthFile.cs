@@ -93,12 +93,9 @@ public static class TruthFile
                 Patient = ListedSample.Owner(path).Patient,
             });
 
-            T Referred<T>(Dictionary<string, T> known, string reference)
-            {
-                var id = annotation.Text(reference);
-                return id is not null && known.TryGetValue(id, out var found) ? found : throw annotation.Wrong(
-                    $"'{reference}' {id ?? "(missing)"} is not among the file's {(reference == "image_id" ? "images" : "categories")}");
-            }
+            T Referred<T>(Dictionary<string, T> known, string reference) =>
+                known.TryGetValue(annotation.Text(reference) ?? "", out var found) ? found
+                    : throw annotation.Wrong($"'{reference}' {annotation.Text(reference) ?? "(missing)"} is not among the file's {(reference == "image_id" ? "images" : "categories")}");
         }
 
         return new TruthSet(questions, images.ToDictionary(image => image.Key, image => ImagePath(image.Value)), categories);
@@ -131,7 +128,7 @@ public static class TruthFile
         width > 0 && height > 0 ? (width, height)
             : throw place.Wrong($"the picture's size of {width} x {height} pixels is missing or impossible");
 
-    /// <summary>Checks true boxes: there is at least one, and none breaks <see cref="BoxRules"/>.</summary>
+    /// <summary>True boxes, checked: at least one, and each as <see cref="BoxRules"/> wants it.</summary>
     private static List<Box> TrueBoxes(JsonInput place, IEnumerable<Box> boxes, int width, int height)
     {
         var list = boxes.ToList();

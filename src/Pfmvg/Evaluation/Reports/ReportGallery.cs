@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
@@ -104,28 +105,16 @@ internal sealed class ReportGallery
         if (_withPhrases && asked.Answer is { } answer) json.WriteString("a", answer.Length == 0 ? "(empty answer)" : Shorten(answer));
         json.WriteNumber("w", asked.Width);
         json.WriteNumber("h", asked.Height);
-        WriteBoxes(json, "t", sample.Truth);
-        WriteBoxes(json, "p", sample.Predicted);
+        json.WriteBoxes("t", sample.Truth.Take(MostBoxes), Shown);
+        json.WriteBoxes("p", sample.Predicted.Take(MostBoxes), Shown);
         json.WriteNumber("iou", Math.Round(sample.Iou, 4));
         json.WriteNumber("dice", Math.Round(sample.Dice, 4));
         if (sample.Confidence is [var confidence, ..]) json.WriteNumber("s", Math.Round(confidence, 3));
         if (sample.Flaw != Flaw.None) json.WriteString("f", ScoreGrid.Label(sample.Flaw));
         if (_options.ImagePath(asked) is { } path && pictures.TryGetValue(path, out var picture)) json.WriteNumber("i", picture);
         json.WriteEndObject();
-    }
 
-    private static void WriteBoxes(Utf8JsonWriter json, string name, IReadOnlyList<Box> boxes)
-    {
-        json.WriteStartArray(name);
-        foreach (var box in boxes.Take(MostBoxes))
-        {
-            json.WriteStartArray();
-            foreach (var edge in (ReadOnlySpan<double>)[box.Left, box.Top, box.Right, box.Bottom])
-                json.WriteNumberValue(Math.Round(Math.Clamp(edge, -1e6, 1e6), 1));
-            json.WriteEndArray();
-        }
-
-        json.WriteEndArray();
+        static double Shown(double edge) => Math.Round(Math.Clamp(edge, -1e6, 1e6), 1);
     }
 
     private static void WritePictures(StreamWriter html, OrderedDictionary<string, int> pictures)

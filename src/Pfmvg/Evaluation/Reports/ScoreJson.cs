@@ -1,5 +1,5 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Text;
 
@@ -10,11 +10,7 @@ internal static class ScoreJson
 {
     public static void Write(Stream stream, ScoreTable table, bool identifiers)
     {
-        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions
-        {
-            Indented = true,
-            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        });
+        using var json = new Utf8JsonWriter(stream, JsonOutput.Indented);
         json.WriteStartObject();
         json.WriteNumber("version", 1);
         json.WriteBoolean("synthetic", table.Options.Synthetic);
@@ -25,7 +21,7 @@ internal static class ScoreJson
         json.WriteString("failure_rule", table.Protocol.Failure);
         json.WriteString("answer_rule", table.Options.Rule.ToString().ToLowerInvariant());
         json.WriteString("area", table.Protocol.Area);
-        json.WriteBoolean("plus_one", table.Options.PlusOne || table.Options.Rule == AnswerRule.Original);
+        json.WriteBoolean("plus_one", table.Options.AddsPixel);
         json.WriteString("accuracy", table.Options.InclusiveAccuracy ? "iou >= threshold" : "iou > threshold");
         json.WriteEndObject();
         json.WriteNumber("phrases", table.Phrases);

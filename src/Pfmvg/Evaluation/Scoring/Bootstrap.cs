@@ -10,8 +10,22 @@ internal static class Bootstrap
     /// <summary>Computes the figures of one resample; <c>drawn</c> says how often each cluster was drawn.</summary>
     public delegate void Evaluate(ReadOnlySpan<int> drawn, Span<double> figures);
 
+    /// <summary>
+    /// The figures with their intervals; a value is the resample in which each cluster is drawn once. Without resamples there
+    /// are no intervals.
+    /// </summary>
+    public static Estimate[] Estimates(int clusters, int resamples, long seed, int figures, Evaluate evaluate)
+    {
+        var (once, values) = (new int[clusters], new double[figures]);
+        Array.Fill(once, 1);
+        evaluate(once, values);
+        if (resamples == 0) return [.. values.Select(value => new Estimate(value, double.NaN, double.NaN))];
+        var resampled = Run(clusters, resamples, seed, figures, evaluate);
+        return [.. values.Select((value, f) => Interval(value, resampled[f]))];
+    }
+
     /// <summary>The figures of each resample, as [figure][resample]; NaN where a resample lacks what a figure needs.</summary>
-    public static double[][] Run(int clusters, int resamples, long seed, int figures, Evaluate evaluate)
+    private static double[][] Run(int clusters, int resamples, long seed, int figures, Evaluate evaluate)
     {
         var values = new double[figures][];
         for (var f = 0; f < figures; f++) values[f] = new double[resamples];
@@ -28,7 +42,7 @@ internal static class Bootstrap
     }
 
     /// <summary>A value with the 95 % percentile interval of its resamples. Resamples without a value are left out.</summary>
-    public static Estimate Interval(double value, double[] resampled)
+    private static Estimate Interval(double value, double[] resampled)
     {
         if (double.IsNaN(value)) return Estimate.None;
         var sorted = Array.FindAll(resampled, double.IsFinite);

@@ -25,14 +25,9 @@ internal sealed class PairedStatistics
     /// <summary>For each class, then the mean over the classes and the mean over the samples. NaN p values without resamples.</summary>
     public (Estimate[] Differences, double[] P) Estimate(int resamples, long seed)
     {
-        var once = new int[_clusters];
-        Array.Fill(once, 1);
-        var values = new double[Rows];
-        Resampled(once, values);
-        if (resamples == 0)
-            return ([.. values.Select(value => new Estimate(value, double.NaN, double.NaN))], [.. values.Select(_ => double.NaN)]);
-        var drawn = Bootstrap.Run(_clusters, resamples, seed, Rows, Resampled);
-        return ([.. values.Select((value, row) => Bootstrap.Interval(value, drawn[row]))], Exchanged(values, resamples, seed));
+        var differences = Bootstrap.Estimates(_clusters, resamples, seed, Rows, Resampled);
+        return (differences, resamples == 0 ? [.. differences.Select(_ => double.NaN)]
+            : Exchanged([.. differences.Select(difference => difference.Value)], resamples, seed));
     }
 
     private void Resampled(ReadOnlySpan<int> drawn, Span<double> figures)

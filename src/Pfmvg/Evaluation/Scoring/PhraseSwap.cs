@@ -45,17 +45,16 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
         if (cases.Count == 0) return null;
         var clusters = cases.Select(c => c.Cluster).Distinct().Index().ToDictionary(c => c.Item, c => c.Index);
         var members = cases.Select(c => clusters[c.Cluster]).ToArray();
-        MeanStatistic[] columns = [new([.. cases.Select(c => c.Moved)], members), new([.. cases.Select(c => c.Asked)], members),
-            new([.. cases.Select(c => c.Other)], members)];
-        var once = new int[clusters.Count];
-        Array.Fill(once, 1);
-        var drawn = options.Resamples == 0 ? []
-            : Bootstrap.Run(clusters.Count, options.Resamples, options.Seed, columns.Length, (times, figures) =>
+        MeanStatistic[] means =
+        [
+            new([.. cases.Select(c => c.Moved)], members),
+            new([.. cases.Select(c => c.Asked)], members),
+            new([.. cases.Select(c => c.Other)], members),
+        ];
+        var estimates = Bootstrap.Estimates(clusters.Count, options.Resamples, options.Seed, means.Length, (drawn, figures) =>
         {
-            for (var c = 0; c < columns.Length; c++) figures[c] = columns[c].Evaluate(times).Value;
+            for (var i = 0; i < means.Length; i++) figures[i] = means[i].Evaluate(drawn).Value;
         });
-        var estimates = columns.Select((column, c) => column.Evaluate(once).Value is var value && drawn.Length > 0
-            ? Bootstrap.Interval(value, drawn[c]) : new Estimate(column.Evaluate(once).Value, double.NaN, double.NaN)).ToArray();
         return new PhraseSwap(cases.Count, estimates[0], estimates[1], estimates[2]);
     }
 

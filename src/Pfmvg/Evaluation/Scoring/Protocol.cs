@@ -86,9 +86,8 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
                 "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, several where one was asked, cut off",
             _ => "as the authors' evaluator: an answer that does not begin with a box scores 0, the first four numbers count",
         };
-        var plusOne = options.PlusOne || options.Rule == AnswerRule.Original;
         return new ProtocolDescription(Names[(int)options.Protocol], sample, multiBox, failure,
-            plusOne ? "original pixels, one pixel added to each side (the authors' helper)" : "original pixels, continuous");
+            options.AddsPixel ? "original pixels, one pixel added to each side (the authors' helper)" : "original pixels, continuous");
     }
 }
 
@@ -103,6 +102,9 @@ public sealed record ScoringOptions
 
     /// <summary>Adds one pixel to every side, as the authors' helper does.</summary>
     public bool PlusOne { get; init; }
+
+    /// <summary>Every side is one pixel longer, by <see cref="PlusOne"/> or by the rule.</summary>
+    internal bool AddsPixel => PlusOne || Rule == AnswerRule.Original;
 
     /// <summary>Accuracy counts IoU >= threshold instead of IoU > threshold (which is what the authors' evaluator does).</summary>
     public bool InclusiveAccuracy { get; init; }

@@ -12,7 +12,7 @@ internal static class SampleScorer
         if (options.Protocol != Protocol.MaskThresholds && predictions.FirstOrDefault(p => p.HeatMap is not null) is { } map)
             throw new InputException(
                 $"The sample '{map.Id}' is answered by a heat map, which only the protocol mask-thresholds can score.");
-        if (options.Protocol == Protocol.MaskThresholds && options.Rule == AnswerRule.Original | options.PlusOne)
+        if (options.Protocol == Protocol.MaskThresholds && options.AddsPixel)
             throw new InputException("The protocol mask-thresholds measures areas and has no variant with an added pixel.");
         return options.Protocol switch
         {
@@ -28,7 +28,7 @@ internal static class SampleScorer
 
     /// <summary>The box as the options measure it.</summary>
     public static Box AsArea(Box box, ScoringOptions options) =>
-        options.PlusOne || options.Rule == AnswerRule.Original ? box with { Right = box.Right + 1, Bottom = box.Bottom + 1 } : box;
+        options.AddsPixel ? box with { Right = box.Right + 1, Bottom = box.Bottom + 1 } : box;
 
     private static IEnumerable<ScoredSample> EachBox(Prediction prediction, ScoringOptions options)
     {

@@ -49,15 +49,14 @@ public sealed record ScoreRow
     public required string Name { get; init; }
 
     /// <summary>
-    /// What the row's weight is: samples (see <see cref="ProtocolDescription.Sample"/>), or true boxes for average
-    /// precision.
+    /// The row's weight: its samples (see <see cref="ProtocolDescription.Sample"/>), or its true boxes for average precision.
     /// </summary>
     public required int Count { get; init; }
 
     /// <summary>Answers behind it: samples, or phrases for average precision.</summary>
     public required int Samples { get; init; }
 
-    /// <summary>Samples whose answer gave a region. With 0 the class is printed "-" and counts 0.</summary>
+    /// <summary>Samples whose answer gave a region. A class without any is printed as "-" and counts 0.</summary>
     public required int Valid { get; init; }
 
     /// <summary>How many answers had which flaw.</summary>
@@ -88,7 +87,7 @@ public sealed record ScoredSample
     /// <summary>Confidence of the boxes in <see cref="Predicted"/>; null when the model gives none.</summary>
     public IReadOnlyList<double>? Confidence { get; init; }
 
-    /// <summary>What was wrong with the answer.</summary>
+    /// <summary>What is wrong with the answer.</summary>
     public Flaw Flaw { get; init; }
 
     /// <summary>The answer gave a region.</summary>
@@ -100,7 +99,7 @@ public sealed record ScoredSample
     /// <summary>Dice coefficient, 0..1.</summary>
     public required double Dice { get; init; }
 
-    /// <summary>Whose pictures are drawn together by the bootstrap.</summary>
+    /// <summary>The group that the bootstrap draws as one: a patient, or a picture where no patient is named.</summary>
     public required string Cluster { get; init; }
 }
 
@@ -122,7 +121,7 @@ public sealed record ScoreTable
     /// <summary>Pictures scored.</summary>
     public required int Images { get; init; }
 
-    /// <summary>Groups that the bootstrap draws.</summary>
+    /// <summary>Number of groups that the bootstrap draws.</summary>
     public required int Clusters { get; init; }
 
     /// <summary>What those groups are: "patient" or "picture".</summary>
@@ -140,13 +139,13 @@ public sealed record ScoreTable
     /// <summary>Weighted by samples per class, failures 0 (the paper's wIoU and wDice). Medians are over all samples.</summary>
     public required ScoreRow Weighted { get; init; }
 
-    /// <summary>Weighted over the classes that have a valid answer only, as the paper's stage-1-only row fits.</summary>
+    /// <summary>Weighted over only those classes that have a valid answer, which fits the paper's stage-1-only row.</summary>
     public required ScoreRow WeightedOverValid { get; init; }
 
     /// <summary>Every sample, in the order of the predictions.</summary>
     public required IReadOnlyList<ScoredSample> Samples { get; init; }
 
-    /// <summary>What a reader must know beside the rules.</summary>
+    /// <summary>Remarks that a reader needs beside the rules.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>The classes and the three summaries.</summary>

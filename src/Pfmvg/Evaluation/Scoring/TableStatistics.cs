@@ -1,5 +1,3 @@
-using Pfmvg.Geometry;
-
 namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>
@@ -8,25 +6,29 @@ namespace Pfmvg.Evaluation.Scoring;
 /// </summary>
 internal sealed class TableStatistics
 {
-    /// <summary>IoU is a fraction; a float this near a threshold is at it.</summary>
+    /// <summary>IoU is a fraction: a float this close to a threshold counts as equal to it.</summary>
     public const double Rounding = 1e-12;
 
     private readonly Metric[] _metrics;
-    private readonly Statistic[][] _classes;     // [class][metric]
-    private readonly bool[] _hasValid;        // per class
-    private readonly Statistic[][] _pooled;      // medians over all samples, and over those of classes with a valid answer
+    private readonly Statistic[][] _classes; // [class][metric]
+    private readonly bool[] _hasValid;       // per class
+    private readonly Statistic[][] _pooled;  // over all samples, and over those of classes with a valid answer: for medians
 
     /// <param name="metrics">The figures wanted.</param>
     /// <param name="classes">The samples of each class.</param>
-    /// <param name="clusters">The number of each cluster's name.</param>
-    /// <param name="options">For the accuracy's sense of "beyond".</param>
-    public TableStatistics(Metric[] metrics, IReadOnlyList<List<ScoredSample>> classes, IReadOnlyDictionary<string, int> clusters,
-        ScoringOptions options)
+    /// <param name="clusters">A number for each cluster's name.</param>
+    /// <param name="options">Whether accuracy counts an IoU equal to its threshold, and how areas are measured.</param>
+    public TableStatistics(
+        Metric[] metrics, IReadOnlyList<List<ScoredSample>> classes, IReadOnlyDictionary<string, int> clusters, ScoringOptions options)
     {
         _metrics = metrics;
         _classes = [.. classes.Select(Statistics)];
         _hasValid = [.. classes.Select(samples => samples.Exists(sample => sample.Valid))];
-        _pooled = [Statistics([.. classes.SelectMany(c => c)]), Statistics([.. classes.Where((_, c) => _hasValid[c]).SelectMany(c => c)])];
+        _pooled =
+        [
+            Statistics([.. classes.SelectMany(c => c)]),
+            Statistics([.. classes.Where((_, c) => _hasValid[c]).SelectMany(c => c)]),
+        ];
 
         Statistic[] Statistics(List<ScoredSample> samples)
         {
@@ -35,7 +37,7 @@ internal sealed class TableStatistics
         }
     }
 
-    /// <summary>An IoU counts as accurate.</summary>
+    /// <summary>Whether accuracy counts this IoU.</summary>
     public static bool IsBeyond(double iou, double threshold, ScoringOptions options) =>
         options.InclusiveAccuracy ? iou > threshold - Rounding : iou > threshold + Rounding;
 
@@ -44,17 +46,8 @@ internal sealed class TableStatistics
     /// <summary>Values with intervals for each class, then mean, weighted, and weighted over the classes with a valid answer.</summary>
     public IReadOnlyList<IReadOnlyDictionary<Metric, Estimate>> Estimate(int clusters, ScoringOptions options)
     {
-        var once = new int[clusters];
-        Array.Fill(once, 1);
-        var values = new double[Rows * _metrics.Length];
-        Evaluate(once, values);
-        var resampled = options.Resamples > 0 ? Bootstrap.Run(clusters, options.Resamples, options.Seed, values.Length, Evaluate) : null;
-        return [.. Enumerable.Range(0, Rows).Select(
-            row => _metrics.Select((metric, m) => (metric, At: row * _metrics.Length + m)).ToDictionary(
-            figure => figure.metric,
-            figure => resampled is null
-                ? new Estimate(values[figure.At], double.NaN, double.NaN)
-                : Bootstrap.Interval(values[figure.At], resampled[figure.At])))];
+        var figures = Bootstrap.Estimates(clusters, options.Resamples, options.Seed, Rows * _metrics.Length, Evaluate);
+        return [.. figures.Chunk(_metrics.Length).Select(row => _metrics.Zip(row).ToDictionary(pair => pair.First, pair => pair.Second))];
     }
 
     /// <summary>All figures as [row][metric] in one span. A class that was not drawn is NaN and left out of the mean.</summary>
@@ -99,26 +92,5 @@ internal sealed class TableStatistics
 
         double[] Values(Func<ScoredSample, double> value) => [.. samples.Select(value)];
         double Beyond(double iou, double threshold) => IsBeyond(iou, threshold, options) ? 1 : 0;
-    }
-}
-
-/// <summary>Which predicted boxes of a phrase are hits.</summary>
-internal static class DetectionMatch
-{
-    /// <summary>By falling confidence, each box takes the free true box that it overlaps most, if IoU >= 0.5 (COCO's rule).</summary>
-    public static IEnumerable<Detection> Detections(ScoredSample sample, ScoringOptions options)
-    {
-        var truth = sample.Truth.Select(box => SampleScorer.AsArea(box, options)).ToList();
-        var sure = sample.Confidence;
-        foreach (var i in Enumerable.Range(0, sample.Predicted.Count).OrderByDescending(i => sure?[i] ?? 1))
-        {
-            var box = new Region([SampleScorer.AsArea(sample.Predicted[i], options)]);
-            var (best, iou) = (-1, 0.0);
-            for (var t = 0; t < truth.Count; t++)
-                if (Region.Iou(box, new Region([truth[t]])) is var overlap && overlap > iou) (best, iou) = (t, overlap);
-            var hit = iou > 0.5 - TableStatistics.Rounding;
-            if (hit) truth.RemoveAt(best);
-            yield return new Detection(sure?[i] ?? 1, hit, 0);
-        }
     }
 }

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
@@ -15,8 +14,6 @@ namespace Pfmvg.Evaluation.Tables;
 /// <param name="Flaw">What is wrong with the answer.</param>
 public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw)
 {
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>Reads an answer as the scores do.</summary>
     public static AnswerLine Read(Prediction prediction)
     {
@@ -30,7 +27,7 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
     public string ToJson()
     {
         using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, Readable))
+        using (var json = new Utf8JsonWriter(buffer, JsonOutput.Line))
         {
             json.WriteStartObject();
             json.WriteString("id", Prediction.Id);
@@ -39,24 +36,10 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
             json.WriteNumber("width", Prediction.Width);
             json.WriteNumber("height", Prediction.Height);
             json.WriteString("answer", Prediction.Answer);
-            json.WriteStartArray("boxes");
-            foreach (var box in Boxes)
-            {
-                json.WriteStartArray();
-                foreach (var edge in (double[])[box.Left, box.Top, box.Right, box.Bottom]) json.WriteNumberValue(Math.Round(edge, 2));
-                json.WriteEndArray();
-            }
-
-            json.WriteEndArray();
+            json.WriteBoxes("boxes", Boxes, edge => Math.Round(edge, 2));
             json.WriteString("coordinates", "pixels-xyxy");
             if (Confidence is null) json.WriteNull("confidence");
-            else
-            {
-                json.WriteStartArray("confidence");
-                foreach (var value in Confidence) json.WriteNumberValue(Math.Round(value, 6));
-                json.WriteEndArray();
-            }
-
+            else json.WriteConfidence(Confidence);
             if (Flaw == Flaw.None) json.WriteNull("failure");
             else json.WriteString("failure", ScoreGrid.Label(Flaw));
             json.WriteEndObject();

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using CsvHelper;
+using Pfmvg.Evaluation.Predictions;
 
 namespace Pfmvg.Evaluation.Tables;
 
@@ -100,11 +100,7 @@ public sealed record TextGrid(
     private string PrintJson()
     {
         var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions
-        {
-            Indented = true,
-            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        }))
+        using (var json = new Utf8JsonWriter(buffer, JsonOutput.Indented))
         {
             json.WriteStartObject();
             json.WriteString("title", Title);

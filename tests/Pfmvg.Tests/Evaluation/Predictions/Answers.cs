@@ -8,18 +8,24 @@ namespace Pfmvg.Tests.Evaluation.Predictions;
 internal static class Answers
 {
     /// <summary>
-    /// A sample of a 1000 x 1000 picture with one true box and one predicted box of the given IoU (the truth's left
-    /// part).
+    /// A sample of a 1000 x 1000 picture with one true box and one predicted box of the given IoU: the left part of the truth.
     /// </summary>
     public static Prediction WithIou(string id, double iou, string name = "Edema", string? patient = null) =>
         Make(id, [new Box(100, 100, 500, 300)], [new Box(100, 100, 100 + 400 * iou, 300)], name, patient);
 
     /// <summary>A sample answered by boxes in pixels.</summary>
-    public static Prediction Make(string id, IReadOnlyList<Box> truth, IReadOnlyList<Box> boxes, string name = "Edema",
-        string? patient = null) => new()
+    public static Prediction Make(
+        string id, IReadOnlyList<Box> truth, IReadOnlyList<Box> boxes, string name = "Edema", string? patient = null) => new()
     {
-        Id = id, Image = $"{id}.png", Class = name, Phrase = $"phrase {id}", Width = 1000, Height = 1000, Truth = truth, Boxes = boxes,
-            Patient = patient,
+        Id = id,
+        Image = $"{id}.png",
+        Class = name,
+        Phrase = $"phrase {id}",
+        Width = 1000,
+        Height = 1000,
+        Truth = truth,
+        Boxes = boxes,
+        Patient = patient,
     };
 
     /// <summary>A sample answered by text.</summary>

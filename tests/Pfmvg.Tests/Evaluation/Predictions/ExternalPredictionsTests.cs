@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Text.Json;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
@@ -11,7 +11,9 @@ public sealed class ExternalPredictionsTests : IDisposable
 {
     private const string Coco = """
         {
-          "images": [{"id": 7, "file_name": "files/p10/p10000032/s50414267/aaa.jpg", "width": 400, "height": 200}, {"id": 8, "file_name": "bbb.jpg", "width": 400, "height": 200}],
+          "images": [
+            {"id": 7, "file_name": "files/p10/p10000032/s50414267/aaa.jpg", "width": 400, "height": 200},
+            {"id": 8, "file_name": "bbb.jpg", "width": 400, "height": 200}],
           "categories": [{"id": 1, "name": "Edema"}, {"id": 2, "name": "Pneumonia"}],
           "annotations": [
             {"id": 1, "image_id": 7, "category_id": 1, "label_text": "left", "bbox": [0, 0, 100, 100]},
@@ -72,7 +74,8 @@ public sealed class ExternalPredictionsTests : IDisposable
     [Fact]
     public void Boxes_without_a_truth_never_pass_for_the_truth()
     {
-        var path = Answers.Write(_folder.Path, "p.jsonl", """{"id": "a", "image": "i", "class": "Edema", "phrase": "p", "width": 9, "height": 9, "boxes": [[1, 2, 3, 4]], "coordinates": "pixels-xyxy"}""");
+        const string Line = """{"id": "a", "image": "i", "class": "Edema", "phrase": "p", "width": 9, "height": 9, """;
+        var path = Answers.Write(_folder.Path, "p.jsonl", Line + """ "boxes": [[1, 2, 3, 4]], "coordinates": "pixels-xyxy"}""");
         Assert.Contains("no 'truth'", Assert.Throws<InputException>(() => PredictionFile.Read(path)).Message, StringComparison.Ordinal);
     }
 
@@ -101,10 +104,11 @@ public sealed class ExternalPredictionsTests : IDisposable
     }
 
     [Fact]
-    public void Coco_results_shared_by_phrases_are_told_and_a_phrase_without_one_is_a_failure()
+    public void A_note_names_coco_results_that_phrases_share_and_a_phrase_without_one_is_a_failure()
     {
         List<string> notes = [];
-        var read = ReadCoco("""[{"image_id": 7, "category_id": 1, "bbox": [0, 0, 100, 100], "score": 0.9}]""", new ReadOptions { Note = notes.Add });
+        const string Results = """[{"image_id": 7, "category_id": 1, "bbox": [0, 0, 100, 100], "score": 0.9}]""";
+        var read = ReadCoco(Results, new ReadOptions { Note = notes.Add });
         Assert.Contains("belong to several phrases", Assert.Single(notes), StringComparison.Ordinal);
         Assert.Equal([Flaw.None, Flaw.None, Flaw.NoBox, Flaw.NoBox],
             Scorer.Score(read, new ScoringOptions { Resamples = 0 }).Samples.Select(s => s.Flaw));
@@ -155,17 +159,19 @@ public sealed class ExternalPredictionsTests : IDisposable
         var random = new CounterRandom(2, "boxed");
         return [.. Enumerable.Range(0, 40).Select(i =>
         {
-            var (x, y, w, h) = (300 + 1000 * random.NextDouble(), 300 + 800 * random.NextDouble(), 200 + 600 * random.NextDouble(),
-                200 + 500 * random.NextDouble());
+            var (x, y) = (300 + 1000 * random.NextDouble(), 300 + 800 * random.NextDouble());
+            var (w, h) = (200 + 600 * random.NextDouble(), 200 + 500 * random.NextDouble());
             var truth = new Box(x, y, x + w, y + h);
-            return Answers.Make($"s{i}", [truth], [truth.Move(80 * random.NextNormal(), 80 * random.NextNormal())]) with { Width = 2500,
-                Height = 2000 };
+            return Answers.Make($"s{i}", [truth], [truth.Move(80 * random.NextNormal(), 80 * random.NextNormal())]) with
+            {
+                Width = 2500,
+                Height = 2000,
+            };
         })];
     }
 
-    private string WriteBoxes(List<Prediction> predictions, Coordinates kind)
-    {
-        return Answers.Write(_folder.Path, $"{kind}.jsonl", predictions.Select(p =>
+    private string WriteBoxes(List<Prediction> predictions, Coordinates kind) =>
+        Answers.Write(_folder.Path, $"{kind}.jsonl", predictions.Select(p =>
         {
             var box = p.Boxes![0].Scale((kind.Range ?? p.Width) / (double)p.Width, (kind.Range ?? p.Height) / (double)p.Height);
             double[] n = kind.Layout switch
@@ -175,8 +181,16 @@ public sealed class ExternalPredictionsTests : IDisposable
                 _ => [(box.Left + box.Right) / 2, (box.Top + box.Bottom) / 2, box.Width, box.Height],
             };
             var t = p.Truth[0];
-            return string.Create(CultureInfo.InvariantCulture,
-                $"{{\"id\":\"{p.Id}\",\"image\":\"{p.Image}\",\"class\":\"{p.Class}\",\"phrase\":\"{p.Phrase}\",\"width\":2500,\"height\":2000,\"truth\":[[{t.Left},{t.Top},{t.Right},{t.Bottom}]],\"boxes\":[[{n[0]:R},{n[1]:R},{n[2]:R},{n[3]:R}]]}}");
+            return JsonSerializer.Serialize(new Dictionary<string, object>
+            {
+                ["id"] = p.Id,
+                ["image"] = p.Image,
+                ["class"] = p.Class,
+                ["phrase"] = p.Phrase,
+                ["width"] = p.Width,
+                ["height"] = p.Height,
+                ["truth"] = new[] { new[] { t.Left, t.Top, t.Right, t.Bottom } },
+                ["boxes"] = new[] { n },
+            });
         }));
-    }
 }

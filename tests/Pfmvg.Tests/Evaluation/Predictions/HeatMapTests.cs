@@ -72,11 +72,11 @@ public sealed class HeatMapTests : IDisposable
     [Fact]
     public void Fortran_order_and_a_leading_one_are_understood()
     {
-        var plain = Score(Write("a", "<f4", 2, 3, [0.9f, 0, 0, 0.9f, 0.9f, 0]), [new Box(0, 0, 60, 100)]).Samples[0].Iou;
-        Assert.Equal(plain, Score(Write("b", "<f4", 2, 3, [0.9f, 0.9f, 0, 0.9f, 0, 0], fortran: true), [new Box(0, 0, 60, 100)]).Samples[
-            0].Iou);
-        Assert.Equal(plain, Score(Write("c", "<f4", 2, 3, [0.9f, 0, 0, 0.9f, 0.9f, 0], shape: "1, 2, 3"), [new Box(0, 0, 60, 100)]).Samples[
-            0].Iou);
+        var plain = Iou(Write("a", "<f4", 2, 3, [0.9f, 0, 0, 0.9f, 0.9f, 0]));
+        Assert.Equal(plain, Iou(Write("b", "<f4", 2, 3, [0.9f, 0.9f, 0, 0.9f, 0, 0], fortran: true)));
+        Assert.Equal(plain, Iou(Write("c", "<f4", 2, 3, [0.9f, 0, 0, 0.9f, 0.9f, 0], shape: "1, 2, 3")));
+
+        static double Iou(string map) => Score(map, [new Box(0, 0, 60, 100)]).Samples[0].Iou;
     }
 
     [Fact]
@@ -168,7 +168,9 @@ public sealed class HeatMapTests : IDisposable
             ">f4" => [.. BitConverter.GetBytes(value).Reverse()],
             _ => BitConverter.GetBytes(value),
         };
-        return Raw(name, $"{{'descr': '{type}', 'fortran_order': {(fortran ? "True" : "False")}, 'shape': ({shape ?? $"{rows}, {columns}"}), }}", [.. values.SelectMany(Bytes)]);
+        var order = fortran ? "True" : "False";
+        var header = $"{{'descr': '{type}', 'fortran_order': {order}, 'shape': ({shape ?? $"{rows}, {columns}"}), }}";
+        return Raw(name, header, [.. values.SelectMany(Bytes)]);
     }
 
     private string Raw(string name, string header, byte[] data)

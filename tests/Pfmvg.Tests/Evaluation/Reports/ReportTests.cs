@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Pfmvg.Evaluation.Reports;
@@ -33,7 +32,7 @@ public sealed partial class ReportTests : IDisposable
     }
 
     [Fact]
-    public void A_report_asks_for_nothing_and_names_no_patient()
+    public void A_report_requests_nothing_and_names_no_patient()
     {
         var html = Write(Table(40), Options());
         Assert.DoesNotMatch(Outside(), html);
@@ -76,7 +75,7 @@ public sealed partial class ReportTests : IDisposable
     }
 
     [Fact]
-    public void Further_tables_stand_behind_the_scores()
+    public void Further_tables_follow_the_scores()
     {
         var html = Write(Table(40), Options() with
         {
@@ -174,7 +173,7 @@ public sealed partial class ReportTests : IDisposable
         await Choose("class", "Cardiomegaly");
         Assert.StartsWith($"{expected} of", (await browser.Evaluate("byId('shown').textContent"))!.GetValue<string>(),
             StringComparison.Ordinal);
-        Assert.True((await browser.Evaluate("[...document.querySelectorAll('article.card')].every(card => card.dataset.class === 'Cardiomegaly')"))!.GetValue<bool>());
+        Assert.True(await Holds("[...document.querySelectorAll('article.card')].every(card => card.dataset.class === 'Cardiomegaly')"));
         await Choose("class", "");
         await Choose("outcome", "flawed");
         Assert.StartsWith($"{table.Samples.Count(sample => sample.Flaw != Flaw.None)} of",
@@ -184,9 +183,10 @@ public sealed partial class ReportTests : IDisposable
         Assert.Equal("rgb(46, 204, 113)", (await browser.Evaluate(
             "getComputedStyle(document.querySelector('#gallery .truth')).stroke"))!.GetValue<string>());
         await browser.Evaluate("byId('search').value = 'phrase s7'; byId('search').dispatchEvent(new Event('input'))");
-        Assert.True((await browser.Evaluate("visible.length > 0 && visible.every(sample => sample.x.includes('s7'))"))!.GetValue<bool>());
-        await browser.Evaluate("byId('search').value = ''; byId('search').dispatchEvent(new Event('input')); document.querySelector('article.card').click()");
-        Assert.True((await browser.Evaluate("byId('dialog').open"))!.GetValue<bool>());
+        Assert.True(await Holds("visible.length > 0 && visible.every(sample => sample.x.includes('s7'))"));
+        await browser.Evaluate("byId('search').value = ''; byId('search').dispatchEvent(new Event('input'))");
+        await browser.Evaluate("document.querySelector('article.card').click()");
+        Assert.True(await Holds("byId('dialog').open"));
         await browser.Evaluate("byId('dialog').close()");
 
         await browser.Screenshot(Path.Combine(Fixtures.Repository, "TestResults", $"report-{(dark ? "dark" : "light")}.png"),
@@ -194,6 +194,7 @@ public sealed partial class ReportTests : IDisposable
         Assert.Equal([new Uri(_folder.In("report.html")).AbsoluteUri], browser.Requests);
         Assert.Empty(browser.Errors);
 
+        async Task<bool> Holds(string condition) => (await browser.Evaluate(condition))!.GetValue<bool>();
         async Task<int> Count(string selector) =>
             (await browser.Evaluate($"document.querySelectorAll('{selector}').length"))!.GetValue<int>();
         Task Choose(string id, string value) =>
@@ -204,16 +205,19 @@ public sealed partial class ReportTests : IDisposable
         static void AssertOrder(double[] ious, bool ascending) => Assert.Equal(ascending ? ious.Order() : ious.OrderDescending(), ious);
     }
 
+    /// <summary>So that a large report opens at once.</summary>
     [Fact]
-    public async Task A_report_of_1200_phrases_opens_without_delay()
+    public async Task A_report_of_1200_phrases_draws_sixty_samples_at_a_time()
     {
         Write(Scorer.Score(Answers.Varied(1200), new ScoringOptions { Resamples = 100 }), Options());
-        var watch = Stopwatch.StartNew();
         await using var browser = await Chromium.Open(_folder.In("report.html"));
-        var opened = (await browser.Evaluate("performance.now()"))!.GetValue<double>();
-        var update = (await browser.Evaluate("(() => { const start = performance.now(); byId('order').value = 'worst'; update(); return performance.now() - start; })()"))!.GetValue<double>();
-        // wide margins: machines under test are busy
-        Assert.True(opened < 15_000 && update < 3_000, $"opened in {opened:0} ms, sorted in {update:0} ms");
+        Assert.Equal(60, await Cards());
+        await browser.Evaluate("byId('more').click()");
+        Assert.Equal(120, await Cards());
+        await browser.Evaluate("byId('order').value = 'worst'; byId('order').dispatchEvent(new Event('change'))");
+        Assert.Equal(60, await Cards());
+
+        async Task<int> Cards() => (await browser.Evaluate("document.querySelectorAll('article.card').length"))!.GetValue<int>();
     }
 
     private static ScoreTable Table(int count) =>
@@ -249,7 +253,8 @@ public sealed partial class ReportTests : IDisposable
     }
 
     /// <summary>Anything that would make a browser fetch: addresses with a host, and sources or links that are no data.</summary>
-    [GeneratedRegex("""https?:|//[a-z]+\.[a-z]|@import|url\(|(?:src|href)=["'](?!data:)""", RegexOptions.IgnoreCase)] private static partial Regex Outside();
+    [GeneratedRegex("""https?:|//[a-z]+\.[a-z]|@import|url\(|(?:src|href)=["'](?!data:)""", RegexOptions.IgnoreCase)]
+    private static partial Regex Outside();
 
     [GeneratedRegex("<script type=\"text/plain\" id=\"i[0-9]+\">")] private static partial Regex PictureText();
 }

@@ -30,7 +30,7 @@ public enum ClassWeighting
     ClassesWithValue,
 }
 
-/// <summary>What the samples of an evaluation add up to (PFMVG, tables 1 to 4).</summary>
+/// <summary>The scores of an evaluation (PFMVG, tables 1 to 4), written a second time and plainly, to check the library's.</summary>
 public sealed class PlainScores
 {
     private const double Rounding = 1e-12; // IoU is a fraction; a float this near a threshold is at it
@@ -45,7 +45,9 @@ public sealed class PlainScores
     {
         foreach (var sample in samples)
             if (!(sample is { Iou: >= 0 and <= 1, Dice: >= 0 and <= 1 } && (sample.Valid || sample is { Iou: 0, Dice: 0 })))
-                throw new ArgumentException($"Sample {sample.Id} has IoU {sample.Iou} and Dice {sample.Dice}; a score is in 0..1 and that of a failure is 0.", nameof(samples));
+                throw new ArgumentException(
+                    $"Sample {sample.Id} has IoU {sample.Iou} and Dice {sample.Dice}; a score is in 0..1 and that of a failure is 0.",
+                    nameof(samples));
 
         var byClass = samples.ToLookup(sample => sample.Class);
         Classes = [.. classes.Union(byClass.Select(group => group.Key).Order(StringComparer.Ordinal))

@@ -170,7 +170,7 @@ public sealed class ScorerTests
     }
 
     [Fact]
-    public void Phantom_scores_say_so()
+    public void Tables_of_phantom_scores_say_so()
     {
         var table = Scorer.Score([Answers.WithIou("a", 0.5) with { Synthetic = true }], new ScoringOptions { Resamples = 0 });
         Assert.Contains(ScoreGrid.PerClass(table).Notes, note => note.Contains("phantoms", StringComparison.Ordinal));

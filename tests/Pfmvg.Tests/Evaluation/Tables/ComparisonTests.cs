@@ -1,6 +1,7 @@
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Geometry;
 using Pfmvg.Tests.Evaluation.Predictions;
 
 namespace Pfmvg.Tests.Evaluation.Tables;
@@ -63,20 +64,19 @@ public sealed class ComparisonTests
     }
 
     [Fact]
-    public void Only_equal_questions_under_equal_rules_compare()
+    public void Only_answers_to_the_same_questions_under_the_same_rules_are_compared()
     {
-        var table = Score(Answers.Varied(20));
-        Assert.Contains("in A, but not in B",
-            Assert.Throws<InputException>(() => Comparison.Between(table, Score(Answers.Varied(20)[..19]))).Message, StringComparison.Ordinal);
-        Assert.Contains("in B, but not in A",
-            Assert.Throws<InputException>(() => Comparison.Between(Score(Answers.Varied(20)[..19]), table)).Message, StringComparison.Ordinal);
-        Assert.Contains("equal rules", Assert.Throws<InputException>(() =>
-            Comparison.Between(table, Scorer.Score(Answers.Varied(20), new ScoringOptions { Rule = AnswerRule.Strict }))).Message,
-                StringComparison.Ordinal);
-        var other = Answers.Varied(20);
-        other[3] = other[3] with { Truth = [new Pfmvg.Geometry.Box(1, 1, 2, 2)] };
-        Assert.Contains("another truth", Assert.Throws<InputException>(() => Comparison.Between(table, Score(other))).Message,
-            StringComparison.Ordinal);
+        var (table, fewer) = (Score(Answers.Varied(20)), Score(Answers.Varied(20)[..19]));
+        var strict = Scorer.Score(Answers.Varied(20), new ScoringOptions { Rule = AnswerRule.Strict });
+        var changed = Answers.Varied(20);
+        changed[3] = changed[3] with { Truth = [new Box(1, 1, 2, 2)] };
+        AssertRefused("in B, but not in A", fewer, table);
+        AssertRefused("in A, but not in B", table, fewer);
+        AssertRefused("equal rules", table, strict);
+        AssertRefused("another truth", table, Score(changed));
+
+        static void AssertRefused(string reason, ScoreTable a, ScoreTable b) => Assert.Contains(
+            reason, Assert.Throws<InputException>(() => Comparison.Between(a, b)).Message, StringComparison.Ordinal);
     }
 
     private static ScoreTable Score(IReadOnlyList<Prediction> predictions, int resamples = 2000) =>
