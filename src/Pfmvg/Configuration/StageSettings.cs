@@ -109,3 +109,13 @@ public enum ImageMode
     /// <summary>A random part of it that holds the target, stretched; the boxes move with it. As in the paper's text.</summary>
     RandomCrop,
 }
+
+/// <summary>What a phrase with several boxes becomes.</summary>
+public enum MultiBox
+{
+    /// <summary>One sample per box with the same phrase, as published.</summary>
+    PerBox,
+
+    /// <summary>One sample with all boxes.</summary>
+    PerPhrase,
+}

@@ -1,0 +1,50 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Pfmvg.Configuration;
+
+/// <summary>Settings of the evaluation.</summary>
+public sealed record EvalSettings
+{
+    /// <summary>Phrases decoded together.</summary>
+    [Range(1, 1 << 16)] public int BatchSize { get; init; } = 8;
+
+    /// <summary>Longest answer in tokens.</summary>
+    [Range(1, 1 << 16)] public int MaxNewTokens { get; init; } = 64;
+
+    /// <summary>Beams; 1 is greedy decoding.</summary>
+    [Range(1, 64)] public int Beams { get; init; } = 1;
+
+    /// <summary>Two begin-of-sequence tokens, as the original's generation has; training has one.</summary>
+    public bool DoubleBos { get; init; } = true;
+
+    /// <summary>Normalise phrases as BLIP's caption processor does: it must be as it was in training.</summary>
+    public bool NormalizeText { get; init; } = true;
+
+    /// <summary>What decoding is restricted to.</summary>
+    public AnswerConstraint Constrain { get; init; } = AnswerConstraint.None;
+
+    /// <summary>Divides the logits before a token is drawn; 0 draws none and takes the most likely.</summary>
+    [Range(0.0, 100.0)] public double Temperature { get; init; }
+
+    /// <summary>Tokens are drawn from the fewest most likely ones that together have this probability.</summary>
+    [Range(0.0, 1.0, MinimumIsExclusive = true)] public double TopP { get; init; } = 1;
+
+    /// <summary>How often an answer is drawn again while it holds no sound box.</summary>
+    [Range(0, 100)] public int Retries { get; init; }
+
+    /// <summary>Compute what the prompts about one picture begin with, the picture in it, once for all of them.</summary>
+    public bool SharePrefix { get; init; } = true;
+}
+
+/// <summary>What decoding is restricted to.</summary>
+public enum AnswerConstraint
+{
+    /// <summary>Nothing, as published.</summary>
+    None,
+
+    /// <summary>
+    /// Well-formed boxes: `{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}` with ordered corners, several joined by
+    /// `&lt;delim&gt;`.
+    /// </summary>
+    Boxes,
+}
