@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -19,7 +18,6 @@ namespace Pfmvg.Data.Loading;
 public sealed class FeatureCache(string folder, string encoder, long bytes)
 {
     private const uint Version = 0x31465650;
-    private const int HeaderLength = 4 + 4 + 32; // version, floats, hash of what follows
     private const string Extension = ".features";
     private const long MemoryBytes = 256L << 20;
 
@@ -70,26 +68,9 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
     {
         Interlocked.Increment(ref _misses);
         Hold(key, features);
-        var content = MemoryMarshal.AsBytes(features.AsSpan());
-        var file = new byte[HeaderLength + content.Length];
-        BinaryPrimitives.WriteUInt32LittleEndian(file, Version);
-        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(4), features.Length);
-        content.CopyTo(file.AsSpan(HeaderLength));
-        SHA256.HashData(content, file.AsSpan(8, 32));
-        var path = PathOf(key);
-        var temporary = $"{path}.{Environment.ProcessId}.{Environment.CurrentManagedThreadId}.tmp";
-        try
-        {
-            MakeRoom(file.Length);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.WriteAllBytes(temporary, file); // the hash tells a half-written file, so it need not be flushed
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            Interlocked.Increment(ref _unwritten); // only costs time later
-            Attempt(() => File.Delete(temporary));
-        }
+        var file = CacheFile.Pack(Version, [features.Length], MemoryMarshal.AsBytes(features.AsSpan()));
+        if (!CacheFile.Attempt(() => MakeRoom(file.Length)) || !CacheFile.TryWrite(PathOf(key), file))
+            Interlocked.Increment(ref _unwritten);
     }
 
     // Who comes first stays: epochs go round, so that anything thrown out would be wanted again as soon as what replaced it.
@@ -114,11 +95,9 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
             return null;
         }
 
-        if (file.Length < HeaderLength || BinaryPrimitives.ReadUInt32LittleEndian(file) != Version
-            || file.Length - HeaderLength != (long)BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(4)) * sizeof(float)) return null;
-        var content = file.AsSpan(HeaderLength);
-        if (!SHA256.HashData(content).AsSpan().SequenceEqual(file.AsSpan(8, 32))) return null;
-        Attempt(() => File.SetLastWriteTimeUtc(path, DateTime.UtcNow)); // the longest unread go first
+        Span<int> floats = stackalloc int[1];
+        if (!CacheFile.TryUnpack(file, Version, floats, out var content) || content.Length != (long)floats[0] * sizeof(float)) return null;
+        CacheFile.Attempt(() => File.SetLastWriteTimeUtc(path, DateTime.UtcNow)); // the longest unread go first
         return MemoryMarshal.Cast<byte, float>(content).ToArray();
     }
 
@@ -136,25 +115,13 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
             foreach (var (path, length, _) in files)
             {
                 if (excess <= 0) break;
-                Attempt(() => File.Delete(path));
+                CacheFile.Attempt(() => File.Delete(path));
                 excess -= length;
             }
         }
     }
 
     private string PathOf(string key) => Path.Combine(folder, encoder, key[..2], key + Extension);
-
-    private static void Attempt(Action action)
-    {
-        try
-        {
-            action();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Another process was faster, or the folder can only be read.
-        }
-    }
 }
 
 /// <summary>The place of one picture's features in a cache.</summary>
