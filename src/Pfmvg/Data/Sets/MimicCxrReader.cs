@@ -113,17 +113,18 @@ public sealed class MimicCxrReader : IDataSetReader
             var number = 0;
             foreach (var report in reports)
             {
+                var text = JsonItem.StringOf(report);
                 yield return new ListedSample
                 {
                     Id = dicom + (++number > 1 ? $"#{number}" : ""),
                     Image = image,
-                    Text = report.ValueKind == JsonValueKind.String ? ReportSections.Extract(report.GetString()!) : "",
+                    Text = text is null ? "" : ReportSections.Extract(text),
                     Place = item.Place,
                     Patient = patient,
                     Study = study,
                     Split = _splitFile is null ? CaptionList.SplitOfName(_list) : splits.GetValueOrDefault(dicom),
                     Problem = item.Key is null ? "the file is a list where {picture: [report, ...]} is wanted"
-                        : report.ValueKind == JsonValueKind.String ? null : "a report is no text",
+                        : text is null ? "a report is no text" : null,
                 };
             }
         }

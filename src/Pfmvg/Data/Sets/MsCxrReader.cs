@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
@@ -96,66 +95,25 @@ public sealed partial class MsCxrReader : IDataSetReader
 
     private IEnumerable<ListedSample> ReadJson()
     {
-        var images = new Dictionary<string, (string Path, int? Width, int? Height, Split? Split)>();
-        var classes = new Dictionary<string, string>();
-        var annotations = new List<(string Id, string Image, string Category, string Text, Box Box, Split? Split)>();
-        foreach (var part in JsonItems.Read(_annotations))
-        {
-            if (part.Value.ValueKind != JsonValueKind.Array) continue;
-            foreach (var item in part.Value.EnumerateArray())
-            {
-                var id = JsonItem.TextOf(item, "id") ?? "";
-                switch (part.Key)
-                {
-                    case "images":
-                        var path = JsonItem.TextOf(item, "path", "file_name") ?? "";
-                        images[id] = (path, Pixels(item, "width"), Pixels(item, "height"),
-                            SplitNames.Find(JsonItem.TextOf(item, "split")));
-                        break;
-                    case "categories":
-                        classes[id] = JsonItem.TextOf(item, "name") ?? "";
-                        break;
-                    case "annotations":
-                        annotations.Add((id, JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
-                            JsonItem.TextOf(item, "label_text", "caption") ?? "", BoxOf(item),
-                            SplitNames.Find(JsonItem.TextOf(item, "split"))));
-                        break;
-                }
-            }
-        }
-
-        if (annotations.Count == 0 || images.Count == 0)
+        var file = CocoFile.Read(_annotations);
+        if (file.Annotations.Count == 0 || file.Images.Count == 0)
             throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; name MS-CXR's "
                 + "COCO-like JSON file.");
-        foreach (var (id, image, category, text, box, split) in annotations)
+        foreach (var annotation in file.Annotations)
         {
-            var place = $"{Privacy.Mask(_annotations)}, annotation {id}";
-            if (!images.TryGetValue(image, out var picture))
-                throw new InputException($"{place}: there is no image with id {image}; fetch the file again.");
+            var picture = file.ImageOf(annotation);
             yield return new ListedSample
             {
                 Id = Unnumbered,
-                Image = picture.Path,
-                Text = text,
-                Place = place,
+                Image = picture.Path ?? "",
+                Text = annotation.Text ?? "",
+                Place = $"{Privacy.Mask(_annotations)}, annotation {annotation.Id}",
                 Width = picture.Width,
                 Height = picture.Height,
-                Boxes = [box],
-                Class = classes.GetValueOrDefault(category),
-                Split = split ?? picture.Split,
+                Boxes = [annotation.Box ?? new Box(double.NaN, double.NaN, double.NaN, double.NaN)],
+                Class = file.Categories.GetValueOrDefault(annotation.Category),
+                Split = annotation.Split ?? picture.Split,
             };
         }
-    }
-
-    private static int? Pixels(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var pixels)
-            && pixels > 0 ? pixels : null;
-
-    private static Box BoxOf(JsonElement item)
-    {
-        if (!item.TryGetProperty("bbox", out var bbox) || bbox.ValueKind != JsonValueKind.Array || bbox.GetArrayLength() != 4)
-            return new Box(double.NaN, double.NaN, double.NaN, double.NaN);
-        var xywh = bbox.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number ? v.GetDouble() : double.NaN).ToArray();
-        return Box.FromXywh(xywh[0], xywh[1], xywh[2], xywh[3]);
     }
 }
