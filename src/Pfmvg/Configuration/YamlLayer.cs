@@ -17,7 +17,7 @@ namespace Pfmvg.Configuration;
 internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, string> places, List<ConfigurationError> errors)
 {
     /// <summary>The record with the layer's values; a value that does not fit leaves the old one.</summary>
-    public T Over<T>(T record, YamlNode node) where T : notnull => (T)Section(node, record, "");
+    public T Apply<T>(T record, YamlNode node) where T : notnull => (T)Section(node, record, "");
 
     /// <summary>The YAML key of a property or an enum value.</summary>
     public static string Key(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);

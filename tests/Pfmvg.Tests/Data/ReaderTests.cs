@@ -133,10 +133,10 @@ public sealed class ReaderTests : IDisposable
         _tree.Write("more/roco/data/test/radiology/captions.txt", "ROCO_1\tx\n");
         _tree.Write("more/clef/caption_prediction_train.csv", "ID\tcaption\n");
         _tree.Write("physionet.org/files/mimic-cxr-jpg/2.0.0/mimic-cxr-2.0.0-metadata.csv.gz", "x");
-        var found = DataSources.In(_tree.Root);
+        var found = DataSources.FindIn(_tree.Root);
         Assert.Equal((_tree.Root, _tree["more", "roco"], _tree["more", "clef"], _tree["physionet.org", "files", "mimic-cxr-jpg", "2.0.0"]),
             (found.MsCxr, found.Roco, found.ImageClef, found.Mimic));
-        Assert.Throws<InputException>(() => DataSources.In(_tree["more", "clef", "none"]));
+        Assert.Throws<InputException>(() => DataSources.FindIn(_tree["more", "clef", "none"]));
     }
 
     [Theory]

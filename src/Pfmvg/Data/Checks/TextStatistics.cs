@@ -12,15 +12,15 @@ internal sealed class TextStatistics(LlamaTokenizer? tokenizer)
     private readonly List<int> _words = [], _tokens = [];
     private long _cut, _emptied, _left, _right, _both;
 
-    /// <summary>Looks at one text; may be called by many threads.</summary>
-    public TextFacts Look(string text)
+    /// <summary>The facts of one text; may be called by many threads.</summary>
+    public TextFacts Describe(string text)
     {
         var (normal, cut) = CaptionNormalizer.Normalize(text);
         var words = 0;
         foreach (var range in text.AsSpan().SplitAny(' ', '\n', '\t', '\r'))
             if (!range.Start.Equals(range.End)) words++;
         return new TextFacts(words, tokenizer?.Encode(normal).Length ?? 0, cut, normal.Length == 0,
-            SideWords.In(text));
+            SideWords.Find(text));
     }
 
     /// <summary>Counts one text.</summary>

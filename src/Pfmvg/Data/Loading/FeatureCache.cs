@@ -25,7 +25,7 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
     private readonly ConcurrentDictionary<string, float[]> _held = new();
     private readonly Lock _gate = new();
     private long _heldBytes, _hits, _misses, _unwritten;
-    private long _sinceLook = bytes / 16; // the first writing looks at the folder
+    private long _sinceCheck = bytes / 16; // the first write checks the folder
 
     /// <summary>Pictures whose features were found.</summary>
     public long Hits => Interlocked.Read(ref _hits);
@@ -69,7 +69,7 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
         Interlocked.Increment(ref _misses);
         Hold(key, features);
         var file = CacheFile.Pack(Version, [features.Length], MemoryMarshal.AsBytes(features.AsSpan()));
-        if (!CacheFile.Attempt(() => MakeRoom(file.Length)) || !CacheFile.TryWrite(PathOf(key), file))
+        if (!CacheFile.Attempt(() => RemoveOldest(file.Length)) || !CacheFile.TryWrite(PathOf(key), file))
             Interlocked.Increment(ref _unwritten);
     }
 
@@ -101,13 +101,13 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
         return MemoryMarshal.Cast<byte, float>(content).ToArray();
     }
 
-    private void MakeRoom(long coming)
+    private void RemoveOldest(long coming)
     {
         lock (_gate)
         {
-            _sinceLook += coming;
-            if (_sinceLook < bytes / 16) return;
-            _sinceLook = 0;
+            _sinceCheck += coming;
+            if (_sinceCheck < bytes / 16) return;
+            _sinceCheck = 0;
             if (!Directory.Exists(folder)) return;
             var files = new DirectoryInfo(folder).EnumerateFiles($"*{Extension}*", SearchOption.AllDirectories)
                 .Select(file => (file.FullName, file.Length, file.LastWriteTimeUtc)).OrderBy(file => file.LastWriteTimeUtc).ToList();

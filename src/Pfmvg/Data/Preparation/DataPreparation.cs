@@ -60,7 +60,7 @@ public sealed class DataPreparation
         return new PrepareReport(manifests.Counts, _counts, _notes);
     }
 
-    /// <summary>The samples that are wanted at all. The pictures of the others are not even looked at.</summary>
+    /// <summary>The samples that are wanted at all. The pictures of the others are not even opened.</summary>
     private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts)
     {
         foreach (var listed in reader.Read())
@@ -77,7 +77,7 @@ public sealed class DataPreparation
     private IEnumerable<(ListedSample Listed, PictureFacts Facts)> Usable(
         IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts)
     {
-        foreach (var (listed, facts) in catalog.Look(reader.Source, Wanted(reader, counts), root, _cancel))
+        foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts), root, _cancel))
         {
             if (facts.State == PictureState.Missing)
             {

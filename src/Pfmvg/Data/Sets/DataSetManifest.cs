@@ -41,7 +41,7 @@ public sealed record DataSetManifest
 
     /// <summary>The manifest of a data set.</summary>
     /// <exception cref="ArgumentException">There is no such data set.</exception>
-    public static DataSetManifest Of(string source)
+    public static DataSetManifest Load(string source)
     {
         using var stream = typeof(DataSetManifest).Assembly.GetManifestResourceStream($"data-manifests/{source}.yaml")
             ?? throw new ArgumentException($"There is no data set '{source}'.", nameof(source));
