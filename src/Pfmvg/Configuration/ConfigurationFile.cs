@@ -110,10 +110,11 @@ public static class ConfigurationFile
         for (var depth = 0; parser.MoveNext();)
         {
             depth += parser.Current!.NestingIncrease;
+            var place = $"{source}, line {parser.Current.Start.Line}";
             if (depth > DeepestNesting)
-                throw new InputException($"{source}, line {parser.Current.Start.Line}: nested deeper than a configuration can be; check the brackets.");
+                throw new InputException($"{place}: nested deeper than a configuration can be; check the brackets.");
             if (parser.Current is AnchorAlias)
-                throw new InputException($"{source}, line {parser.Current.Start.Line}: an alias (*name) is not supported; write the value out.");
+                throw new InputException($"{place}: an alias (*name) is not supported; write the value out.");
         }
     }
 

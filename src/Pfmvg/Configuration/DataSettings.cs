@@ -29,6 +29,6 @@ public sealed record DataSettings
     /// </summary>
     public string? FeatureCache { get; init; }
 
-    /// <summary>Most gigabytes in <see cref="FeatureCache"/>; beyond it the longest unread go.</summary>
+    /// <summary>Most gigabytes in <see cref="FeatureCache"/>; beyond that, the files unread for the longest time are removed.</summary>
     [Range(0.001, 1e6)] public double FeatureCacheGb { get; init; } = 20;
 }

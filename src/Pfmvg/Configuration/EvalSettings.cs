@@ -17,7 +17,7 @@ public sealed record EvalSettings
     /// <summary>Two begin-of-sequence tokens, as the original's generation has; training has one.</summary>
     public bool DoubleBos { get; init; } = true;
 
-    /// <summary>Normalise phrases as BLIP's caption processor does: it must be as it was in training.</summary>
+    /// <summary>Normalise phrases as BLIP's caption processor does. It must be the same as in training.</summary>
     public bool NormalizeText { get; init; } = true;
 
     /// <summary>What decoding is restricted to.</summary>
@@ -32,7 +32,7 @@ public sealed record EvalSettings
     /// <summary>How often an answer is drawn again while it holds no sound box.</summary>
     [Range(0, 100)] public int Retries { get; init; }
 
-    /// <summary>Compute what the prompts about one picture begin with, the picture in it, once for all of them.</summary>
+    /// <summary>Compute the common beginning of the prompts about one picture, with the picture, once for all of them.</summary>
     public bool SharePrefix { get; init; } = true;
 }
 

@@ -4,7 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace Pfmvg.Configuration;
 
 /// <summary>
-/// Everything a run depends on beside its files. A key in YAML is the property's name in snake_case; a key that is not
+/// Everything a run depends on besides its files. A key in YAML is the property's name in snake_case; a key that is not
 /// given keeps the value written here, which is the paper's or, where the paper is silent, MiniGPT-v2's.
 /// </summary>
 public sealed record PfmvgConfiguration

@@ -8,7 +8,7 @@ using YamlDotNet.RepresentationModel;
 namespace Pfmvg.Configuration;
 
 /// <summary>
-/// Lays one YAML document over a record and notes everything that does not fit. A file and each `--set` are layers;
+/// Applies one YAML document to a record and notes everything that does not fit. A file and each `--set` are layers;
 /// a section keeps what the layer does not mention, a list is replaced, a table of names is extended.
 /// </summary>
 /// <param name="place">Where a line of this layer is, for the user.</param>

@@ -23,8 +23,8 @@ public readonly record struct Crop(int Left, int Top, int Width, int Height)
     /// <summary>
     /// A random crop as torchvision's RandomResizedCrop chooses it: an area share between <paramref name="leastArea"/> and
     /// 1, an aspect ratio between 3/4 and 4/3. A crop that leaves less than <paramref name="keep"/> of any box is drawn
-    /// again, and after <see cref="MostDraws"/> of them the picture stays whole, so the target is never lost. Never mirrors:
-    /// left and right carry meaning.
+    /// again; after <see cref="MostDraws"/> of them the picture stays whole, so the target is never lost. It never mirrors:
+    /// left and right have a meaning.
     /// </summary>
     /// <param name="width">Width of the picture in pixels.</param>
     /// <param name="height">Height of the picture in pixels.</param>

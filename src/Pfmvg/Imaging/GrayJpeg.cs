@@ -8,8 +8,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Pfmvg.Imaging;
 
 /// <summary>
-/// A fast decoder for what chest radiographs come as: gray, baseline, Huffman-coded JPEG in one scan. Its pixels are
-/// libjpeg's accurate integer transform to the bit, hence Pillow's. Everything else, damaged files included, is left to
+/// A fast decoder for the usual chest radiograph: gray, baseline, Huffman-coded JPEG in one scan. Its pixels are those of
+/// libjpeg's accurate integer transform to the bit, and so Pillow's. Everything else, damaged files included, is left to
 /// libjpeg-turbo, which SkiaSharp carries without its vector code.
 /// </summary>
 internal static class GrayJpeg
@@ -22,7 +22,7 @@ internal static class GrayJpeg
     ];
 
     /// <summary>Decodes a picture of the known kind.</summary>
-    /// <returns>False, with nothing decided, for every other file: another decoder must look at it.</returns>
+    /// <returns>False for every other file, which another decoder must read.</returns>
     public static bool TryDecode(
         ReadOnlySpan<byte> file, DecodeBuffer buffer, PictureName picture, [NotNullWhen(true)] out DecodedImage? image)
     {
@@ -206,6 +206,7 @@ internal static class GrayJpeg
     }
 
     /// <summary>libjpeg's inverse transform "islow": columns, then rows, 13-bit constants; all eight at a time.</summary>
+    /// <remarks>The eight rows are passed one by one, because a structure of them would not stay in registers.</remarks>
     private static void Transform(Span<int> block, int last, ref byte target, int stride)
     {
         if (last == 0)

@@ -97,7 +97,11 @@ public sealed class CheckTests : IDisposable
     public void No_detail_holds_patient_text()
     {
         _tree.Picture("files/p10/p10000032/s50414267/a.jpg");
-        var file = _tree.Write("ms.csv", $"{StudyTree.MsCxrHeader}\nSECRET,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,500,5,40,30,a\nEdema,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,0,5,40,30,a\n");
+        var file = _tree.Write("ms.csv", $"""
+            {StudyTree.MsCxrHeader}
+            SECRET,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,500,5,40,30,a
+            Edema,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,0,5,40,30,a
+            """);
         var report = Check(new DataSources { MsCxr = file });
         Assert.NotEmpty(report.Findings);
         Assert.DoesNotContain(report.Findings.SelectMany(finding => finding.Cases),

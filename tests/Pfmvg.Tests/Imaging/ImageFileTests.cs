@@ -67,7 +67,8 @@ public sealed class ImageFileTests : IDisposable
     }
 
     [Fact]
-    public void The_content_tells_the_kind_not_the_name() => Assert.Equal(6, ImageFile.Decode(Save("really-png.jpg", GrayPng(6, 4))).Width);
+    public void The_content_decides_the_kind_not_the_name() =>
+        Assert.Equal(6, ImageFile.Decode(Save("really-png.jpg", GrayPng(6, 4))).Width);
 
     [Fact]
     public void A_picture_cut_anywhere_is_refused()
@@ -122,7 +123,7 @@ public sealed class ImageFileTests : IDisposable
     }
 
     [Fact]
-    public void What_is_no_file_is_refused_by_name()
+    public void A_path_that_is_no_file_is_refused_by_name()
     {
         var missing = Path.Combine(_folder, "missing.jpg");
         Assert.Equal($"{missing}: there is no such picture; check the image folder.",

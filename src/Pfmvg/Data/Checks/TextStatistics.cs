@@ -2,7 +2,7 @@ using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
 
-/// <summary>What one text is like.</summary>
+/// <summary>The facts of one text.</summary>
 internal readonly record struct TextFacts(int Words, int Tokens, bool Cut, bool Emptied, SideWords Sides);
 
 /// <summary>Gathers what the texts of a data set are like.</summary>
@@ -35,8 +35,17 @@ internal sealed class TextStatistics(LlamaTokenizer? tokenizer)
         _both += text.Sides.Both ? 1 : 0;
     }
 
-    public TextReport ToReport() =>
-        new(_words.Count, LengthsOf(_words), tokenizer is null ? null : LengthsOf(_tokens), _cut, _emptied, _left, _right, _both);
+    public TextReport ToReport() => new()
+    {
+        Texts = _words.Count,
+        Words = LengthsOf(_words),
+        Tokens = tokenizer is null ? null : LengthsOf(_tokens),
+        Cut = _cut,
+        Emptied = _emptied,
+        Left = _left,
+        Right = _right,
+        Both = _both,
+    };
 
     private static Lengths LengthsOf(List<int> lengths)
     {

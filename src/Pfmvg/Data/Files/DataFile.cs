@@ -40,6 +40,10 @@ internal static class DataFile
         }
     }
 
+    /// <summary>Whether a file is JSON by its name, packed or not.</summary>
+    public static bool IsJson(string path) => path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>The lines of a text file; \n, \r\n and \r may be mixed.</summary>
     /// <exception cref="InputException">The file cannot be read, or a line is longer than <see cref="MaxRecord"/>.</exception>
     public static IEnumerable<Line> Lines(string path)

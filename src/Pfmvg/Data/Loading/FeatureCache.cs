@@ -6,14 +6,14 @@ using Pfmvg.Imaging;
 namespace Pfmvg.Data.Loading;
 
 /// <summary>
-/// What the frozen vision tower makes of whole pictures, on the disk and, the first of them, in memory: later epochs and
+/// The frozen vision tower's features of whole pictures, on the disk and, as far as they fit, in memory: later epochs and
 /// evaluations neither decode nor encode a picture again. Any number of processes may share the folder.
 /// </summary>
 /// <param name="folder">Where; made when it does not exist. Only files of this cache are ever removed from it.</param>
-/// <param name="encoder">Hash of all that the features depend on beside the picture: weights, types, sizes, device.</param>
+/// <param name="encoder">Hash of all that the features depend on besides the picture: weights, types, sizes, device.</param>
 /// <param name="bytes">
-/// Most bytes on the disk, for all encoders together; beyond it those go that were not read for longest. Several processes
-/// that write at once may exceed it by a sixteenth each.
+/// Most bytes on the disk, for all encoders together; beyond that, the files that were not read for the longest time are
+/// removed. Several processes that write at once may exceed it by a sixteenth each.
 /// </param>
 public sealed class FeatureCache(string folder, string encoder, long bytes)
 {
@@ -33,15 +33,15 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
     /// <summary>Pictures that had to be encoded.</summary>
     public long Misses => Interlocked.Read(ref _misses);
 
-    /// <summary>What the cache was good for, in a line.</summary>
+    /// <summary>How much the cache was used, in a line.</summary>
     public string Summary => FormattableString.Invariant($"features {Hits} from {folder}, {Misses} encoded")
         + (Interlocked.Read(ref _unwritten) is > 0 and var lost
             ? FormattableString.Invariant($", {lost} of them could not be written") : "");
 
     /// <summary>
-    /// The place of a picture's features, by the content of its file. The file is read only when its path, length and time
-    /// have not been seen by this process; the size that is expected of it is a part of the place, so that a file of
-    /// another size is never found.
+    /// The place of a picture's features, by the content of its file. The file is read only when this process has not seen
+    /// its path, length and time before. The expected size is a part of the place, so that a picture of another size is never
+    /// found.
     /// </summary>
     /// <exception cref="InputException">The file cannot be read.</exception>
     public FeatureEntry EntryOf(string path, int width, int height, DecodeBuffer buffer)
@@ -73,7 +73,7 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
             Interlocked.Increment(ref _unwritten);
     }
 
-    // Who comes first stays: epochs go round, so that anything thrown out would be wanted again as soon as what replaced it.
+    // The first ones stay: every epoch needs all pictures, so whatever was removed would be needed as soon as what replaced it.
     private float[] Hold(string key, float[] features)
     {
         var size = features.Length * sizeof(float);

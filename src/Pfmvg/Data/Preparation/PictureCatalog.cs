@@ -6,8 +6,8 @@ using Pfmvg.Imaging;
 namespace Pfmvg.Data.Preparation;
 
 /// <summary>
-/// Examines pictures (size, wholeness, hash) with several workers, in order, and keeps a journal beside the manifests: what
-/// was seen once and has not changed is not read again, so an interrupted preparation goes on where it was.
+/// Examines pictures (size, wholeness, hash) with several workers, in order, and keeps a journal beside the manifests: a
+/// picture that was seen before and has not changed is not read again, so an interrupted preparation continues where it was.
 /// </summary>
 internal sealed class PictureCatalog : IDisposable
 {
@@ -41,10 +41,11 @@ internal sealed class PictureCatalog : IDisposable
     }
 
     /// <summary>Pairs every sample with what is known of its picture, in the given order.</summary>
-    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Examine(string source, IEnumerable<ListedSample> samples, ImageRoot root,
-        CancellationToken cancel)
+    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Examine(
+        string source, IEnumerable<ListedSample> samples, ImageRoot root, CancellationToken cancel)
     {
-        foreach (var (sample, facts, fresh) in LoadAhead.InOrder(samples, (sample, buffer) => Examine(source, sample, root, buffer), cancel))
+        var examined = LoadAhead.InOrder(samples, (sample, buffer) => Examine(source, sample, root, buffer), cancel);
+        foreach (var (sample, facts, fresh) in examined)
         {
             if (fresh is not null)
             {
@@ -60,8 +61,8 @@ internal sealed class PictureCatalog : IDisposable
     public void Dispose() => _journal.Dispose();
 
     /// <summary>What is known of a picture, and what is new about it.</summary>
-    private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Examine(string source, ListedSample sample, ImageRoot root,
-        DecodeBuffer buffer)
+    private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Examine(
+        string source, ListedSample sample, ImageRoot root, DecodeBuffer buffer)
     {
         var picture = $"{source}/{sample.Image}";
         var path = root.Resolve(sample.Image, out var problem);

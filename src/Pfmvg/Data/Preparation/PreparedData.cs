@@ -57,7 +57,8 @@ public sealed class PreparedData
 
             return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)));
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (
+            e is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
         {
             throw Bad("cannot be read", e);
         }

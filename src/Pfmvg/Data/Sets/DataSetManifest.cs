@@ -36,7 +36,7 @@ public sealed record DataSetManifest
     /// <summary>Phrases of each finding class.</summary>
     public IDictionary<string, long> Classes { get; init; } = new Dictionary<string, long>();
 
-    /// <summary>What to look out for.</summary>
+    /// <summary>What to check in it.</summary>
     public IList<string> Checks { get; init; } = [];
 
     /// <summary>The manifest of a data set.</summary>

@@ -44,8 +44,7 @@ public sealed class MimicCxrReader : IDataSetReader
     /// <inheritdoc/>
     public IReadOnlyList<string> Files => _splitFile is null ? [_list] : [_list, _splitFile];
 
-    private bool IsJson => _list.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
-        || _list.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+    private bool IsJson => DataFile.IsJson(_list);
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
@@ -105,8 +104,7 @@ public sealed class MimicCxrReader : IDataSetReader
     {
         foreach (var item in JsonItems.Read(_list))
         {
-            var image = item.Key ?? "";
-            if (image.StartsWith("./", StringComparison.Ordinal)) image = image[2..];
+            var image = CaptionList.ImagePath(item.Key);
             var dicom = Path.GetFileNameWithoutExtension(image);
             var (patient, study) = ListedSample.Owner(image);
             var reports = item.Value.ValueKind == JsonValueKind.Array ? item.Value.EnumerateArray().ToList() : [item.Value];

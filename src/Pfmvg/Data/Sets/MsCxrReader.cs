@@ -45,7 +45,7 @@ public sealed partial class MsCxrReader : IDataSetReader
     public IEnumerable<ListedSample> Read()
     {
         var boxes = new Dictionary<string, int>(); // boxes seen of each picture, for ids that both layouts share
-        foreach (var sample in IsJson(_annotations) ? ReadJson() : ReadCsv())
+        foreach (var sample in DataFile.IsJson(_annotations) ? ReadJson() : ReadCsv())
         {
             var name = Path.GetFileNameWithoutExtension(sample.Image);
             var number = boxes[name] = boxes.GetValueOrDefault(name) + 1;
@@ -60,9 +60,9 @@ public sealed partial class MsCxrReader : IDataSetReader
         if (File.Exists(path)) return path;
         if (!Directory.Exists(path)) return null;
         return Directory.EnumerateFiles(path, "MS_CXR_Local_Alignment*")
-            .Where(file => IsJson(file) || file.Contains(".csv", StringComparison.OrdinalIgnoreCase))
+            .Where(file => DataFile.IsJson(file) || file.Contains(".csv", StringComparison.OrdinalIgnoreCase))
             .OrderByDescending(ReleaseOf)
-            .ThenBy(IsJson).ThenBy(file => file, StringComparer.Ordinal)
+            .ThenBy(DataFile.IsJson).ThenBy(file => file, StringComparer.Ordinal)
             .FirstOrDefault();
     }
 
@@ -70,9 +70,6 @@ public sealed partial class MsCxrReader : IDataSetReader
         Version.TryParse(Release().Match(Path.GetFileName(file)).Groups[1].Value, out var release) ? release : new Version();
 
     [GeneratedRegex(@"v(\d+\.\d+\.\d+)")] private static partial Regex Release();
-
-    private static bool IsJson(string path) =>
-        path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
 
     private IEnumerable<ListedSample> ReadCsv()
     {
