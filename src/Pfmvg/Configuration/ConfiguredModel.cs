@@ -11,7 +11,8 @@ public static class ConfiguredModel
     /// <param name="settings">The configuration's model section.</param>
     /// <param name="vocabulary">The tokenizer's number of tokens, used where the configuration says 0.</param>
     public static GroundingConfig Sizes(ModelSettings settings, int vocabulary = 0) => new(
-        new EvaConfig(settings.ImageSize, settings.Vision.PatchSize, settings.Vision.Width, settings.Vision.Depth, settings.Vision.Heads,
+        new EvaConfig(
+            settings.ImageSize, settings.Vision.PatchSize, settings.Vision.Width, settings.Vision.Depth, settings.Vision.Heads,
             settings.Vision.MlpHidden),
         settings.Concat,
         new LlamaConfig(

@@ -22,8 +22,8 @@ public sealed class LlamaTokenizer
     {
         var model = SentencePieceModel.Load(modelPath);
         int Id(string piece) => model.IdOf(piece) ?? throw new InputException(
-            $"{modelPath}: has no piece {piece}, so it is not LLaMA's tokenizer; get the tokenizer.model that came with the language "
-            + "model.");
+            $"{modelPath}: has no piece {piece}, so it is not LLaMA's tokenizer; "
+            + "get the tokenizer.model that came with the language model.");
         if (Id(Unknown) != model.UnknownId)
             throw new InputException($"{modelPath}: the piece {Unknown} is not its unknown piece, so it is not LLaMA's tokenizer.");
         return new LlamaTokenizer(model, Id(Bos), Id(Eos));

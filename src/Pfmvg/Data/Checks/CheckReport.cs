@@ -77,7 +77,7 @@ public sealed record SetReport
     /// <summary>Where its pictures were looked for.</summary>
     public required string ImageFolder { get; init; }
 
-    /// <summary>Whether every pixel was decoded, or only the headers and ends of the files were looked at.</summary>
+    /// <summary>Whether every pixel was decoded, or only the headers and ends of the files were read.</summary>
     public required bool EveryPixel { get; init; }
 
     /// <summary>Counts beside the expected ones.</summary>

@@ -91,8 +91,8 @@ internal static class DataFile
     }
 
     public static InputException TooLong(string path, long line) =>
-        new($"{Privacy.Mask(path)}:{line}: the line is longer than {MaxRecord:N0} characters; check that this is the right file and "
-            + "that it is whole.");
+        new($"{Privacy.Mask(path)}:{line}: the line is longer than {MaxRecord:N0} characters; "
+            + "check that this is the right file and that it is whole.");
 
     private static bool IsReadError(Exception e) =>
         e is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException or ArgumentException;

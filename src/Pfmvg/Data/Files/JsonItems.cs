@@ -94,8 +94,8 @@ internal static class JsonItems
                 }
                 catch (InvalidOperationException e) // half of a surrogate pair in a member's name
                 {
-                    throw new InputException($"{Privacy.Mask(path)}: a name in it is not valid text; fetch the file again, or put it "
-                        + "right.", e);
+                    throw new InputException($"{Privacy.Mask(path)}: a name in it is not valid text; "
+                        + "fetch the file again, or put it right.", e);
                 }
 
                 if (_last) throw new InputException($"{Privacy.Mask(path)}: the JSON ends early; fetch the file again.");
@@ -111,8 +111,8 @@ internal static class JsonItems
             if (part == JsonPart.Start)
             {
                 if (reader.TokenType is not (JsonTokenType.StartArray or JsonTokenType.StartObject))
-                    throw new InputException($"{Privacy.Mask(path)}: the JSON must be a list or an object; check that this is the right "
-                        + "file.");
+                    throw new InputException($"{Privacy.Mask(path)}: the JSON must be a list or an object; "
+                        + "check that this is the right file.");
             }
             else if (reader.TokenType is not (JsonTokenType.EndArray or JsonTokenType.EndObject) || reader.CurrentDepth > 0)
             {
@@ -143,8 +143,8 @@ internal static class JsonItems
             if (_end == _buffer.Length)
             {
                 if (_buffer.Length >= largestItem)
-                    throw new InputException($"{Privacy.Mask(path)}: one item is larger than {largestItem:N0} bytes; check that this is "
-                        + "the right file.");
+                    throw new InputException($"{Privacy.Mask(path)}: one item is larger than {largestItem:N0} bytes; "
+                        + "check that this is the right file.");
                 Array.Resize(ref _buffer, 2 * _buffer.Length);
             }
 

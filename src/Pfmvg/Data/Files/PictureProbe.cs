@@ -38,7 +38,7 @@ internal enum PictureDepth
 /// <param name="Height">Rows; 0 when it cannot be used.</param>
 /// <param name="Sha256">Hash of the file in lower-case hex; null when it was not asked for or the picture cannot be used.</param>
 /// <param name="Problem">Why the picture cannot be used, and what to do; null when it can or is missing.</param>
-/// <param name="Note">What decoding changed; null when nothing, or when the pixels were not looked at.</param>
+/// <param name="Note">What decoding changed; null when nothing, or when the pixels were not decoded.</param>
 internal sealed record PictureFacts(PictureState State, int Width = 0, int Height = 0, string? Sha256 = null, string? Problem = null,
     string? Note = null);
 

@@ -30,7 +30,7 @@ internal static class CacheFile
 
     /// <summary>Takes a file apart.</summary>
     /// <param name="file">Its bytes.</param>
-    /// <param name="version">The version that is wanted.</param>
+    /// <param name="version">The version that its content must have.</param>
     /// <param name="numbers">Filled with the numbers.</param>
     /// <param name="content">The content: a part of <paramref name="file"/>.</param>
     /// <returns>False when the file is of another version or damaged.</returns>

@@ -60,7 +60,7 @@ public sealed class DataPreparation
         return new PrepareReport(manifests.Counts, _counts, _notes);
     }
 
-    /// <summary>The samples that are wanted at all. The pictures of the others are not even opened.</summary>
+    /// <summary>The samples that the options ask for. The pictures of the others are not even opened.</summary>
     private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts)
     {
         foreach (var listed in reader.Read())

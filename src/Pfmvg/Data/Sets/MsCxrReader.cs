@@ -94,8 +94,8 @@ public sealed partial class MsCxrReader : IDataSetReader
     {
         var file = CocoFile.Read(_annotations);
         if (file.Annotations.Count == 0 || file.Images.Count == 0)
-            throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; name MS-CXR's "
-                + "COCO-like JSON file.");
+            throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; "
+                + "name MS-CXR's COCO-like JSON file.");
         foreach (var annotation in file.Annotations)
         {
             var picture = file.ImageOf(annotation);

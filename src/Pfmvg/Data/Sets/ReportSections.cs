@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace Pfmvg.Data.Sets;
 
-/// <summary>Takes the wanted sections out of a radiology report as MIMIC-CXR has it.</summary>
+/// <summary>Takes sections out of a radiology report as MIMIC-CXR has it.</summary>
 /// <remarks>
 /// A header is a line that starts with upper-case words and a colon. Sections may occur again, in an addendum for example;
 /// the last one with text counts. Lines are joined, and `___`, which marks removed names and dates, is taken out.
