@@ -59,7 +59,7 @@ internal sealed class DataSourceOptions
     /// <exception cref="InputException">An image folder is not written as NAME=FOLDER, or --from finds nothing.</exception>
     public DataSources Read(ParseResult parsed)
     {
-        var found = parsed.GetValue(_from) is { } folder ? DataSources.In(folder) : new DataSources();
+        var found = parsed.GetValue(_from) is { } folder ? DataSources.FindIn(folder) : new DataSources();
         return found with
         {
             MsCxr = parsed.GetValue(_msCxr) ?? found.MsCxr,

@@ -22,7 +22,7 @@ public sealed class ConstantBoxes
         if (training.Count == 0)
             throw new InputException("There is no training split of boxes to learn the constant boxes from; " +
                 "prepare MS-CXR with one, or leave the controls out.");
-        foreach (var group in training.GroupBy(s => ((string?)s.Class, (Side?)SideWords.In(s.Text).Side))) _boxes[group.Key] = Best(group);
+        foreach (var group in training.GroupBy(s => ((string?)s.Class, (Side?)SideWords.Find(s.Text).Side))) _boxes[group.Key] = Best(group);
         foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Best(group);
         _boxes[(null, null)] = Best(training);
     }
@@ -30,7 +30,7 @@ public sealed class ConstantBoxes
     /// <summary>The constant answers, in pixels of each picture.</summary>
     public IReadOnlyList<Prediction> Answer(IReadOnlyList<Sample> samples) => [.. samples.Select(sample =>
     {
-        var box = _boxes.TryGetValue((sample.Class, SideWords.In(sample.Text).Side), out var exact) ? exact
+        var box = _boxes.TryGetValue((sample.Class, SideWords.Find(sample.Text).Side), out var exact) ? exact
             : _boxes.TryGetValue((sample.Class, null), out var ofClass) ? ofClass : _boxes[(null, null)];
         return ModelAnswers.Question(sample) with { Boxes = [box.Scale(sample.Width, sample.Height)] };
     })];

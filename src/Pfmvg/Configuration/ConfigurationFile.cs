@@ -29,9 +29,9 @@ public static class ConfigurationFile
         var configuration = new PfmvgConfiguration();
 
         if (Document(yaml, source) is { } file and not YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or "null" })
-            configuration = new YamlLayer(mark => $"line {mark.Line}", places, errors).Over(configuration, file);
+            configuration = new YamlLayer(mark => $"line {mark.Line}", places, errors).Apply(configuration, file);
         foreach (var text in overrides)
-            configuration = new YamlLayer(_ => $"--set {text}", places, errors).Over(configuration, Override(text));
+            configuration = new YamlLayer(_ => $"--set {text}", places, errors).Apply(configuration, Override(text));
 
         var wrong = errors.Select(error => error.Path).ToHashSet();
         foreach (var broken in ConfigurationRules.Check(configuration).Where(broken => !broken.Paths.Any(wrong.Contains)))
@@ -110,10 +110,11 @@ public static class ConfigurationFile
         for (var depth = 0; parser.MoveNext();)
         {
             depth += parser.Current!.NestingIncrease;
+            var place = $"{source}, line {parser.Current.Start.Line}";
             if (depth > DeepestNesting)
-                throw new InputException($"{source}, line {parser.Current.Start.Line}: nested deeper than a configuration can be; check the brackets.");
+                throw new InputException($"{place}: nested deeper than a configuration can be; check the brackets.");
             if (parser.Current is AnchorAlias)
-                throw new InputException($"{source}, line {parser.Current.Start.Line}: an alias (*name) is not supported; write the value out.");
+                throw new InputException($"{place}: an alias (*name) is not supported; write the value out.");
         }
     }
 

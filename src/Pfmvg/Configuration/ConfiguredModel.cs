@@ -11,14 +11,14 @@ public static class ConfiguredModel
     /// <param name="settings">The configuration's model section.</param>
     /// <param name="vocabulary">The tokenizer's number of tokens, used where the configuration says 0.</param>
     public static GroundingConfig Sizes(ModelSettings settings, int vocabulary = 0) => new(
-        new EvaConfig(settings.ImageSize, settings.Vision.PatchSize, settings.Vision.Width, settings.Vision.Depth, settings.Vision.Heads,
+        new EvaConfig(
+            settings.ImageSize, settings.Vision.PatchSize, settings.Vision.Width, settings.Vision.Depth, settings.Vision.Heads,
             settings.Vision.MlpHidden),
         settings.Concat,
         new LlamaConfig(
-            settings.Language.Vocabulary > 0 ? settings.Language.Vocabulary : vocabulary, settings.Language.HiddenSize,
-                settings.Language.Layers,
-            settings.Language.Heads, settings.Language.IntermediateSize, settings.Language.RmsNormEps, settings.Language.RopeTheta,
-            settings.Language.Quantized),
+            settings.Language.Vocabulary > 0 ? settings.Language.Vocabulary : vocabulary,
+            settings.Language.HiddenSize, settings.Language.Layers, settings.Language.Heads, settings.Language.IntermediateSize,
+            settings.Language.RmsNormEps, settings.Language.RopeTheta, settings.Language.Quantized),
         new LoraConfig(settings.Lora.Rank, settings.Lora.Alpha, settings.Lora.Dropout, settings.Lora.Targets));
 
     /// <summary>Type of the frozen weights.</summary>
@@ -34,7 +34,8 @@ public static class ConfiguredModel
         if (devices > 0) return new Device(DeviceType.CUDA, localRank % devices);
         return choice == DeviceChoice.Cuda
             ? throw new InputException(
-                "device: cuda is asked for, but no CUDA device is there. Build with -p:TorchBackend=cuda on a machine with an NVIDIA driver, or set device: cpu.")
+                "device: cuda is asked for, but no CUDA device is there. Build with -p:TorchBackend=cuda on a machine with an "
+                + "NVIDIA driver, or set device: cpu.")
             : CPU;
     }
 }

@@ -29,7 +29,7 @@ public sealed record StageSettings
     /// <summary>Steps of linear warm-up.</summary>
     [Range(0, int.MaxValue)] public int WarmupSteps { get; init; }
 
-    /// <summary>Which step the warm-up looks at.</summary>
+    /// <summary>Which step the warm-up counts.</summary>
     public WarmupScope WarmupScope { get; init; } = WarmupScope.Run;
 
     /// <summary>AdamW's decoupled decay; not applied to vectors nor to names with "bias", "ln" or "bn".</summary>
@@ -63,8 +63,8 @@ public sealed record StageSettings
     public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
 
     /// <summary>
-    /// Puts samples with texts of like length into the same step, so that less of a batch is padding; the published
-    /// training draws steps at random.
+    /// Puts samples with texts of like length into the same step, so that batches hold less padding; the
+    /// published training draws steps at random.
     /// </summary>
     public bool GroupByLength { get; init; }
 
@@ -87,15 +87,15 @@ public sealed record StageSettings
     public bool Validate { get; init; } = true;
 }
 
-/// <summary>Which step the warm-up looks at.</summary>
+/// <summary>Which step the warm-up counts.</summary>
 public enum WarmupScope
 {
     /// <summary>The step since the start of the stage.</summary>
     Run,
 
     /// <summary>
-    /// The step since the start of the epoch, as the original: with epochs shorter than the warm-up it starts again in
-    /// each.
+    /// The step since the start of the epoch, as in the original: it starts again in every epoch, even where epochs are
+    /// shorter than the warm-up.
     /// </summary>
     Epoch,
 }
@@ -108,4 +108,14 @@ public enum ImageMode
 
     /// <summary>A random part of it that holds the target, stretched; the boxes move with it. As in the paper's text.</summary>
     RandomCrop,
+}
+
+/// <summary>What a phrase with several boxes becomes.</summary>
+public enum MultiBox
+{
+    /// <summary>One sample per box with the same phrase, as published.</summary>
+    PerBox,
+
+    /// <summary>One sample with all boxes.</summary>
+    PerPhrase,
 }

@@ -8,7 +8,7 @@ using YamlDotNet.RepresentationModel;
 namespace Pfmvg.Configuration;
 
 /// <summary>
-/// Lays one YAML document over a record and notes everything that does not fit. A file and each `--set` are layers;
+/// Applies one YAML document to a record and notes everything that does not fit. A file and each `--set` are layers;
 /// a section keeps what the layer does not mention, a list is replaced, a table of names is extended.
 /// </summary>
 /// <param name="place">Where a line of this layer is, for the user.</param>
@@ -17,7 +17,7 @@ namespace Pfmvg.Configuration;
 internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, string> places, List<ConfigurationError> errors)
 {
     /// <summary>The record with the layer's values; a value that does not fit leaves the old one.</summary>
-    public T Over<T>(T record, YamlNode node) where T : notnull => (T)Section(node, record, "");
+    public T Apply<T>(T record, YamlNode node) where T : notnull => (T)Section(node, record, "");
 
     /// <summary>The YAML key of a property or an enum value.</summary>
     public static string Key(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);

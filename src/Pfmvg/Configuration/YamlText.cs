@@ -57,10 +57,12 @@ internal static partial class YamlText
         string words => Quoted(words),
         IReadOnlyList<string> list => $"[{string.Join(", ", list.Select(Quoted))}]",
         IReadOnlyDictionary<string, string> { Count: 0 } => "{}",
-        IReadOnlyDictionary<string, string> table =>
-            $"{{ {string.Join(", ", table.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{Quoted(pair.Key)}: {Quoted(pair.Value)}"))} }}",
+        IReadOnlyDictionary<string, string> table => $"{{ {string.Join(", ", Pairs(table))} }}",
         _ => throw new NotSupportedException($"A setting of type {value.GetType()} has no YAML form."),
     };
+
+    private static IEnumerable<string> Pairs(IReadOnlyDictionary<string, string> table) =>
+        table.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{Quoted(pair.Key)}: {Quoted(pair.Value)}");
 
     // YAML 1.1 readers take 1E-05 for a text: a number with an exponent needs a point.
     private static string Number(double number)

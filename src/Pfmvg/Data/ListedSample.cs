@@ -3,7 +3,7 @@ using Pfmvg.Geometry;
 
 namespace Pfmvg.Data;
 
-/// <summary>A picture and its text as a data set lists them: nothing looked up on the disk, nothing judged.</summary>
+/// <summary>A picture and its text as a data set lists them, before anything is read from the disk or checked.</summary>
 public sealed partial record ListedSample
 {
     /// <summary>Unique within the data set; the same in every file layout of it.</summary>

@@ -12,7 +12,7 @@ namespace Pfmvg.Imaging;
 internal static class BicubicResize
 {
     private const int Precision = 32 - 8 - 2; // bits behind the point of a weight
-    private const int Half = 1 << (Precision - 1);
+    private const int RoundingTerm = 1 << (Precision - 1);
 
     /// <summary>Resizes a rectangle of a picture; pixels outside the rectangle do not bleed in.</summary>
     /// <param name="image">The picture.</param>
@@ -137,11 +137,11 @@ internal static class BicubicResize
                         Avx2.HorizontalAdd(Products(ref pixel, x + 4), Products(ref pixel, x + 5)),
                         Avx2.HorizontalAdd(Products(ref pixel, x + 6), Products(ref pixel, x + 7)));
                     var sums = Vector256.Create(low.GetLower() + low.GetUpper(), high.GetLower() + high.GetUpper());
-                    BitConverter.TryWriteBytes(line[x..], Clip(sums + Vector256.Create(Half)));
+                    BitConverter.TryWriteBytes(line[x..], Clip(sums + Vector256.Create(RoundingTerm)));
                 }
             }
 
-            for (; x < line.Length; x++) line[x] = Clip(Vector256.Sum(Products(ref pixel, x)) + Half);
+            for (; x < line.Length; x++) line[x] = Clip(Vector256.Sum(Products(ref pixel, x)) + RoundingTerm);
         }
 
         /// <summary>Pixels times weights of output pixel <paramref name="i"/>, lane by lane.</summary>
@@ -165,7 +165,7 @@ internal static class BicubicResize
             var x = 0;
             for (; x <= width - 8; x += 8)
             {
-                var sum = Vector256.Create(Half);
+                var sum = Vector256.Create(RoundingTerm);
                 for (var k = 0; k < count; k++)
                 {
                     var eight = Vector128.CreateScalar(Unsafe.ReadUnaligned<ulong>(
@@ -180,7 +180,7 @@ internal static class BicubicResize
 
             for (; x < width; x++)
             {
-                var sum = Half;
+                var sum = RoundingTerm;
                 for (var k = 0; k < count; k++) sum += Unsafe.Add(ref top, k * width + x) * weights[k];
                 line[x] = Clip(sum);
             }

@@ -23,8 +23,8 @@ public readonly record struct Crop(int Left, int Top, int Width, int Height)
     /// <summary>
     /// A random crop as torchvision's RandomResizedCrop chooses it: an area share between <paramref name="leastArea"/> and
     /// 1, an aspect ratio between 3/4 and 4/3. A crop that leaves less than <paramref name="keep"/> of any box is drawn
-    /// again, and after <see cref="Tries"/> of them the picture stays whole, so the target is never lost. Never mirrors:
-    /// left and right carry meaning.
+    /// again; after <see cref="MostDraws"/> of them the picture stays whole, so the target is never lost. It never mirrors:
+    /// left and right have a meaning.
     /// </summary>
     /// <param name="width">Width of the picture in pixels.</param>
     /// <param name="height">Height of the picture in pixels.</param>
@@ -34,7 +34,7 @@ public readonly record struct Crop(int Left, int Top, int Width, int Height)
     /// <param name="keep">Smallest share of every box's area that must stay in view.</param>
     public static Crop Random(int width, int height, IReadOnlyList<Box> boxes, double leastArea, CounterRandom random, double keep = 0.75)
     {
-        for (var i = 0; i < Tries; i++)
+        for (var i = 0; i < MostDraws; i++)
         {
             var crop = RandomResizedCrop(width, height, leastArea, random);
             var edge = new Box(crop.Left, crop.Top, crop.Left + crop.Width, crop.Top + crop.Height);
@@ -45,7 +45,7 @@ public readonly record struct Crop(int Left, int Top, int Width, int Height)
     }
 
     /// <summary>Crops that <see cref="Random"/> draws before it takes the whole picture.</summary>
-    public const int Tries = 20;
+    public const int MostDraws = 20;
 
     /// <summary>torchvision's get_params, with its ten attempts and its central fallback.</summary>
     private static Crop RandomResizedCrop(int width, int height, double leastArea, CounterRandom random)

@@ -8,8 +8,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Pfmvg.Imaging;
 
 /// <summary>
-/// A fast decoder for what chest radiographs come as: gray, baseline, Huffman-coded JPEG in one scan. Its pixels are
-/// libjpeg's accurate integer transform to the bit, hence Pillow's. Everything else, damaged files included, is left to
+/// A fast decoder for the usual chest radiograph: gray, baseline, Huffman-coded JPEG in one scan. Its pixels are those of
+/// libjpeg's accurate integer transform to the bit, and so Pillow's. Everything else, damaged files included, is left to
 /// libjpeg-turbo, which SkiaSharp carries without its vector code.
 /// </summary>
 internal static class GrayJpeg
@@ -22,7 +22,7 @@ internal static class GrayJpeg
     ];
 
     /// <summary>Decodes a picture of the known kind.</summary>
-    /// <returns>False, with nothing decided, for every other file: another decoder must look at it.</returns>
+    /// <returns>False for every other file, which another decoder must read.</returns>
     public static bool TryDecode(
         ReadOnlySpan<byte> file, DecodeBuffer buffer, PictureName picture, [NotNullWhen(true)] out DecodedImage? image)
     {
@@ -44,40 +44,34 @@ internal static class GrayJpeg
         int width = 0, height = 0, quantizer = 0, restart = 0;
         var quantization = new int[4][];
         HuffmanTable?[] dc = new HuffmanTable?[4], ac = new HuffmanTable?[4];
-        for (var position = 2; position + 4 <= file.Length;)
+        var segments = new JpegSegments(file);
+        while (segments.MoveNext() && segments.IsWhole)
         {
-            if (file[position] != 0xff) return null;
-            var marker = file[position + 1];
-            if (marker == 0xff) { position++; continue; }
-            var length = BinaryPrimitives.ReadUInt16BigEndian(file[(position + 2)..]);
-            if (length < 2 || position + 2 + length > file.Length) return null;
-            var content = file.Slice(position + 4, length - 2);
-            position += 2 + length;
-            switch (marker)
+            var content = segments.Content;
+            switch (segments.Marker)
             {
                 case 0xc0 or 0xc1: // sequential, Huffman
                     if (content.Length != 9 || content[0] != 8 || content[5] != 1 || width != 0) return null;
-                    (height, width) = (BinaryPrimitives.ReadUInt16BigEndian(content[1..]),
-                        BinaryPrimitives.ReadUInt16BigEndian(content[3..]));
+                    (width, height) = segments.Size;
                     quantizer = content[8];
                     if (width == 0 || height == 0 || quantizer > 3) return null;
                     break;
-                case 0xc4:
+                case JpegSegments.HuffmanTables:
                     if (!ReadHuffman(content, dc, ac)) return null;
                     break;
-                case 0xdb:
+                case JpegSegments.QuantizationTables:
                     if (!ReadQuantization(content, quantization)) return null;
                     break;
-                case 0xdd:
+                case JpegSegments.RestartInterval:
                     if (content.Length != 2) return null;
                     restart = BinaryPrimitives.ReadUInt16BigEndian(content);
                     break;
-                case 0xda:
+                case JpegSegments.StartOfScan:
                     if (content.Length != 6 || content[0] != 1 || width == 0 || content[3] != 0 || content[4] != 63 || content[5] != 0)
                         return null;
                     var (d, a) = (content[2] >> 4, content[2] & 15);
                     return d < 4 && a < 4 && dc[d] is { } forDc && ac[a] is { } forAc && quantization[quantizer] is { } table
-                        ? new Header(width, height, position, restart, table, forDc, forAc)
+                        ? new Header(width, height, segments.End, restart, table, forDc, forAc)
                         : null;
                 case >= 0xe0 and <= 0xfe: // application data and comments
                     break;
@@ -212,6 +206,7 @@ internal static class GrayJpeg
     }
 
     /// <summary>libjpeg's inverse transform "islow": columns, then rows, 13-bit constants; all eight at a time.</summary>
+    /// <remarks>The eight rows are passed one by one, because a structure of them would not stay in registers.</remarks>
     private static void Transform(Span<int> block, int last, ref byte target, int stride)
     {
         if (last == 0)

@@ -93,7 +93,7 @@ internal ref struct BitReader(ReadOnlySpan<byte> data)
         return value < 1 << (size - 1) ? value - (1 << size) + 1 : value;
     }
 
-    /// <summary>Goes on behind a restart marker; false when none is next.</summary>
+    /// <summary>Continues behind a restart marker; false when none is next.</summary>
     public bool Restart()
     {
         if (Overrun || Ahead.Count - _padding >= 8) return false; // whole bytes are left over

@@ -10,7 +10,7 @@ public sealed record ImageHeader(string Format, int Width, int Height);
 
 /// <summary>
 /// Reads JPEG and PNG files to Pillow's pixels: EXIF orientation ignored, alpha dropped (not composited), palettes
-/// expanded, gray kept as one channel. The kind is told by the content, not by the name.
+/// expanded, gray kept as one channel. The content decides the kind, not the name.
 /// </summary>
 /// <remarks>
 /// One deliberate difference: 16-bit gray is scaled to 8 bits, where Pillow clips it at 255 and turns it white.
@@ -132,7 +132,7 @@ public static class ImageFile
     {
         try
         {
-            // A pipe or a device has no length, and opening one could wait for ever.
+            // A pipe or a device has no length, and opening it could block for ever.
             if (new FileInfo(path).Length == 0) throw picture.Bad("the file is empty", "fetch it again");
             return File.OpenHandle(path);
         }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using SkiaSharp;
 
 namespace Pfmvg.Imaging;
@@ -17,29 +16,18 @@ internal static class Jpeg
     /// <summary>Reads the size from the beginning of a file; null when that beginning is too short.</summary>
     public static ImageHeader? Header(ReadOnlySpan<byte> start, PictureName picture)
     {
-        for (var position = 2; position + 9 <= start.Length;) // 9: up to the size in its segment
+        var segments = new JpegSegments(start);
+        while (segments.MoveNext())
         {
-            var segment = start[position..];
-            if (segment[0] != 0xff) throw picture.Damaged("its header is broken");
-            var marker = segment[1];
-            if (marker == 0xff) position++; // fill byte
-            else if (marker is 0x01 or (>= 0xd0 and <= 0xd8)) position += 2; // markers without content
-            else if (marker is 0xd9 or 0xda) throw picture.Damaged("it has no size");
-            else if (marker is >= 0xc0 and <= 0xcf and not (0xc4 or 0xc8 or 0xcc))
-            {
-                int height = BinaryPrimitives.ReadUInt16BigEndian(segment[5..]), width = BinaryPrimitives.ReadUInt16BigEndian(segment[7..]);
-                picture.CheckSize(width, height);
-                return new ImageHeader("JPEG", width, height);
-            }
-            else
-            {
-                var length = BinaryPrimitives.ReadUInt16BigEndian(segment[2..]);
-                if (length < 2) throw picture.Damaged("its header is broken");
-                position += 2 + length;
-            }
+            if (segments.Marker is JpegSegments.EndOfImage or JpegSegments.StartOfScan) throw picture.Damaged("it has no size");
+            if (!segments.IsFrame) continue;
+            if (segments.Content.Length < 5) throw picture.Damaged("its header is broken");
+            var (width, height) = segments.Size;
+            picture.CheckSize(width, height);
+            return new ImageHeader("JPEG", width, height);
         }
 
-        return null;
+        return segments.Broken ? throw picture.Damaged("its header is broken") : null;
     }
 
     public static unsafe DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer)

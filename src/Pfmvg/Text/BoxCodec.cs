@@ -73,7 +73,7 @@ public static partial class BoxCodec
     public static GridBox? ParseAtStart(string answer) =>
         BoxAtStart().Match(Clean(answer)) is { Success: true } match ? ToBox(match) : null;
 
-    /// <summary>Tells what the first pair of braces lacks, in a text without any box.</summary>
+    /// <summary>What is wrong with a text without any box, by its first pair of braces.</summary>
     private static Flaw Diagnose(string text)
     {
         var open = text.IndexOf('{');

@@ -11,7 +11,7 @@ public static partial class CaptionNormalizer
 {
     /// <summary>
     /// Lower case, each of <c>. ! " ( ) * # : ; ~</c> to a space, runs of white space to one space, none at the ends, and
-    /// at most <paramref name="maxWords"/> words. Cut tells whether words were lost.
+    /// at most <paramref name="maxWords"/> words. Cut is true when words were lost.
     /// </summary>
     public static (string Text, bool Cut) Normalize(string text, int maxWords = 50)
     {

@@ -4,7 +4,7 @@ namespace Pfmvg.Text;
 
 /// <summary>
 /// LLaMA's tokenizer as MiniGPT-4 uses it: the slow Hugging Face LlamaTokenizer (legacy behaviour) over a SentencePiece
-/// model, with <c>$$</c> as padding. No token is added by itself: who wants a beginning or an end puts the id there.
+/// model, with <c>$$</c> as padding. It adds no begin or end token by itself: callers put these ids where they belong.
 /// </summary>
 public sealed class LlamaTokenizer
 {
@@ -22,7 +22,8 @@ public sealed class LlamaTokenizer
     {
         var model = SentencePieceModel.Load(modelPath);
         int Id(string piece) => model.IdOf(piece) ?? throw new InputException(
-            $"{modelPath}: has no piece {piece}, so it is not LLaMA's tokenizer; get the tokenizer.model that came with the language model.");
+            $"{modelPath}: has no piece {piece}, so it is not LLaMA's tokenizer; "
+            + "get the tokenizer.model that came with the language model.");
         if (Id(Unknown) != model.UnknownId)
             throw new InputException($"{modelPath}: the piece {Unknown} is not its unknown piece, so it is not LLaMA's tokenizer.");
         return new LlamaTokenizer(model, Id(Bos), Id(Eos));

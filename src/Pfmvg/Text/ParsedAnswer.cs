@@ -5,8 +5,4 @@ namespace Pfmvg.Text;
 /// <param name="Failure">
 /// None when at least one box is sound, else why there is none: the flaw of the first box, or what stands in its place.
 /// </param>
-public sealed record ParsedAnswer(IReadOnlyList<GridBox> Boxes, Flaw Failure)
-{
-    /// <summary>The boxes without a flaw.</summary>
-    public IEnumerable<GridBox> SoundBoxes => Boxes.Where(box => box.Flaw is Flaw.None);
-}
+public sealed record ParsedAnswer(IReadOnlyList<GridBox> Boxes, Flaw Failure);

@@ -16,8 +16,8 @@ internal enum PieceKind
 }
 
 /// <summary>
-/// The content of a SentencePiece model file (a protocol buffer). Models that do more than LLaMA's, for example
-/// normalise the text, are refused by name: a tokenizer that is nearly right would spoil every number silently.
+/// The content of a SentencePiece model file (a protocol buffer). A model that does more than LLaMA's, such as normalising
+/// the text, is refused with its reason: a tokenizer that is nearly right would spoil every number silently.
 /// </summary>
 internal sealed record SentencePieceFile(IReadOnlyList<SentencePieceFile.Entry> Pieces, string UnknownSurface)
 {
@@ -40,7 +40,8 @@ internal sealed record SentencePieceFile(IReadOnlyList<SentencePieceFile.Entry> 
         catch (Exception error) when (error is FormatException or InvalidProtocolBufferException or DecoderFallbackException)
         {
             var reason = error is FormatException ? error.Message : "its structure is broken";
-            throw new InputException($"{path}: cannot be used as LLaMA's SentencePiece model, because {reason}; get the tokenizer.model that came with the language model again.", error);
+            throw new InputException($"{path}: cannot be used as LLaMA's SentencePiece model, because {reason}; get the "
+                + "tokenizer.model that came with the language model again.", error);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -6,7 +6,7 @@ namespace Pfmvg.Text;
 /// A SentencePiece model of LLaMA's kind: byte-pair merges with byte fallback, a space in front of every text, nothing
 /// normalised. Gives exactly the pieces of the SentencePiece library.
 /// </summary>
-/// <remarks>docs/decisions/001-tokenizer.md tells why this is our own code.</remarks>
+/// <remarks>docs/decisions/001-tokenizer.md says why this is our own code.</remarks>
 public sealed class SentencePieceModel
 {
     /// <summary>The mark that stands for a space inside a piece, U+2581.</summary>
@@ -96,7 +96,7 @@ public sealed class SentencePieceModel
     {
         var text = new StringBuilder();
         List<byte> bytes = [];
-        var leading = true; // still at a place where the space that encoding put in front is to be dropped
+        var leading = true; // the space that encoding put in front has not been met yet
         foreach (var piece in pieces)
         {
             if (_bytes.TryGetValue(piece, out var value))

@@ -28,7 +28,7 @@ public readonly partial record struct SideWords(bool Left, bool Right, bool Both
     public Side Side => Both || Left && Right ? Side.Both : Left ? Side.Left : Right ? Side.Right : Side.None;
 
     /// <summary>The words for a side in a text, whatever their case.</summary>
-    public static SideWords In(string text)
+    public static SideWords Find(string text)
     {
         var found = default(SideWords);
         foreach (var match in Words().EnumerateMatches(text))

@@ -24,7 +24,7 @@ public sealed class CheckTests : IDisposable
         PhantomStudy.Write(_tree["study"], options, cancellationToken: TestContext.Current.CancellationToken);
         var planted = JsonNode.Parse(File.ReadAllText(_tree["study", "planted-defects.json"]))!.AsArray()
             .Select(defect => ((string)defect!["kind"]!, (string)defect["id"]!));
-        var found = Check(DataSources.In(_tree["study"])).Findings.Where(finding => finding.Level != FindingLevel.Note)
+        var found = Check(DataSources.FindIn(_tree["study"])).Findings.Where(finding => finding.Level != FindingLevel.Note)
             .SelectMany(finding => finding.Cases.Select(one => (finding.Kind, one.Id))).Distinct();
         Assert.Equal(planted.Order(), found.Order());
     }
@@ -39,7 +39,7 @@ public sealed class CheckTests : IDisposable
             ImageWidth = 64,
             ImageHeight = 64,
         }, cancellationToken: TestContext.Current.CancellationToken);
-        var report = Check(DataSources.In(_tree["study"]));
+        var report = Check(DataSources.FindIn(_tree["study"]));
         Assert.Equal(FindingLevel.Note, report.Worst);
         Assert.Equal(["ms-cxr", "mimic-cxr", "roco", "imageclef-2022"], report.Sets.Select(set => set.Source));
         var phrases = report.Sets[0];
@@ -97,7 +97,11 @@ public sealed class CheckTests : IDisposable
     public void No_detail_holds_patient_text()
     {
         _tree.Picture("files/p10/p10000032/s50414267/a.jpg");
-        var file = _tree.Write("ms.csv", $"{StudyTree.MsCxrHeader}\nSECRET,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,500,5,40,30,a\nEdema,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,0,5,40,30,a\n");
+        var file = _tree.Write("ms.csv", $"""
+            {StudyTree.MsCxrHeader}
+            SECRET,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,500,5,40,30,a
+            Edema,SECRET left,files/p10/p10000032/s50414267/a.jpg,1,1,0,5,40,30,a
+            """);
         var report = Check(new DataSources { MsCxr = file });
         Assert.NotEmpty(report.Findings);
         Assert.DoesNotContain(report.Findings.SelectMany(finding => finding.Cases),
@@ -126,7 +130,7 @@ public sealed class CheckTests : IDisposable
     [InlineData("imageclef-2022", 83275, "train")]
     public void Every_data_set_has_a_manifest(string source, long count, string what)
     {
-        var manifest = DataSetManifest.Of(source);
+        var manifest = DataSetManifest.Load(source);
         Assert.Equal((source, count), (manifest.Name, manifest.Counts[what]));
         Assert.All(new[] { manifest.Title, manifest.Obtained, manifest.Access, manifest.Licence, manifest.Pictures }, Assert.NotEmpty);
         Assert.NotEmpty(manifest.Files);

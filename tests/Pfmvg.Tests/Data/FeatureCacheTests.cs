@@ -105,7 +105,7 @@ public sealed class FeatureCacheTests(TrainingWorkspace workspace) : IClassFixtu
     }
 
     [Fact]
-    public void The_longest_unread_go_when_the_folder_is_full_and_nothing_else_does()
+    public void Only_the_files_unread_for_longest_are_removed_when_the_folder_is_full()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.In("a-users-file"), new string('x', 100_000));

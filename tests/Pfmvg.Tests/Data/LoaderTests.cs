@@ -125,7 +125,7 @@ public sealed class LoaderTests : IDisposable
     }
 
     [Fact]
-    public void An_exception_comes_in_its_place_whoever_threw_it()
+    public void An_exception_comes_in_the_place_of_its_item()
     {
         var cancel = TestContext.Current.CancellationToken;
         var seen = new List<int>();

@@ -14,12 +14,15 @@ public sealed class ReaderTests : IDisposable
     public void MsCxr_csv_and_json_list_the_same()
     {
         var csv = _tree.Write("csv/MS_CXR_Local_Alignment_v1.1.0.csv", StudyTree.MsCxrHeader + ",split\n" +
-            "Lung Opacity,\"opacity, left \"\"base\"\"\nand right\",files/p10/p10000032/s50414267/aa-bb.jpg,10,20,30,40,200,100,aa-bb,val\r\n" +
+            "Lung Opacity,\"opacity, left \"\"base\"\"\nand right\"," +
+            "files/p10/p10000032/s50414267/aa-bb.jpg,10,20,30,40,200,100,aa-bb,val\r\n" +
             "Edema,mild edema,files/p10/p10000032/s50414267/aa-bb.jpg,1.5,2,3,4,200,100,aa-bb,val\n");
         var json = _tree.Write("json/MS_CXR_Local_Alignment_v1.1.0.json", """
             {"info": {}, "categories": [{"id": 5, "name": "Lung Opacity"}, {"id": 7, "name": "Edema"}],
-             "images": [{"id": 3, "file_name": "aa-bb.jpg", "path": "files/p10/p10000032/s50414267/aa-bb.jpg", "width": 200, "height": 100, "split": "val"}],
-             "annotations": [{"id": 1, "image_id": 3, "category_id": 5, "bbox": [10, 20, 30, 40], "label_text": "opacity, left \"base\"\nand right"},
+             "images": [{"id": 3, "file_name": "aa-bb.jpg", "path": "files/p10/p10000032/s50414267/aa-bb.jpg",
+                         "width": 200, "height": 100, "split": "val"}],
+             "annotations": [{"id": 1, "image_id": 3, "category_id": 5, "bbox": [10, 20, 30, 40],
+                              "label_text": "opacity, left \"base\"\nand right"},
                              {"id": 2, "image_id": 3, "category_id": 7, "bbox": [1.5, 2, 3, 4], "label_text": "mild edema"}]}
             """);
         var fromCsv = new MsCxrReader(csv).Read().ToList();
@@ -54,7 +57,9 @@ public sealed class ReaderTests : IDisposable
     {
         _tree.Write("a/data/train/radiology/captions.txt",
             "ROCO_00002\t a \"quoted\", caption\r\nROCO_00003\tanother\rROCO_00004\t Größe\n\nno tab\n");
-        _tree.Write("b/all_data/train/radiology/traindata.csv", "id,name,caption\nROCO_00002,ROCO_00002.jpg,\"a \"\"quoted\"\", caption\"\nROCO_00003,ROCO_00003.jpg,another\nROCO_00004,ROCO_00004.jpg,Größe\n");
+        _tree.Write("b/all_data/train/radiology/traindata.csv",
+            "id,name,caption\nROCO_00002,ROCO_00002.jpg,\"a \"\"quoted\"\", caption\"\n" +
+            "ROCO_00003,ROCO_00003.jpg,another\nROCO_00004,ROCO_00004.jpg,Größe\n");
         _tree.Write("a/data/validation/radiology/captions.txt", "ROCO_00009\tnine\n");
         _tree.Write("a/data/train/non-radiology/captions.txt", "ROCO_00001\tone\n");
         var text = new RocoReader(_tree["a"]).Read().ToList();
@@ -71,7 +76,9 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void The_authors_json_lists_are_read_for_both_caption_sets()
     {
-        _tree.Write("roco_train.json", """[{"image": "images/a b.jpg", "caption": "one"}, {"image": "./images/a b.jpg", "caption": "two"}, {"image": "x.jpg"}]""");
+        _tree.Write("roco_train.json", """
+            [{"image": "images/a b.jpg", "caption": "one"}, {"image": "./images/a b.jpg", "caption": "two"}, {"image": "x.jpg"}]
+            """);
         _tree.Write("roco_valid.json", """[{"image": "images/é.jpg", "caption": "three"}]""");
         foreach (var samples in new[] { new RocoReader(_tree.Root).Read().ToList(), new ImageClefReader(_tree.Root).Read().ToList() })
         {
@@ -101,7 +108,8 @@ public sealed class ReaderTests : IDisposable
     {
         _tree.Write("mimic-cxr-2.0.0-metadata.csv.gz",
             "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns\n" +
-            "d1,10000032,50414267,\"CHEST, PA\",PA,3056,2544\nd2,10000032,50414267,,LATERAL,3056,2544\nd3,10000033,50000001,,,10,20\nd4,../x,50000001,,PA,1,1\n");
+            "d1,10000032,50414267,\"CHEST, PA\",PA,3056,2544\nd2,10000032,50414267,,LATERAL,3056,2544\n" +
+            "d3,10000033,50000001,,,10,20\nd4,../x,50000001,,PA,1,1\n");
         _tree.Write("mimic-cxr-2.0.0-split.csv.gz",
             "dicom_id,study_id,subject_id,split\nd1,50414267,10000032,train\nd2,50414267,10000032,validate\n");
         _tree.Write("files/p10/p10000032/s50414267.txt", "                 FINAL REPORT\n FINDINGS:  Clear lungs.\n");
@@ -118,7 +126,10 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void Mimic_reads_the_authors_json()
     {
-        var file = _tree.Write("mimic_train.json", """{"files/p10/p10000032/s50414267/d1.jpg": ["FINAL REPORT INDICATION: cough. FINDINGS: Clear. IMPRESSION: None.", "Second"], "p11/p11000000/s51000000/d2.jpg": "Plain text."}""");
+        var file = _tree.Write("mimic_train.json", """
+            {"files/p10/p10000032/s50414267/d1.jpg": ["FINAL REPORT INDICATION: cough. FINDINGS: Clear. IMPRESSION: None.", "Second"],
+             "p11/p11000000/s51000000/d2.jpg": "Plain text."}
+            """);
         var samples = new MimicCxrReader(file).Read().ToList();
         Assert.Equal([("d1", "Clear. None."), ("d1#2", "Second"), ("d2", "Plain text.")],
             samples.Select(sample => (sample.Id, sample.Text)));
@@ -133,19 +144,21 @@ public sealed class ReaderTests : IDisposable
         _tree.Write("more/roco/data/test/radiology/captions.txt", "ROCO_1\tx\n");
         _tree.Write("more/clef/caption_prediction_train.csv", "ID\tcaption\n");
         _tree.Write("physionet.org/files/mimic-cxr-jpg/2.0.0/mimic-cxr-2.0.0-metadata.csv.gz", "x");
-        var found = DataSources.In(_tree.Root);
+        var found = DataSources.FindIn(_tree.Root);
         Assert.Equal((_tree.Root, _tree["more", "roco"], _tree["more", "clef"], _tree["physionet.org", "files", "mimic-cxr-jpg", "2.0.0"]),
             (found.MsCxr, found.Roco, found.ImageClef, found.Mimic));
-        Assert.Throws<InputException>(() => DataSources.In(_tree["more", "clef", "none"]));
+        Assert.Throws<InputException>(() => DataSources.FindIn(_tree["more", "clef", "none"]));
     }
 
     [Theory]
-    [InlineData("                 FINAL REPORT\n EXAMINATION:  CHEST\n \n FINDINGS: \n \n Lungs are\n clear.  ___ is out.\n \n IMPRESSION:  No acute\n process.\n", "Lungs are clear. is out. No acute process.")]
+    [InlineData("                 FINAL REPORT\n EXAMINATION:  CHEST\n \n FINDINGS: \n \n Lungs are\n clear.  ___ is out.\n \n " +
+        "IMPRESSION:  No acute\n process.\n", "Lungs are clear. is out. No acute process.")]
     [InlineData(" FINDINGS:  Old.\n IMPRESSION: One.\n                 FINAL ADDENDUM\n ADDENDUM:  Wrong side.\n IMPRESSION: Two.\n",
         "Old. Two.")]
     [InlineData(" FINDINGS AND IMPRESSION: Both at once.\n", "Both at once.")]
     [InlineData(" FINDINGS:\n\n IMPRESSION:\n No change, compared to ___, ___.\n", "No change, compared to.")]
-    [InlineData("                 FINAL REPORT\n HISTORY:  ___-year-old man with cough.\n \n Two views show clear lungs.\n \n Heart is normal.\n", "Two views show clear lungs. Heart is normal.")]
+    [InlineData("                 FINAL REPORT\n HISTORY:  ___-year-old man with cough.\n \n Two views show clear lungs.\n \n " +
+        "Heart is normal.\n", "Two views show clear lungs. Heart is normal.")]
     [InlineData("Heart size is normal.\r\nLungs: clear at 5:04 A.M.\r\n", "Heart size is normal. Lungs: clear at 5:04 A.M.")]
     [InlineData(" INDICATION: ___F with fever\n", "")]
     [InlineData("", "")]

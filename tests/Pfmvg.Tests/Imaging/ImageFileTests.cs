@@ -67,7 +67,29 @@ public sealed class ImageFileTests : IDisposable
     }
 
     [Fact]
-    public void The_content_tells_the_kind_not_the_name() => Assert.Equal(6, ImageFile.Decode(Save("really-png.jpg", GrayPng(6, 4))).Width);
+    public void Fill_bytes_and_markers_without_content_do_not_hide_the_size_of_a_jpeg()
+    {
+        byte[] jpeg = JpegBytes(70, 50), padded = [.. jpeg[..2], 0xff, 0xff, 0xff, 0x01, 0xff, .. jpeg[2..]];
+        Assert.Equal(new ImageHeader("JPEG", 70, 50), ImageFile.ReadHeader(Save("padded.jpg", padded)));
+        byte[] filled = [.. jpeg[..2], 0xff, 0xff, .. jpeg[2..]];
+        Assert.Equal(ImageFile.Decode(jpeg, "plain.jpg").Pixels, ImageFile.Decode(filled, "filled.jpg").Pixels);
+    }
+
+    [Theory]
+    [InlineData("end of the picture", new byte[] { 0xff, 0xd9 }, "it has no size")]
+    [InlineData("no marker", new byte[] { 0x00, 0x10 }, "its header is broken")]
+    [InlineData("a length of one", new byte[] { 0xff, 0xe0, 0x00, 0x01 }, "its header is broken")]
+    public void A_jpeg_whose_size_cannot_come_is_damaged(string what, byte[] next, string problem)
+    {
+        byte[] jpeg = [0xff, 0xd8, 0xff, 0xff, .. next, .. new byte[16]];
+        if (next[0] != 0xff) jpeg = [0xff, 0xd8, 0xff, 0xfe, 0x00, 0x02, .. next, .. new byte[16]];
+        var error = Assert.Throws<InputException>(() => ImageFile.ReadHeader(Save($"{what}.jpg", jpeg))).Message;
+        Assert.Contains(problem, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_content_decides_the_kind_not_the_name() =>
+        Assert.Equal(6, ImageFile.Decode(Save("really-png.jpg", GrayPng(6, 4))).Width);
 
     [Fact]
     public void A_picture_cut_anywhere_is_refused()
@@ -122,7 +144,7 @@ public sealed class ImageFileTests : IDisposable
     }
 
     [Fact]
-    public void What_is_no_file_is_refused_by_name()
+    public void A_path_that_is_no_file_is_refused_by_name()
     {
         var missing = Path.Combine(_folder, "missing.jpg");
         Assert.Equal($"{missing}: there is no such picture; check the image folder.",

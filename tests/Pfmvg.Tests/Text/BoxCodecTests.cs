@@ -74,7 +74,7 @@ public class BoxCodecTests
     {
         var parsed = BoxCodec.Parse("{<5><5><5><9>}<delim>{<1><2><30><40>}<delim>{<0><0><999><50>}");
         Assert.Equal(3, parsed.Boxes.Count);
-        Assert.Equal([new GridBox(1, 2, 30, 40)], parsed.SoundBoxes);
+        Assert.Equal(new GridBox(1, 2, 30, 40), parsed.Boxes[1]);
         Assert.Equal([Flaw.Empty, Flaw.None, Flaw.OutOfRange], parsed.Boxes.Select(box => box.Flaw));
     }
 

@@ -15,7 +15,7 @@ public class CaptionNormalizerTests
         Assert.Equal((expected, false), CaptionNormalizer.Normalize(caption));
 
     [Fact]
-    public void What_exceeds_the_word_limit_is_cut_and_said_so()
+    public void Words_beyond_the_limit_are_cut_and_reported()
     {
         var words = Enumerable.Range(0, 60).Select(i => $"w{i}").ToArray();
         Assert.Equal((string.Join(' ', words[..50]), true), CaptionNormalizer.Normalize(string.Join(' ', words)));

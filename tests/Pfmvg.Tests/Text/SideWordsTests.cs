@@ -14,12 +14,12 @@ public class SideWordsTests
     [InlineData("bibasilar, left more", Side.Both)]
     [InlineData("copyright, leftover, bothersome", Side.None)]
     [InlineData("", Side.None)]
-    public void Whole_words_name_the_side_whatever_their_case(string text, Side side) => Assert.Equal(side, SideWords.In(text).Side);
+    public void Whole_words_name_the_side_whatever_their_case(string text, Side side) => Assert.Equal(side, SideWords.Find(text).Side);
 
     [Fact]
     public void Each_word_is_told_apart_from_the_side_that_all_name_together()
     {
-        Assert.Equal(new SideWords(Left: true, Right: false, Both: true), SideWords.In("left, but bilateral"));
-        Assert.Equal(new SideWords(Left: true, Right: true, Both: false), SideWords.In("right before left"));
+        Assert.Equal(new SideWords(Left: true, Right: false, Both: true), SideWords.Find("left, but bilateral"));
+        Assert.Equal(new SideWords(Left: true, Right: true, Both: false), SideWords.Find("right before left"));
     }
 }

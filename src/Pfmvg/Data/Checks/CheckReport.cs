@@ -9,7 +9,7 @@ public enum FindingLevel
     /// <summary>Samples are lost or worse than they look; training works.</summary>
     Warning,
 
-    /// <summary>The data are wrong: what is learnt or scored would be, too.</summary>
+    /// <summary>The data are wrong, and so would be what is learnt or scored.</summary>
     Error,
 }
 
@@ -38,15 +38,32 @@ public sealed record ExpectedCount(string What, long Count, long? Expected);
 public sealed record Lengths(double Mean, int Median, int Percentile95, int Longest);
 
 /// <summary>What the texts of a data set are like. Normalisation is the published one, to 50 words.</summary>
-/// <param name="Texts">Number of texts.</param>
-/// <param name="Words">Lengths in words, before normalisation.</param>
-/// <param name="Tokens">Lengths in tokens, after normalisation; null without a tokenizer.</param>
-/// <param name="Cut">Texts that normalisation cuts.</param>
-/// <param name="Emptied">Texts of which normalisation leaves nothing.</param>
-/// <param name="Left">Texts with "left".</param>
-/// <param name="Right">Texts with "right".</param>
-/// <param name="Both">Texts with "both", "bilateral" and the like.</param>
-public sealed record TextReport(long Texts, Lengths Words, Lengths? Tokens, long Cut, long Emptied, long Left, long Right, long Both);
+public sealed record TextReport
+{
+    /// <summary>Number of texts.</summary>
+    public required long Texts { get; init; }
+
+    /// <summary>Lengths in words, before normalisation.</summary>
+    public required Lengths Words { get; init; }
+
+    /// <summary>Lengths in tokens, after normalisation; null without a tokenizer.</summary>
+    public Lengths? Tokens { get; init; }
+
+    /// <summary>Texts that normalisation cuts.</summary>
+    public long Cut { get; init; }
+
+    /// <summary>Texts of which normalisation leaves nothing.</summary>
+    public long Emptied { get; init; }
+
+    /// <summary>Texts with "left".</summary>
+    public long Left { get; init; }
+
+    /// <summary>Texts with "right".</summary>
+    public long Right { get; init; }
+
+    /// <summary>Texts with "both", "bilateral" and the like.</summary>
+    public long Both { get; init; }
+}
 
 /// <summary>What one data set holds.</summary>
 public sealed record SetReport
@@ -60,7 +77,7 @@ public sealed record SetReport
     /// <summary>Where its pictures were looked for.</summary>
     public required string ImageFolder { get; init; }
 
-    /// <summary>Whether every pixel was decoded, or only the headers and ends of the files were looked at.</summary>
+    /// <summary>Whether every pixel was decoded, or only the headers and ends of the files were read.</summary>
     public required bool EveryPixel { get; init; }
 
     /// <summary>Counts beside the expected ones.</summary>

@@ -11,8 +11,8 @@ public sealed record CheckOptions
     public required DataSources Sources { get; init; }
 
     /// <summary>
-    /// Decode every picture of every data set; by default only of those with at most <see
-    /// cref="DataCheck.EveryPixelUpTo"/> pictures.
+    /// Decode every picture of every data set; by default only of those with at most
+    /// <see cref="DataCheck.EveryPixelUpTo"/> pictures.
     /// </summary>
     public bool EveryPixel { get; init; }
 

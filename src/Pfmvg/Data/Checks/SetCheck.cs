@@ -10,7 +10,7 @@ namespace Pfmvg.Data.Checks;
 internal sealed class SetCheck(IDataSetReader reader, FindingList findings, TextStatistics texts)
 {
     private readonly ImageRoot _root = new(reader.ImageFolder);
-    private readonly DataSetManifest _manifest = DataSetManifest.Of(reader.Source);
+    private readonly DataSetManifest _manifest = DataSetManifest.Load(reader.Source);
     private readonly HashSet<string> _pictures = [], _studies = [], _ids = [], _silent = [];
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
     private readonly Dictionary<string, long> _splits = [], _views = [];
@@ -32,13 +32,13 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             _everyPixel = everyPixel || reader.Read().Take(DataCheck.EveryPixelUpTo + 1).Count() <= DataCheck.EveryPixelUpTo;
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
-            var looked = LoadAhead.InOrder(items, (item, buffer) => (
+            var examined = LoadAhead.InOrder(items, (item, buffer) => (
                 item.Sample,
-                PictureProbe.Look(_root, item.Sample.Image, depth, buffer),
-                item.OwnText ? texts.Look(item.Sample.Text) : (TextFacts?)null), cancel);
-            foreach (var (sample, picture, text) in looked)
+                PictureProbe.Examine(_root, item.Sample.Image, depth, buffer),
+                item.OwnText ? texts.Describe(item.Sample.Text) : (TextFacts?)null), cancel);
+            foreach (var (sample, picture, text) in examined)
             {
-                Look(sample, picture, text);
+                CheckSample(sample, picture, text);
                 if (_listed % 1000 == 0) progress?.Report(new PrepareProgress(Source, _listed));
             }
         }
@@ -50,7 +50,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
             Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
                 $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}");
-        JudgeSides();
+        ReportSides();
         if (_pictures.Count > 0 && _present == 0)
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
                 $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
@@ -93,7 +93,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     /// <param name="sample">As listed.</param>
     /// <param name="picture">What is on the disk.</param>
     /// <param name="text">Facts of its text; null when another picture of the study has the same.</param>
-    private void Look(ListedSample sample, PictureFacts picture, TextFacts? text)
+    private void CheckSample(ListedSample sample, PictureFacts picture, TextFacts? text)
     {
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
@@ -104,7 +104,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         }
 
         if (!_ids.Add(sample.Id)) Add(FindingLevel.Warning, "duplicate-entry", sample.Id, sample.Place, "the entry occurs before");
-        if (_pictures.Add(sample.Image)) LookAtPicture(sample, picture, id);
+        if (_pictures.Add(sample.Image)) CheckPicture(sample, picture, id);
         if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
         if (sample.View is { } view) Count(_views, view);
         if (sample.Patient is { } patient)
@@ -114,15 +114,15 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         }
 
         if (text is null) return;
-        LookAtText(sample, text.Value, id);
-        foreach (var box in sample.Boxes) LookAtBox(sample, picture, text.Value, box, id);
+        CheckText(sample, text.Value, id);
+        foreach (var box in sample.Boxes) CheckBox(sample, picture, text.Value, box, id);
     }
 
     /// <summary>False when another picture of the study has the same report; its study is counted on the way.</summary>
     private bool HasOwnText(ListedSample sample) =>
         sample.Study is null || _studies.Add(sample.Study) || reader.Task == SampleTask.Refer;
 
-    private void LookAtPicture(ListedSample sample, PictureFacts picture, string id)
+    private void CheckPicture(ListedSample sample, PictureFacts picture, string id)
     {
         switch (picture.State)
         {
@@ -149,7 +149,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         }
     }
 
-    private void LookAtText(ListedSample sample, TextFacts text, string id)
+    private void CheckText(ListedSample sample, TextFacts text, string id)
     {
         if (sample.TextFile is not null && sample.Text.Length == 0)
         {
@@ -165,7 +165,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (text.Cut) Add(FindingLevel.Warning, "caption-cut", id, sample.Place, $"normalisation keeps 50 of {text.Words} words");
     }
 
-    private void LookAtBox(ListedSample sample, PictureFacts picture, TextFacts text, Box box, string id)
+    private void CheckBox(ListedSample sample, PictureFacts picture, TextFacts text, Box box, string id)
     {
         _boxes++;
         if (sample.Class is null || (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class)))
@@ -198,7 +198,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     }
 
     /// <summary>The patient's left is the picture's right; a set where it is the other way round was mirrored.</summary>
-    private void JudgeSides()
+    private void ReportSides()
     {
         if (_rightSide + _wrongSide == 0) return;
         var mirrored = _wrongSide > _rightSide;

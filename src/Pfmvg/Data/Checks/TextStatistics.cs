@@ -2,7 +2,7 @@ using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
 
-/// <summary>What one text is like.</summary>
+/// <summary>The facts of one text.</summary>
 internal readonly record struct TextFacts(int Words, int Tokens, bool Cut, bool Emptied, SideWords Sides);
 
 /// <summary>Gathers what the texts of a data set are like.</summary>
@@ -12,15 +12,15 @@ internal sealed class TextStatistics(LlamaTokenizer? tokenizer)
     private readonly List<int> _words = [], _tokens = [];
     private long _cut, _emptied, _left, _right, _both;
 
-    /// <summary>Looks at one text; may be called by many threads.</summary>
-    public TextFacts Look(string text)
+    /// <summary>The facts of one text; may be called by many threads.</summary>
+    public TextFacts Describe(string text)
     {
         var (normal, cut) = CaptionNormalizer.Normalize(text);
         var words = 0;
         foreach (var range in text.AsSpan().SplitAny(' ', '\n', '\t', '\r'))
             if (!range.Start.Equals(range.End)) words++;
         return new TextFacts(words, tokenizer?.Encode(normal).Length ?? 0, cut, normal.Length == 0,
-            SideWords.In(text));
+            SideWords.Find(text));
     }
 
     /// <summary>Counts one text.</summary>
@@ -35,8 +35,17 @@ internal sealed class TextStatistics(LlamaTokenizer? tokenizer)
         _both += text.Sides.Both ? 1 : 0;
     }
 
-    public TextReport ToReport() =>
-        new(_words.Count, LengthsOf(_words), tokenizer is null ? null : LengthsOf(_tokens), _cut, _emptied, _left, _right, _both);
+    public TextReport ToReport() => new()
+    {
+        Texts = _words.Count,
+        Words = LengthsOf(_words),
+        Tokens = tokenizer is null ? null : LengthsOf(_tokens),
+        Cut = _cut,
+        Emptied = _emptied,
+        Left = _left,
+        Right = _right,
+        Both = _both,
+    };
 
     private static Lengths LengthsOf(List<int> lengths)
     {

@@ -40,6 +40,10 @@ internal static class DataFile
         }
     }
 
+    /// <summary>Whether a file is JSON by its name, packed or not.</summary>
+    public static bool IsJson(string path) => path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>The lines of a text file; \n, \r\n and \r may be mixed.</summary>
     /// <exception cref="InputException">The file cannot be read, or a line is longer than <see cref="MaxRecord"/>.</exception>
     public static IEnumerable<Line> Lines(string path)
@@ -87,8 +91,8 @@ internal static class DataFile
     }
 
     public static InputException TooLong(string path, long line) =>
-        new($"{Privacy.Mask(path)}:{line}: the line is longer than {MaxRecord:N0} characters; check that this is the right file and "
-            + "that it is whole.");
+        new($"{Privacy.Mask(path)}:{line}: the line is longer than {MaxRecord:N0} characters; "
+            + "check that this is the right file and that it is whole.");
 
     private static bool IsReadError(Exception e) =>
         e is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException or ArgumentException;

@@ -14,31 +14,49 @@ internal readonly record struct JsonItem(string? Key, JsonElement Value, string 
     /// <summary>The first of some members that an object has as text or number.</summary>
     public static string? TextOf(JsonElement value, params ReadOnlySpan<string> names)
     {
-        if (value.ValueKind != JsonValueKind.Object) return null;
         foreach (var name in names)
         {
-            if (!value.TryGetProperty(name, out var member)) continue;
-            if (member.ValueKind == JsonValueKind.String) return member.GetString();
-            if (member.ValueKind == JsonValueKind.Number) return member.GetRawText();
+            var member = Member(value, name);
+            if (member is { ValueKind: JsonValueKind.Number } number) return number.GetRawText();
+            if (member is { } other && StringOf(other) is { } text) return text;
         }
 
         return null;
+    }
+
+    /// <summary>A member of an object; null when there is none.</summary>
+    public static JsonElement? Member(JsonElement value, string name) => Valid(() =>
+        value.ValueKind == JsonValueKind.Object && value.TryGetProperty(name, out var member) ? member : (JsonElement?)null);
+
+    /// <summary>The text of a JSON string; null when the value is none.</summary>
+    public static string? StringOf(JsonElement value) => Valid(() => value.ValueKind == JsonValueKind.String ? value.GetString() : null);
+
+    /// <summary>What a value holds; null when it has half of a surrogate pair, such as "\ud800", which is no text.</summary>
+    private static T? Valid<T>(Func<T?> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException)
+        {
+            return default;
+        }
     }
 }
 
 /// <summary>Reads large JSON files item by item, so that memory is bounded by one item.</summary>
 internal static class JsonItems
 {
-    /// <summary>The largest single item in bytes: the annotation list of a data set like MS-CXR is one item.</summary>
-    private const int MaxItem = 64 << 20;
-
     /// <summary>The items of the file's outermost array or object.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="largestItem">Most bytes of one item. A list that is a member of the outermost object is one item.</param>
     /// <exception cref="InputException">The file cannot be read, is not JSON, or one item is larger than allowed.</exception>
-    public static IEnumerable<JsonItem> Read(string path)
+    public static IEnumerable<JsonItem> Read(string path, int largestItem = 64 << 20)
     {
         var file = Privacy.Mask(path);
         using var stream = DataFile.Open(path);
-        var window = new Window(stream, path);
+        var window = new Window(stream, path, largestItem);
         using (var start = window.Next(JsonPart.Start)) { }
         var number = 0;
         while (window.Next(JsonPart.Item) is { } item)
@@ -50,7 +68,7 @@ internal static class JsonItems
     private enum JsonPart { Start, Item }
 
     /// <summary>A sliding piece of the file that holds the item at hand whole.</summary>
-    private sealed class Window(Stream stream, string path)
+    private sealed class Window(Stream stream, string path, int largestItem)
     {
         private byte[] _buffer = new byte[1 << 16];
         private int _start, _end;
@@ -74,6 +92,11 @@ internal static class JsonItems
                     throw new InputException($"{Privacy.Mask(path)}: not valid JSON near line {e.LineNumber + 1} of what follows the "
                         + "last good item; fetch the file again, or put it right.", e);
                 }
+                catch (InvalidOperationException e) // half of a surrogate pair in a member's name
+                {
+                    throw new InputException($"{Privacy.Mask(path)}: a name in it is not valid text; "
+                        + "fetch the file again, or put it right.", e);
+                }
 
                 if (_last) throw new InputException($"{Privacy.Mask(path)}: the JSON ends early; fetch the file again.");
                 Fill();
@@ -88,8 +111,8 @@ internal static class JsonItems
             if (part == JsonPart.Start)
             {
                 if (reader.TokenType is not (JsonTokenType.StartArray or JsonTokenType.StartObject))
-                    throw new InputException($"{Privacy.Mask(path)}: the JSON must be a list or an object; check that this is the right "
-                        + "file.");
+                    throw new InputException($"{Privacy.Mask(path)}: the JSON must be a list or an object; "
+                        + "check that this is the right file.");
             }
             else if (reader.TokenType is not (JsonTokenType.EndArray or JsonTokenType.EndObject) || reader.CurrentDepth > 0)
             {
@@ -119,9 +142,9 @@ internal static class JsonItems
 
             if (_end == _buffer.Length)
             {
-                if (_buffer.Length >= MaxItem)
-                    throw new InputException($"{Privacy.Mask(path)}: one item is larger than {MaxItem:N0} bytes; check that this is the "
-                    + "right file.");
+                if (_buffer.Length >= largestItem)
+                    throw new InputException($"{Privacy.Mask(path)}: one item is larger than {largestItem:N0} bytes; "
+                        + "check that this is the right file.");
                 Array.Resize(ref _buffer, 2 * _buffer.Length);
             }
 

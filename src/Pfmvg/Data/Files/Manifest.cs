@@ -56,8 +56,8 @@ public static class Manifest
             yield return sample;
 
             InputException Bad(string what) =>
-                new($"{Privacy.Mask(path)}:{line.Number}: {what}; prepare the data again with 'pfmvg data prepare', or put the line "
-                + "right.");
+                new($"{Privacy.Mask(path)}:{line.Number}: {what}; "
+                + "prepare the data again with 'pfmvg data prepare', or put the line right.");
         }
     }
 

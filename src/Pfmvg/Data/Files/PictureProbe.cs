@@ -3,10 +3,10 @@ using Pfmvg.Imaging;
 
 namespace Pfmvg.Data.Files;
 
-/// <summary>What there is of a listed picture.</summary>
+/// <summary>The state of a listed picture.</summary>
 internal enum PictureState
 {
-    /// <summary>A picture that can be used, as far as was looked.</summary>
+    /// <summary>A picture that can be used, as far as it was examined.</summary>
     Good,
 
     /// <summary>There is no such file.</summary>
@@ -19,7 +19,7 @@ internal enum PictureState
     Broken,
 }
 
-/// <summary>How closely a picture is looked at.</summary>
+/// <summary>How closely a picture is examined.</summary>
 internal enum PictureDepth
 {
     /// <summary>Its header and its end.</summary>
@@ -38,15 +38,15 @@ internal enum PictureDepth
 /// <param name="Height">Rows; 0 when it cannot be used.</param>
 /// <param name="Sha256">Hash of the file in lower-case hex; null when it was not asked for or the picture cannot be used.</param>
 /// <param name="Problem">Why the picture cannot be used, and what to do; null when it can or is missing.</param>
-/// <param name="Note">What decoding changed; null when nothing, or when the pixels were not looked at.</param>
+/// <param name="Note">What decoding changed; null when nothing, or when the pixels were not decoded.</param>
 internal sealed record PictureFacts(PictureState State, int Width = 0, int Height = 0, string? Sha256 = null, string? Problem = null,
     string? Note = null);
 
-/// <summary>Looks at pictures on the disk.</summary>
+/// <summary>Examines pictures on the disk.</summary>
 internal static class PictureProbe
 {
-    /// <summary>Looks at one picture. Never throws for what the file or its path is.</summary>
-    public static PictureFacts Look(ImageRoot root, string image, PictureDepth depth, DecodeBuffer buffer)
+    /// <summary>Examines one picture. Never throws, whatever the file or its path is.</summary>
+    public static PictureFacts Examine(ImageRoot root, string image, PictureDepth depth, DecodeBuffer buffer)
     {
         var path = root.Resolve(image, out var problem);
         if (problem is not null) return new PictureFacts(PictureState.Refused, Problem: $"{problem}; put the path right");

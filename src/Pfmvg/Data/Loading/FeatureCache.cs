@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -7,19 +6,18 @@ using Pfmvg.Imaging;
 namespace Pfmvg.Data.Loading;
 
 /// <summary>
-/// What the frozen vision tower makes of whole pictures, on the disk and, the first of them, in memory: later epochs and
+/// The frozen vision tower's features of whole pictures, on the disk and, as far as they fit, in memory: later epochs and
 /// evaluations neither decode nor encode a picture again. Any number of processes may share the folder.
 /// </summary>
 /// <param name="folder">Where; made when it does not exist. Only files of this cache are ever removed from it.</param>
-/// <param name="encoder">Hash of all that the features depend on beside the picture: weights, types, sizes, device.</param>
+/// <param name="encoder">Hash of all that the features depend on besides the picture: weights, types, sizes, device.</param>
 /// <param name="bytes">
-/// Most bytes on the disk, for all encoders together; beyond it those go that were not read for longest. Several processes
-/// that write at once may exceed it by a sixteenth each.
+/// Most bytes on the disk, for all encoders together; beyond that, the files that were not read for the longest time are
+/// removed. Several processes that write at once may exceed it by a sixteenth each.
 /// </param>
 public sealed class FeatureCache(string folder, string encoder, long bytes)
 {
     private const uint Version = 0x31465650;
-    private const int HeaderLength = 4 + 4 + 32; // version, floats, hash of what follows
     private const string Extension = ".features";
     private const long MemoryBytes = 256L << 20;
 
@@ -27,7 +25,7 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
     private readonly ConcurrentDictionary<string, float[]> _held = new();
     private readonly Lock _gate = new();
     private long _heldBytes, _hits, _misses, _unwritten;
-    private long _sinceLook = bytes / 16; // the first writing looks at the folder
+    private long _sinceCheck = bytes / 16; // the first write checks the folder
 
     /// <summary>Pictures whose features were found.</summary>
     public long Hits => Interlocked.Read(ref _hits);
@@ -35,15 +33,15 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
     /// <summary>Pictures that had to be encoded.</summary>
     public long Misses => Interlocked.Read(ref _misses);
 
-    /// <summary>What the cache was good for, in a line.</summary>
+    /// <summary>How much the cache was used, in a line.</summary>
     public string Summary => FormattableString.Invariant($"features {Hits} from {folder}, {Misses} encoded")
         + (Interlocked.Read(ref _unwritten) is > 0 and var lost
             ? FormattableString.Invariant($", {lost} of them could not be written") : "");
 
     /// <summary>
-    /// The place of a picture's features, by the content of its file. The file is read only when its path, length and time
-    /// have not been seen by this process; the size that is expected of it is a part of the place, so that a file of
-    /// another size is never found.
+    /// The place of a picture's features, by the content of its file. The file is read only when this process has not seen
+    /// its path, length and time before. The expected size is a part of the place, so that a picture of another size is never
+    /// found.
     /// </summary>
     /// <exception cref="InputException">The file cannot be read.</exception>
     public FeatureEntry EntryOf(string path, int width, int height, DecodeBuffer buffer)
@@ -70,29 +68,12 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
     {
         Interlocked.Increment(ref _misses);
         Hold(key, features);
-        var content = MemoryMarshal.AsBytes(features.AsSpan());
-        var file = new byte[HeaderLength + content.Length];
-        BinaryPrimitives.WriteUInt32LittleEndian(file, Version);
-        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(4), features.Length);
-        content.CopyTo(file.AsSpan(HeaderLength));
-        SHA256.HashData(content, file.AsSpan(8, 32));
-        var path = PathOf(key);
-        var temporary = $"{path}.{Environment.ProcessId}.{Environment.CurrentManagedThreadId}.tmp";
-        try
-        {
-            MakeRoom(file.Length);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.WriteAllBytes(temporary, file); // the hash tells a half-written file, so it need not be flushed
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            Interlocked.Increment(ref _unwritten); // only costs time later
-            Attempt(() => File.Delete(temporary));
-        }
+        var file = CacheFile.Pack(Version, [features.Length], MemoryMarshal.AsBytes(features.AsSpan()));
+        if (!CacheFile.Attempt(() => RemoveOldest(file.Length)) || !CacheFile.TryWrite(PathOf(key), file))
+            Interlocked.Increment(ref _unwritten);
     }
 
-    // Who comes first stays: epochs go round, so that anything thrown out would be wanted again as soon as what replaced it.
+    // The first ones stay: every epoch needs all pictures, so whatever was removed would be needed as soon as what replaced it.
     private float[] Hold(string key, float[] features)
     {
         var size = features.Length * sizeof(float);
@@ -114,21 +95,19 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
             return null;
         }
 
-        if (file.Length < HeaderLength || BinaryPrimitives.ReadUInt32LittleEndian(file) != Version
-            || file.Length - HeaderLength != (long)BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(4)) * sizeof(float)) return null;
-        var content = file.AsSpan(HeaderLength);
-        if (!SHA256.HashData(content).AsSpan().SequenceEqual(file.AsSpan(8, 32))) return null;
-        Attempt(() => File.SetLastWriteTimeUtc(path, DateTime.UtcNow)); // the longest unread go first
+        Span<int> floats = stackalloc int[1];
+        if (!CacheFile.TryUnpack(file, Version, floats, out var content) || content.Length != (long)floats[0] * sizeof(float)) return null;
+        CacheFile.Attempt(() => File.SetLastWriteTimeUtc(path, DateTime.UtcNow)); // the longest unread go first
         return MemoryMarshal.Cast<byte, float>(content).ToArray();
     }
 
-    private void MakeRoom(long coming)
+    private void RemoveOldest(long coming)
     {
         lock (_gate)
         {
-            _sinceLook += coming;
-            if (_sinceLook < bytes / 16) return;
-            _sinceLook = 0;
+            _sinceCheck += coming;
+            if (_sinceCheck < bytes / 16) return;
+            _sinceCheck = 0;
             if (!Directory.Exists(folder)) return;
             var files = new DirectoryInfo(folder).EnumerateFiles($"*{Extension}*", SearchOption.AllDirectories)
                 .Select(file => (file.FullName, file.Length, file.LastWriteTimeUtc)).OrderBy(file => file.LastWriteTimeUtc).ToList();
@@ -136,25 +115,13 @@ public sealed class FeatureCache(string folder, string encoder, long bytes)
             foreach (var (path, length, _) in files)
             {
                 if (excess <= 0) break;
-                Attempt(() => File.Delete(path));
+                CacheFile.Attempt(() => File.Delete(path));
                 excess -= length;
             }
         }
     }
 
     private string PathOf(string key) => Path.Combine(folder, encoder, key[..2], key + Extension);
-
-    private static void Attempt(Action action)
-    {
-        try
-        {
-            action();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Another process was faster, or the folder can only be read.
-        }
-    }
 }
 
 /// <summary>The place of one picture's features in a cache.</summary>

@@ -1,5 +1,4 @@
-using System.Buffers.Binary;
-using System.Security.Cryptography;
+using System.Text;
 using Pfmvg.Imaging;
 
 namespace Pfmvg.Data.Loading;
@@ -13,7 +12,6 @@ namespace Pfmvg.Data.Loading;
 public sealed class PictureCache(string folder, int size)
 {
     private const uint Version = 0x31474d49; // changes with the transform
-    private const int HeaderLength = 4 + 4 + 4 + 4 + 32; // version, size, channels, length of the note, hash of what follows
 
     private long _hits, _misses;
 
@@ -36,27 +34,8 @@ public sealed class PictureCache(string folder, int size)
     /// <summary>Keeps a ready picture. Failing to write only costs time later, so it is not an error.</summary>
     public void Keep(string sha256, DecodedImage picture)
     {
-        var note = System.Text.Encoding.UTF8.GetBytes(picture.Note ?? "");
-        var file = new byte[HeaderLength + note.Length + picture.Pixels.Length];
-        BinaryPrimitives.WriteUInt32LittleEndian(file, Version);
-        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(4), size);
-        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(8), picture.Channels);
-        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(12), note.Length);
-        note.CopyTo(file, HeaderLength);
-        picture.Pixels.CopyTo(file.AsSpan(HeaderLength + note.Length));
-        SHA256.HashData(file.AsSpan(HeaderLength), file.AsSpan(16, 32));
-        var path = PathOf(sha256);
-        var temporary = $"{path}.{Environment.ProcessId}.{Environment.CurrentManagedThreadId}.tmp";
-        try
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.WriteAllBytes(temporary, file); // the hash tells a half-written file, so it need not be flushed
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            TryDelete(temporary);
-        }
+        var note = Encoding.UTF8.GetBytes(picture.Note ?? "");
+        CacheFile.TryWrite(PathOf(sha256), CacheFile.Pack(Version, [size, picture.Channels, note.Length], note, picture.Pixels));
     }
 
     private DecodedImage? Read(string path, DecodeBuffer buffer)
@@ -72,31 +51,15 @@ public sealed class PictureCache(string folder, int size)
             return null;
         }
 
-        if (file.Length < HeaderLength || BinaryPrimitives.ReadUInt32LittleEndian(file) != Version
-            || BinaryPrimitives.ReadInt32LittleEndian(file[4..]) != size) return null;
-        var (channels, note) = (BinaryPrimitives.ReadInt32LittleEndian(file[8..]), BinaryPrimitives.ReadInt32LittleEndian(file[12..]));
-        var content = file[HeaderLength..];
-        if (channels is not (1 or 3) || note < 0 || content.Length != note + (long)size * size * channels) return null;
-        Span<byte> hash = stackalloc byte[32];
-        SHA256.HashData(content, hash);
-        if (!hash.SequenceEqual(file.Slice(16, 32))) return null;
+        Span<int> numbers = stackalloc int[3];
+        if (!CacheFile.TryUnpack(file, Version, numbers, out var content)) return null;
+        var (side, channels, note) = (numbers[0], numbers[1], numbers[2]);
+        if (side != size || channels is not (1 or 3) || note < 0 || content.Length != note + (long)size * size * channels) return null;
         return new DecodedImage(size, size, channels, content[note..].ToArray())
         {
-            Note = note > 0 ? System.Text.Encoding.UTF8.GetString(content[..note]) : null,
+            Note = note > 0 ? Encoding.UTF8.GetString(content[..note]) : null,
         };
     }
 
     private string PathOf(string sha256) => Path.Combine(folder, $"{size}", sha256[..2], sha256);
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // It stays; nobody reads it.
-        }
-    }
 }

@@ -14,8 +14,8 @@ public sealed record VisionInput(DecodedImage? Image, FeatureEntry? Entry = null
 {
     /// <summary>The frozen features of pictures, from their cache where they have one.</summary>
     /// <remarks>
-    /// Pictures whose features are kept are encoded one by one, so that what is kept depends on the picture alone. On the CPU a batch
-    /// gives the same bits (a test holds it to that); on a GPU the last bits may differ.
+    /// Pictures whose features are kept are encoded one by one, so that what is kept depends on the picture alone. On the CPU
+    /// a batch gives the same bits, which a test checks; on a GPU the last bits may differ.
     /// </remarks>
     /// <returns>(B, N, 4V) float32 on the model's device; owned by the caller's dispose scope.</returns>
     public static Tensor Encode(GroundingModel model, IReadOnlyList<VisionInput> pictures)
@@ -34,13 +34,13 @@ public sealed record VisionInput(DecodedImage? Image, FeatureEntry? Entry = null
         return features.to(model.Device).MoveToOuterDisposeScope();
     }
 
-    // Another sample on this picture may have been encoded since it was looked for.
+    // Another sample of the same picture may have been encoded since this one was looked up.
     private float[] FeaturesOf(GroundingModel model)
     {
         if ((Features ?? Entry?.Find()) is { } known) return known;
         using var scope = NewDisposeScope();
-        var encoded = MemoryMarshal.Cast<byte,
-            float>(model.EncodeImages(ImageTransform.ToTensor(Image!).unsqueeze(0)).cpu().contiguous().bytes).ToArray();
+        var features = model.EncodeImages(ImageTransform.ToTensor(Image!).unsqueeze(0)).cpu().contiguous();
+        var encoded = MemoryMarshal.Cast<byte, float>(features.bytes).ToArray();
         Entry?.Keep(encoded);
         return encoded;
     }

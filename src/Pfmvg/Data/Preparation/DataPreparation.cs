@@ -26,7 +26,7 @@ public sealed class DataPreparation
     /// <summary>Prepares the data.</summary>
     /// <param name="options">What to prepare, and how.</param>
     /// <param name="progress">Told about every thousand samples.</param>
-    /// <param name="cancel">Stops early; what was learnt about the pictures is kept for the next attempt.</param>
+    /// <param name="cancel">Stops early; what is known of the pictures by then is kept for the next attempt.</param>
     /// <exception cref="InputException">A data set is not there or wrong; see <see cref="PrepareOptions.Bad"/>.</exception>
     public static PrepareReport Run(
         PrepareOptions options, IProgress<PrepareProgress>? progress = null, CancellationToken cancel = default) =>
@@ -60,7 +60,7 @@ public sealed class DataPreparation
         return new PrepareReport(manifests.Counts, _counts, _notes);
     }
 
-    /// <summary>The samples that are wanted at all. The pictures of the others are not even looked at.</summary>
+    /// <summary>The samples that the options ask for. The pictures of the others are not even opened.</summary>
     private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts)
     {
         foreach (var listed in reader.Read())
@@ -77,7 +77,7 @@ public sealed class DataPreparation
     private IEnumerable<(ListedSample Listed, PictureFacts Facts)> Usable(
         IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts)
     {
-        foreach (var (listed, facts) in catalog.Look(reader.Source, Wanted(reader, counts), root, _cancel))
+        foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts), root, _cancel))
         {
             if (facts.State == PictureState.Missing)
             {
@@ -201,5 +201,6 @@ public sealed class DataPreparation
     private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) => counts.Missing > 0
         ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here; name the "
             + $"image folder with '--images {reader.Source}=FOLDER'.")
-        : new InputException($"{reader.Files[0]}: of {counts.Listed:N0} samples of {reader.Source} none is usable; see 'pfmvg data check'.");
+        : new InputException(
+            $"{reader.Files[0]}: of {counts.Listed:N0} samples of {reader.Source} none is usable; see 'pfmvg data check'.");
 }

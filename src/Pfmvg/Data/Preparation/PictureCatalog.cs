@@ -6,8 +6,8 @@ using Pfmvg.Imaging;
 namespace Pfmvg.Data.Preparation;
 
 /// <summary>
-/// Looks at pictures (size, wholeness, hash) with several workers, in order, and keeps a journal beside the manifests: what
-/// was seen once and has not changed is not read again, so an interrupted preparation goes on where it was.
+/// Examines pictures (size, wholeness, hash) with several workers, in order, and keeps a journal beside the manifests: a
+/// picture that was seen before and has not changed is not read again, so an interrupted preparation continues where it was.
 /// </summary>
 internal sealed class PictureCatalog : IDisposable
 {
@@ -31,7 +31,7 @@ internal sealed class PictureCatalog : IDisposable
                 }
                 catch (JsonException)
                 {
-                    // A line that an interruption cut: that picture is simply looked at again.
+                    // A line that an interruption cut: that picture is simply examined again.
                 }
             }
         }
@@ -41,10 +41,11 @@ internal sealed class PictureCatalog : IDisposable
     }
 
     /// <summary>Pairs every sample with what is known of its picture, in the given order.</summary>
-    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Look(string source, IEnumerable<ListedSample> samples, ImageRoot root,
-        CancellationToken cancel)
+    public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Examine(
+        string source, IEnumerable<ListedSample> samples, ImageRoot root, CancellationToken cancel)
     {
-        foreach (var (sample, facts, fresh) in LoadAhead.InOrder(samples, (sample, buffer) => Look(source, sample, root, buffer), cancel))
+        var examined = LoadAhead.InOrder(samples, (sample, buffer) => Examine(source, sample, root, buffer), cancel);
+        foreach (var (sample, facts, fresh) in examined)
         {
             if (fresh is not null)
             {
@@ -60,8 +61,8 @@ internal sealed class PictureCatalog : IDisposable
     public void Dispose() => _journal.Dispose();
 
     /// <summary>What is known of a picture, and what is new about it.</summary>
-    private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Look(string source, ListedSample sample, ImageRoot root,
-        DecodeBuffer buffer)
+    private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Examine(
+        string source, ListedSample sample, ImageRoot root, DecodeBuffer buffer)
     {
         var picture = $"{source}/{sample.Image}";
         var path = root.Resolve(sample.Image, out var problem);
@@ -71,7 +72,7 @@ internal sealed class PictureCatalog : IDisposable
             && (known.Sha256 is not null || !_hash))
             return (sample, new PictureFacts(PictureState.Good, known.Width, known.Height, _hash ? known.Sha256 : null), null);
 
-        var facts = PictureProbe.Look(root, sample.Image, _hash ? PictureDepth.Hash : PictureDepth.Header, buffer);
+        var facts = PictureProbe.Examine(root, sample.Image, _hash ? PictureDepth.Hash : PictureDepth.Header, buffer);
         var fresh = facts.State == PictureState.Good
             ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256) : null;
         if (fresh is not null) _known[picture] = fresh; // a picture with several boxes is listed several times

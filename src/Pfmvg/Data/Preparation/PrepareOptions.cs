@@ -44,7 +44,9 @@ public sealed record PrepareOptions
     /// <summary>The user's list, for <see cref="SplitRule.List"/>.</summary>
     public string? SplitFile { get; init; }
 
-    /// <summary>One sample per phrase with all its boxes (training and scoring take it apart as they are told), or one per box.</summary>
+    /// <summary>
+    /// One sample per phrase with all its boxes, which training and scoring take apart as their settings say; or one per box.
+    /// </summary>
     public MultiBox MultiBox { get; init; } = MultiBox.PerPhrase;
 
     /// <summary>What to do with wrong samples.</summary>

@@ -39,8 +39,8 @@ public sealed class PreparedData
     {
         var path = Path.Combine(folder, Description);
         if (!File.Exists(path))
-            throw new InputException($"{folder}: there is no {Description}, so no data were prepared here; run 'pfmvg data prepare "
-                + $"--out {folder}' first.");
+            throw new InputException($"{folder}: there is no {Description}, so no data were prepared here; "
+                + $"run 'pfmvg data prepare --out {folder}' first.");
         try
         {
             var description = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
@@ -50,14 +50,15 @@ public sealed class PreparedData
             foreach (var (source, root) in rootOverrides ?? new Dictionary<string, string>())
             {
                 if (!roots.ContainsKey(source))
-                    throw new InputException($"{path}: there is no data set '{source}' to give another image folder; it has "
-                        + $"{string.Join(", ", roots.Keys)}.");
+                    throw new InputException($"{path}: there is no data set '{source}' to give another image folder; "
+                        + $"it has {string.Join(", ", roots.Keys)}.");
                 roots[source] = root;
             }
 
             return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)));
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (
+            e is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
         {
             throw Bad("cannot be read", e);
         }

@@ -21,7 +21,7 @@ public static class Splits
             .ToList();
         var lastTrain = (int)Math.Round(train * shuffled.Count);
         var lastValidate = (int)Math.Round((train + validate) * shuffled.Count);
-        if (shuffled.Count >= 3) // nobody's validation or test is empty
+        if (shuffled.Count >= 3) // neither validation nor test is empty
         {
             lastTrain = Math.Clamp(lastTrain, 1, shuffled.Count - 2);
             lastValidate = Math.Clamp(lastValidate, lastTrain + 1, shuffled.Count - 1);

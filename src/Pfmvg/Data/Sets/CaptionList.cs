@@ -25,8 +25,7 @@ internal static class CaptionList
         var seen = new Dictionary<string, int>();
         foreach (var item in JsonItems.Read(file))
         {
-            var image = item.Text(ImageKeys) ?? "";
-            if (image.StartsWith("./", StringComparison.Ordinal)) image = image[2..];
+            var image = ImagePath(item.Text(ImageKeys));
             var caption = item.Text("caption");
             var number = seen[image] = seen.GetValueOrDefault(image) + 1;
             yield return new ListedSample
@@ -40,6 +39,10 @@ internal static class CaptionList
             };
         }
     }
+
+    /// <summary>A picture's path as a list has it, without a "./" in front; empty when the list has none.</summary>
+    public static string ImagePath(string? listed) =>
+        listed is null ? "" : listed.StartsWith("./", StringComparison.Ordinal) ? listed[2..] : listed;
 
     private static bool IsList(string file)
     {

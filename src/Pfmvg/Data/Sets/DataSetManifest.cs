@@ -36,12 +36,12 @@ public sealed record DataSetManifest
     /// <summary>Phrases of each finding class.</summary>
     public IDictionary<string, long> Classes { get; init; } = new Dictionary<string, long>();
 
-    /// <summary>What to look out for.</summary>
+    /// <summary>What to check in it.</summary>
     public IList<string> Checks { get; init; } = [];
 
     /// <summary>The manifest of a data set.</summary>
     /// <exception cref="ArgumentException">There is no such data set.</exception>
-    public static DataSetManifest Of(string source)
+    public static DataSetManifest Load(string source)
     {
         using var stream = typeof(DataSetManifest).Assembly.GetManifestResourceStream($"data-manifests/{source}.yaml")
             ?? throw new ArgumentException($"There is no data set '{source}'.", nameof(source));

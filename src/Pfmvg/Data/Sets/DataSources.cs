@@ -29,7 +29,7 @@ public sealed record DataSources
     /// of pictures are not searched.
     /// </summary>
     /// <exception cref="InputException">The folder is missing or holds no known layout.</exception>
-    public static DataSources In(string folder)
+    public static DataSources FindIn(string folder)
     {
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; check the path.");
         var found = new DataSources();

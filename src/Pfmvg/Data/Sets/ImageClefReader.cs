@@ -46,7 +46,7 @@ public sealed class ImageClefReader : IDataSetReader
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read() => _files.SelectMany(part =>
-        part.File.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? CaptionList.Read(part.File, part.Split)
+        DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split)
             : ReadTable(part.File, part.Split));
 
     private IEnumerable<ListedSample> ReadTable(string file, Split? split)

@@ -44,8 +44,7 @@ public sealed class MimicCxrReader : IDataSetReader
     /// <inheritdoc/>
     public IReadOnlyList<string> Files => _splitFile is null ? [_list] : [_list, _splitFile];
 
-    private bool IsJson => _list.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
-        || _list.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+    private bool IsJson => DataFile.IsJson(_list);
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
@@ -105,25 +104,25 @@ public sealed class MimicCxrReader : IDataSetReader
     {
         foreach (var item in JsonItems.Read(_list))
         {
-            var image = item.Key ?? "";
-            if (image.StartsWith("./", StringComparison.Ordinal)) image = image[2..];
+            var image = CaptionList.ImagePath(item.Key);
             var dicom = Path.GetFileNameWithoutExtension(image);
             var (patient, study) = ListedSample.Owner(image);
             var reports = item.Value.ValueKind == JsonValueKind.Array ? item.Value.EnumerateArray().ToList() : [item.Value];
             var number = 0;
             foreach (var report in reports)
             {
+                var text = JsonItem.StringOf(report);
                 yield return new ListedSample
                 {
                     Id = dicom + (++number > 1 ? $"#{number}" : ""),
                     Image = image,
-                    Text = report.ValueKind == JsonValueKind.String ? ReportSections.Extract(report.GetString()!) : "",
+                    Text = text is null ? "" : ReportSections.Extract(text),
                     Place = item.Place,
                     Patient = patient,
                     Study = study,
                     Split = _splitFile is null ? CaptionList.SplitOfName(_list) : splits.GetValueOrDefault(dicom),
                     Problem = item.Key is null ? "the file is a list where {picture: [report, ...]} is wanted"
-                        : report.ValueKind == JsonValueKind.String ? null : "a report is no text",
+                        : text is null ? "a report is no text" : null,
                 };
             }
         }

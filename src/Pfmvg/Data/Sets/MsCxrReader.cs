@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
@@ -46,7 +45,7 @@ public sealed partial class MsCxrReader : IDataSetReader
     public IEnumerable<ListedSample> Read()
     {
         var boxes = new Dictionary<string, int>(); // boxes seen of each picture, for ids that both layouts share
-        foreach (var sample in IsJson(_annotations) ? ReadJson() : ReadCsv())
+        foreach (var sample in DataFile.IsJson(_annotations) ? ReadJson() : ReadCsv())
         {
             var name = Path.GetFileNameWithoutExtension(sample.Image);
             var number = boxes[name] = boxes.GetValueOrDefault(name) + 1;
@@ -61,9 +60,9 @@ public sealed partial class MsCxrReader : IDataSetReader
         if (File.Exists(path)) return path;
         if (!Directory.Exists(path)) return null;
         return Directory.EnumerateFiles(path, "MS_CXR_Local_Alignment*")
-            .Where(file => IsJson(file) || file.Contains(".csv", StringComparison.OrdinalIgnoreCase))
+            .Where(file => DataFile.IsJson(file) || file.Contains(".csv", StringComparison.OrdinalIgnoreCase))
             .OrderByDescending(ReleaseOf)
-            .ThenBy(IsJson).ThenBy(file => file, StringComparer.Ordinal)
+            .ThenBy(DataFile.IsJson).ThenBy(file => file, StringComparer.Ordinal)
             .FirstOrDefault();
     }
 
@@ -71,9 +70,6 @@ public sealed partial class MsCxrReader : IDataSetReader
         Version.TryParse(Release().Match(Path.GetFileName(file)).Groups[1].Value, out var release) ? release : new Version();
 
     [GeneratedRegex(@"v(\d+\.\d+\.\d+)")] private static partial Regex Release();
-
-    private static bool IsJson(string path) =>
-        path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
 
     private IEnumerable<ListedSample> ReadCsv()
     {
@@ -96,66 +92,25 @@ public sealed partial class MsCxrReader : IDataSetReader
 
     private IEnumerable<ListedSample> ReadJson()
     {
-        var images = new Dictionary<string, (string Path, int? Width, int? Height, Split? Split)>();
-        var classes = new Dictionary<string, string>();
-        var annotations = new List<(string Id, string Image, string Category, string Text, Box Box, Split? Split)>();
-        foreach (var part in JsonItems.Read(_annotations))
+        var file = CocoFile.Read(_annotations);
+        if (file.Annotations.Count == 0 || file.Images.Count == 0)
+            throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; "
+                + "name MS-CXR's COCO-like JSON file.");
+        foreach (var annotation in file.Annotations)
         {
-            if (part.Value.ValueKind != JsonValueKind.Array) continue;
-            foreach (var item in part.Value.EnumerateArray())
-            {
-                var id = JsonItem.TextOf(item, "id") ?? "";
-                switch (part.Key)
-                {
-                    case "images":
-                        var path = JsonItem.TextOf(item, "path", "file_name") ?? "";
-                        images[id] = (path, Pixels(item, "width"), Pixels(item, "height"),
-                            SplitNames.Find(JsonItem.TextOf(item, "split")));
-                        break;
-                    case "categories":
-                        classes[id] = JsonItem.TextOf(item, "name") ?? "";
-                        break;
-                    case "annotations":
-                        annotations.Add((id, JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
-                            JsonItem.TextOf(item, "label_text", "caption") ?? "", BoxOf(item),
-                            SplitNames.Find(JsonItem.TextOf(item, "split"))));
-                        break;
-                }
-            }
-        }
-
-        if (annotations.Count == 0 || images.Count == 0)
-            throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; name MS-CXR's "
-                + "COCO-like JSON file.");
-        foreach (var (id, image, category, text, box, split) in annotations)
-        {
-            var place = $"{Privacy.Mask(_annotations)}, annotation {id}";
-            if (!images.TryGetValue(image, out var picture))
-                throw new InputException($"{place}: there is no image with id {image}; fetch the file again.");
+            var picture = file.ImageOf(annotation);
             yield return new ListedSample
             {
                 Id = Unnumbered,
-                Image = picture.Path,
-                Text = text,
-                Place = place,
+                Image = picture.Path ?? "",
+                Text = annotation.Text ?? "",
+                Place = $"{Privacy.Mask(_annotations)}, annotation {annotation.Id}",
                 Width = picture.Width,
                 Height = picture.Height,
-                Boxes = [box],
-                Class = classes.GetValueOrDefault(category),
-                Split = split ?? picture.Split,
+                Boxes = [annotation.Box ?? new Box(double.NaN, double.NaN, double.NaN, double.NaN)],
+                Class = file.Categories.GetValueOrDefault(annotation.Category),
+                Split = annotation.Split ?? picture.Split,
             };
         }
-    }
-
-    private static int? Pixels(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var pixels)
-            && pixels > 0 ? pixels : null;
-
-    private static Box BoxOf(JsonElement item)
-    {
-        if (!item.TryGetProperty("bbox", out var bbox) || bbox.ValueKind != JsonValueKind.Array || bbox.GetArrayLength() != 4)
-            return new Box(double.NaN, double.NaN, double.NaN, double.NaN);
-        var xywh = bbox.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number ? v.GetDouble() : double.NaN).ToArray();
-        return Box.FromXywh(xywh[0], xywh[1], xywh[2], xywh[3]);
     }
 }

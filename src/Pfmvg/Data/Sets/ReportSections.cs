@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace Pfmvg.Data.Sets;
 
-/// <summary>Takes the wanted sections out of a radiology report as MIMIC-CXR has it.</summary>
+/// <summary>Takes sections out of a radiology report as MIMIC-CXR has it.</summary>
 /// <remarks>
 /// A header is a line that starts with upper-case words and a colon. Sections may occur again, in an addendum for example;
 /// the last one with text counts. Lines are joined, and `___`, which marks removed names and dates, is taken out.
@@ -76,12 +76,15 @@ public static partial class ReportSections
         return StrandedComma().Replace(SpaceBeforeMark().Replace(text, "$1"), "$1").Trim();
     }
 
-    [GeneratedRegex(@"^ *(FINAL REPORT|FINAL ADDENDUM|WET READ(?: VERSION.*)?|PRELIMINARY REPORT|ADDENDUM) *$")] private static partial Regex Title();
+    [GeneratedRegex(@"^ *(FINAL REPORT|FINAL ADDENDUM|WET READ(?: VERSION.*)?|PRELIMINARY REPORT|ADDENDUM) *$")]
+    private static partial Regex Title();
 
     [GeneratedRegex(@"^ *(?<name>[A-Z][A-Z ()/&,-]*[A-Z)]):(?=\s|$)")] private static partial Regex Header();
 
     /// <summary>Reports that were squeezed into one line still have their headers.</summary>
-    [GeneratedRegex(@"(?<=\S)\s+(?=(?:FINAL REPORT|EXAMINATION:|(?:CLINICAL )?INDICATION:|(?:CLINICAL )?HISTORY:|REASON FOR EXAM(?:INATION)?:|TECHNIQUE:|COMPARISONS?:|FINDINGS?:|IMPRESSIONS?:|CONCLUSIONS?:|NOTIFICATION:|RECOMMENDATIONS?:))")]
+    [GeneratedRegex(@"(?<=\S)\s+(?=(?:FINAL REPORT|EXAMINATION:|(?:CLINICAL )?INDICATION:|(?:CLINICAL )?HISTORY:"
+        + @"|REASON FOR EXAM(?:INATION)?:|TECHNIQUE:|COMPARISONS?:|FINDINGS?:|IMPRESSIONS?:|CONCLUSIONS?:|NOTIFICATION:"
+        + @"|RECOMMENDATIONS?:))")]
     private static partial Regex HeaderInLine();
 
     [GeneratedRegex("_{2,}")] private static partial Regex Removed();

@@ -40,7 +40,7 @@ public sealed class RocoReader : IDataSetReader
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read() => _files.SelectMany(part =>
-        part.File.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? CaptionList.Read(part.File, part.Split)
+        DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split)
         : part.File.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) ? ReadCsv(part.File, part.Split)
         : ReadText(part.File, part.Split));
 

@@ -110,13 +110,10 @@ internal readonly struct JsonInput(JsonElement element, string place)
         return boxes;
     }
 
-    /// <summary>The objects of the list under a name, each with its place for messages.</summary>
-    public IEnumerable<JsonInput> List(string name)
-    {
-        if (Find(name) is not { ValueKind: JsonValueKind.Array } list) throw Wrong($"the list '{name}' is missing");
-        return Elements(list, $"{place}, {name}");
-    }
+    /// <summary>A part of this element, with its place for messages.</summary>
+    public JsonInput At(JsonElement part, string where) => new(part, $"{place}, {where}");
 
+    /// <summary>The elements of a list, each with its place for messages.</summary>
     public IEnumerable<JsonInput> Elements() => Elements(element, place);
 
     public InputException Wrong(string what) => new($"{place}: {what}.");

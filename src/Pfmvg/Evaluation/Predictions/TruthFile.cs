@@ -27,7 +27,7 @@ public static class TruthFile
             ?? throw new InputException($"There is no split '{split}'; use train, validate or test.");
         var truth = Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".json" => ReadCoco(JsonInput.File(path), part),
+            ".json" => ReadCoco(path, part),
             ".csv" or ".gz" => new TruthSet(ReadCsv(path, part), None, None),
             ".jsonl" => new TruthSet([.. JsonInput.Lines(path).Select(line => ReadLine(line, "truth", "boxes"))], None, None),
             var other => throw new InputException(
@@ -63,46 +63,39 @@ public static class TruthFile
         };
     }
 
-    private static TruthSet ReadCoco(JsonInput file, Split? split)
+    private static TruthSet ReadCoco(string path, Split? split)
     {
-        if (file.Element.ValueKind != JsonValueKind.Object || file.Find("annotations") is null)
-            throw file.Wrong("has no 'annotations'; true boxes are read from COCO's or MS-CXR's form {images, annotations, categories}");
-        var categories = file.List("categories")
-            .ToDictionary(Key, category => category.Text("name") ?? throw category.Wrong("'name' is missing"));
-        var images = file.List("images").ToDictionary(Key, image => image);
+        var file = CocoFile.Read(path);
+        if (file.Annotations.Count == 0)
+            throw new InputException($"{path}: has no 'annotations'; true boxes are read from COCO's or MS-CXR's form {{images, "
+                + "annotations, categories}.");
         List<Prediction> questions = [];
-        foreach (var annotation in file.List("annotations"))
+        foreach (var annotation in file.Annotations)
         {
-            var image = Referred(images, "image_id");
-            if (split is not null && SplitNames.Find(annotation.Text("split") ?? image.Text("split")) is { } part && part != split)
-                continue;
-            var (width, height) = Size(image, image.Integer("width") ?? 0, image.Integer("height") ?? 0);
-            var box = annotation.Numbers("bbox") is { Count: 4 } n
-                ? Box.FromXywh(n[0], n[1], n[2], n[3]) : throw annotation.Wrong("'bbox' must have 4 numbers: x, y, width, height");
-            var path = ImagePath(image);
-            var name = Referred(categories, "category_id");
+            var place = new JsonInput(default, annotation.Place);
+            var image = file.ImageOf(annotation);
+            if (split is not null && (annotation.Split ?? image.Split) is { } part && part != split) continue;
+            var (width, height) = Size(new JsonInput(default, image.Place), image.Width ?? 0, image.Height ?? 0);
+            var name = file.Categories.GetValueOrDefault(annotation.Category)
+                ?? throw place.Wrong($"'category_id' {annotation.Category} is not among the file's categories");
+            var box = annotation.Box ?? throw place.Wrong("'bbox' must have 4 numbers: x, y, width, height");
             questions.Add(new Prediction
             {
-                Id = Key(annotation),
-                Image = path,
+                Id = annotation.Id ?? throw place.Wrong("'id' is missing"),
+                Image = ImagePath(image),
                 Class = name,
-                Phrase = annotation.Text("label_text", "phrase", "caption") ?? name,
+                Phrase = annotation.Text ?? name,
                 Width = width,
                 Height = height,
-                Truth = TrueBoxes(annotation, [box], width, height),
-                Patient = ListedSample.Owner(path).Patient,
+                Truth = TrueBoxes(place, [box], width, height),
+                Patient = ListedSample.Owner(ImagePath(image)).Patient,
             });
-
-            T Referred<T>(Dictionary<string, T> known, string reference) =>
-                known.TryGetValue(annotation.Text(reference) ?? "", out var found) ? found
-                    : throw annotation.Wrong($"'{reference}' {annotation.Text(reference) ?? "(missing)"} is not among the file's {(reference == "image_id" ? "images" : "categories")}");
         }
 
-        return new TruthSet(questions, images.ToDictionary(image => image.Key, image => ImagePath(image.Value)), categories);
+        return new TruthSet(questions, file.Images.ToDictionary(image => image.Key, image => ImagePath(image.Value)), file.Categories);
 
-        static string ImagePath(JsonInput image) =>
-            image.Text("path", "file_name") ?? throw image.Wrong("has neither 'path' nor 'file_name'");
-        static string Key(JsonInput item) => item.Text("id") ?? throw item.Wrong("'id' is missing");
+        static string ImagePath(CocoImage image) =>
+            image.Path ?? throw new InputException($"{image.Place}: has neither 'path' nor 'file_name'.");
     }
 
     private static List<Prediction> ReadCsv(string path, Split? split) => [.. new MsCxrReader(path).Read()

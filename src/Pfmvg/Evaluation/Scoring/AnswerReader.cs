@@ -27,7 +27,8 @@ internal static class AnswerReader
         if (flaw is Flaw.None or Flaw.CutOff && boxes.Count > 0) // judge the boxes that would be scored, then how many there are
         {
             var judged = single ? boxes.Take(1) : boxes;
-            var worst = judged.Select(box => BoxRules.FlawOf(box, prediction.Width, prediction.Height)).FirstOrDefault(found => found != Flaw.None);
+            var worst = judged.Select(box => BoxRules.FlawOf(box, prediction.Width, prediction.Height))
+                .FirstOrDefault(found => found != Flaw.None);
             flaw = worst != Flaw.None ? worst : flaw != Flaw.None ? flaw : single && boxes.Count > 1 ? Flaw.Several : Flaw.None;
         }
 

@@ -143,6 +143,9 @@ public sealed class ExternalPredictionsTests : IDisposable
         Assert.Contains("has no 'annotations'",
             Assert.Throws<InputException>(() => TruthFile.Read(Answers.Write(_folder.Path, "empty.json", "{}"))).Message,
             StringComparison.Ordinal);
+        var three = Coco.Replace("[0, 0, 100, 100]", "[0, 0, 100]", StringComparison.Ordinal);
+        Assert.Contains("annotations[0]: 'bbox' must have 4 numbers", Assert.Throws<InputException>(
+            () => TruthFile.Read(Answers.Write(_folder.Path, "three.json", three))).Message, StringComparison.Ordinal);
         var outside = Coco.Replace("[0, 0, 100, 100]", "[390, 0, 100, 100]", StringComparison.Ordinal);
         Assert.Contains("annotations[0]", Assert.Throws<InputException>(
             () => TruthFile.Read(Answers.Write(_folder.Path, "out.json", outside))).Message, StringComparison.Ordinal);

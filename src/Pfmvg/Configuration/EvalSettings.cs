@@ -1,0 +1,63 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Pfmvg.Configuration;
+
+/// <summary>Settings of the evaluation.</summary>
+public sealed record EvalSettings
+{
+    /// <summary>Phrases decoded together.</summary>
+    [Range(1, 1 << 16)] public int BatchSize { get; init; } = 8;
+
+    /// <summary>Longest answer in tokens.</summary>
+    [Range(1, 1 << 16)] public int MaxNewTokens { get; init; } = 64;
+
+    /// <summary>Beams; 1 is greedy decoding.</summary>
+    [Range(1, 64)] public int Beams { get; init; } = 1;
+
+    /// <summary>Two begin-of-sequence tokens, as the original's generation has; training has one.</summary>
+    public bool DoubleBos { get; init; } = true;
+
+    /// <summary>Normalise phrases as BLIP's caption processor does. It must be the same as in training.</summary>
+    public bool NormalizeText { get; init; } = true;
+
+    /// <summary>What decoding is restricted to.</summary>
+    public AnswerConstraint Constrain { get; init; } = AnswerConstraint.None;
+
+    /// <summary>Divides the logits before a token is drawn; 0 draws none and takes the most likely.</summary>
+    [Range(0.0, 100.0)] public double Temperature { get; init; }
+
+    /// <summary>Tokens are drawn from the fewest most likely ones that together have this probability.</summary>
+    [Range(0.0, 1.0, MinimumIsExclusive = true)] public double TopP { get; init; } = 1;
+
+    /// <summary>How often an answer is drawn again while it holds no sound box.</summary>
+    [Range(0, 100)] public int Retries { get; init; }
+
+    /// <summary>Compute the common beginning of the prompts about one picture, with the picture, once for all of them.</summary>
+    public bool SharePrefix { get; init; } = true;
+
+    /// <summary>Whether tokens after the prompt go through the fused step where it fits; it rounds otherwise than the modules.</summary>
+    public FusedStep FusedStep { get; init; } = FusedStep.Auto;
+}
+
+/// <summary>Whether tokens after the prompt go through the fused step.</summary>
+public enum FusedStep
+{
+    /// <summary>Where it fits: on a processor with AVX-512, with most sizes and up to 64 rows.</summary>
+    Auto,
+
+    /// <summary>Never, so that processors differ less in their rounding.</summary>
+    Off,
+}
+
+/// <summary>What decoding is restricted to.</summary>
+public enum AnswerConstraint
+{
+    /// <summary>Nothing, as published.</summary>
+    None,
+
+    /// <summary>
+    /// Well-formed boxes: `{&lt;x1&gt;&lt;y1&gt;&lt;x2&gt;&lt;y2&gt;}` with ordered corners, several joined by
+    /// `&lt;delim&gt;`.
+    /// </summary>
+    Boxes,
+}

@@ -1,0 +1,99 @@
+using System.Text.Json;
+using Pfmvg.Data.Files;
+using Pfmvg.Geometry;
+
+namespace Pfmvg.Data.Sets;
+
+/// <summary>A picture of a COCO-like file.</summary>
+/// <param name="Path">Its path; null when it has none.</param>
+/// <param name="Width">Pixels per row; null when it is no positive whole number.</param>
+/// <param name="Height">Rows; null when it is no positive whole number.</param>
+/// <param name="Split">Its split, where the file names splits.</param>
+/// <param name="Place">File and item, for errors.</param>
+internal sealed record CocoImage(string? Path, int? Width, int? Height, Split? Split, string Place);
+
+/// <summary>A phrase and its box in a COCO-like file.</summary>
+/// <param name="Id">Its identifier; null when it has none.</param>
+/// <param name="Image">Identifier of its picture.</param>
+/// <param name="Category">Identifier of its class.</param>
+/// <param name="Text">The phrase; null when it has none.</param>
+/// <param name="Box">Its box, an edge that is no number as NaN; null when the file does not give four.</param>
+/// <param name="Split">Its own split, where the file names splits of annotations.</param>
+/// <param name="Place">File and item, for errors.</param>
+internal sealed record CocoAnnotation(string? Id, string Image, string Category, string? Text, Box? Box, Split? Split, string Place);
+
+/// <summary>
+/// The lists of a COCO-like JSON file of boxes, {images, annotations, categories}, as COCO itself and MS-CXR have it. What
+/// an item lacks is null: its reader knows what must be there.
+/// </summary>
+internal sealed class CocoFile
+{
+    private const int LargestList = 256 << 20; // bytes
+
+    private readonly string _file;
+
+    private CocoFile(string path) => _file = Privacy.Mask(path);
+
+    /// <summary>The pictures by their identifiers.</summary>
+    public Dictionary<string, CocoImage> Images { get; } = [];
+
+    /// <summary>The names of the classes by their identifiers.</summary>
+    public Dictionary<string, string> Categories { get; } = [];
+
+    /// <summary>The annotations in the order of the file.</summary>
+    public List<CocoAnnotation> Annotations { get; } = [];
+
+    /// <summary>Reads a file. Lists of other names are passed over.</summary>
+    /// <exception cref="InputException">The file cannot be read, is not JSON, or an item is no object.</exception>
+    public static CocoFile Read(string path)
+    {
+        var file = new CocoFile(path);
+        foreach (var list in JsonItems.Read(path, LargestList).Where(list => list.Value.ValueKind == JsonValueKind.Array))
+        {
+            Action<JsonElement, string>? add = list.Key switch
+            {
+                "images" => file.AddImage,
+                "categories" => file.AddCategory,
+                "annotations" => file.AddAnnotation,
+                _ => null,
+            };
+            if (add is null) continue;
+            foreach (var (index, item) in list.Value.EnumerateArray().Index())
+            {
+                var place = $"{file._file}, {list.Key}[{index}]";
+                if (item.ValueKind != JsonValueKind.Object) throw new InputException($"{place}: must be a JSON object.");
+                add(item, place);
+            }
+        }
+
+        return file;
+    }
+
+    /// <summary>The picture of an annotation.</summary>
+    /// <exception cref="InputException">The file has no such picture.</exception>
+    public CocoImage ImageOf(CocoAnnotation annotation) => Images.TryGetValue(annotation.Image, out var image) ? image
+        : throw new InputException($"{annotation.Place}: 'image_id' {(annotation.Image.Length > 0 ? annotation.Image : "(missing)")} is "
+            + "not among the file's images.");
+
+    private void AddImage(JsonElement item, string place) => Images[JsonItem.TextOf(item, "id") ?? ""] = new CocoImage(
+        JsonItem.TextOf(item, "path", "file_name"), Pixels(item, "width"), Pixels(item, "height"),
+        SplitNames.Find(JsonItem.TextOf(item, "split")), place);
+
+    private void AddCategory(JsonElement item, string place) => Categories[JsonItem.TextOf(item, "id") ?? ""] =
+        JsonItem.TextOf(item, "name") ?? throw new InputException($"{place}: 'name' is missing.");
+
+    private void AddAnnotation(JsonElement item, string place) => Annotations.Add(new CocoAnnotation(
+        JsonItem.TextOf(item, "id"), JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
+        JsonItem.TextOf(item, "label_text", "phrase", "caption"), BoxOf(item), SplitNames.Find(JsonItem.TextOf(item, "split")), place));
+
+    private static int? Pixels(JsonElement item, string name) =>
+        JsonItem.Member(item, name) is { ValueKind: JsonValueKind.Number } value && value.GetDouble() is var pixels
+            && pixels is > 0 and <= int.MaxValue && pixels == Math.Floor(pixels) ? (int)pixels : null;
+
+    private static Box? BoxOf(JsonElement item)
+    {
+        if (JsonItem.Member(item, "bbox") is not { ValueKind: JsonValueKind.Array } bbox || bbox.GetArrayLength() != 4) return null;
+        var xywh = bbox.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number ? v.GetDouble() : double.NaN).ToArray();
+        return Box.FromXywh(xywh[0], xywh[1], xywh[2], xywh[3]);
+    }
+}
