@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation;
 using Pfmvg.Runs;
@@ -12,7 +13,7 @@ internal static class PredictCommand
 
     public static Command Create()
     {
-        var image = new Option<string?>("--image") { Description = "The picture, JPEG or PNG.", HelpName = "FILE" };
+        var image = new Option<string?>("--image") { Description = $"The picture, {ImageFile.Formats}.", HelpName = "FILE" };
         var phrase = new Option<string?>("--phrase") { Description = "What to find in it.", HelpName = "TEXT" };
         var table = new Option<string?>("--table") { Description = "Instead of both: a CSV with the columns image, phrase and, optionally, id.", HelpName = "CSV" };
         var images = new Option<string?>("--images") { Description = "With --table: the folder that the images' paths start from. Default: the table's own.", HelpName = "FOLDER" };
