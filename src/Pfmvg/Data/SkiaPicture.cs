@@ -73,7 +73,7 @@ internal static class SkiaPicture
 
     private static SKCodec Open(SKData data, ReadOnlySpan<byte> file, PictureName picture)
     {
-        // Told before libwebp counts the frames: for many of them it takes minutes.
+        // Read from the header, because libwebp takes minutes to count many frames.
         if (IsWebp(file) && file.Length > 20 && file[12..16].SequenceEqual("VP8X"u8) && (file[20] & 2) != 0)
             throw picture.SeveralPictures();
         var codec = SKCodec.Create(data) ?? throw picture.Damaged("its header is broken");
