@@ -5,6 +5,7 @@ using Pfmvg.Cli.Process;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Imaging;
 using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Commands;
@@ -16,7 +17,7 @@ internal static class PredictCommand
 
     public static Command Create()
     {
-        var image = new Option<string?>("--image") { Description = "The picture, JPEG or PNG.", HelpName = "FILE" };
+        var image = new Option<string?>("--image") { Description = $"The picture, {ImageFile.Formats}.", HelpName = "FILE" };
         var phrase = new Option<string?>("--phrase") { Description = "What to find in it.", HelpName = "TEXT" };
         var table = new Option<string?>("--table")
         {

@@ -46,7 +46,7 @@ public sealed record BenchmarkReport(
 public static class LoadBenchmark
 {
     /// <summary>Runs the benchmark. The first pass, which fills the page cache, is not counted.</summary>
-    /// <param name="files">JPEG and PNG files.</param>
+    /// <param name="files">Picture files.</param>
     /// <param name="options">What to measure.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="InputException">A file cannot be read as a picture.</exception>

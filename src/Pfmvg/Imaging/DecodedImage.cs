@@ -7,6 +7,9 @@ namespace Pfmvg.Imaging;
 /// <param name="pixels">Row-major and interleaved; only the first width * height * channels bytes count.</param>
 public sealed class DecodedImage(int width, int height, int channels, byte[] pixels)
 {
+    /// <summary>The <see cref="Note"/> of 16-bit gray.</summary>
+    internal const string Scaled = "16-bit gray was scaled to 8 bits; Pillow clips it at 255";
+
     /// <summary>Pixels per row.</summary>
     public int Width { get; } = width;
 

@@ -3,14 +3,14 @@ using Microsoft.Win32.SafeHandles;
 namespace Pfmvg.Imaging;
 
 /// <summary>Size and kind of a picture, from the first bytes of its file.</summary>
-/// <param name="Format">"JPEG" or "PNG".</param>
+/// <param name="Format">"JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF" or "TGA".</param>
 /// <param name="Width">Pixels per row.</param>
 /// <param name="Height">Rows.</param>
 public sealed record ImageHeader(string Format, int Width, int Height);
 
 /// <summary>
-/// Reads JPEG and PNG files to Pillow's pixels: EXIF orientation ignored, alpha dropped (not composited), palettes
-/// expanded, gray kept as one channel. The content decides the kind, not the name.
+/// Reads picture files to Pillow's pixels: EXIF orientation ignored, alpha dropped (not composited), palettes expanded, gray
+/// kept as one channel. The format is told by the content, not by the name.
 /// </summary>
 /// <remarks>
 /// One deliberate difference: 16-bit gray is scaled to 8 bits, where Pillow clips it at 255 and turns it white.
@@ -24,10 +24,13 @@ public static class ImageFile
     /// <summary>Longer rows or columns are refused; JPEG cannot have them.</summary>
     public const int MaxSide = 65_535;
 
+    /// <summary>The formats that are read, for messages.</summary>
+    public const string Formats = "JPEG, PNG, BMP, GIF, WebP, TIFF or TGA";
+
     private const int MaxFileBytes = 1 << 30;
 
     /// <summary>Decodes a file.</summary>
-    /// <param name="path">A JPEG or PNG file.</param>
+    /// <param name="path">A file of one of the <see cref="Formats"/>.</param>
     /// <param name="buffer">Memory to decode into; the result is then valid until its next use.</param>
     /// <exception cref="InputException">The file is missing, empty, truncated, damaged, too large or no picture.</exception>
     public static DecodedImage Decode(string path, DecodeBuffer? buffer = null)
@@ -44,6 +47,9 @@ public static class ImageFile
         buffer ??= new DecodeBuffer();
         return Png.Is(file) ? Png.Decode(file, picture, buffer)
             : Jpeg.Is(file) ? Jpeg.Decode(file, picture, buffer)
+            : SkiaPicture.Is(file) ? SkiaPicture.Decode(file, picture, buffer)
+            : Tiff.Is(file) ? Tiff.Decode(file, picture, buffer)
+            : Tga.Is(file) ? Tga.Decode(file, picture, buffer)
             : throw NotAPicture(picture, file);
     }
 
@@ -80,6 +86,12 @@ public static class ImageFile
             Span<byte> start = stackalloc byte[usual], end = stackalloc byte[16];
             start = start[..RandomAccess.Read(handle, start, 0)];
             var length = RandomAccess.GetLength(handle);
+            if (!Png.Is(start) && !Jpeg.Is(start))
+            {
+                whole = false;
+                return OtherHeader(ReadFile(path, new DecodeBuffer()), picture);
+            }
+
             if (Header(start, picture) is not { } header)
             {
                 var more = new byte[Math.Min(most, length)];
@@ -99,12 +111,19 @@ public static class ImageFile
     private static ImageHeader? Header(ReadOnlySpan<byte> start, PictureName picture) =>
         Png.Is(start) ? Png.Header(start, picture)
         : Jpeg.Is(start) ? Jpeg.Header(start, picture)
-        : throw NotAPicture(picture, start);
+        : OtherHeader(start, picture);
+
+    /// <summary>The header of a format that needs the whole file for it.</summary>
+    private static ImageHeader OtherHeader(ReadOnlySpan<byte> file, PictureName picture) =>
+        SkiaPicture.Is(file) ? SkiaPicture.Header(file, picture)
+        : Tiff.Is(file) ? Tiff.Header(file, picture)
+        : Tga.Is(file) ? Tga.Header(file, picture)
+        : throw NotAPicture(picture, file);
 
     private static bool EndsWhole(ReadOnlySpan<byte> file) => EndsWhole(file, file);
 
     private static bool EndsWhole(ReadOnlySpan<byte> start, ReadOnlySpan<byte> end) =>
-        Png.Is(start) ? Png.EndsWhole(end) : Jpeg.EndsWhole(end);
+        Png.Is(start) ? Png.EndsWhole(end) : Jpeg.Is(start) && Jpeg.EndsWhole(end);
 
     /// <summary>The whole file in the buffer's memory.</summary>
     /// <exception cref="InputException">The file is missing, cannot be read or is larger than any picture.</exception>
@@ -116,7 +135,7 @@ public static class ImageFile
         {
             var length = RandomAccess.GetLength(handle);
             if (length > MaxFileBytes)
-                throw picture.Bad($"the file has {length:N0} bytes, more than any picture here", "name a JPEG or PNG file");
+                throw picture.Bad($"the file has {length:N0} bytes, more than any picture here", $"name a {Formats} file");
             var file = buffer.File((int)length).AsSpan(0, (int)length);
             var done = 0;
             for (int read; done < file.Length && (read = RandomAccess.Read(handle, file[done..], done)) > 0;) done += read;
@@ -139,7 +158,7 @@ public static class ImageFile
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw Directory.Exists(path)
-                ? picture.Bad("this is a folder, not a picture", "name a JPEG or PNG file")
+                ? picture.Bad("this is a folder, not a picture", $"name a {Formats} file")
                 : picture.Bad("there is no such picture", "check the image folder");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
@@ -150,7 +169,7 @@ public static class ImageFile
 
     private static InputException NotAPicture(PictureName picture, ReadOnlySpan<byte> file) => file.Length == 0
         ? picture.Bad("the file is empty", "fetch it again")
-        : picture.Bad("the file is neither JPEG nor PNG", "convert it, or fetch it again");
+        : picture.Bad($"the file is no {Formats}", "convert it, or fetch it again");
 }
 
 /// <summary>The picture at hand, for errors; patient and study numbers in its path are hidden.</summary>
@@ -165,15 +184,18 @@ internal readonly struct PictureName(string path)
     public InputException Damaged(string what, Exception? cause = null) =>
         Bad($"the picture is damaged ({what})", "fetch it again", cause);
 
+    public InputException SeveralPictures() => Bad("the file holds several pictures", "save the one that is meant in a file of its own");
+
     /// <summary>Refuses impossible sizes, and sizes that so few bytes cannot fill, before memory is taken.</summary>
     /// <param name="width">Declared pixels per row.</param>
     /// <param name="height">Declared rows.</param>
     /// <param name="mostPixels">The most pixels that the file's bytes can hold.</param>
-    public void CheckSize(long width, long height, long mostPixels = long.MaxValue)
+    /// <param name="limit">The most pixels that are read of this format.</param>
+    public void CheckSize(long width, long height, long mostPixels = long.MaxValue, int limit = ImageFile.MaxPixels)
     {
         if (width <= 0 || height <= 0) throw Damaged($"its size is {width} x {height}");
-        if (Math.Max(width, height) > ImageFile.MaxSide || width * height > ImageFile.MaxPixels)
-            throw Bad($"the picture has {width} x {height} pixels, more than {ImageFile.MaxPixels:N0} in all or {ImageFile.MaxSide:N0} "
+        if (Math.Max(width, height) > ImageFile.MaxSide || width * height > limit)
+            throw Bad($"the picture has {width} x {height} pixels, more than {limit:N0} in all or {ImageFile.MaxSide:N0} "
                 + "a side", "make it smaller");
         if (width * height > mostPixels) throw Damaged($"too few bytes for {width} x {height} pixels");
     }

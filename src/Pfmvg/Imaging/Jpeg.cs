@@ -1,4 +1,5 @@
 using SkiaSharp;
+using System.Buffers.Binary;
 
 namespace Pfmvg.Imaging;
 
@@ -30,37 +31,6 @@ internal static class Jpeg
         return segments.Broken ? throw picture.Damaged("its header is broken") : null;
     }
 
-    public static unsafe DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer)
-    {
-        if (GrayJpeg.TryDecode(file, buffer, picture, out var image)) return image;
-        fixed (byte* bytes = file)
-        {
-            using var data = SKData.Create((nint)bytes, file.Length);
-            using var codec = SKCodec.Create(data) ?? throw picture.Damaged("its header is broken");
-            var (width, height) = (codec.Info.Width, codec.Info.Height);
-            picture.CheckSize(width, height, file.Length * MostPixelsPerByte);
-            var gray = codec.Info.ColorType == SKColorType.Gray8;
-            var pixels = buffer.Pixels(checked(width * height * (gray ? 1 : 4)));
-            // Without a colour space in the request nothing is colour-managed, as in Pillow.
-            var request = new SKImageInfo(width, height, gray ? SKColorType.Gray8 : SKColorType.Rgba8888, SKAlphaType.Opaque);
-            fixed (byte* target = pixels)
-            {
-                var result = codec.GetPixels(request, (nint)target);
-                if (result != SKCodecResult.Success)
-                    throw picture.Damaged(result == SKCodecResult.IncompleteInput ? "it ends early" : "its data are broken");
-            }
-
-            if (!gray) DropFourth(pixels, width * height);
-            return new DecodedImage(width, height, gray ? 1 : 3, pixels);
-        }
-    }
-
-    private static void DropFourth(Span<byte> pixels, int count)
-    {
-        for (var i = 1; i < count; i++)
-        {
-            var (from, to) = (4 * i, 3 * i);
-            (pixels[to], pixels[to + 1], pixels[to + 2]) = (pixels[from], pixels[from + 1], pixels[from + 2]);
-        }
-    }
+    public static DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer) =>
+        GrayJpeg.TryDecode(file, buffer, picture, out var image) ? image : SkiaPicture.Decode(file, picture, buffer);
 }

@@ -6,7 +6,7 @@ namespace Pfmvg.Runs;
 
 /// <summary>A phrase to be found in a picture that belongs to no prepared data set.</summary>
 /// <param name="Id">Names the case.</param>
-/// <param name="Image">Path of the picture, JPEG or PNG.</param>
+/// <param name="Image">Path of the picture, of one of <see cref="ImageFile.Formats"/>.</param>
 /// <param name="Phrase">What to find.</param>
 public sealed record PredictionCase(string Id, string Image, string Phrase)
 {

@@ -10,9 +10,10 @@ internal static class PngWriter
     private static readonly (int X, int Y, int StepX, int StepY)[] Adam7 =
         [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
 
-    /// <summary>The file for samples given as [row][column * samples per pixel].</summary>
-    public static byte[] Write(int colour, int depth, int[][] samples, bool interlaced = false, byte[]? palette = null,
-        int? claimWidth = null, int? claimHeight = null)
+    /// <summary>The file for samples given as [row][column * samples per pixel]; some of its compressed bytes can be missing.</summary>
+    public static byte[] Write(
+        int colour, int depth, int[][] samples, bool interlaced = false, byte[]? palette = null, int? claimWidth = null, int? claimHeight = null,
+        int missing = 0)
     {
         var perPixel = colour switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 };
         var (height, width) = (samples.Length, samples[0].Length / perPixel);
@@ -55,7 +56,7 @@ internal static class PngWriter
         if (palette is not null) Chunk(file, "PLTE", palette);
         using var compressed = new MemoryStream();
         using (var deflater = new ZLibStream(compressed, CompressionLevel.Fastest, leaveOpen: true)) deflater.Write(raw.ToArray());
-        Chunk(file, "IDAT", compressed.ToArray());
+        Chunk(file, "IDAT", compressed.ToArray()[..^missing]);
         Chunk(file, "IEND", []);
         return file.ToArray();
     }

@@ -85,7 +85,7 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
             var clock = Stopwatch.StartNew();
             var result = Shell.RunMpi(2, workspace.Arguments("corrupt", resume: false));
             Assert.Equal(2, result.ExitCode);
-            Assert.Matches(@"rank \d: error: .*neither JPEG nor PNG", result.Error);
+            Assert.Matches(@"rank \d: error: .*the file is no JPEG, PNG", result.Error);
             Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(30));
         }
         finally

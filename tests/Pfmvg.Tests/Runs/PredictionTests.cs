@@ -82,7 +82,7 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
 
     [Theory]
     [InlineData("--image nowhere.png --phrase edema", "nowhere.png: there is no such picture")]
-    [InlineData("--image cases.csv --phrase edema", "cases.csv: the file is neither JPEG nor PNG")]
+    [InlineData("--image cases.csv --phrase edema", "cases.csv: the file is no JPEG, PNG")]
     [InlineData("--image x.png", "Say what to find where")]
     [InlineData("--table cases.csv --phrase edema", "Say what to find where in one way")]
     [InlineData("--table cases.csv", "cases.csv:3: the row has no phrase")]

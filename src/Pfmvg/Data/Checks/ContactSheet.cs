@@ -101,18 +101,14 @@ public static class ContactSheet
             entries.Add(Draw(canvas, place, sample, entries.Count + 1, scale, options));
         }
 
-        AtomicFile.Write(path, stream =>
-        {
-            using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-            png.SaveTo(stream);
-        });
+        ImageSharpFile.WritePng(path, bitmap);
         AtomicFile.WriteText(Path.ChangeExtension(path, ".json"), JsonSerializer.Serialize(entries, Json) + "\n");
         return entries;
     }
 
     private static SheetEntry Draw(SKCanvas canvas, SKRect place, LoadedSample loaded, int number, int scale, SheetOptions options)
     {
-        using (var picture = Bitmap(loaded.Picture.Image!)) canvas.DrawBitmap(picture, place.Left, place.Top);
+        using (var picture = SkiaPicture.ToBitmap(loaded.Picture.Image!)) canvas.DrawBitmap(picture, place.Left, place.Top);
         var sample = loaded.Sample;
         var answer = sample.Task == SampleTask.Refer ? BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height) : null;
         if (answer is not null)
@@ -136,21 +132,5 @@ public static class ContactSheet
             PixelFont.Draw(canvas, PixelFont.Wrap(text, letters, 1)[0], x, y, scale, color);
             y += PixelFont.LineHeight * scale;
         }
-    }
-
-    private static SKBitmap Bitmap(DecodedImage image)
-    {
-        var bitmap = new SKBitmap(image.Width, image.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        var target = bitmap.GetPixelSpan();
-        for (var i = 0; i < image.Width * image.Height; i++)
-        {
-            var from = i * image.Channels;
-            target[4 * i] = image.Pixels[from];
-            target[4 * i + 1] = image.Pixels[from + (image.Channels == 3 ? 1 : 0)];
-            target[4 * i + 2] = image.Pixels[from + (image.Channels == 3 ? 2 : 0)];
-            target[4 * i + 3] = 255;
-        }
-
-        return bitmap;
     }
 }

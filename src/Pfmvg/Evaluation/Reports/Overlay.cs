@@ -54,7 +54,7 @@ public static class Overlay
         var rows = (samples.Count + columns - 1) / columns;
         using var font = new SKFont(SKTypeface.Default, 14);
         var caption = font.ContainsGlyphs("IoU") ? 44 : 0; // a machine without fonts draws no text
-        using var bitmap = new SKBitmap(Gap + columns * (Tile + Gap), Gap + rows * (Tile + caption + Gap));
+        using var bitmap = Canvas(Gap + columns * (Tile + Gap), Gap + rows * (Tile + caption + Gap));
         using var canvas = new SKCanvas(bitmap);
         canvas.Clear(new SKColor(0x14, 0x16, 0x1a));
         using var ink = new SKPaint { Color = new SKColor(0xe6, 0xe6, 0xe6), IsAntialias = true };
@@ -68,23 +68,23 @@ public static class Overlay
             canvas.DrawText(Fit($"\"{samples[i].Prediction.Phrase}\"", font), x, y + Tile + 36, font, ink);
         }
 
-        Save(path, bitmap);
+        ImageSharpFile.WritePng(path, bitmap);
     }
 
     /// <summary>One picture at its own size (at most 2048 pixels a side) with boxes drawn on it.</summary>
     public static void WriteOne(
         string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors? colors = null)
     {
-        using var picture = ReportImage.Decode(image)
-            ?? throw new InputException($"{image}: cannot be read as a picture; JPEG and PNG are.");
+        using var picture = ReportImage.Decode(image) ?? throw new InputException($"{image}: cannot be read as a picture; name a {ImageFile.Formats} file.");
         var scale = Math.Min(1.0, 2048.0 / Math.Max(picture.Width, picture.Height));
-        using var bitmap = new SKBitmap((int)(picture.Width * scale), (int)(picture.Height * scale));
+        using var bitmap = Canvas((int)(picture.Width * scale), (int)(picture.Height * scale));
         using var canvas = new SKCanvas(bitmap);
         DrawPicture(canvas, picture, SKRect.Create(bitmap.Width, bitmap.Height));
-        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), (picture.Width, picture.Height), truth, predicted,
-            colors ?? new OverlayColors());
-        Save(path, bitmap);
+        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), picture.Width, picture.Height, truth, predicted, colors ?? new OverlayColors());
+        ImageSharpFile.WritePng(path, bitmap);
     }
+
+    private static SKBitmap Canvas(int width, int height) => new(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
 
     private static void Draw(SKCanvas canvas, SKRect tile, ScoredSample sample, string? image, OverlayColors colors)
     {
@@ -170,9 +170,4 @@ public static class Overlay
         return text[..length] + "…";
     }
 
-    private static void Save(string path, SKBitmap bitmap) => AtomicFile.Write(path, stream =>
-    {
-        using var data = bitmap.Encode(SKEncodedImageFormat.Png, 90);
-        data.SaveTo(stream);
-    });
 }

@@ -1,3 +1,4 @@
+using Pfmvg.Data;
 using SkiaSharp;
 
 namespace Pfmvg.Evaluation.Reports;
@@ -16,7 +17,8 @@ internal static class ReportImage
     {
         if (!File.Exists(path)) return null;
         using var codec = SKCodec.Create(path);
-        if (codec is null || (long)codec.Info.Width * codec.Info.Height > MostPixels) return null;
+        if (codec?.Info.AlphaType != SKAlphaType.Opaque) return DecodeForModel(path); // not Skia's format, or with alpha to be dropped
+        if ((long)codec.Info.Width * codec.Info.Height > MostPixels) return null;
         var size = codec.Info.Size;
         for (var eighths = 1; eighths < 8; eighths++)
             if (codec.GetScaledDimensions(eighths / 8f) is var scaled && Math.Max(scaled.Width, scaled.Height) >= side)
@@ -35,6 +37,19 @@ internal static class ReportImage
     /// A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it
     /// cannot be read.
     /// </summary>
+    private static SKBitmap? DecodeForModel(string path)
+    {
+        try
+        {
+            return SkiaPicture.ToBitmap(ImageFile.Decode(path));
+        }
+        catch (InputException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it cannot be read.</summary>
     public static byte[]? Thumbnail(string path, int side, int budget)
     {
         using var picture = Decode(path, side);

@@ -52,7 +52,7 @@ public sealed class EventFile : IDisposable
         _file.Write(BitConverter.GetBytes(MaskedChecksum(data)));
     }
 
-    /// <summary>CRC-32C, turned and shifted as TFRecord wants it.</summary>
+    /// <summary>CRC-32C (which System.IO.Hashing does not have), turned and shifted as TFRecord wants it.</summary>
     private static uint MaskedChecksum(ReadOnlySpan<byte> data)
     {
         var sum = uint.MaxValue;

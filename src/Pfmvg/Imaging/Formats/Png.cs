@@ -6,8 +6,8 @@ using System.Text;
 namespace Pfmvg.Imaging;
 
 /// <summary>
-/// Decodes PNG: every colour type, depth and interlacing. An own decoder because a drawing library premultiplies alpha
-/// and cuts 16-bit samples, which makes other pixels than Pillow's.
+/// Decodes PNG: every colour type, depth and interlacing. A decoder of our own because SkiaSharp premultiplies alpha and cuts
+/// 16-bit samples, and ImageSharp takes files for whole that were cut; see docs/decisions/007-pictures.md.
 /// </summary>
 internal static class Png
 {
@@ -73,14 +73,15 @@ internal static class Png
 
         return new DecodedImage(format.Width, format.Height, channels, pixels)
         {
-            Note = format is { Colour: Gray, Depth: 16 } ? "16-bit gray was scaled to 8 bits; Pillow clips it at 255" : null,
+            Note = format is { Colour: Gray, Depth: 16 } ? DecodedImage.Scaled : null,
         };
     }
 
     private static Format ReadFormat(ReadOnlySpan<byte> file, PictureName picture)
     {
         if (file.Length < 33 || !file[8..16].SequenceEqual("\0\0\0\rIHDR"u8)) throw picture.Damaged("it has no header");
-        if (Crc32.HashToUInt32(file[12..29]) != BinaryPrimitives.ReadUInt32BigEndian(file[29..])) throw picture.Damaged("the header's checksum is wrong");
+        if (Crc32.HashToUInt32(file[12..29]) != BinaryPrimitives.ReadUInt32BigEndian(file[29..]))
+            throw picture.Damaged("the header's checksum is wrong");
         uint width = BinaryPrimitives.ReadUInt32BigEndian(file[16..]), height = BinaryPrimitives.ReadUInt32BigEndian(file[20..]);
         picture.CheckSize(width, height);
         var format = new Format((int)width, (int)height, file[24], file[25], file[28] == 1);
