@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.CodeAnalysis;
-using Pfmvg.Models;
 
 namespace Pfmvg.Configuration;
 

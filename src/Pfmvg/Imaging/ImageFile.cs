@@ -1,12 +1,7 @@
 using Microsoft.Win32.SafeHandles;
+using Pfmvg.Imaging.Formats;
 
 namespace Pfmvg.Imaging;
-
-/// <summary>Size and kind of a picture, from the first bytes of its file.</summary>
-/// <param name="Format">"JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF" or "TGA".</param>
-/// <param name="Width">Pixels per row.</param>
-/// <param name="Height">Rows.</param>
-public sealed record ImageHeader(string Format, int Width, int Height);
 
 /// <summary>
 /// Reads picture files to Pillow's pixels: EXIF orientation ignored, alpha dropped (not composited), palettes expanded, gray
@@ -170,33 +165,4 @@ public static class ImageFile
     private static InputException NotAPicture(PictureName picture, ReadOnlySpan<byte> file) => file.Length == 0
         ? picture.Bad("the file is empty", "fetch it again")
         : picture.Bad($"the file is no {Formats}", "convert it, or fetch it again");
-}
-
-/// <summary>The picture at hand, for errors; patient and study numbers in its path are hidden.</summary>
-internal readonly struct PictureName(string path)
-{
-    public InputException Bad(string what, string advice, Exception? cause = null)
-    {
-        var sentence = $"{Privacy.Mask(path)}: {what}; {advice}.";
-        return cause is null ? new InputException(sentence) : new InputException(sentence, cause);
-    }
-
-    public InputException Damaged(string what, Exception? cause = null) =>
-        Bad($"the picture is damaged ({what})", "fetch it again", cause);
-
-    public InputException SeveralPictures() => Bad("the file holds several pictures", "save the one that is meant in a file of its own");
-
-    /// <summary>Refuses impossible sizes, and sizes that so few bytes cannot fill, before memory is taken.</summary>
-    /// <param name="width">Declared pixels per row.</param>
-    /// <param name="height">Declared rows.</param>
-    /// <param name="mostPixels">The most pixels that the file's bytes can hold.</param>
-    /// <param name="limit">The most pixels that are read of this format.</param>
-    public void CheckSize(long width, long height, long mostPixels = long.MaxValue, int limit = ImageFile.MaxPixels)
-    {
-        if (width <= 0 || height <= 0) throw Damaged($"its size is {width} x {height}");
-        if (Math.Max(width, height) > ImageFile.MaxSide || width * height > limit)
-            throw Bad($"the picture has {width} x {height} pixels, more than {limit:N0} in all or {ImageFile.MaxSide:N0} "
-                + "a side", "make it smaller");
-        if (width * height > mostPixels) throw Damaged($"too few bytes for {width} x {height} pixels");
-    }
 }

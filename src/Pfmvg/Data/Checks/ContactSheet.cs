@@ -4,6 +4,7 @@ using Pfmvg.Data.Files;
 using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Imaging;
+using Pfmvg.Imaging.Formats;
 using Pfmvg.Text;
 using SkiaSharp;
 

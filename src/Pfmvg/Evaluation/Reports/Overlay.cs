@@ -2,6 +2,7 @@ using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging.Formats;
 using SkiaSharp;
 
 namespace Pfmvg.Evaluation.Reports;

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
-using Pfmvg.Geometry;
 using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Reports;

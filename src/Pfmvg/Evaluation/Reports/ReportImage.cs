@@ -1,4 +1,5 @@
-using Pfmvg.Data;
+using Pfmvg.Imaging;
+using Pfmvg.Imaging.Formats;
 using SkiaSharp;
 
 namespace Pfmvg.Evaluation.Reports;

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Pfmvg.Imaging;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>
 /// A fast decoder for the usual chest radiograph: gray, baseline, Huffman-coded JPEG in one scan. Its pixels are those of

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace Pfmvg.Imaging;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>Bits of a scan that were read ahead.</summary>
 internal struct BitsAhead

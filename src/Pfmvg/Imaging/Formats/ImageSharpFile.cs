@@ -6,7 +6,7 @@ using SixLabors.ImageSharp.PixelFormats;
 using SkiaSharp;
 using Settings = SixLabors.ImageSharp.Configuration;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>
 /// What ImageSharp does here: it decodes TIFF and TGA that were checked before, and it writes PNG. Why only these, and what

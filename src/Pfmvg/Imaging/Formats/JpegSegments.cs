@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pfmvg.Imaging;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>Walks through the segments of a JPEG file, from behind its first mark to the first scan or the end mark.</summary>
 /// <param name="file">The file, or its beginning.</param>

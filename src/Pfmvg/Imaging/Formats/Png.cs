@@ -3,7 +3,7 @@ using System.IO.Compression;
 using System.IO.Hashing;
 using System.Text;
 
-namespace Pfmvg.Imaging;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>
 /// Decodes PNG: every colour type, depth and interlacing. A decoder of our own because SkiaSharp premultiplies alpha and cuts

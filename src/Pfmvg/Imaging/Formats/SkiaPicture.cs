@@ -1,6 +1,6 @@
 using SkiaSharp;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>
 /// Decodes through SkiaSharp: JPEG (libjpeg-turbo), BMP, GIF and WebP (libwebp). Its decoders say when a file ends early.

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using SixLabors.ImageSharp.Formats.Tga;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>Decodes TGA, gray or true colour, through ImageSharp, which does not mind when image data are missing.</summary>
 internal static class Tga

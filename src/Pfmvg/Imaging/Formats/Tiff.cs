@@ -1,6 +1,6 @@
 using SixLabors.ImageSharp.Formats.Tiff;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>
 /// Decodes TIFF through ImageSharp, which believes what a file says of itself. So its directory is read and checked here

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>The directory of a TIFF file, each of whose values lies inside the file.</summary>
 internal readonly ref struct TiffDirectory

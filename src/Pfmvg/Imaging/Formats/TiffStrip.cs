@@ -1,6 +1,6 @@
 using System.IO.Compression;
 
-namespace Pfmvg.Data;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>
 /// How many bytes the compressed strip of a TIFF unpacks to. A decoder that finds too few may leave the rest as it was, so

@@ -1,7 +1,8 @@
 using Pfmvg.Imaging;
+using Pfmvg.Imaging.Formats;
 using SkiaSharp;
 
-namespace Pfmvg.Tests.Imaging;
+namespace Pfmvg.Tests.Imaging.Formats;
 
 /// <summary>The fast decoder agrees with libjpeg-turbo to the bit, and leaves to it what it does not know.</summary>
 public sealed class GrayJpegTests

@@ -4,19 +4,21 @@ using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Pfmvg.Data;
 using Pfmvg.Evaluation;
+using Pfmvg.Imaging;
+using Pfmvg.Imaging.Formats;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.Formats.Png;
 using SixLabors.ImageSharp.PixelFormats;
 using SkiaSharp;
 
-namespace Pfmvg.Tests.Data;
+namespace Pfmvg.Tests.Imaging.Formats;
 
 /// <summary>BMP, GIF, WebP, TIFF and TGA: Pillow's pixels, or one sentence. And PNG as it is written.</summary>
 public sealed class PictureFormatTests : IDisposable
 {
     private const int Bits = 258, Compression = 259, Photometric = 262, Rows = 278, Counts = 279, Predictor = 317;
 
-    private static readonly string Source = Path.Combine(Folder(), "formats");
+    private static readonly string Source = Path.Combine(Folder(), "files");
     private static readonly JsonNode Expected = JsonNode.Parse(File.ReadAllText(Path.Combine(Source, "expected.json")))!["pictures"]!;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pfmvg-format-").FullName;

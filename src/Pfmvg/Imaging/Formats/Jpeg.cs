@@ -1,7 +1,4 @@
-using SkiaSharp;
-using System.Buffers.Binary;
-
-namespace Pfmvg.Imaging;
+namespace Pfmvg.Imaging.Formats;
 
 /// <summary>Decodes JPEG: the usual gray radiograph by <see cref="GrayJpeg"/>, all others through libjpeg-turbo.</summary>
 internal static class Jpeg

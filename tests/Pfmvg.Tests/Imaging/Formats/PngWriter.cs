@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.IO.Compression;
 using System.IO.Hashing;
 
-namespace Pfmvg.Tests.Imaging;
+namespace Pfmvg.Tests.Imaging.Formats;
 
 /// <summary>Writes PNG files of any layout, unfiltered, to have something to decode.</summary>
 internal static class PngWriter
