@@ -14,7 +14,7 @@ internal static class DecodingPart
         using var scope = NewDisposeScope();
         var visual = model.Project(bench.Features(rows));
         var capacity = tokens * (bench.Rounds.Count + 2);
-        using var state = new DecodingState(model, bench.Prompts(rows), visual, capacity, useCache: true);
+        using var state = new DecodingState(model, bench.Prompts(rows), visual, new DecodingOptions(capacity));
         state.Next();
         var bytes = (double)bench.Flops.DecodedWeights * (bench.Sizes.Language.Quantized ? 1 : bench.Type.ElementSize());
         var name = $"decode, {rows} row{(rows > 1 ? "s" : "")}";

@@ -17,7 +17,7 @@ internal static class PrefillPart
         var work = bench.Flops.Layers(1, length) + bench.Flops.Head(1);
         return bench.Rounds.Measure($"prefill, {length} positions", "GFLOP/s", work, bench.LayerProducts(length), () =>
         {
-            using var state = new DecodingState(model, prompts, visual, 1, useCache: true);
+            using var state = new DecodingState(model, prompts, visual, new DecodingOptions(1));
             state.Next();
             bench.Synchronize();
         }, seconds => Workbench.Text($"{length / seconds:f0} tokens/s"));

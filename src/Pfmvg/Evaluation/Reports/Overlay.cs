@@ -2,6 +2,7 @@ using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 using Pfmvg.Imaging.Formats;
 using SkiaSharp;
 
@@ -76,12 +77,14 @@ public static class Overlay
     public static void WriteOne(
         string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors? colors = null)
     {
-        using var picture = ReportImage.Decode(image) ?? throw new InputException($"{image}: cannot be read as a picture; name a {ImageFile.Formats} file.");
+        using var picture = ReportImage.Decode(image)
+            ?? throw new InputException($"{image}: cannot be read as a picture; name a {ImageFile.Formats} file.");
         var scale = Math.Min(1.0, 2048.0 / Math.Max(picture.Width, picture.Height));
         using var bitmap = Canvas((int)(picture.Width * scale), (int)(picture.Height * scale));
         using var canvas = new SKCanvas(bitmap);
         DrawPicture(canvas, picture, SKRect.Create(bitmap.Width, bitmap.Height));
-        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), picture.Width, picture.Height, truth, predicted, colors ?? new OverlayColors());
+        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), (picture.Width, picture.Height), truth, predicted,
+            colors ?? new OverlayColors());
         ImageSharpFile.WritePng(path, bitmap);
     }
 
