@@ -84,7 +84,7 @@ internal sealed class DecodingState : IDisposable
     {
         var length = 0;
         while (prompts.All(p => length + 1 < p.Count && p[length] == prompts[0][length])) length++;
-        return prompts.All(p => !p.Skip(length).Contains(GroundingModel.ImageToken)) ? length : 0;
+        return prompts.All(p => !p.Skip(length).Contains((int)GroundingModel.ImageToken)) ? length : 0;
     }
 
     /// <summary>The prompts' embeddings (B, L, C), padding zero.</summary>

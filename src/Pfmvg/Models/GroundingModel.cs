@@ -20,7 +20,7 @@ namespace Pfmvg.Models;
 public sealed class GroundingModel : Module
 {
     /// <summary>Stands for "a visual token comes here" among token ids.</summary>
-    public const int ImageToken = -1;
+    public const long ImageToken = -1;
 
     /// <summary>Stands for "nothing is predicted here" among targets; torch's own ignored index.</summary>
     public const int NoTarget = -100;

@@ -24,7 +24,7 @@ public sealed class SequenceBuilder(
     LlamaTokenizer tokenizer, int visualTokens, int maxAnswerTokens = 160, int maxContextTokens = 3800, string endSymbol = "</s>")
 {
     /// <summary>Stands among ids for a visual token.</summary>
-    public const int ImageToken = GroundingModel.ImageToken;
+    public const int ImageToken = (int)GroundingModel.ImageToken;
 
     /// <summary>Stands among targets where nothing is predicted.</summary>
     public const int NoTarget = GroundingModel.NoTarget;

@@ -126,8 +126,8 @@ public static class SafeTensors
             var (entries, metadata) = new HeaderReader(path, header).Read();
             RefuseGapsAndOverlaps(path, entries, dataLength);
             var data = file.Slice(length - dataLength, dataLength);
-            return new TensorFile(
-                path, "safetensors", entries.Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null)), [], metadata, [opened]);
+            var weights = entries.Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null));
+            return new TensorFile(path, "safetensors", weights, [], metadata, [opened]);
         }
         catch (Exception broken) when (broken is JsonException or InvalidOperationException or FormatException)
         {

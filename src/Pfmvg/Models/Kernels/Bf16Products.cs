@@ -45,7 +45,7 @@ public static class Bf16Products
     // Nothing changes on other architectures: libtorch has kernels of its own for Arm's bfloat16 instructions.
     private static bool Recognised() => !X86Base.IsSupported || Fast((leaf, part) => X86Base.CpuId(leaf, part));
 
-    /// <summary>AMX with bfloat16, where the system has switched it on, or AVX512-BF16 on AMD, whose cores double their speed by it.</summary>
+    /// <summary>AMX with bfloat16, where the system has switched it on, or AVX512-BF16 on AMD, whose cores gain by it.</summary>
     internal static bool Fast(Func<int, int, (int Eax, int Ebx, int Ecx, int Edx)> cpuId)
     {
         const int Features = 7, States = 0xD, AmxBf16 = 1 << 22, Avx512Bf16 = 1 << 5, TileBytes = 8192;

@@ -18,7 +18,7 @@ public sealed class SceneQuestions(LlamaTokenizer tokenizer, int visualTokens)
     public IReadOnlyList<int> Prefix { get; } =
     [
         tokenizer.BosId, .. tokenizer.Encode(PromptTemplate.Build(PromptTemplate.ReferTask, "").BeforeImage),
-        .. Enumerable.Repeat(Models.GroundingModel.ImageToken, visualTokens),
+        .. Enumerable.Repeat((int)Models.GroundingModel.ImageToken, visualTokens),
     ];
 
     /// <summary>The questions about one scene.</summary>
