@@ -22,7 +22,8 @@ public sealed class ConstantBoxes
         if (training.Count == 0)
             throw new InputException("There is no training split of boxes to learn the constant boxes from; " +
                 "prepare MS-CXR with one, or leave the controls out.");
-        foreach (var group in training.GroupBy(s => ((string?)s.Class, (Side?)SideWords.Find(s.Text).Side))) _boxes[group.Key] = Best(group);
+        foreach (var group in training.GroupBy(s => ((string?)s.Class, (Side?)SideWords.Find(s.Text).Side)))
+            _boxes[group.Key] = Best(group);
         foreach (var group in training.GroupBy(s => s.Class)) _boxes[(group.Key, null)] = Best(group);
         _boxes[(null, null)] = Best(training);
     }

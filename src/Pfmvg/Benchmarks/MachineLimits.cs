@@ -73,7 +73,8 @@ public sealed unsafe class MachineLimits(Device device) : IDisposable
             var seen = new ulong[threads];
             Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads },
                 index => seen[index] = Read(memory + index * share, share));
-            if (seen.Contains(0ul)) throw new InvalidOperationException("Memory was not read."); // keeps the reads from being optimised away
+            if (seen.Contains(0ul))
+                throw new InvalidOperationException("Memory was not read."); // keeps the reads from being optimised away
         });
     }
 

@@ -69,9 +69,11 @@ public sealed class LoaderTests : IDisposable
 
         var seen = new List<int>();
         var failing = new SampleLoader(data, new LoaderOptions { Size = 28, Workers = 3 });
-        var error = Assert.Throws<InputException>(() => seen.AddRange(failing.Load(samples, order, cancel: cancel).Select(loaded => loaded.Index)));
+        var error = Assert.Throws<InputException>(
+            () => seen.AddRange(failing.Load(samples, order, cancel: cancel).Select(loaded => loaded.Index)));
         Assert.Contains("the file is no JPEG, PNG", error.Message, StringComparison.Ordinal);
-        Assert.Contains("when the data were prepared", Assert.Throws<InputException>(() => failing.Load(samples, [5], cancel: cancel).Count()).Message, StringComparison.Ordinal);
+        Assert.Contains("when the data were prepared",
+            Assert.Throws<InputException>(() => failing.Load(samples, [5], cancel: cancel).Count()).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -157,7 +157,8 @@ public class GroundingTests
         Assert.Equal(Real(summary["phrases_union_all_predictions"]!, "mean_iou"), phrases.WeightedIou(), Tolerance);
         Assert.Equal(Real(summary["phrases_union_all_predictions"]!, "mean_dice"), phrases.WeightedDice(), Tolerance);
 
-        PlainScores Score(Func<IReadOnlyList<GridBox>, IEnumerable<GridBox>> choose, bool repaired) => Aggregate(_annotations.Keys.Select(id =>
+        PlainScores Score(Func<IReadOnlyList<GridBox>, IEnumerable<GridBox>> choose, bool repaired) =>
+            Aggregate(_annotations.Keys.Select(id =>
             BoxCodec.Parse(_outputs[id]).Boxes is { Count: > 0 } boxes
                 ? Sample(id, _annotations[id].Truth, _annotations[id].ToRegion(choose(boxes), repaired))
                 : Failed(id)));

@@ -1,4 +1,5 @@
 using Pfmvg.Imaging;
+using Pfmvg.Tests.Imaging.Formats;
 using SkiaSharp;
 
 namespace Pfmvg.Tests.Imaging;
@@ -160,7 +161,8 @@ public sealed class ImageFileTests : IDisposable
             Assert.Throws<InputException>(() => ImageFile.Decode(missing)).Message);
         Assert.Contains("folder", Assert.Throws<InputException>(() => ImageFile.Decode(_folder)).Message, StringComparison.Ordinal);
         Assert.Contains("empty", Assert.Throws<InputException>(() => ImageFile.ReadHeader("/dev/zero")).Message, StringComparison.Ordinal);
-        Assert.Contains("the file is no JPEG, PNG", Assert.Throws<InputException>(() => ImageFile.Decode(Save("a.gif", "a text"u8.ToArray()))).Message, StringComparison.Ordinal);
+        Assert.Contains("the file is no JPEG, PNG",
+            Assert.Throws<InputException>(() => ImageFile.Decode(Save("a.gif", "a text"u8.ToArray()))).Message, StringComparison.Ordinal);
     }
 
     [Fact]

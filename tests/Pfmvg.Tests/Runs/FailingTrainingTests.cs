@@ -48,7 +48,8 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
             "skipped", changes: ["model.lora.alpha=1e39", "stage1.nan_tolerance=2"], watch: report => seen.Add(report.Entry)));
         var skipped = Assert.IsType<string>(seen[0].Skipped);
         Assert.Matches(
-            @"^the loss is \S+, the gradient is not finite in \d+ tensors, first llama_\S+; samples \d+, \d+, \d+, \d+ of the split$", skipped);
+            @"^the loss is \S+, the gradient is not finite in \d+ tensors, first llama_\S+; samples \d+, \d+, \d+, \d+ of the split$",
+                skipped);
         var notes = StepLog.Read(workspace.Run("skipped").LogPath).Where(line => (string?)line["kind"] == "note").ToList();
         Assert.Equal([1L, 2L], notes.Select(note => (long)note["step"]!));
         Assert.Equal($"step skipped: {skipped}", (string?)notes[0]["text"]);

@@ -48,8 +48,8 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
     {
         var configuration = workspace.Configuration("predict", $"name=fused-{fusedStep}", $"eval.fused_step={fusedStep}",
             "eval.max_new_tokens=3", "model.lora.rank=4"); // a rank of 2 would not fit the fused step
-        var folder = EvaluationRun.Execute(configuration, new EvaluationOptions { Split = Split.Test, FromBase = true },
-            new SingleProcess(), _ => { }, (_, _) => { }, CancellationToken.None).Folder;
+        var folder = EvaluationRun.Execute(
+            new RecordedSession(configuration).Session, new EvaluationOptions { Split = Split.Test, FromBase = true }).Folder;
         var recorded = RunInfo.Read(folder.InfoPath).Environment["decoding"];
         Assert.Equal(fusedStep == "auto" && Avx512F.IsSupported ? "fused step, AVX-512" : "modules", recorded);
     }

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Pfmvg.Phantoms;
+using Pfmvg.Phantoms.Planning;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 using Oracle = Microsoft.ML.Tokenizers.LlamaTokenizer;

@@ -51,7 +51,8 @@ internal static class CsvTable
         var missing = required.Where(column => !reader.TryGetFieldIndex(column, out _)).ToList();
         if (missing.Count > 0)
             throw new InputException($"{file}:1: the column {string.Join(", ", missing)} is missing; "
-                + $"the first line must name {string.Join(", ", required)}, separated by {(separator == '\t' ? "tabs" : $"'{separator}'")}.");
+                + $"the first line must name {string.Join(", ", required)}, separated by "
+                + $"{(separator == '\t' ? "tabs" : $"'{separator}'")}.");
 
         for (var row = new CsvRow(file, reader); Step(reader.Read);) yield return row;
 

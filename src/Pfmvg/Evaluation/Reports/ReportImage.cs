@@ -34,10 +34,7 @@ internal static class ReportImage
         return null;
     }
 
-    /// <summary>
-    /// A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it
-    /// cannot be read.
-    /// </summary>
+    /// <summary>As the model sees it: every format that is read, without alpha; null when it cannot be read.</summary>
     private static SKBitmap? DecodeForModel(string path)
     {
         try
@@ -50,7 +47,10 @@ internal static class ReportImage
         }
     }
 
-    /// <summary>A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it cannot be read.</summary>
+    /// <summary>
+    /// A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when it
+    /// cannot be read.
+    /// </summary>
     public static byte[]? Thumbnail(string path, int side, int budget)
     {
         using var picture = Decode(path, side);
