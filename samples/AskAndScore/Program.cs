@@ -5,9 +5,9 @@ using Pfmvg.Runs;
 
 // Ask: the model of a configuration, one picture, one phrase.
 var configuration = ConfigurationFile.Load(args[0], overrides: ["eval.constrain=boxes"]);
-using (var session = GroundingSession.Open(configuration, fromBase: true)) // or from: "runs/tiny/stage2"
+using (var grounder = PhraseGrounder.Open(configuration, fromBase: true)) // or from: "runs/tiny/stage2"
 {
-    var answer = session.Ask(image: args[1], phrase: args[2]);
+    var answer = grounder.Ask(image: args[1], phrase: args[2]);
     foreach (var box in answer.Boxes) // in pixels of the original picture
         Console.WriteLine($"box {box.Left:0.0} {box.Top:0.0} {box.Right:0.0} {box.Bottom:0.0}");
 }

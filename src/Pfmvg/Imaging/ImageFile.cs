@@ -9,16 +9,10 @@ namespace Pfmvg.Imaging;
 /// </summary>
 /// <remarks>
 /// One deliberate difference: 16-bit gray is scaled to 8 bits, where Pillow clips it at 255 and turns it white.
-/// Memory is bounded before anything is allocated: by <see cref="MaxPixels"/> and by what a file of this length can hold.
+/// Memory is bounded before anything is allocated: by <see cref="ImageLimits"/> and by what a file of this length can hold.
 /// </remarks>
 public static class ImageFile
 {
-    /// <summary>Larger pictures are refused, as Pillow refuses them.</summary>
-    public const int MaxPixels = 178_956_970;
-
-    /// <summary>Longer rows or columns are refused; JPEG cannot have them.</summary>
-    public const int MaxSide = 65_535;
-
     /// <summary>The formats that are read, for messages.</summary>
     public const string Formats = "JPEG, PNG, BMP, GIF, WebP, TIFF or TGA";
 

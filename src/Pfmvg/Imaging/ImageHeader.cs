@@ -6,7 +6,17 @@ namespace Pfmvg.Imaging;
 /// <param name="Height">Rows.</param>
 public sealed record ImageHeader(string Format, int Width, int Height);
 
-/// <summary>The picture at hand, for errors; patient and study numbers in its path are hidden.</summary>
+/// <summary>How large a picture may be.</summary>
+internal static class ImageLimits
+{
+    /// <summary>More pixels are refused, as Pillow refuses them.</summary>
+    public const int Pixels = 178_956_970;
+
+    /// <summary>Longer rows or columns are refused; JPEG cannot have them.</summary>
+    public const int Side = 65_535;
+}
+
+/// <summary>The picture's name for errors; patient and study numbers in its path are hidden.</summary>
 internal readonly struct PictureName(string path)
 {
     public InputException Bad(string what, string advice, Exception? cause = null)
@@ -25,11 +35,11 @@ internal readonly struct PictureName(string path)
     /// <param name="height">Declared rows.</param>
     /// <param name="mostPixels">The most pixels that the file's bytes can hold.</param>
     /// <param name="limit">The most pixels that are read of this format.</param>
-    public void CheckSize(long width, long height, long mostPixels = long.MaxValue, int limit = ImageFile.MaxPixels)
+    public void CheckSize(long width, long height, long mostPixels = long.MaxValue, int limit = ImageLimits.Pixels)
     {
         if (width <= 0 || height <= 0) throw Damaged($"its size is {width} x {height}");
-        if (Math.Max(width, height) > ImageFile.MaxSide || width * height > limit)
-            throw Bad($"the picture has {width} x {height} pixels, more than {limit:N0} in all or {ImageFile.MaxSide:N0} "
+        if (Math.Max(width, height) > ImageLimits.Side || width * height > limit)
+            throw Bad($"the picture has {width} x {height} pixels, more than {limit:N0} in all or {ImageLimits.Side:N0} "
                 + "a side", "make it smaller");
         if (width * height > mostPixels) throw Damaged($"too few bytes for {width} x {height} pixels");
     }

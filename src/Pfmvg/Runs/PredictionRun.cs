@@ -47,7 +47,7 @@ public static class PredictionRun
         Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false)
     {
         foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
-        using var model = GroundingSession.Open(session.Configuration, from, fromBase);
+        using var model = PhraseGrounder.Open(session.Configuration, from, fromBase);
         return model.Ask(cases, done => session.ShowAnswered(done, cases.Count), session.Interrupt);
     }
 }

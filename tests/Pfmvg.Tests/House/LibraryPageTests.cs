@@ -35,7 +35,7 @@ public sealed class LibraryPageTests(LibraryPageTests.TinyBase tiny) : IClassFix
             tiny.In("configuration.yaml"), tiny.Picture, Phrase, tiny.In("predictions.jsonl")]);
         Assert.True(result.ExitCode == 0, $"{result}");
 
-        using var session = GroundingSession.Open(tiny.Configuration, fromBase: true);
+        using var session = PhraseGrounder.Open(tiny.Configuration, fromBase: true);
         var box = Assert.Single(session.Ask(tiny.Picture, Phrase).Boxes);
         var scores = Scorer.Score(predictions, new ScoringOptions { Protocol = Protocol.PhraseUnion });
         Assert.Equal(
@@ -51,7 +51,7 @@ public sealed class LibraryPageTests(LibraryPageTests.TinyBase tiny) : IClassFix
     public void Calls_from_several_threads_get_the_answers_that_one_thread_gets()
     {
         string[] phrases = [Phrase, "right pneumothorax", "enlarged heart"];
-        using var session = GroundingSession.Open(tiny.Configuration, fromBase: true);
+        using var session = PhraseGrounder.Open(tiny.Configuration, fromBase: true);
         var alone = phrases.Select(phrase => session.Ask(tiny.Picture, phrase)).ToList();
         var together = new AnswerLine[phrases.Length];
         Parallel.For(0, phrases.Length, i => together[i] = session.Ask(tiny.Picture, phrases[i]));

@@ -11,7 +11,7 @@ namespace Pfmvg.Tests.Runs;
 public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
 {
     [Fact]
-    public void Data_that_vanish_in_mid_run_end_it_in_a_sentence_and_it_goes_on_when_they_are_back()
+    public void Data_that_vanish_in_mid_run_end_it_in_a_sentence_and_it_continues_when_they_are_back()
     {
         workspace.Train("undisturbed");
         var images = PreparedData.Open(workspace.Data).Roots["roco"];
@@ -57,12 +57,12 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
     }
 
     [Fact]
-    public void Allowed_changes_are_told_and_gone_on_with_also_where_an_epoch_has_another_number_of_steps()
+    public void A_run_continues_with_allowed_changes_and_says_so_also_where_an_epoch_has_another_number_of_steps()
     {
         Assert.ThrowsAny<OperationCanceledException>(() => workspace.Train("allowed", lastStep: 3));
         var told = workspace.Train("allowed", ExistingRun.Resume,
             ["stage1.init_lr=0.001", "stage1.batch_size=2", "stage1.checkpoint_every=0"], allowChanges: true);
-        var said = Assert.Single(told, line => line.EndsWith("Going on all the same.", StringComparison.Ordinal));
+        var said = Assert.Single(told, line => line.EndsWith("Continuing all the same.", StringComparison.Ordinal));
         Assert.Contains("stage1.init_lr", said, StringComparison.Ordinal);
         Assert.Contains("samples per step over all processes: 4 -> 2", said, StringComparison.Ordinal);
         var info = RunInfo.Read(workspace.Run("allowed").InfoPath);

@@ -6,7 +6,7 @@ namespace Pfmvg.Imaging.Formats;
 internal readonly ref struct TiffDirectory
 {
     private const int EntrySize = 12, Byte = 1, Short = 3, Long = 4;
-    private const uint MostNumbers = ImageFile.MaxSide + 1; // there is no more of anything than of strips
+    private const uint MostNumbers = ImageLimits.Side + 1; // there is no more of anything than of strips
 
     private readonly ReadOnlySpan<byte> _file, _entries;
     private readonly PictureName _picture;

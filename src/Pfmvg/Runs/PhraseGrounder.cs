@@ -11,22 +11,22 @@ namespace Pfmvg.Runs;
 
 /// <summary>A loaded model that answers about single pictures: the way in for programs that use the library.</summary>
 /// <remarks>
-/// Calls from several threads are answered one after the other. Answers are plain numbers and texts; only the session itself
+/// Calls from several threads are answered one after the other. Answers are plain numbers and texts; only the grounder itself
 /// has to be disposed of, since it owns the model's memory.
 /// </remarks>
-public sealed class GroundingSession : IDisposable
+public sealed class PhraseGrounder : IDisposable
 {
     private readonly GroundingSetup _setup;
     private readonly ModelAnswers _answers;
     private readonly Lock _oneCall = new();
 
-    private GroundingSession(GroundingSetup setup)
+    private PhraseGrounder(GroundingSetup setup)
     {
         _setup = setup;
         _answers = setup.Answers();
     }
 
-    /// <summary>The model itself, for work below the level of questions; freed with the session.</summary>
+    /// <summary>The model itself, for work below the level of questions; freed with the grounder.</summary>
     public GroundingModel Model => _setup.Model;
 
     /// <summary>Loads the model of a configuration. No prepared data are needed.</summary>
@@ -37,13 +37,13 @@ public sealed class GroundingSession : IDisposable
     /// </param>
     /// <param name="fromBase">Uses the base weights alone.</param>
     /// <exception cref="InputException">The device, the weights or the trained tensors are absent, or do not fit.</exception>
-    public static GroundingSession Open(PfmvgConfiguration configuration, string? from = null, bool fromBase = false)
+    public static PhraseGrounder Open(PfmvgConfiguration configuration, string? from = null, bool fromBase = false)
     {
         from = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration);
         var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from);
         try
         {
-            return new GroundingSession(setup);
+            return new PhraseGrounder(setup);
         }
         catch
         {
