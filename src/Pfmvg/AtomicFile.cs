@@ -1,7 +1,7 @@
 namespace Pfmvg;
 
 /// <summary>Files that are either the old ones or the new ones, whole, whatever interrupts the writing.</summary>
-public static class AtomicFile
+internal static class AtomicFile
 {
     /// <summary>
     /// Writes a file through a temporary neighbour that is flushed to the disk and then renamed over it.

@@ -5,7 +5,7 @@ using Pfmvg.Imaging;
 namespace Pfmvg;
 
 /// <summary>Does work ahead of its consumer on threads of its own, and hands the results out in order.</summary>
-public static class LoadAhead
+internal static class LoadAhead
 {
     /// <summary>As the other overload, with a worker on every core and room for a thousand small results.</summary>
     internal static IEnumerable<TResult> InOrder<TItem, TResult>(

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Pfmvg;
 
 /// <summary>Keeps patient identifiers out of messages.</summary>
-public static partial class Privacy
+internal static partial class Privacy
 {
     /// <summary>
     /// A path or message with MIMIC's patient and study numbers (p10000032, s50414267) hidden; the picture's own name

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Pfmvg;
 
 /// <summary>Resident memory of this process, native libraries included, as Linux counts it.</summary>
-public static class ProcessMemory
+internal static class ProcessMemory
 {
     /// <summary>Bytes resident now.</summary>
     public static long Resident => Environment.WorkingSet;

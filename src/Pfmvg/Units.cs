@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Pfmvg;
 
 /// <summary>Numbers, sizes and times for people, the same in every culture.</summary>
-public static class Units
+internal static class Units
 {
     /// <summary>A number of bytes in binary units, as in "1.5 GiB".</summary>
     public static string Bytes(long bytes)

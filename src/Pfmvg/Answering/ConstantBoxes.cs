@@ -10,7 +10,7 @@ namespace Pfmvg.Answering;
 /// Answers every phrase with one constant box: the one that fits best the training split's boxes of the same class and the
 /// same side word.
 /// </summary>
-public sealed class ConstantBoxes
+internal sealed class ConstantBoxes
 {
     private readonly Dictionary<(string? Class, Side? Side), Box> _boxes = [];
 

@@ -4,7 +4,7 @@ using Pfmvg.Imaging;
 namespace Pfmvg.Answering;
 
 /// <summary>The questions of the controls that ask the model.</summary>
-public static class ControlQuestions
+internal static class ControlQuestions
 {
     private const byte Gray = 128;
 

@@ -1,7 +1,7 @@
 namespace Pfmvg.Benchmarks;
 
 /// <summary>One line of a benchmark: what was reached, beside the most that the machine could do.</summary>
-public sealed record BenchmarkLine
+internal sealed record BenchmarkLine
 {
     /// <summary>What was measured.</summary>
     public required string Part { get; init; }

@@ -6,7 +6,7 @@ using Pfmvg.Imaging;
 namespace Pfmvg.Benchmarks;
 
 /// <summary>What <see cref="LoadBenchmark"/> measures.</summary>
-public sealed record BenchmarkOptions
+internal sealed record BenchmarkOptions
 {
     /// <summary>Side of the square picture in pixels.</summary>
     public int Size { get; init; } = 448;
@@ -27,7 +27,7 @@ public sealed record BenchmarkOptions
 /// <param name="DecodedPerSecond">Only read and decoded: no loader with this decoder can be faster.</param>
 /// <param name="CachedPerSecond">Read from the cache of ready pictures and normalised.</param>
 /// <param name="ModelWaitMilliseconds">How long the assumed model waits for the next picture, on average.</param>
-public sealed record BenchmarkRow(
+internal sealed record BenchmarkRow(
     int Workers, double PicturesPerSecond, double DecodedPerSecond, double CachedPerSecond, double ModelWaitMilliseconds);
 
 /// <summary>How fast pictures are prepared for the model.</summary>
@@ -38,12 +38,12 @@ public sealed record BenchmarkRow(
 /// <param name="ResizeMilliseconds">Median time of one thread to resize a picture.</param>
 /// <param name="NormaliseMilliseconds">Median time of one thread to normalise a picture.</param>
 /// <param name="Rows">Figures by number of workers.</param>
-public sealed record BenchmarkReport(
+internal sealed record BenchmarkReport(
     int Pictures, long MeanFileBytes, long MeanPixels, double DecodeMilliseconds, double ResizeMilliseconds, double NormaliseMilliseconds,
     IReadOnlyList<BenchmarkRow> Rows);
 
 /// <summary>Measures how pictures get to the model, in one run on one machine.</summary>
-public static class LoadBenchmark
+internal static class LoadBenchmark
 {
     /// <summary>Runs the benchmark. The first pass, which fills the page cache, is not counted.</summary>
     /// <param name="files">Picture files.</param>

@@ -12,11 +12,11 @@ namespace Pfmvg.Benchmarks;
 /// <param name="Name">For the table.</param>
 /// <param name="Work">Pieces of work in one run: FLOP or bytes.</param>
 /// <param name="Run">Does it once.</param>
-public sealed record Limit(string Name, double Work, Action Run);
+internal sealed record Limit(string Name, double Work, Action Run);
 
 /// <summary>What the machine itself can do: matrix products, reading memory, reading files.</summary>
 /// <param name="device">Device of the products.</param>
-public sealed unsafe class MachineLimits(Device device) : IDisposable
+internal sealed unsafe class MachineLimits(Device device) : IDisposable
 {
     private const long MemoryBytes = 512L << 20; // larger than any cache
     private const int FileBuffer = 1 << 20;

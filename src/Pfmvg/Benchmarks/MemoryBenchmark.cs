@@ -9,10 +9,10 @@ namespace Pfmvg.Benchmarks;
 /// <param name="ResidentBytes">Resident memory of the process, native libraries included.</param>
 /// <param name="ManagedBytes">Bytes in the managed heap, uncollected garbage included.</param>
 /// <param name="LiveTensors">Tensors that the training thread holds.</param>
-public sealed record MemoryReading(int Step, long ResidentBytes, long ManagedBytes, long LiveTensors);
+internal sealed record MemoryReading(int Step, long ResidentBytes, long ManagedBytes, long LiveTensors);
 
 /// <summary>Shows whether memory stays flat over many steps of a stage; used by `pfmvg bench memory`.</summary>
-public static class MemoryBenchmark
+internal static class MemoryBenchmark
 {
     /// <summary>Trains and forgets; no run folder, no validation, no checkpoint.</summary>
     /// <param name="session">The configuration; its stage is lengthened where it has too few steps.</param>

@@ -10,7 +10,7 @@ namespace Pfmvg.Benchmarks;
 /// Measures the model's parts against the machine's own limits, with random weights in memory: no checkpoint is needed. What
 /// counts as work is in <see cref="ModelFlops"/>.
 /// </summary>
-public sealed class ModelBenchmark : IDisposable
+internal sealed class ModelBenchmark : IDisposable
 {
     private readonly Workbench _bench;
     private readonly ModelBenchmarkOptions _options;

@@ -1,7 +1,7 @@
 namespace Pfmvg.Benchmarks;
 
 /// <summary>What <see cref="ModelBenchmark"/> can measure.</summary>
-public enum BenchmarkPart
+internal enum BenchmarkPart
 {
     /// <summary>The machine itself.</summary>
     Limits,
@@ -29,7 +29,7 @@ public enum BenchmarkPart
 }
 
 /// <summary>How to measure.</summary>
-public sealed record ModelBenchmarkOptions
+internal sealed record ModelBenchmarkOptions
 {
     /// <summary>Parts to measure; they run in the order of the enumeration.</summary>
     public IReadOnlyList<BenchmarkPart> Parts { get; init; } = Enum.GetValues<BenchmarkPart>();

@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Pfmvg.Benchmarks;
 
 /// <summary>How much of the machine other processes have used since this object was made; zero on systems other than Linux.</summary>
-public sealed class OtherLoad
+internal sealed class OtherLoad
 {
     private const double TicksPerSecond = 100; // of /proc/stat, on every usual kernel
 

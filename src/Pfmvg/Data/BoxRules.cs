@@ -4,7 +4,7 @@ using Pfmvg.Text;
 namespace Pfmvg.Data;
 
 /// <summary>What makes a box in pixels unusable. One rule for preparing, checking, reading and scoring.</summary>
-public static class BoxRules
+internal static class BoxRules
 {
     /// <summary>Edges may leave the picture by this many pixels: annotations and other programs round.</summary>
     public const double Tolerance = 0.5;

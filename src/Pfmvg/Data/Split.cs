@@ -14,7 +14,7 @@ public enum Split
 }
 
 /// <summary>The names of splits, as data sets and users write them.</summary>
-public static class SplitNames
+internal static class SplitNames
 {
     /// <summary>The split of a name: train, val, valid, validate, validation or test; null for anything else.</summary>
     public static Split? Find(string? name) => name?.Trim().ToLowerInvariant() switch

@@ -6,7 +6,7 @@ namespace Pfmvg.Imaging;
 /// Letters of 5 x 7 pixels, because a machine may have no fonts at all. Capitals, digits and marks; small letters are drawn
 /// as capitals, everything else as a question mark.
 /// </summary>
-public static class PixelFont
+internal static class PixelFont
 {
     /// <summary>Width of a letter with its gap, in pixels at scale 1.</summary>
     public const int Advance = 6;

@@ -11,7 +11,7 @@ namespace Pfmvg.Models;
 /// adapter 3. Letters: B rows, T positions, C hidden width, I intermediate width, W vocabulary, V vision width, P patches.
 /// </remarks>
 /// <param name="config">All sizes.</param>
-public sealed class ModelFlops(GroundingConfig config)
+internal sealed class ModelFlops(GroundingConfig config)
 {
     private readonly EvaConfig _vision = config.Vision;
     private readonly LlamaConfig _language = config.Language;

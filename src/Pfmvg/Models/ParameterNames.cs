@@ -17,7 +17,7 @@ namespace Pfmvg.Models;
 /// <c>llama_model.model.layers.0.self_attn.q_proj.lora_A.weight</c>. A file with two adapters gives one name twice,
 /// which the loader refuses.
 /// </remarks>
-public static partial class ParameterNames
+internal static partial class ParameterNames
 {
     // The four parts of a GroundingModel.
     internal const string VisionTower = "visual_encoder";

@@ -18,7 +18,7 @@ namespace Pfmvg.Planning;
 /// <param name="config">All sizes.</param>
 /// <param name="type">Type of the frozen weights and of the activations.</param>
 /// <param name="isCpu">Whether it is computed on this machine's CPU, where bfloat16 may be computed in float32.</param>
-public sealed class ModelMemory(GroundingConfig config, ScalarType type, bool isCpu)
+internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool isCpu)
 {
     private readonly LlamaConfig _language = config.Language;
     private readonly bool _widens = isCpu && (config.Language.Quantized || Bf16Products.Compute(type) != type);

@@ -7,4 +7,4 @@ namespace Pfmvg.Planning;
 /// <param name="Teraflops">Rate of one device; null measures products of the model's shape on this machine.</param>
 /// <param name="Efficiency">Share of that rate that a step reaches; null for the usual one.</param>
 /// <param name="Samples">Samples of the training split; null takes the number in the prepared data, if there are any.</param>
-public sealed record PlanRequest(int Stage, long DeviceMemory, int Devices, double? Teraflops, double? Efficiency, int? Samples);
+internal sealed record PlanRequest(int Stage, long DeviceMemory, int Devices, double? Teraflops, double? Efficiency, int? Samples);

@@ -8,10 +8,10 @@ namespace Pfmvg.Planning;
 /// <param name="Batch">Samples of a micro-step.</param>
 /// <param name="Accumulate">Micro-steps of a step.</param>
 /// <param name="Recompute">Whether layers are computed again in the backward pass.</param>
-public sealed record PlanChoice(Precision Precision, bool Quantized, int Batch, int Accumulate, bool Recompute);
+internal sealed record PlanChoice(Precision Precision, bool Quantized, int Batch, int Accumulate, bool Recompute);
 
 /// <summary>Memory by its use, in bytes.</summary>
-public sealed record PlannedMemory
+internal sealed record PlannedMemory
 {
     /// <summary>Frozen weights by type.</summary>
     public required IReadOnlyDictionary<string, long> Frozen { get; init; }
@@ -52,11 +52,11 @@ public sealed record PlannedMemory
 /// <param name="Flops">Rate of the device.</param>
 /// <param name="StepSeconds">Duration of a step.</param>
 /// <param name="StepsPerEpoch">Null without a number of samples.</param>
-public sealed record PlannedTime(double StepFlop, double StepBytes, double Flops, double StepSeconds, int? StepsPerEpoch)
+internal sealed record PlannedTime(double StepFlop, double StepBytes, double Flops, double StepSeconds, int? StepsPerEpoch)
 {
     /// <summary>An epoch without its validation; null without a number of samples.</summary>
     public double? EpochSeconds => StepSeconds * StepsPerEpoch;
 }
 
 /// <summary>A choice with the memory and the time that it takes.</summary>
-public sealed record PlannedChoice(PlanChoice Choice, PlannedMemory Memory, PlannedTime Time);
+internal sealed record PlannedChoice(PlanChoice Choice, PlannedMemory Memory, PlannedTime Time);

@@ -14,7 +14,7 @@ namespace Pfmvg.Planning;
 /// Memory and time that a stage will need, and the settings that fit a device. Everything follows from the sizes; no weights
 /// are read.
 /// </summary>
-public sealed class TrainingPlan
+internal sealed class TrainingPlan
 {
     /// <summary>Share of the measured rate of plain products that a step reaches on a CPU (docs/performance.md).</summary>
     public const double MeasuredEfficiency = 0.9;

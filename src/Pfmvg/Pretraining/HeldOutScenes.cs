@@ -14,13 +14,13 @@ namespace Pfmvg.Pretraining;
 /// <param name="Accuracy50">Share of the answers with an IoU of 0.5 or more.</param>
 /// <param name="Unreadable">Share of the answers without a box.</param>
 /// <param name="Phrases">Number of phrases.</param>
-public sealed record HeldOutScore(
+internal sealed record HeldOutScore(
     double Iou, [property: JsonPropertyName("half")] double Accuracy50, double Unreadable, int Phrases);
 
 /// <summary>
 /// Generic scenes from another random stream than the training's, asked in the evaluation's wording and answered greedily.
 /// </summary>
-public sealed class HeldOutScenes
+internal sealed class HeldOutScenes
 {
     private const int Batch = 64, LongestAnswer = 32;
 

@@ -13,7 +13,7 @@ namespace Pfmvg.Pretraining;
 /// A pre-training with its folder: the tokenizer, the log, the state from which an interrupted run continues and, at the end,
 /// the base in the file formats of the full-size weights.
 /// </summary>
-public sealed class PretrainRun : IDisposable
+internal sealed class PretrainRun : IDisposable
 {
     /// <summary>The vision tower, a torch pickle with LAVIS' names.</summary>
     public const string VisionFile = "eva_vit_tiny.pth";

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace Pfmvg.Pretraining;
 
 /// <summary>Progress of the pre-training; a line of its log.</summary>
-public sealed record PretrainProgress
+internal sealed record PretrainProgress
 {
     /// <summary>Steps taken.</summary>
     public required int Step { get; init; }
@@ -42,7 +42,7 @@ public sealed record PretrainProgress
 /// without adapters. Workers of one thread each draw their own scenes; gradients are averaged in the order of the workers,
 /// so the result is a function of the settings and the seed.
 /// </summary>
-public sealed class Pretrainer : IDisposable
+internal sealed class Pretrainer : IDisposable
 {
     private readonly PretrainSettings _settings;
     private readonly long _seed;

@@ -7,7 +7,7 @@ namespace Pfmvg.Pretraining;
 /// <c>tokenizer.model</c> like LLaMA's (unknown, beginning, end = 0, 1, 2, then 256 byte pieces, merges, characters; each digit is
 /// a piece; a space in front; nothing normalised; the padding piece <c>$$</c>). The file has the same bytes every time.
 /// </summary>
-public static class TinyTokenizer
+internal static class TinyTokenizer
 {
     /// <summary>Merges to learn; the vocabulary has these, the characters, 256 bytes and three special pieces.</summary>
     public const int Merges = 640;

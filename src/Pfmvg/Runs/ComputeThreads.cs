@@ -6,7 +6,7 @@ using TorchSharp;
 namespace Pfmvg.Runs;
 
 /// <summary>The CPU threads that this process computes with.</summary>
-public static partial class ComputeThreads
+internal static partial class ComputeThreads
 {
     private const int OnlineProcessorsName = 84; // _SC_NPROCESSORS_ONLN
 

@@ -7,7 +7,7 @@ namespace Pfmvg.Runs;
 /// <param name="Info">How it went.</param>
 /// <param name="Changes">Settings, weights and data that are not what it was begun with; empty when it is the run that
 /// the options ask for.</param>
-public sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes)
+internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Changes)
 {
     /// <summary>
     /// The training that the folder already holds, and whether it is the one that the options ask for; null when there

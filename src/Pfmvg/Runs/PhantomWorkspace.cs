@@ -14,7 +14,7 @@ namespace Pfmvg.Runs;
 /// Makes what a configuration with a `phantom` section needs where it is absent: a phantom study in the official layouts,
 /// its preparation, and base weights in the real file formats. Everything after that is the same as with real data.
 /// </summary>
-public static class PhantomWorkspace
+internal static class PhantomWorkspace
 {
     /// <summary>Makes the absent parts; does nothing without a `phantom` section.</summary>
     /// <param name="configuration">The configuration.</param>

@@ -8,7 +8,7 @@ namespace Pfmvg.Tensors;
 /// alive; `x.add(y)` makes a temporary scalar (alpha = 1) that a garbage collection on any thread may free in the middle of
 /// the call, which has been seen to fail ("toFloat") under constant collections. A test keeps such collections going.
 /// </summary>
-public static class HeldScalars
+internal static class HeldScalars
 {
     private static readonly Scalar One = 1;
 

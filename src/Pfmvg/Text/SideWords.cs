@@ -22,7 +22,7 @@ public enum Side
 /// <param name="Left">"left".</param>
 /// <param name="Right">"right".</param>
 /// <param name="Both">"both", "bilateral" and the like.</param>
-public readonly partial record struct SideWords(bool Left, bool Right, bool Both)
+internal readonly partial record struct SideWords(bool Left, bool Right, bool Both)
 {
     /// <summary>The side that the words name together: left and right are both.</summary>
     public Side Side => Both || Left && Right ? Side.Both : Left ? Side.Left : Right ? Side.Right : Side.None;

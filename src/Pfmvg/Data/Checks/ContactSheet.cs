@@ -11,7 +11,7 @@ using SkiaSharp;
 namespace Pfmvg.Data.Checks;
 
 /// <summary>What <see cref="ContactSheet"/> shows.</summary>
-public sealed record SheetOptions
+internal sealed record SheetOptions
 {
     /// <summary>Captions or phrases with boxes.</summary>
     public SampleTask Task { get; init; } = SampleTask.Refer;
@@ -48,13 +48,13 @@ public sealed record SheetOptions
 /// <param name="Class">Finding class.</param>
 /// <param name="Crop">The part of the original picture that is seen: left, top, width, height.</param>
 /// <param name="Id">The sample's id; null unless asked for.</param>
-public sealed record SheetEntry(int Number, string Text, string? Answer, string? Class, IReadOnlyList<int> Crop, string? Id);
+internal sealed record SheetEntry(int Number, string Text, string? Answer, string? Class, IReadOnlyList<int> Crop, string? Id);
 
 /// <summary>
 /// A sheet of pictures exactly as the model sees them, after transform and augmentation, with the boxes read back from the
 /// answer text that the model is taught: a wrong coordinate space is seen at a glance.
 /// </summary>
-public static class ContactSheet
+internal static class ContactSheet
 {
     private const int Gap = 8, MostPictures = 400;
     private static readonly SKColor Paper = new(0x16, 0x18, 0x1c), Ink = new(0xe8, 0xe8, 0xe8), Faint = new(0x9a, 0xa0, 0xa8),

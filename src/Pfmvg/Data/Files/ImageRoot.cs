@@ -4,7 +4,7 @@ namespace Pfmvg.Data.Files;
 /// The folder that a data set's pictures lie in. Paths of data sets are untrusted: nothing outside the folder is reached,
 /// neither by `..` nor through a link, whatever a table says.
 /// </summary>
-public sealed class ImageRoot
+internal sealed class ImageRoot
 {
     private readonly string _real;
     private FolderCheck _last = new("", null);

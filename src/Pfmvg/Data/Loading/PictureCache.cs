@@ -9,7 +9,7 @@ namespace Pfmvg.Data.Loading;
 /// </summary>
 /// <param name="folder">Where; made when it does not exist.</param>
 /// <param name="size">S.</param>
-public sealed class PictureCache(string folder, int size)
+internal sealed class PictureCache(string folder, int size)
 {
     private const uint Version = 0x31474d49; // changes with the transform
 

@@ -8,7 +8,7 @@ namespace Pfmvg.Data.Sets;
 /// A header is a line that starts with upper-case words and a colon. Sections may occur again, in an addendum for example;
 /// the last one with text counts. Lines are joined, and `___`, which marks removed names and dates, is taken out.
 /// </remarks>
-public static partial class ReportSections
+internal static partial class ReportSections
 {
     /// <summary>What a caption is made of when nothing else is asked for.</summary>
     public static IReadOnlyList<string> Wanted { get; } = ["FINDINGS", "IMPRESSION"];

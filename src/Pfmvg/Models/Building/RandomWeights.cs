@@ -15,7 +15,7 @@ namespace Pfmvg.Models.Building;
 /// Norms are 1, biases 0, matrices have mean 0 and the variance that keeps activations at a constant scale. Each value is a
 /// sum of the four bytes of a hashed counter: nearly normal, at most 3.5 deviations from 0.
 /// </remarks>
-public static class RandomWeights
+internal static class RandomWeights
 {
     private const int Piece = 1 << 18;                                       // elements that a thread makes at once
     private const float ByteSumMean = 4 * 127.5f;

@@ -9,7 +9,7 @@ namespace Pfmvg.Models.Kernels;
 /// longer: with AVX512-BF16 Intel's cores do half as many as in float32, and others must convert. Then products of bfloat16 are computed
 /// in float32 (<see cref="WideProduct"/>). The processor decides, never a measurement, so that a machine computes the same in every run.
 /// </summary>
-public static class Bf16Products
+internal static class Bf16Products
 {
     /// <summary>Name of the environment variable that overrides the rule, for measuring: native or float32.</summary>
     public const string Variable = "PFMVG_BF16_PRODUCTS";

@@ -7,7 +7,7 @@ namespace Pfmvg.Phantoms.Drawing;
 /// Draws phantom radiographs: tissue densities along each ray, findings on top, then exposure and noise. An instance keeps its
 /// buffers and is for one thread; the picture depends on its description alone.
 /// </summary>
-public sealed class Renderer
+internal sealed class Renderer
 {
     // A box surrounds the pixels whose change of density is at least this share of the finding's strongest change.
     private const float Visible = 0.25f;

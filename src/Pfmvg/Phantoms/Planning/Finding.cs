@@ -1,7 +1,7 @@
 namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>The eight finding classes of MS-CXR, in the order of the paper's tables.</summary>
-public enum FindingClass
+internal enum FindingClass
 {
     /// <summary>Patchy blotches.</summary>
     Pneumonia,
@@ -29,7 +29,7 @@ public enum FindingClass
 }
 
 /// <summary>The patient's side. The patient's left is the picture's right.</summary>
-public enum FindingSide
+internal enum FindingSide
 {
     /// <summary>Neither: the heart.</summary>
     None,
@@ -45,7 +45,7 @@ public enum FindingSide
 }
 
 /// <summary>Height in the lung.</summary>
-public enum FindingZone
+internal enum FindingZone
 {
     /// <summary>No particular zone.</summary>
     None,
@@ -67,7 +67,7 @@ public enum FindingZone
 }
 
 /// <summary>How large a finding is.</summary>
-public enum FindingSize
+internal enum FindingSize
 {
     /// <summary>Small or mild.</summary>
     Small,
@@ -85,7 +85,7 @@ public enum FindingSize
 /// <param name="Zone">Height in the lung.</param>
 /// <param name="Size">How large.</param>
 /// <param name="Key">Seed of its shape.</param>
-public sealed record Finding(FindingClass Class, FindingSide Side, FindingZone Zone, FindingSize Size, long Key)
+internal sealed record Finding(FindingClass Class, FindingSide Side, FindingZone Zone, FindingSize Size, long Key)
 {
     /// <summary>The class as MS-CXR writes it, for example "Lung Opacity".</summary>
     public static string NameOf(FindingClass finding) => finding switch

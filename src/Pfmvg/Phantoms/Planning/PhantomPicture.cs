@@ -3,7 +3,7 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>The projection of a radiograph.</summary>
-public enum PhantomView
+internal enum PhantomView
 {
     /// <summary>Back to front, upright.</summary>
     PosteroAnterior,
@@ -19,7 +19,7 @@ public enum PhantomView
 /// Everything that decides how a picture looks: (seed, patient, study) for the chest, its pose and exposure, and the
 /// findings. Two studies of a patient share the anatomy.
 /// </summary>
-public sealed record PhantomPicture
+internal sealed record PhantomPicture
 {
     /// <summary>The study's seed.</summary>
     public required long Seed { get; init; }
@@ -87,4 +87,4 @@ public sealed record PhantomPicture
 /// Boxes of each finding in whole pixels, in the order of the findings: one, or one per lung. Empty when the finding
 /// changes nothing that can be seen.
 /// </param>
-public sealed record PhantomImage(int Width, int Height, byte[] Gray, IReadOnlyList<IReadOnlyList<Box>> Boxes);
+internal sealed record PhantomImage(int Width, int Height, byte[] Gray, IReadOnlyList<IReadOnlyList<Box>> Boxes);

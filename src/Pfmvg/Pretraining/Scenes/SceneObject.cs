@@ -3,7 +3,7 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>What an object of a generic scene looks like; the word in phrases is the name in lower case.</summary>
-public enum SceneShape
+internal enum SceneShape
 {
     /// <summary>Filled ellipse.</summary>
     Disc,
@@ -67,7 +67,7 @@ public enum SceneShape
 }
 
 /// <summary>How the inside of an object looks.</summary>
-public enum SceneFinish
+internal enum SceneFinish
 {
     /// <summary>Even.</summary>
     Plain,
@@ -86,7 +86,7 @@ public enum SceneFinish
 }
 
 /// <summary>One object of a scene; lengths in pixels.</summary>
-public sealed record SceneObject
+internal sealed record SceneObject
 {
     /// <summary>What it is.</summary>
     public required SceneShape Shape { get; init; }
@@ -126,11 +126,11 @@ public sealed record SceneObject
 /// <param name="Text">The phrase.</param>
 /// <param name="Boxes">Boxes in pixels.</param>
 /// <param name="Target">Index of the object; -1 for a phrase about several.</param>
-public sealed record ScenePhrase(string Text, IReadOnlyList<Box> Boxes, int Target);
+internal sealed record ScenePhrase(string Text, IReadOnlyList<Box> Boxes, int Target);
 
 /// <summary>A generic scene: a gray picture and its ground truth.</summary>
 /// <param name="Side">Side of the square picture in pixels.</param>
 /// <param name="Pixels">Gray values, row by row.</param>
 /// <param name="Owners">For each pixel the index of the object that covers it, or -1.</param>
 /// <param name="Objects">The visible objects, in the order in which they were drawn.</param>
-public sealed record Scene(int Side, byte[] Pixels, sbyte[] Owners, IReadOnlyList<SceneObject> Objects);
+internal sealed record Scene(int Side, byte[] Pixels, sbyte[] Owners, IReadOnlyList<SceneObject> Objects);

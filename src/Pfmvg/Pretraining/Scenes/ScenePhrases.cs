@@ -3,7 +3,7 @@ using Pfmvg.Geometry;
 namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>Writes phrases about a scene that are true of exactly the objects that they mean.</summary>
-public static class ScenePhrases
+internal static class ScenePhrases
 {
     private const int Attempts = 12;
 

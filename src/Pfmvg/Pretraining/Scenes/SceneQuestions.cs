@@ -7,12 +7,12 @@ namespace Pfmvg.Pretraining.Scenes;
 /// <param name="Prompt">Token ids after the picture, up to the answer.</param>
 /// <param name="Answer">Token ids of the answer, with the end token.</param>
 /// <param name="Boxes">True boxes in pixels; empty for a caption.</param>
-public sealed record SceneQuestion(int[] Prompt, int[] Answer, IReadOnlyList<Box> Boxes);
+internal sealed record SceneQuestion(int[] Prompt, int[] Answer, IReadOnlyList<Box> Boxes);
 
 /// <summary>Turns scenes into the questions that MiniGPT-v2's template asks, as token ids.</summary>
 /// <param name="tokenizer">The base's tokenizer.</param>
 /// <param name="visualTokens">N, visual tokens of a picture.</param>
-public sealed class SceneQuestions(LlamaTokenizer tokenizer, int visualTokens)
+internal sealed class SceneQuestions(LlamaTokenizer tokenizer, int visualTokens)
 {
     /// <summary>The common beginning of all questions: the begin token, the text before the picture, the visual tokens.</summary>
     public IReadOnlyList<int> Prefix { get; } =

@@ -6,7 +6,7 @@ namespace Pfmvg.Pretraining.Scenes;
 /// Draws generic scenes: uneven ground, large soft fields, unnamed clutter, the objects, then blur, noise and a gray curve. They
 /// have what any gray picture has (soft and sharp edges, low contrast, textures), and nothing of a chest.
 /// </summary>
-public static class SceneRenderer
+internal static class SceneRenderer
 {
     private const float HalfCovered = 0.5f;
 

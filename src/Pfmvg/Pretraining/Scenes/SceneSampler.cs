@@ -1,7 +1,7 @@
 namespace Pfmvg.Pretraining.Scenes;
 
 /// <summary>Chooses the objects of a scene.</summary>
-public static class SceneSampler
+internal static class SceneSampler
 {
     /// <summary>An object with less contrast is called faint.</summary>
     public const float FaintBelow = 0.14f;

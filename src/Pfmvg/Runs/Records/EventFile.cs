@@ -11,7 +11,7 @@ namespace Pfmvg.Runs.Records;
 /// TorchSharp's own writer stamps the first event with ticks instead of seconds, knows whole seconds only, opens the file
 /// anew for every value and cannot mark where a run was resumed; its message classes are used here.
 /// </remarks>
-public sealed class EventFile : IDisposable
+internal sealed class EventFile : IDisposable
 {
     private readonly FileStream _file;
 

@@ -9,7 +9,7 @@ namespace Pfmvg.Runs.Records;
 /// Notes every step of a run in log.jsonl and for TensorBoard, and reports how fast it goes. Each line is
 /// handed to the operating system at once, so that a killed process has written all it did.
 /// </summary>
-public sealed class StepLog : IDisposable
+internal sealed class StepLog : IDisposable
 {
     private const int Window = 50;
 
