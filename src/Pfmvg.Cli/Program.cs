@@ -27,7 +27,7 @@ try
 }
 catch (Exception exception)
 {
-    var failure = Failure.Of(exception);
+    var failure = Failure.From(exception);
     Console.Error.WriteLine(failure.Text);
     return failure.Code;
 }

@@ -35,7 +35,7 @@ internal static class AblationCommand
             Description = "Train again what was trained with other settings, weights or data; what fits is kept.",
         };
         var command = new Command("ablation",
-            "The paper's Tables 3 and 4 for one configuration: runs the missing rows, gathers the others.")
+            "Make the paper's Tables 3 and 4 for one configuration: run the missing rows, gather the others.")
         {
             split, baselines, controls, overwrite,
         };

@@ -21,7 +21,8 @@ internal static class DemoCommand
             DefaultValueFactory = _ => "pfmvg-demo",
             HelpName = "FOLDER",
         };
-        var command = new Command("demo", "Phantom study, stage 1, stage 2 and the scored test split, in minutes on two cores.") { output };
+        var command = new Command("demo", "Run the whole method in miniature: phantom study, stage 1, stage 2 and the scored "
+            + "test split.") { output };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed => Job.Run(() => Read(parsed), "the demo stops after this step; run it again to start anew.", session =>
         {

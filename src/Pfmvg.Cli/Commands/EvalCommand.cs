@@ -47,7 +47,7 @@ internal static class EvalCommand
             HelpName = "paper",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
-        const string Purpose = "Scores the model's answers, or answers from a file; prints the table per class and writes the report.";
+        const string Purpose = "Score the model's answers, or answers from a file; print the table per class and write the report.";
         var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);

@@ -45,7 +45,7 @@ internal static class PredictCommand
             Description = "The run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.",
             HelpName = "PATH",
         };
-        var command = new Command("predict", "Finds a phrase in a picture: prints its box in pixels with a confidence.")
+        var command = new Command("predict", "Find a phrase in a picture: print its box in pixels with a confidence.")
         {
             image, phrase, table, images, overlay, colors, json, from,
         };

@@ -30,7 +30,7 @@ internal static class TrainCommand
         {
             Description = "Build everything, take two steps and one validation batch, say memory and time; write no run.",
         };
-        var command = new Command("train", "Trains projector and adapters: stage 1 on captions, stage 2 on boxes.")
+        var command = new Command("train", "Train projector and adapters: stage 1 on captions, stage 2 on boxes.")
         {
             stage, from, resume, overwrite, allowChanges, dryRun,
         };

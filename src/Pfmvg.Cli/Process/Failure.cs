@@ -6,9 +6,9 @@ namespace Pfmvg.Cli.Process;
 internal readonly record struct Failure(int Code, string Text)
 {
     /// <summary>The failure that an exception stands for.</summary>
-    public static Failure Of(Exception exception) => exception switch
+    public static Failure From(Exception exception) => exception switch
     {
-        AggregateException { InnerExceptions: [var first, ..] } => Of(first), // several threads failed: the first one counts
+        AggregateException { InnerExceptions: [var first, ..] } => From(first), // several threads failed: the first one counts
         InputException => new(ExitCode.WrongInput, $"error: {exception.Message}"),
         OperationCanceledException => new(ExitCode.Interrupted, "interrupted"),
         _ when Environment.GetEnvironmentVariable("PFMVG_TRACE") == "1" => new(ExitCode.Failure, $"error: {exception}"),

@@ -42,7 +42,7 @@ internal static class Job
         }
         catch (Exception exception) when (world.Size > 1)
         {
-            var failure = Failure.Of(exception);
+            var failure = Failure.From(exception);
             world.Abort(failure.Code, failure.Text);
             throw;
         }

@@ -15,7 +15,7 @@ public class ScheduleTests
         Assert.NotEmpty(schedules);
         foreach (var schedule in schedules)
         {
-            var rate = Of(schedule!["config"]!);
+            var rate = Schedule(schedule!["config"]!);
             foreach (var point in schedule["points"]!.AsArray())
             {
                 var (epoch, step, expected) = (point![0]!.GetValue<int>(), point[1]!.GetValue<int>(), point[2]!.GetValue<double>());
@@ -31,7 +31,7 @@ public class ScheduleTests
     {
         foreach (var schedule in Fixtures.Json("schedule.json")["schedules"]!.AsArray())
         {
-            var original = Of(schedule!["config"]!);
+            var original = Schedule(schedule!["config"]!);
             var run = original with { Scope = WarmupScope.Run };
             for (var step = 0; step < original.StepsPerEpoch; step++) Assert.Equal(original.At(0, step), run.At(0, step));
             var afterWarmup = original.WarmupSteps / original.StepsPerEpoch + 1;
@@ -39,7 +39,7 @@ public class ScheduleTests
         }
     }
 
-    private static LearningRate Of(JsonNode config)
+    private static LearningRate Schedule(JsonNode config)
     {
         var initial = config["init_lr"]!.GetValue<double>();
         return new LearningRate(

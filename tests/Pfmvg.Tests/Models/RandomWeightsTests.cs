@@ -36,13 +36,13 @@ public sealed class RandomWeightsTests : IDisposable
     public void A_value_is_a_function_of_seed_name_and_place()
     {
         using var scope = NewDisposeScope();
-        var (once, again) = (Of("a.weight", 1), Of("a.weight", 1));
+        var (once, again) = (Drawn("a.weight", 1), Drawn("a.weight", 1));
         Assert.True(once.Same(again));
-        Assert.False(once.Same(Of("a.weight", 2)));
-        Assert.False(once.Same(Of("b.weight", 1)));
+        Assert.False(once.Same(Drawn("a.weight", 2)));
+        Assert.False(once.Same(Drawn("b.weight", 1)));
         Assert.True(once.narrow(0, 0, 500).Same(RandomWeights.Values("a.weight", ScalarType.Float32, [500, 1000], 1)));
 
-        static Tensor Of(string name, long seed) => RandomWeights.Values(name, ScalarType.Float32, [1000, 1000], seed);
+        static Tensor Drawn(string name, long seed) => RandomWeights.Values(name, ScalarType.Float32, [1000, 1000], seed);
     }
 
     [Theory, InlineData(ShardFormat.SafeTensors), InlineData(ShardFormat.Torch)]

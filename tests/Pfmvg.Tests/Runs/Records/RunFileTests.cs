@@ -9,14 +9,14 @@ public sealed class RunFileTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static IReadOnlyList<RunFile> Of(string path, params RunFile[] known) =>
+    private static IReadOnlyList<RunFile> Hash(string path, params RunFile[] known) =>
         RunFile.HashAll([path], known, TestContext.Current.CancellationToken);
 
     [Fact]
     public void A_file_is_known_by_its_sha256()
     {
         File.WriteAllText(_folder.In("a.bin"), "abc");
-        var file = Assert.Single(Of(_folder.In("a.bin")));
+        var file = Assert.Single(Hash(_folder.In("a.bin")));
         Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", file.Sha256); // FIPS 180-2's example
         Assert.Equal(3, file.Bytes);
     }
@@ -26,17 +26,17 @@ public sealed class RunFileTests : IDisposable
     {
         foreach (var name in new[] { "b", "a", "c" }) File.WriteAllText(_folder.In(name), name);
         Directory.CreateDirectory(_folder.In("below"));
-        Assert.Equal(["a", "b", "c"], Of(_folder.Path).Select(file => Path.GetFileName(file.Path)));
+        Assert.Equal(["a", "b", "c"], Hash(_folder.Path).Select(file => Path.GetFileName(file.Path)));
     }
 
     [Fact]
     public void A_known_file_of_the_same_size_and_time_is_not_read_again()
     {
         File.WriteAllText(_folder.In("a"), "abc");
-        var known = Of(_folder.Path)[0] with { Sha256 = "known" };
-        Assert.Equal("known", Of(_folder.Path, known)[0].Sha256);
+        var known = Hash(_folder.Path)[0] with { Sha256 = "known" };
+        Assert.Equal("known", Hash(_folder.Path, known)[0].Sha256);
         File.SetLastWriteTimeUtc(_folder.In("a"), DateTime.UtcNow.AddSeconds(-5));
-        Assert.NotEqual("known", Of(_folder.Path, known)[0].Sha256);
+        Assert.NotEqual("known", Hash(_folder.Path, known)[0].Sha256);
     }
 
     [Fact]
@@ -49,15 +49,15 @@ public sealed class RunFileTests : IDisposable
             foreach (var name in new[] { "same", "other" }) File.WriteAllText(Path.Combine(folder, name), name);
         }
 
-        var before = Of(one);
-        Assert.Empty(RunFile.Changes(before, Of(two)));
+        var before = Hash(one);
+        Assert.Empty(RunFile.Changes(before, Hash(two)));
         File.WriteAllText(Path.Combine(two, "other"), "changed");
         File.Delete(Path.Combine(two, "same"));
         File.WriteAllText(Path.Combine(two, "more"), "");
-        Assert.Equal([$"{two}/more is new", $"{two}/other has changed", $"{one}/same is gone"], RunFile.Changes(before, Of(two)));
+        Assert.Equal([$"{two}/more is new", $"{two}/other has changed", $"{one}/same is gone"], RunFile.Changes(before, Hash(two)));
     }
 
     [Fact]
     public void An_absent_file_is_an_input_error() =>
-        Assert.Contains("does not exist", Assert.Throws<InputException>(() => Of(_folder.In("none"))).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<InputException>(() => Hash(_folder.In("none"))).Message, StringComparison.Ordinal);
 }
