@@ -63,7 +63,7 @@ public sealed class ModelAnswers
     /// <returns>The answers in the order of the samples.</returns>
     public IReadOnlyList<Prediction> Answer(
         IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null,
-            CancellationToken cancel = default)
+        CancellationToken cancel = default)
     {
         var predictions = new Prediction[samples.Count];
         // Pictures whose phrases have similar lengths share a batch, so little of it is padding.

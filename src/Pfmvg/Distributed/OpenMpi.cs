@@ -69,8 +69,7 @@ internal sealed unsafe class OpenMpi
             return NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out _)
                 ? new OpenMpi(library)
                 : throw new InputException($"The MPI library {name} is not Open MPI; MPICH and its relatives have another "
-                    + "binary interface and are not supported. "
-                    + "Load Open MPI instead (module load openmpi, or LD_LIBRARY_PATH).");
+                    + "binary interface and are not supported. Load Open MPI instead (module load openmpi, or LD_LIBRARY_PATH).");
         }
 
         return null;

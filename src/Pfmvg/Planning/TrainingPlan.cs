@@ -128,7 +128,7 @@ internal sealed class TrainingPlan
         var memory = MemoryModel(choice);
         var step = Math.Max(memory.OptimizerStep, Math.Max(
             memory.Training(choice.Batch, LongestPositions, LongestAnswers, choice.Recompute),
-                memory.Vision(KeepsFeatures ? 1 : choice.Batch)));
+            memory.Vision(KeepsFeatures ? 1 : choice.Batch)));
         var (cache, prompts) = Answering(choice);
         var working = Validates ? Math.Max(step, cache + prompts) : step;
         var loss = !IsCpu ? CudaLoss : choice.Recompute ? RecomputedCpuLoss : CpuLoss;

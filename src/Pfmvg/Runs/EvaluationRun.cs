@@ -52,8 +52,7 @@ public sealed record EvaluationOptions
         return File.Exists(folder.InfoPath) && RunInfo.Read(folder.InfoPath).Status == RunStatus.Finished
             ? folder.Path
             : throw new InputException($"No trained stage 2 in {folder.Path}: run `pfmvg train --stage 2` first, or name "
-                + "another model with --from, "
-                + "or --from base for the base weights alone.");
+                + "another model with --from, or --from base for the base weights alone.");
     }
 }
 
@@ -64,7 +63,7 @@ public sealed record EvaluationOptions
 /// <param name="Data">The prepared data.</param>
 public sealed record EvaluationResult(
     RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<ControlCondition, IReadOnlyList<Prediction>> Controls,
-        PreparedData Data);
+    PreparedData Data);
 
 /// <summary>Asks the model all phrases of a split and writes predictions.jsonl: what `pfmvg eval` does before it scores.</summary>
 public sealed class EvaluationRun
@@ -87,8 +86,7 @@ public sealed class EvaluationRun
         _samples = _data.Read(SampleTask.Refer, options.Split);
         if (_samples.Count == 0)
             throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
-                + "nothing to evaluate; "
-                + "prepare MS-CXR.");
+                + "nothing to evaluate; prepare MS-CXR.");
         _byId = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);
     }

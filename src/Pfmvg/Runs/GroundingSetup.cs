@@ -85,7 +85,7 @@ public sealed class GroundingSetup : IDisposable
     /// <exception cref="InputException">They were not prepared, or an image folder is gone.</exception>
     public static PreparedData OpenData(PfmvgConfiguration configuration) => PreparedData.Open(
         configuration.Resolve(configuration.Data.Folder),
-            configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
+        configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
 
     /// <summary>The samples that a stage learns from.</summary>
     /// <exception cref="InputException">There are none.</exception>
@@ -93,8 +93,7 @@ public sealed class GroundingSetup : IDisposable
     {
         return data.Read(settings.Task, Split.Train) is { Count: > 0 } samples ? samples
             : throw new InputException($"{data.Folder}: has no {Manifest.FileName(settings.Task, Split.Train)}, so stage {stage} has "
-                + "nothing to learn from; "
-                + "prepare the data sets that it needs.");
+                + "nothing to learn from; prepare the data sets that it needs.");
     }
 
     /// <summary>Loads tokenizer and model.</summary>
@@ -115,8 +114,7 @@ public sealed class GroundingSetup : IDisposable
         var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
         if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
             throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but "
-                + "model.language.vocabulary "
-                + $"is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
+                + $"model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
         var (model, files) = ModelBuilder.Load(
             sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map);
         try

@@ -12,4 +12,4 @@ namespace Pfmvg.Training;
 /// <param name="Skipped">Why the step changed nothing: what was not finite, and in which samples; null for a good step.</param>
 public sealed record StepEntry(
     long Step, int Epoch, double Loss, double LearningRate, int Samples, int Tokens, double Seconds, double? GradientNorm = null,
-        string? Skipped = null);
+    string? Skipped = null);

@@ -143,7 +143,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
     private static Sample Sample(int i, string phrase) => new()
     {
         Id = $"s{i}", Task = SampleTask.Refer, Image = $"{Pictures[i]}", Width = 40, Height = 30, Text = phrase, Class = "Edema",
-            Source = "ms-cxr", Boxes = [new Box(0, 0, 9, 9)],
+        Source = "ms-cxr", Boxes = [new Box(0, 0, 9, 9)],
     };
 
     private static DecodedImage Picture(int number)

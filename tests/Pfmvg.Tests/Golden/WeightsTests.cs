@@ -61,7 +61,7 @@ public sealed class WeightsTests
         var config = Fixtures.Json("weights", "llama", "config.json");
         Assert.Equal(
             [config["vocab_size"]!.GetValue<long>(), config["hidden_size"]!.GetValue<long>()],
-                shards.Tensors["model.embed_tokens.weight"].Shape);
+            shards.Tensors["model.embed_tokens.weight"].Shape);
     }
 
     [Fact]

@@ -81,7 +81,7 @@ public sealed class CropTests
     private static Box RandomBox(CounterRandom random, int width, int height, int smallest)
     {
         int w = Math.Min(width, smallest + random.Next(Math.Max(1, width - smallest))),
-            h = Math.Min(height, smallest + random.Next(Math.Max(1, height - smallest)));
+        h = Math.Min(height, smallest + random.Next(Math.Max(1, height - smallest)));
         return Box.FromXywh(random.Next(width - w + 1), random.Next(height - h + 1), w, h);
     }
 

@@ -110,7 +110,7 @@ public sealed class DecoderStepTests
             _rows = rows;
             _config = new GroundingConfig(
                 new EvaConfig(28, 14, 32, 1, 2, 64), 4, new LlamaConfig(50, width, 2, heads, 96, Quantized: quantized),
-                    new LoraConfig(rank, 8, 0, targets));
+                new LoraConfig(rank, 8, 0, targets));
             Model = ModelBuilder.Random(_config, type, CPU, seed: 1);
             foreach (var (name, parameter) in Model.named_parameters().Where(p => p.name.Contains(".lora_B.", StringComparison.Ordinal)))
                 parameter.normal_(0, 0.1, Draw(name.Length));

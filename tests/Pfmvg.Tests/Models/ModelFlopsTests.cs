@@ -6,7 +6,7 @@ public sealed class ModelFlopsTests
 {
     private static readonly GroundingConfig Full = new(
         new EvaConfig(448, 14, 1408, 39, 16, 6144), 4, new LlamaConfig(32000, 4096, 32, 32, 11008),
-            new LoraConfig(64, 16, 0.05, ["q_proj", "v_proj"]));
+        new LoraConfig(64, 16, 0.05, ["q_proj", "v_proj"]));
 
     private readonly ModelFlops _flops = new(Full);
 

@@ -50,7 +50,7 @@ public sealed class AblationTests(TrainingWorkspace workspace) : IClassFixture<T
         Assert.Equal(Enum.GetValues<ControlCondition>(), rows[3].Result.Controls.Keys.Order());
         Assert.All(rows[3].Result.Controls.Values, answers => Assert.Equal(
             rows[3].Result.Predictions.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0])),
-                answers.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0]))));
+            answers.Select(p => (p.Id, p.Image, p.Width, p.Height, p.Truth[0]))));
         Assert.Empty(rows[0].Result.Controls);
 
         // The rows differ in their weights: none has no trained tensors, each other one its own.

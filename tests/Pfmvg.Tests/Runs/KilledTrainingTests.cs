@@ -41,7 +41,7 @@ public sealed class KilledTrainingTests(TrainingWorkspace workspace) : IClassFix
         string[] Arguments(string name) =>
         [
             "train", "--stage", $"{stage}", "--from", "base",
-                .. File.Exists(workspace.Run(name, stage).InfoPath) ? (string[])["--resume"] : [],
+            .. File.Exists(workspace.Run(name, stage).InfoPath) ? (string[])["--resume"] : [],
             .. workspace.Sets(name, "stage2.image=random_crop", "stage2.batch_size=8", "stage2.epochs=3", "stage2.warmup_steps=2",
                 "stage2.checkpoint_every=2", "eval.max_new_tokens=4"),
         ];

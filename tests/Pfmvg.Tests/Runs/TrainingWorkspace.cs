@@ -30,9 +30,9 @@ public sealed class TrainingWorkspace : IDisposable
         "model.language.hidden_size=32", "model.language.layers=2", "model.language.heads=2", "model.language.intermediate_size=64",
         "model.lora.rank=2", "model.lora.dropout=0.1", "stage1.image=random_crop", "stage1.batch_size=4", "stage1.epochs=2",
         "stage1.init_lr=4e-3", "stage1.min_lr=4e-4", "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1",
-            "phantom.base=random", "weights.start=null", "model.lora.alpha=16",
+        "phantom.base=random", "weights.start=null", "model.lora.alpha=16",
         "stage2.batch_size=16", "stage2.epochs=30", "stage2.warmup_steps=10", "stage2.min_lr=4e-4", "stage2.validate=true",
-            "stage2.log_every=50", "eval.batch_size=16", .. changes,
+        "stage2.log_every=50", "eval.batch_size=16", .. changes,
     ];
 
     /// <summary>The configuration of these settings.</summary>

@@ -151,7 +151,7 @@ public sealed class LlamaTokenizerTests : IDisposable
     /// <summary>A SentencePiece model with the three special pieces, the 256 bytes and the given ordinary pieces.</summary>
     private static byte[] Build(
         (string Text, float Score)[] normal, int kind = 2, bool byteFallback = true, bool dummyPrefix = true, byte[]? table = null,
-            string[]? controls = null)
+        string[]? controls = null)
     {
         IEnumerable<(string Text, float Score, int Kind)> pieces =
         [

@@ -47,7 +47,7 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
 
         TrainingSamples Samples(bool groups) => new(
             run.Setup.Data, samples, run.Setup.Builder, new StageSettings { GroupByLength = groups },
-                new LoaderOptions { Size = 56, Seed = 4 });
+            new LoaderOptions { Size = 56, Seed = 4 });
 
         int Padding(TrainingSamples set) => set.Order(0, stepSize).Chunk(stepSize)
             .Sum(step => step.Max(i => samples[i].Text.Length) * step.Length - step.Sum(i => samples[i].Text.Length));

@@ -33,7 +33,7 @@ public sealed class TorchPickleWriterTests : IDisposable
                 },
             },
             ["config"] = new Dictionary<string,
-                object?> { ["text"] = "\u00e9 </s>", ["large"] = 1L << 40, ["least"] = long.MinValue, ["truth"] = true },
+            object?> { ["text"] = "\u00e9 </s>", ["large"] = 1L << 40, ["least"] = long.MinValue, ["truth"] = true },
             ["scaler"] = null,
             ["epoch"] = 3,
         });
@@ -46,7 +46,7 @@ public sealed class TorchPickleWriterTests : IDisposable
         Assert.Null(file.Metadata["scaler"]);
         Assert.Equal(
             new Dictionary<string, object?> { ["text"] = "\u00e9 </s>", ["large"] = 1L << 40, ["least"] = long.MinValue, ["truth"] = true },
-                file.Metadata["config"]);
+            file.Metadata["config"]);
         Assert.Contains("\"betas\":[0.9,0.999],\"params\":[0]", WeightListing.ToJson(file)["metadata"]!["optimizer"]!.ToJsonString(),
             StringComparison.Ordinal);
     }

@@ -79,8 +79,7 @@ public sealed class RunFolder
         var present = File.Exists(InfoPath);
         if (present && existing == ExistingRun.Refuse)
             throw new InputException($"{Path} already holds a run ({RunInfo.Read(InfoPath).Describe(IsInUse)}): use --resume to "
-                + "continue it, "
-                + "--overwrite to start again, or --set name=OTHER to keep both.");
+                + "continue it, --overwrite to start again, or --set name=OTHER to keep both.");
         if (!present && existing == ExistingRun.Resume)
             throw new InputException($"There is no run in {Path} to continue: start it without --resume.");
 

@@ -13,7 +13,7 @@ internal static class PngWriter
     /// <summary>The file for samples given as [row][column * samples per pixel]; some of its compressed bytes can be missing.</summary>
     public static byte[] Write(
         int colour, int depth, int[][] samples, bool interlaced = false, byte[]? palette = null, int? claimWidth = null,
-            int? claimHeight = null,
+        int? claimHeight = null,
         int missing = 0)
     {
         var perPixel = colour switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 };

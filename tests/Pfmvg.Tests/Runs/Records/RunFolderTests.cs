@@ -124,12 +124,12 @@ public sealed class RunFolderTests : IDisposable
         var info = new RunInfo
         {
             Status = RunStatus.Interrupted, Started = DateTimeOffset.Now, Ended = DateTimeOffset.Now, Seconds = 1.25,
-                Command = ["train", "--stage", "1"],
+            Command = ["train", "--stage", "1"],
             Ranks = 2, Environment = RunInfo.DescribeEnvironment(),
-                Weights = RunFile.HashAll([file], cancel: TestContext.Current.CancellationToken), Counts = new Dictionary<string,
-                long> { ["parameters"] = 1L << 40 },
+            Weights = RunFile.HashAll([file], cancel: TestContext.Current.CancellationToken), Counts = new Dictionary<string,
+            long> { ["parameters"] = 1L << 40 },
             Step = 3, Steps = 9, Result = "r", Figures = new Dictionary<string, double> { ["loss"] = double.NaN, ["wIoU"] = 1 / 3.0 },
-                Message = "SIGTERM",
+            Message = "SIGTERM",
         };
         info.Write(Stage1.InfoPath);
         var again = RunInfo.Read(Stage1.InfoPath);
