@@ -7,6 +7,7 @@ using Pfmvg.Cli.Process;
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
 NativeSetup.KeepFreedMemory();
 NativeSetup.ShortenIdleSpinning();
+NativeSetup.PrepareGpu();
 NativeSetup.LoadOpenSslWhereMissing();
 Terminal.ForgetPretendedTerminal();
 var parsed = CommandTree.Create().Parse(args);

@@ -46,6 +46,7 @@ internal static class DoctorCommand
         var threads = findings.Find(finding => finding.What == "threads").Found ?? "no";
         var ranks = world.Gather($"rank {world.Rank}: process {Environment.ProcessId} on {Environment.MachineName}, "
             + $"local rank {world.LocalRank} of {world.LocalSize}, {threads} threads on {Environment.ProcessorCount} cores"
+            + (Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES") is { } gpu ? $", sees GPU {gpu}" : "")
             + string.Concat(Failed().Select(failure => $"; {failure}")));
         if (world.Rank == 0)
         {

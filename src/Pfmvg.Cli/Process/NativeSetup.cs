@@ -37,6 +37,13 @@ internal static partial class NativeSetup
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
     }
 
+    /// <summary>Chooses this process's GPU and the way its memory is managed. Call before libtorch is loaded.</summary>
+    public static void PrepareGpu() => GpuSetup.Apply((name, value) =>
+    {
+        Environment.SetEnvironmentVariable(name, value);
+        _ = SetEnvironment(name, value, overwrite: 1);
+    });
+
     /// <summary>
     /// .NET computes SHA-256 with OpenSSL and ends the process where a system has none. A release brings a copy for such
     /// systems, beside the program; .NET finds it because it is loaded under the name that .NET asks for. Call before

@@ -69,7 +69,7 @@ public sealed record EvaluationResult(
 public sealed class EvaluationRun
 {
     // What answers depend on beside the weights and the data, whose content is compared.
-    private static readonly string[] Relevant = ["seed:", "precision:", "model.", "eval."];
+    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "eval."];
 
     private readonly Session _session;
     private readonly EvaluationOptions _options;

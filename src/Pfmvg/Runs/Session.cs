@@ -2,6 +2,8 @@ using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Phantoms.Planning;
 using Pfmvg.Runs.Records;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Pfmvg.Runs;
 
@@ -24,7 +26,9 @@ public sealed class Session
     {
         (Configuration, World, Display, Interrupt) = (configuration, world, display ?? new Silence(), interrupt);
         ComputeThreads.Set(configuration, world);
-        _ = ConfiguredModel.Device(configuration.Device, world.LocalRank);
+        var device = ConfiguredModel.Device(configuration.Device, world.LocalRank);
+        if (device.type == DeviceType.CUDA) // libtorch allows it in convolutions by default
+            (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) = (configuration.Tf32, configuration.Tf32);
     }
 
     /// <summary>The configuration.</summary>
