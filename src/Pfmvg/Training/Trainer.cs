@@ -22,8 +22,8 @@ public sealed class Trainer : IDisposable
     private readonly ICommunicator _world;
     private readonly AdamW _optimizer;
     private readonly (string Name, TorchSharp.Modules.Parameter Parameter)[] _trainables;
+    private readonly GradientBuffer _gradients;
     private readonly LearningRate _schedule;
-    private readonly float[] _exchange; // all gradients, then: summed loss, answer tokens, positions, interrupt votes
     private readonly Stopwatch _clock = new();
     private int _skipped;
 
@@ -33,7 +33,8 @@ public sealed class Trainer : IDisposable
         (_model, _settings, _samples, _world) = (model, settings, samples, world);
         _trainables = [.. model.Trainables()];
         _optimizer = new AdamW(_trainables, settings.Beta1, settings.Beta2, settings.WeightDecay);
-        _exchange = new float[_trainables.Sum(t => t.Parameter.numel()) + 4];
+        _gradients = new GradientBuffer([.. _trainables.Select(t => t.Parameter)], StepSums.Numbers,
+            staged: model.Device.type == DeviceType.CUDA);
         GlobalBatch = settings.BatchSize * settings.Accumulate * world.Size;
         StepsPerEpoch = (samples.Count + GlobalBatch - 1) / GlobalBatch;
         _schedule = LearningRate.ForStage(settings, StepsPerEpoch);
@@ -128,8 +129,12 @@ public sealed class Trainer : IDisposable
         return (sum, tokens);
     }
 
-    /// <summary>Frees the optimizer's state.</summary>
-    public void Dispose() => _optimizer.Dispose();
+    /// <summary>Frees the optimizer's state and the gradients.</summary>
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _gradients.Dispose();
+    }
 
     private StepEntry Step(int[] order, int epoch, int step, CancellationToken interrupt, out bool interrupted)
     {
@@ -149,7 +154,7 @@ public sealed class Trainer : IDisposable
         }
 
         sums.Interrupts = interrupt.IsCancellationRequested ? 1 : 0;
-        if (_world.Size > 1) SumOverRanks(ref sums);
+        if (_world.Size > 1) sums = SumOverRanks(sums);
         interrupted = sums.Interrupts > 0;
         var rate = _schedule.At(epoch, step);
         var norm = ScaleGradients(sums.AnswerTokens);
@@ -178,33 +183,12 @@ public sealed class Trainer : IDisposable
             VisionInput.Encode(_model, [.. micro.Select(e => e.Picture)]));
     }
 
-    /// <summary>Sums gradients, loss, token counts and interrupt votes over the ranks as one float32 buffer.</summary>
-    private void SumOverRanks(ref StepSums sums)
+    private StepSums SumOverRanks(StepSums sums)
     {
-        using var scope = NewDisposeScope();
-        var at = 0;
-        foreach (var (_, parameter) in _trainables)
-        {
-            var length = (int)parameter.numel();
-            if (parameter.grad is { } gradient) gradient.cpu().contiguous().data<float>().CopyTo(_exchange, at);
-            else Array.Clear(_exchange, at, length);
-            at += length;
-        }
-
-        var tail = _exchange.AsSpan(at);
-        (tail[0], tail[1], tail[2], tail[3]) = ((float)sums.Loss, sums.AnswerTokens, sums.Positions, sums.Interrupts);
-        _world.AllReduceSum(_exchange);
-        at = 0;
-        foreach (var (_, parameter) in _trainables)
-        {
-            var length = (int)parameter.numel();
-            var reduced = tensor(_exchange.AsSpan(at, length).ToArray(), parameter.shape).to(parameter.device);
-            if (parameter.grad is { } gradient) gradient.copy_(reduced);
-            else parameter.grad = reduced.DetachFromDisposeScope();
-            at += length;
-        }
-
-        sums = new StepSums { Loss = tail[0], AnswerTokens = (long)tail[1], Positions = (long)tail[2], Interrupts = (int)tail[3] };
+        Span<float> numbers = stackalloc float[StepSums.Numbers];
+        sums.Write(numbers);
+        _gradients.SumOverRanks(_world, numbers);
+        return StepSums.Read(numbers);
     }
 
     /// <summary>
@@ -213,18 +197,17 @@ public sealed class Trainer : IDisposable
     /// </summary>
     private double ScaleGradients(long tokens)
     {
-        using var scope = NewDisposeScope();
-        var gradients = _trainables.Select(t => t.Parameter.grad).OfType<Tensor>().ToList();
-        using Scalar mean = 1.0 / tokens;
-        foreach (var gradient in gradients) gradient.mul_(mean);
-        var norm = Math.Sqrt(gradients.Sum(g => Math.Pow(g.norm().item<float>(), 2)));
-        if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm)
-        {
-            using Scalar clip = _settings.ClipNorm / norm;
-            foreach (var gradient in gradients) gradient.mul_(clip);
-        }
-
+        _gradients.Scale(1.0 / tokens);
+        var norm = Math.Sqrt(NormsOfGradients().Sum(n => Math.Pow(n, 2)));
+        if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm) _gradients.Scale(_settings.ClipNorm / norm);
         return norm;
+    }
+
+    private float[] NormsOfGradients()
+    {
+        using var norms = _gradients.Norms();
+        using var read = norms.cpu();
+        return read.data<float>().ToArray();
     }
 
     /// <summary>The first trained tensor that holds a NaN or an infinity.</summary>
@@ -240,9 +223,8 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         var broken = NotFinite();
-        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.norm().item<float>())).Select(t => t.Name)
-            .ToList();
-        foreach (var (_, parameter) in _trainables) parameter.grad?.zero_();
+        var bad = _trainables.Zip(NormsOfGradients()).Where(pair => !float.IsFinite(pair.Second)).Select(pair => pair.First.Name).ToList();
+        _gradients.Clear();
         _skipped++;
         var wrong = $"the loss is {loss}" +
             (bad.Count > 0 ? $", the gradient is not finite in {bad.Count} tensors, first {bad[0]}" : "") +
@@ -256,7 +238,18 @@ public sealed class Trainer : IDisposable
 }
 
 /// <summary>What the samples of a step add up to.</summary>
-internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts);
+internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts)
+{
+    /// <summary>How many numbers the ranks add up, in float32.</summary>
+    public const int Numbers = 4;
+
+    /// <summary>From the numbers, summed over the ranks.</summary>
+    public static StepSums Read(ReadOnlySpan<float> numbers) => new(numbers[0], (long)numbers[1], (long)numbers[2], (int)numbers[3]);
+
+    /// <summary>To the numbers.</summary>
+    public readonly void Write(Span<float> numbers) =>
+        (numbers[0], numbers[1], numbers[2], numbers[3]) = ((float)Loss, AnswerTokens, Positions, Interrupts);
+}
 
 /// <summary>Training cannot continue; the message says why and what to do.</summary>
 public sealed class TrainingException(string message, Exception? cause = null) : Exception(message, cause);
