@@ -142,22 +142,34 @@ public sealed class Trainer : IDisposable
         var batch = order.AsSpan(step * GlobalBatch, Math.Min(GlobalBatch, order.Length - step * GlobalBatch)).ToArray();
         var share = batch.Where((_, i) => (long)i * _world.Size / GlobalBatch == _world.Rank).ToArray();
         var sums = new StepSums();
+        var losses = new List<Tensor>(); // not read yet
         foreach (var micro in _samples.Load(share, epoch, augment: true).Chunk(_settings.BatchSize))
         {
             using var microScope = NewDisposeScope();
             var data = ToBatch(_samples, micro);
             _model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
-            sums.Loss += Backpropagation.Accumulate(_model, data, 1, _settings.Recompute);
+            losses.Add(Backpropagation.AccumulateUnread(_model, data, 1, _settings.Recompute).MoveToOuterDisposeScope());
             _model.Dropout.End();
             sums.AnswerTokens += micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget));
             sums.Positions += micro.Sum(e => e.Sequence.Ids.Count);
         }
 
         sums.Interrupts = interrupt.IsCancellationRequested ? 1 : 0;
-        if (_world.Size > 1) sums = SumOverRanks(sums);
+        if (_world.Size > 1)
+        {
+            sums.Loss = Read(losses).Sum(value => (double)value);
+            sums = SumOverRanks(sums);
+            losses.Clear();
+        }
+
         interrupted = sums.Interrupts > 0;
         var rate = _schedule.At(epoch, step);
-        var norm = ScaleGradients(sums.AnswerTokens);
+        _gradients.Scale(1.0 / sums.AnswerTokens); // from the gradient of the summed loss to that of the mean over answer tokens
+        var read = Read([.. losses, _gradients.Norms()]);
+        sums.Loss += read.Take(losses.Count).Sum(value => (double)value);
+        var norms = read[losses.Count..];
+        var norm = Math.Sqrt(norms.Sum(value => Math.Pow(value, 2)));
+        if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm) _gradients.Scale(_settings.ClipNorm / norm);
         var loss = sums.Loss / sums.AnswerTokens;
         string? skipped = null;
         if (double.IsFinite(loss) && double.IsFinite(norm))
@@ -167,7 +179,7 @@ public sealed class Trainer : IDisposable
         }
         else
         {
-            skipped = SkipOrStop(epoch, step, loss, batch);
+            skipped = SkipOrStop(epoch, step, loss, norms, batch);
         }
 
         var seconds = _clock.Elapsed.TotalSeconds;
@@ -191,23 +203,12 @@ public sealed class Trainer : IDisposable
         return StepSums.Read(numbers);
     }
 
-    /// <summary>
-    /// From the gradient of the summed loss to that of the mean over answer tokens, clipped; returns the norm before
-    /// clipping.
-    /// </summary>
-    private double ScaleGradients(long tokens)
+    // Several tensors at once, because each reading waits for the device.
+    private static float[] Read(List<Tensor> values)
     {
-        _gradients.Scale(1.0 / tokens);
-        var norm = Math.Sqrt(NormsOfGradients().Sum(n => Math.Pow(n, 2)));
-        if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm) _gradients.Scale(_settings.ClipNorm / norm);
-        return norm;
-    }
-
-    private float[] NormsOfGradients()
-    {
-        using var norms = _gradients.Norms();
-        using var read = norms.cpu();
-        return read.data<float>().ToArray();
+        if (values.Count == 0) return []; // a rank without a share of the last step
+        using var scope = NewDisposeScope();
+        return cat([.. values.Select(value => value.view(-1))]).cpu().data<float>().ToArray();
     }
 
     /// <summary>The first trained tensor that holds a NaN or an infinity.</summary>
@@ -215,15 +216,16 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return _trainables.FirstOrDefault(t => !t.Parameter.isfinite().all().item<bool>()).Name;
+        var finite = stack(_trainables.Select(t => t.Parameter.isfinite().all())).cpu().data<bool>().ToArray();
+        return _trainables.Zip(finite).FirstOrDefault(pair => !pair.Second).First.Name;
     }
 
     /// <summary>Drops the gradients of a step gone wrong and says what is wrong; too many of them in a row end the run.</summary>
-    private string SkipOrStop(int epoch, int step, double loss, int[] batch)
+    private string SkipOrStop(int epoch, int step, double loss, float[] norms, int[] batch)
     {
         using var scope = NewDisposeScope();
         var broken = NotFinite();
-        var bad = _trainables.Zip(NormsOfGradients()).Where(pair => !float.IsFinite(pair.Second)).Select(pair => pair.First.Name).ToList();
+        var bad = _trainables.Zip(norms).Where(pair => !float.IsFinite(pair.Second)).Select(pair => pair.First.Name).ToList();
         _gradients.Clear();
         _skipped++;
         var wrong = $"the loss is {loss}" +
