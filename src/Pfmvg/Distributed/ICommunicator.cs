@@ -31,6 +31,13 @@ public interface ICommunicator : IDisposable
     /// <summary>Replaces every value by its sum over the ranks; all ranks get the same bits.</summary>
     void AllReduceSum(Span<double> values);
 
+    /// <summary>
+    /// The same for float32 values in native memory, which may be more than a span holds. They are summed where they lie.
+    /// </summary>
+    /// <param name="address">The first value, in the memory of the host.</param>
+    /// <param name="count">How many; the same on all ranks.</param>
+    void AllReduceSum(nint address, long count);
+
     /// <summary>Replaces the bytes of every rank by those of one.</summary>
     void Broadcast(Span<byte> bytes, int root = 0);
 

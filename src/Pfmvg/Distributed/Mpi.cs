@@ -68,9 +68,14 @@ public sealed unsafe class Mpi : ICommunicator
     /// <inheritdoc/>
     public void AllReduceSum(Span<float> values)
     {
-        fixed (float* start = values)
-            foreach (var (at, count) in Pieces(values.Length, sizeof(float)))
-                _mpi.AllReduce(OpenMpi.InPlace, start + at, count, _mpi.Float, _mpi.Sum, _mpi.World);
+        fixed (float* start = values) AllReduceSum((nint)start, values.Length);
+    }
+
+    /// <inheritdoc/>
+    public void AllReduceSum(nint address, long count)
+    {
+        foreach (var (at, length) in Pieces(count, sizeof(float)))
+            _mpi.AllReduce(OpenMpi.InPlace, (float*)address + at, length, _mpi.Float, _mpi.Sum, _mpi.World);
     }
 
     /// <inheritdoc/>
@@ -166,12 +171,12 @@ public sealed unsafe class Mpi : ICommunicator
                 _mpi.Receive(start + at, count, _mpi.Byte, rank, 0, _mpi.World, null);
     }
 
-    private static IEnumerable<(int At, int Count)> Pieces(int length, int size)
+    private static IEnumerable<(long At, int Count)> Pieces(long length, int size)
     {
         var most = PieceBytes / size;
-        for (var at = 0; at < length;)
+        for (var at = 0L; at < length;)
         {
-            var count = Math.Min(most, length - at);
+            var count = (int)Math.Min(most, length - at);
             yield return (at, count);
             at += count;
         }

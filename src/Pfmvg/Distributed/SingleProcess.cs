@@ -24,6 +24,9 @@ public sealed class SingleProcess : ICommunicator
     public void AllReduceSum(Span<double> values) { }
 
     /// <inheritdoc/>
+    public void AllReduceSum(nint address, long count) { }
+
+    /// <inheritdoc/>
     public void Broadcast(Span<byte> bytes, int root = 0) { }
 
     /// <inheritdoc/>

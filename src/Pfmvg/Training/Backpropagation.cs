@@ -27,6 +27,13 @@ public static class Backpropagation
     /// <returns>The summed loss of the micro-batch's answer tokens.</returns>
     public static double Accumulate(GroundingModel model, MicroBatch batch, double weight, bool recompute)
     {
+        using var loss = AccumulateUnread(model, batch, weight, recompute);
+        return loss.item<float>();
+    }
+
+    /// <summary>The same, with the loss as a tensor: reading it would wait for the device.</summary>
+    internal static Tensor AccumulateUnread(GroundingModel model, MicroBatch batch, double weight, bool recompute)
+    {
         using var scope = NewDisposeScope();
         using Scalar scale = weight;
         var language = model.Language;
@@ -36,7 +43,7 @@ public static class Backpropagation
         {
             var (sum, _) = model.AnswerLoss(language.call(embeddings, pass), batch.Targets);
             sum.mul(scale).backward();
-            return sum.item<float>();
+            return sum.detach().MoveToOuterDisposeScope();
         }
 
         var kept = new List<(Tensor Hidden, Tensor Attended)>();
@@ -64,7 +71,7 @@ public static class Backpropagation
         }
 
         if (embeddings.requires_grad) embeddings.backward([gradient]);
-        return loss.item<float>();
+        return loss.detach().MoveToOuterDisposeScope();
     }
 
     /// <summary>The summed loss and the number of answer tokens, without gradients.</summary>

@@ -22,8 +22,8 @@ public sealed class Trainer : IDisposable
     private readonly ICommunicator _world;
     private readonly AdamW _optimizer;
     private readonly (string Name, TorchSharp.Modules.Parameter Parameter)[] _trainables;
+    private readonly GradientBuffer _gradients;
     private readonly LearningRate _schedule;
-    private readonly float[] _exchange; // all gradients, then: summed loss, answer tokens, positions, interrupt votes
     private readonly Stopwatch _clock = new();
     private int _skipped;
 
@@ -33,7 +33,8 @@ public sealed class Trainer : IDisposable
         (_model, _settings, _samples, _world) = (model, settings, samples, world);
         _trainables = [.. model.Trainables()];
         _optimizer = new AdamW(_trainables, settings.Beta1, settings.Beta2, settings.WeightDecay);
-        _exchange = new float[_trainables.Sum(t => t.Parameter.numel()) + 4];
+        _gradients = new GradientBuffer([.. _trainables.Select(t => t.Parameter)], StepSums.Numbers,
+            staged: model.Device.type == DeviceType.CUDA);
         GlobalBatch = settings.BatchSize * settings.Accumulate * world.Size;
         StepsPerEpoch = (samples.Count + GlobalBatch - 1) / GlobalBatch;
         _schedule = LearningRate.ForStage(settings, StepsPerEpoch);
@@ -128,8 +129,12 @@ public sealed class Trainer : IDisposable
         return (sum, tokens);
     }
 
-    /// <summary>Frees the optimizer's state.</summary>
-    public void Dispose() => _optimizer.Dispose();
+    /// <summary>Frees the optimizer's state and the gradients.</summary>
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _gradients.Dispose();
+    }
 
     private StepEntry Step(int[] order, int epoch, int step, CancellationToken interrupt, out bool interrupted)
     {
@@ -137,22 +142,34 @@ public sealed class Trainer : IDisposable
         var batch = order.AsSpan(step * GlobalBatch, Math.Min(GlobalBatch, order.Length - step * GlobalBatch)).ToArray();
         var share = batch.Where((_, i) => (long)i * _world.Size / GlobalBatch == _world.Rank).ToArray();
         var sums = new StepSums();
+        var losses = new List<Tensor>(); // not read yet
         foreach (var micro in _samples.Load(share, epoch, augment: true).Chunk(_settings.BatchSize))
         {
             using var microScope = NewDisposeScope();
             var data = ToBatch(_samples, micro);
             _model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
-            sums.Loss += Backpropagation.Accumulate(_model, data, 1, _settings.Recompute);
+            losses.Add(Backpropagation.AccumulateUnread(_model, data, 1, _settings.Recompute).MoveToOuterDisposeScope());
             _model.Dropout.End();
             sums.AnswerTokens += micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget));
             sums.Positions += micro.Sum(e => e.Sequence.Ids.Count);
         }
 
         sums.Interrupts = interrupt.IsCancellationRequested ? 1 : 0;
-        if (_world.Size > 1) SumOverRanks(ref sums);
+        if (_world.Size > 1)
+        {
+            sums.Loss = Read(losses).Sum(value => (double)value);
+            sums = SumOverRanks(sums);
+            losses.Clear();
+        }
+
         interrupted = sums.Interrupts > 0;
         var rate = _schedule.At(epoch, step);
-        var norm = ScaleGradients(sums.AnswerTokens);
+        _gradients.Scale(1.0 / sums.AnswerTokens); // from the gradient of the summed loss to that of the mean over answer tokens
+        var read = Read([.. losses, _gradients.Norms()]);
+        sums.Loss += read.Take(losses.Count).Sum(value => (double)value);
+        var norms = read[losses.Count..];
+        var norm = Math.Sqrt(norms.Sum(value => Math.Pow(value, 2)));
+        if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm) _gradients.Scale(_settings.ClipNorm / norm);
         var loss = sums.Loss / sums.AnswerTokens;
         string? skipped = null;
         if (double.IsFinite(loss) && double.IsFinite(norm))
@@ -162,7 +179,7 @@ public sealed class Trainer : IDisposable
         }
         else
         {
-            skipped = SkipOrStop(epoch, step, loss, batch);
+            skipped = SkipOrStop(epoch, step, loss, norms, batch);
         }
 
         var seconds = _clock.Elapsed.TotalSeconds;
@@ -178,53 +195,20 @@ public sealed class Trainer : IDisposable
             VisionInput.Encode(_model, [.. micro.Select(e => e.Picture)]));
     }
 
-    /// <summary>Sums gradients, loss, token counts and interrupt votes over the ranks as one float32 buffer.</summary>
-    private void SumOverRanks(ref StepSums sums)
+    private StepSums SumOverRanks(StepSums sums)
     {
-        using var scope = NewDisposeScope();
-        var at = 0;
-        foreach (var (_, parameter) in _trainables)
-        {
-            var length = (int)parameter.numel();
-            if (parameter.grad is { } gradient) gradient.cpu().contiguous().data<float>().CopyTo(_exchange, at);
-            else Array.Clear(_exchange, at, length);
-            at += length;
-        }
-
-        var tail = _exchange.AsSpan(at);
-        (tail[0], tail[1], tail[2], tail[3]) = ((float)sums.Loss, sums.AnswerTokens, sums.Positions, sums.Interrupts);
-        _world.AllReduceSum(_exchange);
-        at = 0;
-        foreach (var (_, parameter) in _trainables)
-        {
-            var length = (int)parameter.numel();
-            var reduced = tensor(_exchange.AsSpan(at, length).ToArray(), parameter.shape).to(parameter.device);
-            if (parameter.grad is { } gradient) gradient.copy_(reduced);
-            else parameter.grad = reduced.DetachFromDisposeScope();
-            at += length;
-        }
-
-        sums = new StepSums { Loss = tail[0], AnswerTokens = (long)tail[1], Positions = (long)tail[2], Interrupts = (int)tail[3] };
+        Span<float> numbers = stackalloc float[StepSums.Numbers];
+        sums.Write(numbers);
+        _gradients.SumOverRanks(_world, numbers);
+        return StepSums.Read(numbers);
     }
 
-    /// <summary>
-    /// From the gradient of the summed loss to that of the mean over answer tokens, clipped; returns the norm before
-    /// clipping.
-    /// </summary>
-    private double ScaleGradients(long tokens)
+    // Several tensors at once, because each reading waits for the device.
+    private static float[] Read(List<Tensor> values)
     {
+        if (values.Count == 0) return []; // a rank without a share of the last step
         using var scope = NewDisposeScope();
-        var gradients = _trainables.Select(t => t.Parameter.grad).OfType<Tensor>().ToList();
-        using Scalar mean = 1.0 / tokens;
-        foreach (var gradient in gradients) gradient.mul_(mean);
-        var norm = Math.Sqrt(gradients.Sum(g => Math.Pow(g.norm().item<float>(), 2)));
-        if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm)
-        {
-            using Scalar clip = _settings.ClipNorm / norm;
-            foreach (var gradient in gradients) gradient.mul_(clip);
-        }
-
-        return norm;
+        return cat([.. values.Select(value => value.view(-1))]).cpu().data<float>().ToArray();
     }
 
     /// <summary>The first trained tensor that holds a NaN or an infinity.</summary>
@@ -232,17 +216,17 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return _trainables.FirstOrDefault(t => !t.Parameter.isfinite().all().item<bool>()).Name;
+        var finite = stack(_trainables.Select(t => t.Parameter.isfinite().all())).cpu().data<bool>().ToArray();
+        return _trainables.Zip(finite).FirstOrDefault(pair => !pair.Second).First.Name;
     }
 
     /// <summary>Drops the gradients of a step gone wrong and says what is wrong; too many of them in a row end the run.</summary>
-    private string SkipOrStop(int epoch, int step, double loss, int[] batch)
+    private string SkipOrStop(int epoch, int step, double loss, float[] norms, int[] batch)
     {
         using var scope = NewDisposeScope();
         var broken = NotFinite();
-        var bad = _trainables.Where(t => t.Parameter.grad is { } g && !double.IsFinite(g.norm().item<float>())).Select(t => t.Name)
-            .ToList();
-        foreach (var (_, parameter) in _trainables) parameter.grad?.zero_();
+        var bad = _trainables.Zip(norms).Where(pair => !float.IsFinite(pair.Second)).Select(pair => pair.First.Name).ToList();
+        _gradients.Clear();
         _skipped++;
         var wrong = $"the loss is {loss}" +
             (bad.Count > 0 ? $", the gradient is not finite in {bad.Count} tensors, first {bad[0]}" : "") +
@@ -256,7 +240,18 @@ public sealed class Trainer : IDisposable
 }
 
 /// <summary>What the samples of a step add up to.</summary>
-internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts);
+internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts)
+{
+    /// <summary>How many numbers the ranks add up, in float32.</summary>
+    public const int Numbers = 4;
+
+    /// <summary>From the numbers, summed over the ranks.</summary>
+    public static StepSums Read(ReadOnlySpan<float> numbers) => new(numbers[0], (long)numbers[1], (long)numbers[2], (int)numbers[3]);
+
+    /// <summary>To the numbers.</summary>
+    public readonly void Write(Span<float> numbers) =>
+        (numbers[0], numbers[1], numbers[2], numbers[3]) = ((float)Loss, AnswerTokens, Positions, Interrupts);
+}
 
 /// <summary>Training cannot continue; the message says why and what to do.</summary>
 public sealed class TrainingException(string message, Exception? cause = null) : Exception(message, cause);
