@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Phantoms.Planning;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 
 namespace Pfmvg.Runs;
 
@@ -24,6 +25,7 @@ public sealed class Session
     {
         (Configuration, World, Display, Interrupt) = (configuration, world, display ?? new Silence(), interrupt);
         ComputeThreads.Set(configuration, world);
+        if (Libtorch.Difference() is { } difference) Tell(difference);
         _ = ConfiguredModel.Device(configuration.Device, world.LocalRank);
     }
 
