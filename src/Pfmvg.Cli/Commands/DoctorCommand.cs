@@ -28,7 +28,8 @@ internal static class DoctorCommand
         var configuration = new ConfigurationOptions().AddTo(command);
         var find = new Option<bool>("--find-libtorch")
         {
-            Description = "For a build without libtorch: list the folders here that hold one, and the line that chooses one. Loads nothing.",
+            Description = "For a build without libtorch: list the folders here that hold one, and the line that chooses one. "
+                + "Loads nothing.",
         };
         command.Add(find);
         command.SetAction(parsed => parsed.GetValue(find) ? FindLibtorch()
@@ -41,7 +42,7 @@ internal static class DoctorCommand
         var found = LibtorchSearch.Find();
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn(new GridColumn().NoWrap()).AddColumn();
         foreach (var folder in found)
-            grid.AddRow(Markup.Escape(folder.Version?.ToString() ?? "?"), folder.Fits ? "fits" : "does not fit", Markup.Escape(folder.Path));
+            grid.AddRow(folder.Version?.ToString() ?? "?", folder.Fits ? "fits" : "does not fit", Markup.Escape(folder.Path));
         if (found.Count > 0) Terminal.Standard.Print(grid);
         var best = found.Where(folder => folder.Fits).OrderByDescending(folder => folder.IsCompiledFor)
             .ThenByDescending(folder => folder.Version).FirstOrDefault();
@@ -61,6 +62,7 @@ internal static class DoctorCommand
         {
             ComputeThreads.Set(configuration, world);
             foreach (var (name, value) in RunInfo.DescribeEnvironment()) findings.Add((name.Replace('_', ' '), value, true));
+            if (Libtorch.Difference() is { } difference) findings.Add(("", difference, true));
             Check("device", () => Device(configuration.Device));
         }
 

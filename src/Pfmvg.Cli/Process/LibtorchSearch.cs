@@ -2,7 +2,9 @@ using Pfmvg.Tensors;
 
 namespace Pfmvg.Cli.Process;
 
-/// <summary>Looks for libtorch where an installed PyTorch, conda or an unpacked archive puts it. Runs no Python and loads nothing.</summary>
+/// <summary>
+/// Looks for libtorch where an installed PyTorch, conda or an unpacked archive puts it. Runs no Python and loads nothing.
+/// </summary>
 internal static class LibtorchSearch
 {
     private static readonly string[] PackageFolders = ["site-packages", "dist-packages"];
@@ -12,8 +14,8 @@ internal static class LibtorchSearch
     {
         var found = new List<LibtorchFolder>();
         var seen = new HashSet<string>();
-        foreach (var candidate in Candidates().Where(folder => File.Exists(Path.Combine(folder, LibtorchFolder.MainLibrary))))
-            if (seen.Add(Resolve(Path.Combine(candidate, LibtorchFolder.MainLibrary)))) found.Add(LibtorchFolder.Examine(candidate));
+        foreach (var library in Candidates().Select(folder => Path.Combine(folder, LibtorchFolder.MainLibrary)).Where(File.Exists))
+            if (seen.Add(Resolve(library))) found.Add(LibtorchFolder.Examine(Path.GetDirectoryName(library)!));
         return found;
     }
 
@@ -49,8 +51,8 @@ internal static class LibtorchSearch
         var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         foreach (var name in (string[])["VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONUSERBASE"])
             if (Variable(name) is { } prefix) yield return prefix;
-        foreach (var program in Listed("PATH").SelectMany(folder => new[] { "python3", "python" }.Select(name => Path.Combine(folder, name)))
-            .Where(File.Exists))
+        string[] names = ["python3", "python"];
+        foreach (var program in Listed("PATH").SelectMany(folder => names.Select(name => Path.Combine(folder, name))).Where(File.Exists))
         {
             yield return Path.Combine(Path.GetDirectoryName(program)!, "..");
             yield return Path.Combine(Path.GetDirectoryName(Resolve(program))!, "..");

@@ -15,7 +15,8 @@ internal static class Libtorch
     private const string Advice = "'pfmvg doctor --find-libtorch' lists those of this machine";
 
     // Each needs those before it. Only a CUDA build has the second and the fourth.
-    private static readonly string[] InOrder = ["libc10.so", "libc10_cuda.so", LibtorchFolder.MainLibrary, "libtorch_cuda.so", "libtorch.so"];
+    private static readonly string[] InOrder =
+        ["libc10.so", "libc10_cuda.so", LibtorchFolder.MainLibrary, "libtorch_cuda.so", "libtorch.so"];
 
     private static readonly Lock OneLoad = new();
     private static bool _loaded;
@@ -57,19 +58,15 @@ internal static class Libtorch
             : (LibtorchFolder.VersionIn(folder)?.ToString() ?? "unknown", folder);
     }
 
-    /// <summary>A sentence for the user when the named libtorch is not of the version that this program was compiled for.</summary>
-    public static string? Difference()
-    {
-        var named = Environment.GetEnvironmentVariable(Variable);
-        return string.IsNullOrEmpty(named) || LibtorchFolder.Examine(named) is not { IsCompiledFor: false } folder ? null
-            : $"note: libtorch {folder.Version} of {folder.Path} is used; this program was compiled for 2.10, and {LibtorchFolder.Range} work";
-    }
+    /// <summary>A line for the user where the named libtorch is not of the version that this program was compiled for.</summary>
+    public static string? Difference() => Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named
+        ? LibtorchFolder.Examine(named).Difference : null;
 
     private static LibtorchFolder Chosen(string? named)
     {
         if (string.IsNullOrEmpty(named))
-            throw new InputException($"This build brings no libtorch; set {Variable} to a folder with libtorch {LibtorchFolder.Range}, such as "
-                + $"torch/lib of an installed PyTorch ({Advice}).");
+            throw new InputException($"This build brings no libtorch; set {Variable} to a folder with libtorch {LibtorchFolder.Range}, "
+                + $"such as torch/lib of an installed PyTorch ({Advice}).");
         if (!Directory.Exists(named)) throw new InputException($"{Variable}: there is no folder {named}; {Advice}.");
         var folder = LibtorchFolder.Examine(named);
         return folder.Problem is { } problem ? throw new InputException($"{Variable}: {folder.Path} {problem}; {Advice}.") : folder;

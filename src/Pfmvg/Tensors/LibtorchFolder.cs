@@ -49,10 +49,15 @@ internal sealed partial record LibtorchFolder(string Path, IReadOnlyList<string>
         : Version is null ? $"holds a libtorch that does not tell its version, and this program works with {Range} only"
         : $"holds libtorch {Version}, but this program works with {Range} only";
 
+    /// <summary>A line for the user where it passes, but is not of the version that this program was compiled for.</summary>
+    public string? Difference => Fits && !IsCompiledFor
+        ? $"note: libtorch {Version} of {Path} is used; this program was compiled for 2.10 and works with {Range}" : null;
+
     private static Version? WrittenVersion(string folder)
     {
         var parent = System.IO.Path.GetDirectoryName(folder) ?? folder;
-        var file = new[] { "version.py", "build-version" }.Select(name => System.IO.Path.Combine(parent, name)).FirstOrDefault(File.Exists);
+        var file = new[] { "version.py", "build-version" }.Select(name => System.IO.Path.Combine(parent, name))
+            .FirstOrDefault(File.Exists);
         if (file is null) return null;
         try
         {

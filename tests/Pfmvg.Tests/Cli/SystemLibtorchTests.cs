@@ -32,7 +32,8 @@ public sealed class SystemLibtorchTests(TrainingWorkspace workspace) : IClassFix
         var environment = JsonNode.Parse(File.ReadAllText(Assert.Single(record)))!["environment"]!;
         Assert.Equal(("2.10.0", libtorch), ((string?)environment["libtorch"], (string?)environment["libtorch_folder"]));
 
-        static string Losses(Shell.Result result) => result.Output.Split('\n').First(line => line.Contains("losses", StringComparison.Ordinal));
+        static string Losses(Shell.Result result) => result.Output.Split('\n')
+            .First(line => line.Contains("losses", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -72,8 +73,8 @@ public sealed class SystemLibtorchTests(TrainingWorkspace workspace) : IClassFix
     {
         var result = Run(Shell.Pfmvg, _folder.Path, "doctor");
         Assert.Equal(2, result.ExitCode);
-        Assert.Equal("error: PFMVG_LIBTORCH is set, but this build brings its own libtorch; unset it, or build with -p:TorchBackend=system.",
-            result.Error.TrimEnd());
+        Assert.Equal("error: PFMVG_LIBTORCH is set, but this build brings its own libtorch; unset it, or build with "
+            + "-p:TorchBackend=system.", result.Error.TrimEnd());
     }
 
     [Fact]

@@ -27,7 +27,8 @@ internal static class FakeLibtorch
 
         var (symbolsAt, namesAt) = (HeaderSize, HeaderSize + symbols.Length);
         var codeAt = namesAt + names.Length;
-        byte[] header = [0x7F, .. "ELF"u8, 2, 1, 1, .. new byte[33], .. BitConverter.GetBytes((long)(codeAt + code.Length)), .. new byte[10],
+        byte[] header = [0x7F, .. "ELF"u8, 2, 1, 1, .. new byte[33],
+            .. BitConverter.GetBytes((long)(codeAt + code.Length)), .. new byte[10],
             .. BitConverter.GetBytes((ushort)64), .. BitConverter.GetBytes((ushort)4), .. new byte[2]];
         return [.. header, .. symbols, .. names, .. code,
             .. new byte[64], .. Section(11, 0, symbolsAt, symbols.Length, link: 2), .. Section(3, 0, namesAt, names.Length),
@@ -38,6 +39,6 @@ internal static class FakeLibtorch
         [.. BitConverter.GetBytes(name), 0x12, 0, .. BitConverter.GetBytes(section), .. BitConverter.GetBytes(address), .. new byte[8]];
 
     private static byte[] Section(int type, long address, long offset, long size, int link = 0) =>
-        [.. new byte[4], .. BitConverter.GetBytes(type), .. new byte[8], .. BitConverter.GetBytes(address), .. BitConverter.GetBytes(offset),
-            .. BitConverter.GetBytes(size), .. BitConverter.GetBytes(link), .. new byte[20]];
+        [.. new byte[4], .. BitConverter.GetBytes(type), .. new byte[8], .. BitConverter.GetBytes(address),
+            .. BitConverter.GetBytes(offset), .. BitConverter.GetBytes(size), .. BitConverter.GetBytes(link), .. new byte[20]];
 }

@@ -33,6 +33,8 @@ public sealed class LibtorchFolderTests : IDisposable
         var folder = LibtorchFolder.Examine(FakeLibtorch.Write(_folder.In(version), version));
         Assert.Equal((version, fits, fits), (folder.Version?.ToString(), folder.Fits, folder.Problem is null));
         Assert.Equal(version == "2.10.0", folder.IsCompiledFor);
+        Assert.Equal(fits && version != "2.10.0" ? $"note: libtorch {version} of {folder.Path} is used" : null,
+            folder.Difference?.Split(';')[0]);
         if (!fits) Assert.Equal($"holds libtorch {version}, but this program works with 2.10 to 2.12 only", folder.Problem);
     }
 
