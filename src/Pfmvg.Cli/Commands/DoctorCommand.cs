@@ -10,6 +10,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 using Spectre.Console;
 using TorchSharp;
 
@@ -25,18 +26,43 @@ internal static class DoctorCommand
         var command = new Command("doctor",
             "Check libraries, devices, threads and, under mpirun or srun, the exchange between processes.");
         var configuration = new ConfigurationOptions().AddTo(command);
-        command.SetAction(parsed => Job.Run(world => Examine(configuration.Read(parsed), world)));
+        var find = new Option<bool>("--find-libtorch")
+        {
+            Description = "For a build without libtorch: list the folders here that hold one, and the line that chooses one. "
+                + "Loads nothing.",
+        };
+        command.Add(find);
+        command.SetAction(parsed => parsed.GetValue(find) ? FindLibtorch()
+            : Job.Run(world => Examine(configuration.Read(parsed), world)));
         return command;
+    }
+
+    private static int FindLibtorch()
+    {
+        var found = LibtorchSearch.Find();
+        var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn(new GridColumn().NoWrap()).AddColumn();
+        foreach (var folder in found)
+            grid.AddRow(folder.Version?.ToString() ?? "?", folder.Fits ? "fits" : "does not fit", Markup.Escape(folder.Path));
+        if (found.Count > 0) Terminal.Standard.Print(grid);
+        var best = found.Where(folder => folder.Fits).OrderByDescending(folder => folder.IsCompiledFor)
+            .ThenByDescending(folder => folder.Version).FirstOrDefault();
+        Terminal.Standard.Print(best is null
+            ? $"No libtorch {LibtorchFolder.Range} was found here. Install PyTorch of such a version, or unpack libtorch, and set "
+                + $"{Libtorch.Variable} to its folder lib."
+            : $"export {Libtorch.Variable}={LibtorchSearch.Quote(best.Path)}");
+        return best is null ? ExitCode.Failure : ExitCode.Success;
     }
 
     private static int Examine(PfmvgConfiguration configuration, ICommunicator world)
     {
+        Libtorch.Load(); // a wrong one is wrong input, not a finding: nothing below can be computed with it
         var findings = new List<(string What, string Found, bool Good)>();
         Check("computing", Compute);
         if (findings[0].Good)
         {
             ComputeThreads.Set(configuration, world);
             foreach (var (name, value) in RunInfo.DescribeEnvironment()) findings.Add((name.Replace('_', ' '), value, true));
+            if (Libtorch.Difference() is { } difference) findings.Add(("", difference, true));
             Check("device", () => Device(configuration.Device));
         }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using Pfmvg.Data.Loading;
 using Pfmvg.Imaging;
+using Pfmvg.Tensors;
 
 namespace Pfmvg.Benchmarks;
 
@@ -52,6 +53,7 @@ internal static class LoadBenchmark
     /// <exception cref="InputException">A file cannot be read as a picture.</exception>
     public static BenchmarkReport Run(IReadOnlyList<string> files, BenchmarkOptions options, CancellationToken cancel = default)
     {
+        Libtorch.Load();
         var cacheFolder = Directory.CreateTempSubdirectory("pfmvg-bench-").FullName;
         try
         {

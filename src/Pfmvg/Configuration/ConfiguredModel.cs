@@ -1,4 +1,5 @@
 using Pfmvg.Models;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -30,6 +31,7 @@ public static class ConfiguredModel
     /// <exception cref="InputException">CUDA is asked for, but not there.</exception>
     public static Device Device(DeviceChoice choice, int localRank)
     {
+        Libtorch.Load();
         var devices = choice == DeviceChoice.Cpu ? 0 : cuda.is_available() ? cuda.device_count() : 0;
         if (devices > 0) return new Device(DeviceType.CUDA, localRank % devices);
         return choice == DeviceChoice.Cuda

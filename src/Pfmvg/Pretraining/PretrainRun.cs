@@ -3,6 +3,7 @@ using System.Text.Json;
 using Pfmvg.Configuration;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
+using Pfmvg.Tensors;
 using Pfmvg.Text;
 using Pfmvg.Weights;
 using static TorchSharp.torch;
@@ -40,6 +41,7 @@ internal sealed class PretrainRun : IDisposable
     /// </exception>
     public static PretrainRun Open(string folder, PfmvgConfiguration configuration, PretrainSettings settings)
     {
+        Libtorch.Load();
         var tokenizerFile = Path.Combine(folder, LanguageFolder, "tokenizer.model");
         TinyTokenizer.Write(tokenizerFile);
         var tokenizer = LlamaTokenizer.Load(tokenizerFile);

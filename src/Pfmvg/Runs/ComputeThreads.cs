@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
+using Pfmvg.Tensors;
 using TorchSharp;
 
 namespace Pfmvg.Runs;
@@ -15,6 +16,7 @@ internal static partial class ComputeThreads
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(world);
+        Libtorch.Load();
         torch.set_num_threads(configuration.Threads > 0 ? configuration.Threads : FairShare(world.LocalSize));
     }
 

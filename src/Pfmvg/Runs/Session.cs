@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Phantoms.Planning;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -26,6 +27,7 @@ public sealed class Session
     {
         (Configuration, World, Display, Interrupt) = (configuration, world, display ?? new Silence(), interrupt);
         ComputeThreads.Set(configuration, world);
+        if (Libtorch.Difference() is { } difference) Tell(difference);
         var device = ConfiguredModel.Device(configuration.Device, world.LocalRank);
         if (device.type == DeviceType.CUDA) // libtorch allows it in convolutions by default
             (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) = (configuration.Tf32, configuration.Tf32);

@@ -9,6 +9,8 @@ public class BackendTests
     [Theory]
     [InlineData("cpu", "libtorch-cpu-linux-x64", "TorchSharp-cuda-linux")]
     [InlineData("cuda", "TorchSharp-cuda-linux", "libtorch-cpu-linux-x64")]
+    [InlineData("system", "SkiaSharp.NativeAssets.Linux.NoDependencies", "libtorch-cpu-linux-x64")]
+    [InlineData("system", "SkiaSharp.NativeAssets.Linux.NoDependencies", "TorchSharp-cuda-linux")]
     public void The_property_selects_the_package(string backend, string wanted, string unwanted)
     {
         var project = Path.Combine(Fixtures.Repository, "src", "Pfmvg.Cli");

@@ -29,6 +29,7 @@ public static class BaseWeights
     public static void WriteRandom(GroundingConfig config, WeightPaths paths, ScalarType type, ShardFormat format, long maxShardBytes,
         long seed)
     {
+        Libtorch.Load();
         using var shapes = new GroundingModel(config.InFloatingPoint, type, META);
         RequireRoom(shapes, paths, type);
         Write(shapes, paths, type, format, maxShardBytes, info => RandomWeights.Values(info.Name, info.Type, info.Shape, seed));

@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Pfmvg.Models.Kernels;
+using Pfmvg.Tensors;
 using TorchSharp;
 
 namespace Pfmvg.Runs.Records;
@@ -109,11 +110,18 @@ public sealed record RunInfo
     /// Versions of the program, the runtime and the libraries, and the machine, for <see cref="Environment"/>. Loads
     /// libtorch.
     /// </summary>
-    public static IReadOnlyDictionary<string, string> DescribeEnvironment() => new Dictionary<string, string>
+    public static IReadOnlyDictionary<string, string> DescribeEnvironment()
+    {
+        var libtorch = Libtorch.InUse();
+        return DescribeEnvironment(libtorch.Version, libtorch.Folder);
+    }
+
+    private static Dictionary<string, string> DescribeEnvironment(string libtorch, string libtorchFolder) => new()
     {
         ["pfmvg"] = Version(typeof(RunInfo)),
         ["torchsharp"] = Version(typeof(torch)),
-        ["libtorch"] = torch.__version__,
+        ["libtorch"] = libtorch,
+        ["libtorch_folder"] = libtorchFolder,
         ["dotnet"] = System.Environment.Version.ToString(),
         ["system"] = RuntimeInformation.OSDescription,
         ["processor"] = Processor(),

@@ -136,7 +136,7 @@ public sealed class RunFolderTests : IDisposable
         again.Write(_folder.In("again.json"));
         Assert.Equal(File.ReadAllText(Stage1.InfoPath), File.ReadAllText(_folder.In("again.json")));
         Assert.Equal((info.Status, info.Started, info.Figures["wIoU"]), (again.Status, again.Started, again.Figures["wIoU"]));
-        Assert.Equal("2.10.0.0", again.Environment["libtorch"]);
+        Assert.Equal("2.10.0", again.Environment["libtorch"]);
         Assert.Equal("interrupted at step 3 of 9: SIGTERM", again.Describe(inUse: false));
     }
 }
