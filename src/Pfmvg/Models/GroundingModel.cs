@@ -135,16 +135,21 @@ public sealed class GroundingModel : Module
     /// is a target.
     /// </summary>
     /// <param name="hidden">(B, T, C) after the final norm.</param>
-    /// <param name="targets">(B, T) int64 token ids, <see cref="NoTarget"/> where nothing is predicted.</param>
+    /// <param name="targets">
+    /// (B, T) int64 token ids, <see cref="NoTarget"/> where nothing is predicted. Best on the CPU whatever the model's device: the host
+    /// must know how many there are, and from a GPU they are fetched, which waits for it.
+    /// </param>
     /// <returns>The sum as a float32 scalar, and the number of answer tokens in it.</returns>
     public (Tensor Sum, long Tokens) AnswerLoss(Tensor hidden, Tensor targets)
     {
         using var scope = NewDisposeScope();
-        using Scalar ignored = NoTarget;
-        var next = targets.narrow(1, 1, targets.shape[1] - 1);                                              // (B, T - 1)
-        var wanted = next.ne(ignored);
-        var logits = _llama.Logits(hidden.narrow(1, 0, hidden.shape[1] - 1)[wanted]);                       // (answer tokens, W)
-        var sum = functional.cross_entropy(logits, next[wanted], reduction: Reduction.Sum);
+        using Scalar ignored = NoTarget, rowLength = targets.shape[1], one = 1;
+        var known = targets.cpu();
+        var found = known.narrow(1, 1, known.shape[1] - 1).ne(ignored).nonzero();                            // (answer tokens, 2)
+        var places = found.select(1, 0).mul(rowLength).PlusInPlace(found.select(1, 1));
+        var sent = stack([places, known.flatten().index_select(0, places.Plus(one))]).Send(hidden.device);
+        var logits = _llama.Logits(hidden.flatten(0, 1).index_select(0, sent[0]));                           // (answer tokens, W)
+        var sum = functional.cross_entropy(logits, sent[1], reduction: Reduction.Sum);
         return (sum.MoveToOuterDisposeScope(), logits.shape[0]);
     }
 }
