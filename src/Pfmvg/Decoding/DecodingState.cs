@@ -57,7 +57,7 @@ internal sealed class DecodingState : IDisposable
             return;
         }
 
-        _embeddings = Embedded(prompts, rows is null ? visual : visual!.index_select(0, rows)).DetachFromDisposeScope();
+        _embeddings = Embedded(prompts, rows is null ? visual : visual!.Rows(rows)).DetachFromDisposeScope();
         if (options.UseCache)
             _cache = new KvCache(
                 model.Config.Language, prompts.Count, _length + options.MaxNewTokens, model.Language.Type, model.Device);
@@ -96,7 +96,7 @@ internal sealed class DecodingState : IDisposable
     public Tensor AttentionMask()
     {
         using var scope = NewDisposeScope();
-        return IsPadding(HeldScalars.Range(0, _length, _model.Device).unsqueeze(0), 2).logical_not().to(ScalarType.Int64)
+        return IsPadding(HeldScalars.Range(0, _length, _model.Device).unsqueeze(0), 2).bitwise_not().to(ScalarType.Int64)
             .MoveToOuterDisposeScope();
     }
 
@@ -143,7 +143,7 @@ internal sealed class DecodingState : IDisposable
         if (order is not null) _cache?.Reorder(order);
         if (_cache is null)
         {
-            var seen = order is null ? _embeddings : _embeddings.index_select(0, order);
+            var seen = order is null ? _embeddings : _embeddings.Rows(order);
             next = cat([seen, next], 1);
         }
 
@@ -151,7 +151,7 @@ internal sealed class DecodingState : IDisposable
         {
             var old = (Host: _padding.ToArray(), Column: _paddingColumn);
             for (var row = 0; row < rows!.Count; row++) _padding[row] = old.Host[rows[row]];
-            _paddingColumn = old.Column.index_select(0, order).DetachFromDisposeScope();
+            _paddingColumn = old.Column.Rows(order).DetachFromDisposeScope();
             old.Column.Dispose();
         }
 
@@ -177,7 +177,7 @@ internal sealed class DecodingState : IDisposable
         using var scope = NewDisposeScope();
         var keys = HeldScalars.Range(0, _length, _model.Device).view(1, 1, 1, -1);
         var queries = HeldScalars.Range(first, _length, _model.Device).view(1, 1, -1, 1);
-        var hidden = keys.gt(queries).logical_or(IsPadding(keys, 4));                                      // (B, 1, T, K)
+        var hidden = keys.gt(queries).bitwise_or(IsPadding(keys, 4));                                      // (B, 1, T, K)
         // The most negative number, not -inf: a padding row hides every key and must stay finite.
         using Scalar lowest = _model.Language.Type == ScalarType.Float16 ? -65504f : -3.3895314e38f;
         return zeros(hidden.shape, _model.Language.Type, _model.Device).masked_fill(hidden, lowest).MoveToOuterDisposeScope();
@@ -189,6 +189,6 @@ internal sealed class DecodingState : IDisposable
         using var scope = NewDisposeScope();
         using Scalar shared = _shared;
         var end = _paddingColumn.Plus(shared).view([-1, .. Enumerable.Repeat(1L, dimensions - 1)]);
-        return positions.lt(end).logical_and(positions.ge(shared)).MoveToOuterDisposeScope();
+        return positions.lt(end).bitwise_and(positions.ge(shared)).MoveToOuterDisposeScope();
     }
 }

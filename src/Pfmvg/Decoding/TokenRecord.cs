@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -36,11 +37,14 @@ internal sealed class TokenRecord : IDisposable
     public Tensor Add(Tensor logits, Tensor chosen)
     {
         using var scope = NewDisposeScope();
-        _logs.Add(logits.gather(1, chosen.unsqueeze(1)).squeeze(1).sub(logits.logsumexp(1)).DetachFromDisposeScope());
+        // As logsumexp does it, which has no form for the meta device.
+        var largest = logits.amax([1], keepdim: true);                                                      // (B, 1)
+        var logSum = logits.sub(largest).exp_().sum(1).log_().PlusInPlace(largest.squeeze(1));              // (B)
+        _logs.Add(logits.gather(1, chosen.unsqueeze(1)).squeeze(1).sub(logSum).DetachFromDisposeScope());
         var tokens = chosen.masked_fill(_ended, _end);
-        _ended.logical_or_(tokens.eq(_end));
-        _unseen.Add(tokens.DetachFromDisposeScope());
-        return tokens;
+        _ended.bitwise_or_(tokens.eq(_end));
+        _unseen.Add(tokens.alias().DetachFromDisposeScope());
+        return tokens.MoveToOuterDisposeScope();
     }
 
     /// <summary>Fetches the tokens that the host has not seen, which waits for the device.</summary>

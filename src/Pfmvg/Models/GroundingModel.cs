@@ -31,7 +31,6 @@ public sealed class GroundingModel : Module
     [ComponentName(Name = ParameterNames.VisionNorm)] private readonly FrozenLayerNorm _visionNorm;
     [ComponentName(Name = ParameterNames.Projector)] private readonly Projector _projector;
     [ComponentName(Name = ParameterNames.Language)] private readonly Llama _llama;
-    private readonly Scalar _lastVisual;
 
     /// <summary>Creates the model with uninitialised weights; <see cref="ModelBuilder"/> is the way to a usable one.</summary>
     /// <param name="config">All sizes.</param>
@@ -41,7 +40,6 @@ public sealed class GroundingModel : Module
     {
         Config = config;
         Device = device;
-        _lastVisual = config.VisualTokens - 1;
         Dropout = new LoraDropout(config.Lora.Dropout);
         _visionTower = new EvaVisionTower(config.Vision, type, device);
         _visionNorm = new FrozenLayerNorm(config.Vision.Width, VisionNormEps, ScalarType.Float32, device);
@@ -125,9 +123,12 @@ public sealed class GroundingModel : Module
         var isImage = ids.eq(image);
         var text = _llama.EmbedTokens(ids.masked_fill(isImage, zero));                                      // (B, T, C)
         if (visual is null) return text.MoveToOuterDisposeScope();
-        var index = isImage.cumsum(1).sub(isImage.to(ScalarType.Int64)).clamp_max_(_lastVisual);             // (B, T)
-        var placed = visual.to(text.dtype).gather(1, index.unsqueeze(-1).expand(-1, -1, text.shape[2]));    // (B, T, C)
-        return where(isImage.unsqueeze(-1), placed, text).MoveToOuterDisposeScope();
+        // Where each position's embedding lies in the text, to which the visual tokens are joined: its own place, or that of its picture's token.
+        using Scalar textLength = ids.shape[1];
+        var (image01, places) = (isImage.to(ScalarType.Int64), HeldScalars.Range(0, ids.shape[1], ids.device).unsqueeze(0));
+        var token = isImage.cumsum(1).sub(image01).Plus(textLength);                                        // (B, T)
+        var index = places.Plus(token.sub(places).mul(image01));                                            // (B, T)
+        return cat([text, visual.to(text.dtype)], 1).gather(1, index.unsqueeze(-1).expand(-1, -1, text.shape[2])).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -136,19 +137,18 @@ public sealed class GroundingModel : Module
     /// </summary>
     /// <param name="hidden">(B, T, C) after the final norm.</param>
     /// <param name="targets">
-    /// (B, T) int64 token ids, <see cref="NoTarget"/> where nothing is predicted. Best on the CPU whatever the model's device: the host
-    /// must know how many there are, and from a GPU they are fetched, which waits for it.
+    /// (B, T) int64 token ids on the CPU whatever the model's device, <see cref="NoTarget"/> where nothing is predicted: the host must know
+    /// how many there are.
     /// </param>
     /// <returns>The sum as a float32 scalar, and the number of answer tokens in it.</returns>
     public (Tensor Sum, long Tokens) AnswerLoss(Tensor hidden, Tensor targets)
     {
         using var scope = NewDisposeScope();
         using Scalar ignored = NoTarget, rowLength = targets.shape[1], one = 1;
-        var known = targets.cpu();
-        var found = known.narrow(1, 1, known.shape[1] - 1).ne(ignored).nonzero();                            // (answer tokens, 2)
+        var found = targets.narrow(1, 1, targets.shape[1] - 1).ne(ignored).nonzero();                            // (answer tokens, 2)
         var places = found.select(1, 0).mul(rowLength).PlusInPlace(found.select(1, 1));
-        var sent = stack([places, known.flatten().index_select(0, places.Plus(one))]).Send(hidden.device);
-        var logits = _llama.Logits(hidden.flatten(0, 1).index_select(0, sent[0]));                           // (answer tokens, W)
+        var sent = stack([places, targets.flatten().index_select(0, places.Plus(one))]).Send(hidden.device);
+        var logits = _llama.Logits(hidden.flatten(0, 1).Rows(sent[0]));                           // (answer tokens, W)
         var sum = functional.cross_entropy(logits, sent[1], reduction: Reduction.Sum);
         return (sum.MoveToOuterDisposeScope(), logits.shape[0]);
     }

@@ -30,7 +30,7 @@ internal static class Scripted
     // A shift to the right repeats the sign, so the repeated bits are cleared.
     private static jit.CompilationUnit CompileCounters() => jit.compile($"""
         def mix(bits: Tensor, shift: int) -> Tensor:
-            return bits.bitwise_xor_((bits >> shift).bitwise_and_((1 << (32 - shift)) - 1))
+            return bits.bitwise_xor_(torch.bitwise_right_shift(bits, shift).bitwise_and_((1 << (32 - shift)) - 1))
 
         def bits(x: Tensor, keys: Tensor) -> Tensor:
             places = torch.arange(x.size(1) * x.size(2), dtype={(int)ScalarType.Int32}, device=x.device).mul_({Signed(CounterBits.First)})
