@@ -123,7 +123,7 @@ public sealed class GroundingModel : Module
         var isImage = ids.eq(image);
         var text = _llama.EmbedTokens(ids.masked_fill(isImage, zero));                                      // (B, T, C)
         if (visual is null) return text.MoveToOuterDisposeScope();
-        // Where each position's embedding lies in the text, to which the visual tokens are joined: its own place, or that of its picture's token.
+        // Where a position's embedding lies in the text with the visual tokens behind it: at its own place, or at its visual token's.
         using Scalar textLength = ids.shape[1];
         var (image01, places) = (isImage.to(ScalarType.Int64), HeldScalars.Range(0, ids.shape[1], ids.device).unsqueeze(0));
         var token = isImage.cumsum(1).sub(image01).Plus(textLength);                                        // (B, T)

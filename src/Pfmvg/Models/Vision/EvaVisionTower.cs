@@ -77,7 +77,7 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
         return cat([all.narrow(1, 0, 1), resized.permute(0, 2, 3, 1).reshape(1, (long)grid * grid, width)], 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>How many zeros a head is filled up with on a kind of device; a GPU's attention takes every multiple of 8 as it is.</summary>
+    /// <summary>How many zeros fill up a head on a kind of device; a GPU's attention takes every multiple of 8 as it is.</summary>
     internal static long HeadPadding(int headSize, DeviceType device) =>
         device == DeviceType.CPU ? (HeadMultiple - headSize % HeadMultiple) % HeadMultiple : 0;
 
