@@ -31,6 +31,7 @@ public sealed class GroundingModel : Module
     [ComponentName(Name = ParameterNames.VisionNorm)] private readonly FrozenLayerNorm _visionNorm;
     [ComponentName(Name = ParameterNames.Projector)] private readonly Projector _projector;
     [ComponentName(Name = ParameterNames.Language)] private readonly Llama _llama;
+    private readonly Scalar _lastVisual;
 
     /// <summary>Creates the model with uninitialised weights; <see cref="ModelBuilder"/> is the way to a usable one.</summary>
     /// <param name="config">All sizes.</param>
@@ -40,6 +41,7 @@ public sealed class GroundingModel : Module
     {
         Config = config;
         Device = device;
+        _lastVisual = config.VisualTokens - 1;
         Dropout = new LoraDropout(config.Lora.Dropout);
         _visionTower = new EvaVisionTower(config.Vision, type, device);
         _visionNorm = new FrozenLayerNorm(config.Vision.Width, VisionNormEps, ScalarType.Float32, device);
@@ -123,12 +125,11 @@ public sealed class GroundingModel : Module
         var isImage = ids.eq(image);
         var text = _llama.EmbedTokens(ids.masked_fill(isImage, zero));                                      // (B, T, C)
         if (visual is null) return text.MoveToOuterDisposeScope();
-        // Where a position's embedding lies in the text with the visual tokens behind it: at its own place, or at its visual token's.
-        using Scalar textLength = ids.shape[1];
-        var (image01, places) = (isImage.to(ScalarType.Int64), HeldScalars.Range(0, ids.shape[1], ids.device).unsqueeze(0));
-        var token = isImage.cumsum(1).sub(image01).Plus(textLength);                                        // (B, T)
-        var index = places.Plus(token.sub(places).mul(image01));                                            // (B, T)
-        return cat([text, visual.to(text.dtype)], 1).gather(1, index.unsqueeze(-1).expand(-1, -1, text.shape[2])).MoveToOuterDisposeScope();
+        var index = isImage.cumsum(1).sub(isImage.to(ScalarType.Int64)).clamp_max_(_lastVisual);             // (B, T)
+        var placed = visual.to(text.dtype).gather(1, index.unsqueeze(-1).expand(-1, -1, text.shape[2]));    // (B, T, C)
+        var picture = isImage.unsqueeze(-1);                                                                // (B, T, 1)
+        // A choice by `where` has no form for the meta device.
+        return text.masked_fill(picture, zero).Plus(placed.masked_fill(picture.bitwise_not(), zero)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -145,7 +146,7 @@ public sealed class GroundingModel : Module
     {
         using var scope = NewDisposeScope();
         using Scalar ignored = NoTarget, rowLength = targets.shape[1], one = 1;
-        var found = targets.narrow(1, 1, targets.shape[1] - 1).ne(ignored).nonzero();                            // (answer tokens, 2)
+        var found = targets.narrow(1, 1, targets.shape[1] - 1).ne(ignored).nonzero();                       // (answer tokens, 2)
         var places = found.select(1, 0).mul(rowLength).PlusInPlace(found.select(1, 1));
         var sent = stack([places, targets.flatten().index_select(0, places.Plus(one))]).Send(hidden.device);
         var logits = _llama.Logits(hidden.flatten(0, 1).Rows(sent[0]));                           // (answer tokens, W)
