@@ -10,13 +10,22 @@ namespace Pfmvg;
 /// <param name="Key">For example from a <see cref="CounterRandom"/>.</param>
 internal readonly record struct CounterBits(ulong Key)
 {
+    /// <summary>Changed in two numbers, it makes the order of whole numbers with a sign that of those without.</summary>
+    public const uint TopBit = 0x80000000u;
+
+    /// <summary>Factors of the first, second and third multiplication.</summary>
+    public const uint First = 0x9E3779B1u, Second = 0x85EBCA6Bu, Third = 0xC2B2AE35u;
+
+    /// <summary>What the key adds behind the first and the second multiplication, for code that adds it there.</summary>
+    public (int First, int Second) Offsets => unchecked(((int)((uint)Key * First), (int)((uint)(Key >> 32) * Second)));
+
     /// <summary>32 bits for each of <see cref="Vector{T}.Count"/> places from <paramref name="place"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector<uint> At(uint place)
     {
-        var bits = (new Vector<uint>(place) + Vector<uint>.Indices + new Vector<uint>((uint)Key)) * 0x9E3779B1u;
-        bits = ((bits ^ (bits >> 16)) + new Vector<uint>((uint)(Key >> 32))) * 0x85EBCA6Bu;
-        bits = (bits ^ (bits >> 13)) * 0xC2B2AE35u;
+        var bits = (new Vector<uint>(place) + Vector<uint>.Indices + new Vector<uint>((uint)Key)) * First;
+        bits = ((bits ^ (bits >> 16)) + new Vector<uint>((uint)(Key >> 32))) * Second;
+        bits = (bits ^ (bits >> 13)) * Third;
         return bits ^ (bits >> 16);
     }
 

@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Loading;
@@ -100,7 +101,7 @@ public sealed class ModelAnswers
         using var scope = NewDisposeScope();
         IReadOnlyList<int>? shared = pictures;
         if (!_settings.SharePrefix)
-            (visual, shared) = (visual.index_select(0, tensor([.. pictures.Select(p => (long)p)], device: visual.device)), null);
+            (visual, shared) = (visual.Rows(tensor([.. pictures.Select(p => (long)p)]).Send(visual.device)), null);
         if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, _options, shared);
         var sampling = _settings.Temperature > 0
             ? new Sampling(_settings.Temperature, _settings.TopP,

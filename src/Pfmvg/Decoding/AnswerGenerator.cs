@@ -43,7 +43,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
     /// picture begin with is then computed once. Null: each prompt has its own row.
     /// </param>
     /// <param name="sampling">Draws tokens instead.</param>
-    /// <param name="observe">Sees the logits (B, W) of each step.</param>
+    /// <param name="observe">Sees the logits (B, W) of each step, on a GPU also of some behind the end of all answers.</param>
     public IReadOnlyList<GeneratedAnswer> Greedy(
         IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, DecodingOptions options, IReadOnlyList<int>? pictures = null,
         Sampling? sampling = null, Action<int, Tensor>? observe = null)
@@ -53,32 +53,29 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
         using var state = new DecodingState(model, prompts, visual, options, pictures);
         var maxNewTokens = options.MaxNewTokens;
         var choice = new TokenChoice(prompts.Count, options.Grammar, sampling);
-        var answers = prompts.Select(_ => new List<int>()).ToArray();
-        var logs = prompts.Select(_ => new List<double>()).ToArray();
-        var ended = new bool[prompts.Count];
+        using var record = new TokenRecord(prompts.Count, endToken, model.Device);
         for (var step = 0; step < maxNewTokens; step++)
         {
             using var stepScope = NewDisposeScope();
             var logits = state.Next();
             observe?.Invoke(step, logits);
-            var best = choice.Next(logits, maxNewTokens - step);                                            // (B)
-            var logProbability = logits.gather(1, best.unsqueeze(1)).squeeze(1).sub(logits.logsumexp(1)).cpu().data<float>().ToArray();
-            var tokens = best.cpu().data<long>().ToArray();
-            for (var row = 0; row < tokens.Length; row++)
+            var tokens = record.Add(logits, choice.Next(logits, maxNewTokens - step));                      // (B)
+            if ((step + 1) % StepsPerLook(options) == 0 || step + 1 == maxNewTokens)
             {
-                if (ended[row]) { tokens[row] = endToken; continue; }
-                logs[row].Add(logProbability[row]);
-                if (tokens[row] == endToken) ended[row] = true;
-                else answers[row].Add((int)tokens[row]);
+                var (last, allEnded) = record.Look();
+                if (allEnded) break;
+                choice.Accept(last);
             }
 
-            if (ended.All(e => e)) break;
-            choice.Accept(tokens);
-            state.Append(tokens);
+            if (step + 1 < maxNewTokens) state.AppendOnDevice(tokens);
         }
 
-        return [.. answers.Select((ids, row) => new GeneratedAnswer(ids, ended[row], logs[row]))];
+        return record.Answers();
     }
+
+    // A look waits for a GPU, which then stands idle until the next step has been prepared. Steps behind the end cost as much as others.
+    private int StepsPerLook(DecodingOptions options) =>
+        options.Grammar is not null ? 1 : options.StepsPerLook ?? (model.Device.type == DeviceType.CUDA ? 8 : 1);
 
     /// <summary>
     /// Beam search as Hugging Face's transformers 4.36 does it with length penalty 1 and no early stopping: a finished
@@ -111,7 +108,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
             var logProbabilities = state.Next().log_softmax(1);                                             // (B beams, W)
             if (grammar is not null) logProbabilities = logProbabilities.Plus(Forbidden(places, maxNewTokens - step, logProbabilities));
             var vocabulary = logProbabilities.shape[1];
-            var sums = tensor([.. searches.SelectMany(s => s.Scores)], device: model.Device).unsqueeze(1);
+            var sums = tensor([.. searches.SelectMany(s => s.Scores)]).Send(model.Device).unsqueeze(1);
             var totals = logProbabilities.Plus(sums).view(prompts.Count, beams * vocabulary);
             var (scores, indices) = totals.topk(2 * beams, 1);
             var (score, index) = (scores.cpu().data<float>().ToArray(), indices.cpu().data<long>().ToArray());

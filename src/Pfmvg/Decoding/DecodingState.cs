@@ -16,6 +16,7 @@ internal sealed class DecodingState : IDisposable
     private readonly GroundingModel _model;
     private readonly KvCache? _cache;
     private readonly long[] _padding;   // for each row, how many positions after the shared ones hold nothing
+    private Tensor _paddingColumn;      // the same, (B, 1) on the model's device
     private readonly long _shared;      // positions that all prompts begin with, computed once for each picture
     private Tensor _embeddings;         // (B, positions, C); with a cache only those not yet fed
     private Tensor? _logits;
@@ -38,16 +39,17 @@ internal sealed class DecodingState : IDisposable
         using var scope = NewDisposeScope();
         _model = model;
         _mayFuse = options.FusedStep;
-        var rows = pictures is null || visual is null ? null : tensor([.. pictures.Select(p => (long)p)], device: model.Device);
+        var rows = pictures is null || visual is null ? null : tensor([.. pictures.Select(p => (long)p)]).Send(model.Device);
         _shared = rows is not null && options.UseCache && visual!.shape[0] < prompts.Count ? SharedLength(prompts) : 0;
         var longest = prompts.Max(p => p.Count);
         _length = longest;
         _padding = [.. prompts.Select(p => (long)longest - p.Count)];
+        _paddingColumn = tensor(_padding).unsqueeze(1).Send(model.Device).DetachFromDisposeScope();
         if (_shared > 0)
         {
             using var beginning = new KvCache(model.Config.Language, visual!.shape[0], _shared, model.Language.Type, model.Device);
             var ids = prompts[0].Take((int)_shared).Select(id => (long)id).ToArray();
-            var embedded = model.Embed(tensor(ids, device: model.Device).unsqueeze(0).expand(visual.shape[0], -1), visual);   // (U, P, C)
+            var embedded = model.Embed(tensor(ids).Send(model.Device).unsqueeze(0).expand(visual.shape[0], -1), visual);   // (U, P, C)
             model.Language.call(embedded, new DecoderPass(
                 model.Language.RotaryAt(HeldScalars.Range(0, _shared, model.Device)), Cache: beginning)).Dispose();
             _cache = beginning.Spread(model.Config.Language, rows!, _length + options.MaxNewTokens);
@@ -55,7 +57,7 @@ internal sealed class DecodingState : IDisposable
             return;
         }
 
-        _embeddings = Embedded(prompts, rows is null ? visual : visual!.index_select(0, rows)).DetachFromDisposeScope();
+        _embeddings = Embedded(prompts, rows is null ? visual : visual!.Rows(rows)).DetachFromDisposeScope();
         if (options.UseCache)
             _cache = new KvCache(
                 model.Config.Language, prompts.Count, _length + options.MaxNewTokens, model.Language.Type, model.Device);
@@ -70,7 +72,7 @@ internal sealed class DecodingState : IDisposable
         for (var row = 0; row < prompts.Count; row++)
             for (var i = shared; i < prompts[row].Count; i++)
                 ids[row * length + _padding[row] + i - shared] = prompts[row][i];
-        var embeddings = _model.Embed(tensor(ids, [prompts.Count, length], device: _model.Device), visual);
+        var embeddings = _model.Embed(tensor(ids, [prompts.Count, length]).Send(_model.Device), visual);
         for (var row = 0; row < prompts.Count; row++)
             if (_padding[row] > 0) embeddings[row].narrow(0, 0, _padding[row]).zero_();
         return embeddings.MoveToOuterDisposeScope();
@@ -94,7 +96,7 @@ internal sealed class DecodingState : IDisposable
     public Tensor AttentionMask()
     {
         using var scope = NewDisposeScope();
-        return IsPadding(HeldScalars.Range(0, _length, _model.Device).unsqueeze(0), 2).logical_not().to(ScalarType.Int64)
+        return IsPadding(HeldScalars.Range(0, _length, _model.Device).unsqueeze(0), 2).bitwise_not().to(ScalarType.Int64)
             .MoveToOuterDisposeScope();
     }
 
@@ -105,7 +107,7 @@ internal sealed class DecodingState : IDisposable
         var length = _embeddings.shape[1];
         var first = _length - length;
         using Scalar zero = 0, one = 1;
-        var positions = HeldScalars.Range(first, _length, _model.Device).unsqueeze(0).sub(Column(_padding)); // (B, T)
+        var positions = HeldScalars.Range(first, _length, _model.Device).unsqueeze(0).sub(_paddingColumn); // (B, T)
         // In the original padding is at position 1 (cumsum - 1, filled); its output is never used.
         positions = positions.masked_fill(positions.lt(zero), one);
         var rotary = _model.Language.RotaryAt(positions);
@@ -121,25 +123,36 @@ internal sealed class DecodingState : IDisposable
             _model.Language.Logits(_model.Language.call(_embeddings, pass).narrow(1, length - 1, 1)).squeeze(1);
     }
 
-    /// <summary>Continues every row with a token.</summary>
+    /// <summary>Continues every row with a token that the host knows.</summary>
     /// <param name="tokens">One id per row.</param>
     /// <param name="rows">Which old row each new row continues; null when every row continues itself.</param>
     public void Append(IReadOnlyList<long> tokens, IReadOnlyList<long>? rows = null)
     {
         using var scope = NewDisposeScope();
-        var order = rows is null ? null : tensor([.. rows], device: _model.Device);
-        var next = _model.Language.EmbedTokens(Column(tokens));                                            // (B, 1, C)
+        AppendOnDevice(tensor([.. tokens]).Send(_model.Device), rows);
+    }
+
+    /// <summary>Continues every row with a token that need never come to the host.</summary>
+    /// <param name="tokens">(B) int64 on the model's device.</param>
+    /// <param name="rows">Which old row each new row continues; null when every row continues itself.</param>
+    public void AppendOnDevice(Tensor tokens, IReadOnlyList<long>? rows = null)
+    {
+        using var scope = NewDisposeScope();
+        var order = rows is null ? null : tensor([.. rows]).Send(_model.Device);
+        var next = _model.Language.EmbedTokens(tokens.unsqueeze(1));                                       // (B, 1, C)
         if (order is not null) _cache?.Reorder(order);
         if (_cache is null)
         {
-            var seen = order is null ? _embeddings : _embeddings.index_select(0, order);
+            var seen = order is null ? _embeddings : _embeddings.Rows(order);
             next = cat([seen, next], 1);
         }
 
-        if (rows is not null)
+        if (order is not null)
         {
-            var old = _padding.ToArray();
-            for (var row = 0; row < rows.Count; row++) _padding[row] = old[rows[row]];
+            var old = (Host: _padding.ToArray(), Column: _paddingColumn);
+            for (var row = 0; row < rows!.Count; row++) _padding[row] = old.Host[rows[row]];
+            _paddingColumn = old.Column.Rows(order).DetachFromDisposeScope();
+            old.Column.Dispose();
         }
 
         _embeddings.Dispose();
@@ -150,6 +163,7 @@ internal sealed class DecodingState : IDisposable
     public void Dispose()
     {
         _embeddings.Dispose();
+        _paddingColumn.Dispose();
         _logits?.Dispose();
         _step?.Dispose();
         _cache?.Dispose();
@@ -163,7 +177,7 @@ internal sealed class DecodingState : IDisposable
         using var scope = NewDisposeScope();
         var keys = HeldScalars.Range(0, _length, _model.Device).view(1, 1, 1, -1);
         var queries = HeldScalars.Range(first, _length, _model.Device).view(1, 1, -1, 1);
-        var hidden = keys.gt(queries).logical_or(IsPadding(keys, 4));                                      // (B, 1, T, K)
+        var hidden = keys.gt(queries).bitwise_or(IsPadding(keys, 4));                                      // (B, 1, T, K)
         // The most negative number, not -inf: a padding row hides every key and must stay finite.
         using Scalar lowest = _model.Language.Type == ScalarType.Float16 ? -65504f : -3.3895314e38f;
         return zeros(hidden.shape, _model.Language.Type, _model.Device).masked_fill(hidden, lowest).MoveToOuterDisposeScope();
@@ -174,9 +188,7 @@ internal sealed class DecodingState : IDisposable
     {
         using var scope = NewDisposeScope();
         using Scalar shared = _shared;
-        var end = Column([.. _padding.Select(padding => padding + _shared)]).view([-1, .. Enumerable.Repeat(1L, dimensions - 1)]);
-        return positions.lt(end).logical_and(positions.ge(shared)).MoveToOuterDisposeScope();
+        var end = _paddingColumn.Plus(shared).view([-1, .. Enumerable.Repeat(1L, dimensions - 1)]);
+        return positions.lt(end).bitwise_and(positions.ge(shared)).MoveToOuterDisposeScope();
     }
-
-    private Tensor Column(IReadOnlyList<long> values) => tensor([.. values], device: _model.Device).unsqueeze(1);
 }

@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -54,7 +55,7 @@ internal sealed class TokenChoice
         for (var row = 0; row < lists.Count; row++)
             for (var k = 0; k < width; k++)
                 (ids[row * width + k], absent[row * width + k]) = k < lists[row].Count ? (lists[row][k], false) : (lists[row][0], true);
-        return (tensor(ids, [lists.Count, width], device: device), tensor(absent, [lists.Count, width], device: device));
+        return (tensor(ids, [lists.Count, width]).Send(device), tensor(absent, [lists.Count, width]).Send(device));
     }
 
     /// <summary>
@@ -67,7 +68,7 @@ internal sealed class TokenChoice
         var before = probability.cumsum(1).sub(probability);                                                // (B, K)
         var kept = probability.masked_fill(before.ge(share), nothing);
         var sum = kept.cumsum(1);
-        var drawn = tensor([.. sampling.Rows.Select(row => row.NextDouble())], device: scores.device).unsqueeze(1).mul(
+        var drawn = tensor([.. sampling.Rows.Select(row => row.NextDouble())]).Send(scores.device).unsqueeze(1).mul(
             sum.amax([1], keepdim: true));
         // A place without probability is never the first one: its sum is that of the place before.
         return order.gather(1, sum.gt(drawn).to(ScalarType.Int64).argmax(1, keepdim: true)).squeeze(1);

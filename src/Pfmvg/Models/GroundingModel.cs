@@ -127,7 +127,9 @@ public sealed class GroundingModel : Module
         if (visual is null) return text.MoveToOuterDisposeScope();
         var index = isImage.cumsum(1).sub(isImage.to(ScalarType.Int64)).clamp_max_(_lastVisual);             // (B, T)
         var placed = visual.to(text.dtype).gather(1, index.unsqueeze(-1).expand(-1, -1, text.shape[2]));    // (B, T, C)
-        return where(isImage.unsqueeze(-1), placed, text).MoveToOuterDisposeScope();
+        var picture = isImage.unsqueeze(-1);                                                                // (B, T, 1)
+        // A choice by `where` has no form for the meta device.
+        return text.masked_fill(picture, zero).Plus(placed.masked_fill(picture.bitwise_not(), zero)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -135,16 +137,20 @@ public sealed class GroundingModel : Module
     /// is a target.
     /// </summary>
     /// <param name="hidden">(B, T, C) after the final norm.</param>
-    /// <param name="targets">(B, T) int64 token ids, <see cref="NoTarget"/> where nothing is predicted.</param>
+    /// <param name="targets">
+    /// (B, T) int64 token ids on the CPU whatever the model's device, <see cref="NoTarget"/> where nothing is predicted: the host must know
+    /// how many there are.
+    /// </param>
     /// <returns>The sum as a float32 scalar, and the number of answer tokens in it.</returns>
     public (Tensor Sum, long Tokens) AnswerLoss(Tensor hidden, Tensor targets)
     {
         using var scope = NewDisposeScope();
-        using Scalar ignored = NoTarget;
-        var next = targets.narrow(1, 1, targets.shape[1] - 1);                                              // (B, T - 1)
-        var wanted = next.ne(ignored);
-        var logits = _llama.Logits(hidden.narrow(1, 0, hidden.shape[1] - 1)[wanted]);                       // (answer tokens, W)
-        var sum = functional.cross_entropy(logits, next[wanted], reduction: Reduction.Sum);
+        using Scalar ignored = NoTarget, rowLength = targets.shape[1], one = 1;
+        var found = targets.narrow(1, 1, targets.shape[1] - 1).ne(ignored).nonzero();                       // (answer tokens, 2)
+        var places = found.select(1, 0).mul(rowLength).PlusInPlace(found.select(1, 1));
+        var sent = stack([places, targets.flatten().index_select(0, places.Plus(one))]).Send(hidden.device);
+        var logits = _llama.Logits(hidden.flatten(0, 1).Rows(sent[0]));                           // (answer tokens, W)
+        var sum = functional.cross_entropy(logits, sent[1], reduction: Reduction.Sum);
         return (sum.MoveToOuterDisposeScope(), logits.shape[0]);
     }
 }

@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Training;
 
-/// <summary>Token sequences and pictures of one micro-batch, on the model's device.</summary>
+/// <summary>Token sequences and pictures of one micro-batch; all but the targets on the model's device.</summary>
 /// <param name="Ids">(B, T) int64 token ids, <see cref="GroundingModel.ImageToken"/> for visual tokens, padded on the right.</param>
-/// <param name="Targets">(B, T) int64, <see cref="GroundingModel.NoTarget"/> outside the answers.</param>
+/// <param name="Targets">(B, T) int64 on the CPU, <see cref="GroundingModel.NoTarget"/> outside the answers.</param>
 /// <param name="Features">(B, N, 4V) frozen features of the pictures.</param>
 public sealed record MicroBatch(Tensor Ids, Tensor Targets, Tensor? Features);
 

@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using System.Diagnostics;
 using Pfmvg.Configuration;
 using Pfmvg.Data.Loading;
@@ -191,7 +192,7 @@ public sealed class Trainer : IDisposable
     private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)
     {
         var (ids, targets) = samples.Collate(micro);
-        return new MicroBatch(ids.to(_model.Device), targets.to(_model.Device),
+        return new MicroBatch(ids.Send(_model.Device), targets,
             VisionInput.Encode(_model, [.. micro.Select(e => e.Picture)]));
     }
 

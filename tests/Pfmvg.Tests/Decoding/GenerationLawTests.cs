@@ -40,6 +40,28 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         }
     }
 
+    [Theory, InlineData(0), InlineData(0.8)]
+    public void How_often_the_host_looks_for_the_end_changes_no_answer_and_leaks_no_tensor(double temperature)
+    {
+        using var scope = NewDisposeScope();
+        var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        var expected = Answers(1);
+        Assert.Contains(expected, answer => answer.Ended && answer.Ids.Count < 19);
+        foreach (var steps in new[] { 2, 3, 8, 50 })
+            Assert.All(expected.Zip(Answers(steps)), pair =>
+            {
+                Assert.Equal(pair.First.Ids, pair.Second.Ids);
+                Assert.Equal(pair.First.Ended, pair.Second.Ended);
+                Assert.Equal(pair.First.LogProbabilities, pair.Second.LogProbabilities);
+            });
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+
+        IReadOnlyList<GeneratedAnswer> Answers(int steps) => generator.Greedy(
+            prompts, visual, new DecodingOptions(40) { StepsPerLook = steps }, Pictures, temperature == 0 ? null
+                : new Sampling(temperature, 0.95, [.. Phrases.Select((_, row) => new CounterRandom(5, "look", row))]));
+    }
+
     [Fact]
     public void Sharing_leaks_no_tensor()
     {

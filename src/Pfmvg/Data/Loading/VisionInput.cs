@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Pfmvg.Imaging;
 using Pfmvg.Models;
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Data.Loading;
@@ -22,7 +23,7 @@ public sealed record VisionInput(DecodedImage? Image, FeatureEntry? Entry = null
     {
         using var scope = NewDisposeScope();
         if (pictures.All(picture => picture.Entry is null))
-            return model.EncodeImages(stack([.. pictures.Select(picture => ImageTransform.ToTensor(picture.Image!))]))
+            return model.EncodeImages(stack([.. pictures.Select(picture => ImageTransform.ToTensor(picture.Image!))]).Send(model.Device))
                 .MoveToOuterDisposeScope();
         var features = empty([pictures.Count, model.Config.VisualTokens, model.Config.FeatureWidth], ScalarType.Float32);
         for (var i = 0; i < pictures.Count; i++)
@@ -31,7 +32,7 @@ public sealed record VisionInput(DecodedImage? Image, FeatureEntry? Entry = null
             pictures[i].FeaturesOf(model).CopyTo(MemoryMarshal.Cast<byte, float>(row.bytes));
         }
 
-        return features.to(model.Device).MoveToOuterDisposeScope();
+        return features.Send(model.Device).MoveToOuterDisposeScope();
     }
 
     // Another sample of the same picture may have been encoded since this one was looked up.

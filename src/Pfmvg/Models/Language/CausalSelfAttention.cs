@@ -1,5 +1,7 @@
 using Pfmvg.Models.Kernels;
 using Pfmvg.Models.Layers;
+using Pfmvg.Tensors;
+using TorchSharp;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -54,9 +56,17 @@ public sealed class CausalSelfAttention : Module<Tensor, DecoderPass, Tensor>
         var causal = pass.Mask is null && length > 1;
         var mask = pass.Mask;
         if (length > 1) (q, k, v, mask) = (q.ForProducts(), k.ForProducts(), v.ForProducts(), mask?.ForProducts());
-        var mixed = functional.scaled_dot_product_attention(q, k, v, mask, is_casual: causal).to(hidden.dtype); // (B, H, T, D)
+        var mixed = Attention(q, k, v, mask, causal).to(hidden.dtype);                                    // (B, H, T, D)
         return mixed.transpose(1, 2).reshape(batch, length, width).MoveToOuterDisposeScope();
 
         Tensor SplitHeads(Tensor x) => x.view(batch, length, _heads, _headSize).transpose(1, 2);
+    }
+
+    // libtorch's own has no form for the meta device. There only shapes, types and devices count, and the mask of causality changes none.
+    private static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor? mask, bool causal)
+    {
+        if (q.device_type != DeviceType.META) return functional.scaled_dot_product_attention(q, k, v, mask, is_casual: causal);
+        var scores = q.matmul(k.transpose(2, 3));
+        return (mask is null ? scores : scores.Plus(mask)).softmax(3).to(v.dtype).matmul(v);
     }
 }

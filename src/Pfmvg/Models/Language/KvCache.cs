@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Models.Language;
@@ -59,7 +60,7 @@ public sealed class KvCache : IDisposable
         foreach (var all in _keys.Concat(_values))
         {
             using var seen = all.narrow(2, 0, Length);
-            using var chosen = seen.index_select(0, rows);
+            using var chosen = seen.Rows(rows);
             seen.copy_(chosen);
         }
     }
@@ -77,7 +78,7 @@ public sealed class KvCache : IDisposable
         foreach (var (from, to) in _keys.Concat(_values).Zip(spread._keys.Concat(spread._values)))
         {
             using var seen = from.narrow(2, 0, Length);
-            using var chosen = seen.index_select(0, rows);
+            using var chosen = seen.Rows(rows);
             using var target = to.narrow(2, 0, Length);
             target.copy_(chosen);
         }

@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using Pfmvg.Models.Layers;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -120,7 +121,10 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
         public override Tensor forward(Tensor ids)
         {
             using var scope = NewDisposeScope();
-            return _weight.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1).MoveToOuterDisposeScope();
+            var flat = ids.flatten();
+            // Trained (in pre-training alone), the sum of a row's gradients must have an order, which only index_select's has.
+            var rows = _weight.requires_grad ? _weight.index_select(0, flat) : _weight.Rows(flat);
+            return rows.view(ids.shape[0], ids.shape[1], -1).MoveToOuterDisposeScope();
         }
     }
 }

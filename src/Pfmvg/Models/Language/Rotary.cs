@@ -44,6 +44,7 @@ public sealed class Rotary
     public Tensor Rotate(Tensor x)
     {
         using var scope = NewDisposeScope();
-        return x.mul(_cos).addcmul_(x.roll(x.shape[3] / 2, 3), _sin, One).MoveToOuterDisposeScope(); // rolled by half: the halves exchanged
+        var halves = x.chunk(2, 3);
+        return x.mul(_cos).addcmul_(cat([halves[1], halves[0]], 3), _sin, One).MoveToOuterDisposeScope();
     }
 }

@@ -1,4 +1,3 @@
-using System.Numerics;
 using Pfmvg.Models.Kernels;
 using Pfmvg.Tensors;
 using TorchSharp;
@@ -75,57 +74,4 @@ public sealed class LoraFactor : Module<Tensor, Tensor>
 
     /// <summary>(..., inputs) to (..., outputs).</summary>
     public override Tensor forward(Tensor input) => functional.linear(input, _weight);
-}
-
-/// <summary>
-/// Dropout of the adapters as a function of (seed of the sample, adapter), never of call order: a resumed run, a
-/// recomputed block and a batch split over several processes draw the same masks.
-/// </summary>
-public sealed class LoraDropout(double probability)
-{
-    private readonly KeepOrDrop _mask = new(
-        (uint)Math.Min(uint.MaxValue, (1 - probability) * 4294967296.0), (float)(1 / (1 - probability)));
-    private int _adapters;
-    private IReadOnlyList<(long Seed, int Length)> _rows = [];
-
-    internal int Register() => _adapters++;
-
-    /// <summary>Turns dropout on for the coming forward and backward passes.</summary>
-    /// <param name="rows">For each row of the batch its seed and how many of its positions are not padding.</param>
-    public void Begin(IReadOnlyList<(long Seed, int Length)> rows) => _rows = rows;
-
-    /// <summary>Turns dropout off.</summary>
-    public void End() => _rows = [];
-
-    /// <summary>Returns x itself when dropout is off, else a tensor with a share of its elements zeroed and the rest scaled up.</summary>
-    /// <param name="x">(B, T, I) float32.</param>
-    /// <param name="adapter">Index of the asking adapter.</param>
-    internal Tensor Apply(Tensor x, int adapter)
-    {
-        if (_rows.Count == 0 || probability == 0) return x;
-        if (_rows.Count != x.shape[0])
-            throw new InvalidOperationException($"Dropout was begun for {_rows.Count} rows, the batch has {x.shape[0]}.");
-        using var scope = NewDisposeScope();
-        // The masks are drawn on the CPU, so that every device and any split of the batch sees the same ones.
-        var mask = zeros(x.shape, ScalarType.Float32, CPU);
-        for (var row = 0; row < _rows.Count; row++)
-        {
-            var (seed, length) = _rows[row];
-            var bits = new CounterBits(new CounterRandom(seed, "lora dropout", adapter).NextBits());
-            using var seen = mask[row].narrow(0, 0, length);
-            unsafe
-            {
-                bits.Fill(new Span<float>(TensorMemory.Address(seen), checked((int)seen.numel())), 0, _mask);
-            }
-        }
-
-        return x.mul(mask.to(x.device)).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The factor of an element: the rescaling when its bits are below the threshold, else 0.</summary>
-    private readonly struct KeepOrDrop(uint threshold, float rescale) : IVectorFunction
-    {
-        public Vector<float> FromBits(Vector<uint> bits) =>
-            Vector.AsVectorSingle(Vector.LessThan(bits, new Vector<uint>(threshold)) & Vector.AsVectorUInt32(new Vector<float>(rescale)));
-    }
 }

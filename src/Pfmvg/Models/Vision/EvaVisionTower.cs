@@ -1,6 +1,7 @@
 using Pfmvg.Models.Kernels;
 using Pfmvg.Models.Layers;
 using Pfmvg.Tensors;
+using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -76,6 +77,10 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
         return cat([all.narrow(1, 0, 1), resized.permute(0, 2, 3, 1).reshape(1, (long)grid * grid, width)], 1).MoveToOuterDisposeScope();
     }
 
+    /// <summary>How many zeros fill up a head on a kind of device; a GPU's attention takes every multiple of 8 as it is.</summary>
+    internal static long HeadPadding(int headSize, DeviceType device) =>
+        device == DeviceType.CPU ? (HeadMultiple - headSize % HeadMultiple) % HeadMultiple : 0;
+
     private sealed class PatchEmbedding : Module<Tensor, Tensor>
     {
         [ComponentName(Name = "proj")] private readonly PatchProjection _projection;
@@ -142,7 +147,6 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
         [ComponentName(Name = "qkv")] private readonly FrozenLinear _qkv;        // (3V, V)
         [ComponentName(Name = "proj")] private readonly FrozenLinear _output;
         private readonly int _heads, _headSize;
-        private readonly long[] _padding;
         private readonly double _scale;
 
         public EvaAttention(EvaConfig config, ScalarType type, Device device) : base(nameof(EvaAttention))
@@ -153,7 +157,6 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
             _output = new FrozenLinear(config.Width, config.Width, hasBias: true, type, device);
             _heads = config.Heads;
             _headSize = config.Width / config.Heads;
-            _padding = [0, (HeadMultiple - _headSize % HeadMultiple) % HeadMultiple];
             _scale = 1 / Math.Sqrt(_headSize);
             RegisterComponents();
         }
@@ -164,7 +167,8 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
             var (batch, length, width) = (x.shape[0], x.shape[1], x.shape[2]);
             var bias = cat([_queryBias, zeros_like(_queryBias), _valueBias]);
             var heads = _qkv.Product(x, bias).view(batch, length, 3, _heads, _headSize).ForProducts();
-            if (_padding[1] > 0) heads = functional.pad(heads, _padding);                                   // zeros change no product
+            var padding = HeadPadding(_headSize, x.device_type);
+            if (padding > 0) heads = functional.pad(heads, [0, padding]);                                   // zeros change no product
             var parts = heads.permute(2, 0, 3, 1, 4);                                                       // (3, B, H, P + 1, D + padding)
             var mixed = Scripted.Attention(parts[0], parts[1], parts[2], _scale).narrow(3, 0, _headSize).to(x.dtype); // (B, H, P + 1, D)
             return _output.call(mixed.transpose(1, 2).reshape(batch, length, width)).MoveToOuterDisposeScope();
