@@ -57,12 +57,14 @@ internal static class DoctorCommand
     {
         Libtorch.Load(); // a wrong one is wrong input, not a finding: nothing below can be computed with it
         var findings = new List<(string What, string Found, bool Good)>();
-        Check("computing", Compute);
+        Check("computing", () => Compute(torch.CPU));
         if (findings[0].Good)
         {
             ComputeThreads.Set(configuration, world);
             foreach (var (name, value) in RunInfo.DescribeEnvironment()) findings.Add((name.Replace('_', ' '), value, true));
             if (Libtorch.Difference() is { } difference) findings.Add(("", difference, true));
+            foreach (var number in Enumerable.Range(0, torch.cuda.is_available() ? torch.cuda.device_count() : 0))
+                Check($"GPU {number}", () => $"{Compute(torch.device($"cuda:{number}"))}; {Memory(number)}");
             Check("device", () => Device(configuration.Device));
         }
 
@@ -106,10 +108,14 @@ internal static class DoctorCommand
         : throw new InputException(
             "cuda is configured, but there is no CUDA device, or this is the CPU build (-p:TorchBackend=cuda makes the other)");
 
-    private static string Compute()
+    private static string Memory(int gpu) => GpuMemory.Of(gpu) is { } memory
+        ? $"{Units.Bytes(memory.Free)} of {Units.Bytes(memory.Total)} free" : "its memory is not known";
+
+    private static string Compute(torch.Device device)
     {
         using var scope = torch.NewDisposeScope();
-        var (rows, columns) = (torch.arange(64, torch.float32).unsqueeze(1), torch.arange(64, torch.float32).unsqueeze(0));
+        var rows = torch.arange(64, torch.float32, device).unsqueeze(1);
+        var columns = torch.arange(64, torch.float32, device).unsqueeze(0);
         return string.Join(", ", new[] { torch.ScalarType.Float32, torch.ScalarType.BFloat16 }.Select(type =>
         {
             var sum = rows.to(type).matmul(columns.to(type)).to(torch.float32).sum().item<float>();

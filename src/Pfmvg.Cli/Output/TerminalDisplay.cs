@@ -3,6 +3,7 @@ using Pfmvg.Data.Preparation;
 using Pfmvg.Phantoms.Planning;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 
 namespace Pfmvg.Cli.Output;
 
@@ -64,7 +65,8 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
         return string.Create(CultureInfo.InvariantCulture,
             $"{part}  step {step.Step}/{report.TotalSteps}  epoch {step.Epoch}  loss {step.Loss:f4}  lr {step.LearningRate:0.00e-0}  "
             + $"{report.SamplesPerSecond:f1} samples/s  {report.TokensPerSecond:f0} tokens/s  "
-            + $"left {Units.Duration(report.Remaining)}  memory {Units.Bytes(ProcessMemory.Resident)}");
+            + $"left {Units.Duration(report.Remaining)}  memory {Units.Bytes(ProcessMemory.Resident)}")
+            + (GpuMemory.Note() is { } used ? $"  GPU {Units.Bytes(used)}" : "");
     }
 }
 

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Pfmvg.Cli.Process;
 
 /// <summary>The message and the exit code of a command that failed or was interrupted.</summary>
@@ -10,9 +12,20 @@ internal readonly record struct Failure(int Code, string Text)
     {
         AggregateException { InnerExceptions: [var first, ..] } => From(first), // several threads failed: the first one counts
         InputException => new(ExitCode.WrongInput, $"error: {exception.Message}"),
+        ExternalException when IsOutOfMemory(exception.Message) => new(ExitCode.Failure, "error: the memory of the "
+            + (exception.Message.Contains("CUDA", StringComparison.Ordinal) ? "GPU" : "machine") + " is full "
+            + $"({exception.Message.Split('\n')[0].Trim().TrimEnd('.')}).\n"
+            + "Ask 'pfmvg plan' what a training needs and which settings need less: a smaller batch_size with more "
+            + "accumulate, recompute: true, precision: bf16, model.language.quantized: true; for answers, a smaller eval.batch_size."),
         OperationCanceledException => new(ExitCode.Interrupted, "interrupted"),
         _ when Environment.GetEnvironmentVariable("PFMVG_TRACE") == "1" => new(ExitCode.Failure, $"error: {exception}"),
         _ => new(ExitCode.Failure, $"error: {exception.Message}\n"
             + "This is a failure, not wrong input. Set PFMVG_TRACE=1 to see where it happened."),
     };
+
+    // libtorch's words, for a GPU and for the memory of the host.
+    private static bool IsOutOfMemory(string message) =>
+        message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+            || message.Contains("not enough memory", StringComparison.OrdinalIgnoreCase)
+            || message.Contains("can't allocate memory", StringComparison.OrdinalIgnoreCase);
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
@@ -37,6 +38,7 @@ internal sealed class TrainingRecord : IDisposable
     public void Add(StepEntry entry)
     {
         (_lastLoss, _info) = (entry.Loss, _info with { Step = entry.Step });
+        GpuMemory.Note();
         _log.Add(entry);
     }
 
@@ -57,6 +59,12 @@ internal sealed class TrainingRecord : IDisposable
     /// <summary>Notes how the run ended, for now or for good.</summary>
     public void End(RunStatus status, string? message = null)
     {
+        var figures = new Dictionary<string, double>(_info.Figures)
+        {
+            ["last_loss"] = _lastLoss,
+            ["peak_memory_bytes"] = ProcessMemory.Peak,
+        };
+        if (GpuMemory.Peak is { } peak) figures["peak_gpu_memory_bytes"] = peak;
         _info = _info with
         {
             Status = status,
@@ -64,11 +72,7 @@ internal sealed class TrainingRecord : IDisposable
             Ended = DateTimeOffset.UtcNow,
             Seconds = _secondsBefore + _clock.Elapsed.TotalSeconds,
             Result = _checkpoints.Newest is { } newest ? Path.GetRelativePath(_folder.Path, newest.Path) : null,
-            Figures = new Dictionary<string, double>(_info.Figures)
-            {
-                ["last_loss"] = _lastLoss,
-                ["peak_memory_bytes"] = ProcessMemory.Peak,
-            },
+            Figures = figures,
         };
         _info.Write(_folder.InfoPath);
     }

@@ -5,6 +5,7 @@ using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
@@ -53,7 +54,8 @@ public sealed class TrainingRun
             throw;
         }
 
-        session.Tell($"{options.Title} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)})");
+        session.Tell($"{options.Title} is finished: {folder.Path}  (peak memory {Units.Bytes(ProcessMemory.Peak)}"
+            + (GpuMemory.Peak is { } peak ? $", of the GPU {Units.Bytes(peak)})" : ")"));
         return folder;
     }
 

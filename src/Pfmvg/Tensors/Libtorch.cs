@@ -94,7 +94,5 @@ internal static class Libtorch
     private static bool BringsItsOwn() => $"{AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES")}:{AppContext.BaseDirectory}"
         .Split(':', StringSplitOptions.RemoveEmptyEntries).Any(folder => File.Exists(Path.Combine(folder, LibtorchFolder.MainLibrary)));
 
-    private static string? LoadedFile() => File.ReadLines("/proc/self/maps")
-        .Select(line => line.IndexOf('/', StringComparison.Ordinal) is var start and >= 0 ? line[start..] : "")
-        .FirstOrDefault(path => Path.GetFileName(path) == LibtorchFolder.MainLibrary);
+    private static string? LoadedFile() => LoadedLibraries.Find(name => name == LibtorchFolder.MainLibrary);
 }
