@@ -101,8 +101,8 @@ internal sealed class HuggingFaceConfig
             var ids = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : new[] { value };
             if (ids.Length > 0 && ids.All(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var number) && number == own))
                 continue;
-            throw Refusal.ForFile(Path, $"{key} is {Refusal.Show(value.GetRawText().ReplaceLineEndings(" "))}, but the tokenizer's is {own}, "
-                + "and no other is used here", "use the tokenizer of this model, or put the file right");
+            throw Refusal.ForFile(Path, $"{key} is {Raw(value)}, but the tokenizer's is {own}, and no other is used here",
+                "use the tokenizer of this model, or put the file right");
         }
     }
 
@@ -131,12 +131,12 @@ internal sealed class HuggingFaceConfig
         if (this["num_attention_heads"] is not { } heads) return;
         var keys = Number(_root, "num_key_value_heads", "num_key_value_heads") ?? (Text("model_type") == "mistral" ? 8 : heads);
         if (keys != heads)
-            throw NotComputed("num_key_value_heads", $"{keys:0}", $"grouped keys are not computed: num_attention_heads is {heads:0}");
+            throw NotComputed("num_key_value_heads", $"{keys:0}", $"every head has its own keys, and num_attention_heads is {heads:0}");
         if (Number(_root, "head_dim", "head_dim") is { } size && this["hidden_size"] is { } width && size * heads != width)
             throw NotComputed("head_dim", $"{size:0}", $"a head has hidden_size / num_attention_heads = {width / heads:0.##} channels");
         if (Value("layer_types") is { ValueKind: JsonValueKind.Array } kinds
-            && kinds.EnumerateArray().FirstOrDefault(kind => kind.ToString() != "full_attention") is { ValueKind: JsonValueKind.String } other)
-            throw NotComputed("layer_types", other.ToString(), "attention sees all positions");
+            && kinds.EnumerateArray().Any(kind => kind.ToString() != "full_attention"))
+            throw NotComputed("layer_types", Raw(kinds), "attention sees all positions");
         if (Number(_root, "sliding_window", "sliding_window") is { } window
             && Value("use_sliding_window") is not { ValueKind: JsonValueKind.False })
             _numbers["sliding_window"] = window;
@@ -151,7 +151,7 @@ internal sealed class HuggingFaceConfig
         {
             if (Value(key) is not { } rope) continue;
             if (rope.ValueKind != JsonValueKind.Object || rope.EnumerateObject().Any(part => part.Value.ValueKind == JsonValueKind.Object))
-                throw NotComputed(key, rope.GetRawText().ReplaceLineEndings(" "), "all layers rotate alike");
+                throw NotComputed(key, Raw(rope), "all layers rotate alike");
             Theta(rope, $"{key}.rope_theta");
             RequireWholeRotation(rope, $"{key}.partial_rotary_factor");
             var kind = Text(rope, "rope_type") ?? Text(rope, "type") ?? "default";
@@ -181,8 +181,10 @@ internal sealed class HuggingFaceConfig
         }
     }
 
+    private static string Raw(JsonElement value) => Refusal.Show(JsonSerializer.Serialize(value));
+
     private InputException NotComputed(string key, string value, string here) =>
-        Refusal.ForFile(Path, $"{key} is {Refusal.Show(value)}, which is not computed here: {here}", OtherModel);
+        Refusal.ForFile(Path, $"{key} is {Refusal.Show(value)}, which is not computed here ({here})", OtherModel);
 
     private JsonElement? Value(string key) =>
         _root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
@@ -199,7 +201,6 @@ internal sealed class HuggingFaceConfig
         if (!place.TryGetProperty(key, out var value) || value.ValueKind == JsonValueKind.Null) return null;
         return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number) && number > 0
             ? number
-            : throw Refusal.ForFile(Path, $"{name} is {Refusal.Show(value.GetRawText().ReplaceLineEndings(" "))}, not a positive number",
-                "fetch the file again");
+            : throw Refusal.ForFile(Path, $"{name} is {Raw(value)}, not a positive number", "fetch the file again");
     }
 }

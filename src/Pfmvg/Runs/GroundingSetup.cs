@@ -146,7 +146,8 @@ public sealed class GroundingSetup : IDisposable
     public static string Trained(string path)
     {
         if (File.Exists(path) || PeftAdapter.Find(path) is not null) return path;
-        if (!Directory.Exists(path)) throw new InputException($"{path}: is neither a checkpoint nor the folder of a training or an adapter.");
+        if (!Directory.Exists(path))
+            throw new InputException($"{path}: is neither a checkpoint nor the folder of a training or an adapter.");
         var folder = RunFolder.Open(path);
         return RunInfo.Read(folder.InfoPath).Result is { } result && File.Exists(folder.In(result))
             ? folder.In(result)

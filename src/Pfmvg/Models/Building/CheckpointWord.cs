@@ -60,6 +60,7 @@ internal static class CheckpointWord
     {
         long number => number,
         double number => number,
+        string text when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) => number, // safetensors
         _ => null,
     };
 

@@ -46,7 +46,8 @@ internal static partial class LanguageWeights
         if (tied is null && !file.Tensors.ContainsKey(Head) && file.Tensors.ContainsKey(Embedding))
             throw Refusal.ForFile(folder, $"has no {Head}, and no config.json with tie_word_embeddings true says that the embedding is the "
                 + "head", "give the folder of a whole LlamaForCausalLM");
-        var report = WeightLoader.Load(targets, file, ParameterNames.FromLanguageFile, rules with { MayBeMissing = name => name == target });
+        rules = rules with { MayBeMissing = name => name == target };
+        var report = WeightLoader.Load(targets, file, ParameterNames.FromLanguageFile, rules);
         report.ThrowIfUnusable(folder);
         if (target is null) return new LoadedFile(folder, report);
 

@@ -48,7 +48,8 @@ internal sealed class PeftAdapter
         (_ranks, _alphas) = (Patterns("rank_pattern"), Patterns("alpha_pattern"));
         _rootScale = root.TryGetProperty("use_rslora", out var rooted) && rooted.ValueKind == JsonValueKind.True;
         WeightsPath = WeightNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
-            ?? throw Refusal.ForFile(folder, $"has {ConfigurationName}, but no {string.Join(" or ", WeightNames)}", "fetch the adapter again");
+            ?? throw Refusal.ForFile(
+                folder, $"has {ConfigurationName}, but no {string.Join(" or ", WeightNames)}", "fetch the adapter again");
     }
 
     /// <summary>The folder.</summary>
@@ -181,5 +182,5 @@ internal sealed class PeftAdapter
         Refusal.ForFile(ConfigurationPath, $"{key} is {value}, and {why}", OtherAdapter);
 
     private static string Shown(JsonElement value) => Refusal.Show(value.ValueKind == JsonValueKind.String
-        ? value.GetString()! : value.GetRawText().ReplaceLineEndings(" ").Replace("  ", "", StringComparison.Ordinal));
+        ? value.GetString()! : JsonSerializer.Serialize(value));
 }

@@ -32,7 +32,7 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
                 + "give a MiniGPT-v2 checkpoint, an adapter folder of peft, or a checkpoint of PFMVG.");
         var rest = _targets.Keys.Except(report.Loaded).ToList();
         if (rest.Count > 0)
-            _notes.Add($"warning: {path} fills {report.Loaded.Count} of {_targets.Count} tensors; at its start stays {Describe(rest)}.");
+            _notes.Add($"warning: {path} fills {report.Loaded.Count} of {_targets.Count} tensors; at their start stay {Describe(rest)}.");
         return new LoadedFile(path, report) { Notes = _notes };
     }
 
@@ -95,8 +95,9 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
         if (files.Count > 1)
             throw Refusal.ForFile(folder, $"has several files with a projector ({string.Join(", ", files.Select(Path.GetFileName))})",
                 "keep the one that belongs to the adapter");
-        return files.Count == 0 ? []
-            : LoadFile(files[0], name => ParameterNames.IsProjector(name) || ParameterNames.IsVisionNorm(name), LoadRules.WhatIsThere).Loaded;
+        if (files.Count == 0) return [];
+        var isVision = (string name) => ParameterNames.IsProjector(name) || ParameterNames.IsVisionNorm(name);
+        return LoadFile(files[0], isVision, LoadRules.WhatIsThere).Loaded;
     }
 
     // Beside an adapter lie other files, too, such as an optimizer's state. One that claims to be a projector must be readable.
@@ -172,7 +173,7 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
             .GroupBy(layer => string.Join(", ", layer.Distinct().Order(StringComparer.Ordinal)), layer => layer.Key)
             .Select(same => $"{same.Key} of {(same.Count() == 1 ? "layer" : "layers")} {Ranges([.. same])}");
         var parts = names.Where(name => !LayerModule().IsMatch(name)).Select(name => name.Split('.')[0]).Distinct();
-        return $"{string.Join("; ", parts.Concat(layers))} ({names.Count} tensors)";
+        return $"{string.Join(", and ", parts.Concat(layers))} ({names.Count} tensors)";
 
         static string Ranges(int[] numbers) => string.Join(", ", numbers.Select((number, index) => (number, Run: number - index))
             .GroupBy(item => item.Run, item => item.number)
