@@ -69,6 +69,8 @@ internal sealed record LanguageFolder(PfmvgConfiguration Configuration, HuggingF
             throw new InputException($"{file.Path}: says {string.Join(", and ", conflicts)}; leave the setting out to take the file's "
                 + "number, or name the weights that the setting describes.");
         var completed = configuration with { Model = configuration.Model with { Language = settings } };
+        foreach (var broken in ConfigurationRules.Check(completed))
+            throw new InputException($"{file.Path}: with its numbers {broken.Paths[0]} {broken.Problem}; give a LLaMA-2 model.");
         file.RequireWithin(LongestSample(completed));
         return new LanguageFolder(completed, file, [.. file.Notes.Except(notes), .. notes]);
     }

@@ -128,6 +128,7 @@ public sealed class GroundingSetup : IDisposable
             configuration.Weights.IgnoreUnplaced);
         try
         {
+            if (trained is not null && IsOurs(trained)) RequireSameAdapters(trained, configuration);
             if (trained is not null)
                 files = [.. files, IsOurs(trained)
                     ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel)
@@ -156,6 +157,19 @@ public sealed class GroundingSetup : IDisposable
 
     /// <summary>Frees the model.</summary>
     public void Dispose() => Model.Dispose();
+
+    // A checkpoint holds no scale; the configuration of its run does.
+    private static void RequireSameAdapters(string checkpoint, PfmvgConfiguration configuration)
+    {
+        var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint))!, "..", "config.yaml");
+        if (!File.Exists(path)) return;
+        var changes = ConfigurationFile.Differences(ConfigurationFile.Load(path, []), configuration).Where(change =>
+            change.StartsWith("model.lora.", StringComparison.Ordinal)
+            && !change.StartsWith("model.lora.dropout", StringComparison.Ordinal)).ToList();
+        if (changes.Count > 0)
+            throw new InputException($"{checkpoint}: was trained with other adapters, by {Path.GetFullPath(path)}: "
+                + $"{string.Join("; ", changes)}; set them back.");
+    }
 
     private static bool IsOurs(string path)
     {

@@ -136,7 +136,7 @@ public sealed class PeftTests : IDisposable
         Assert.Equal(model.Trainables().Count() + 2, loaded.Report.Loaded.Count); // ln_vision is not trained
         File.Copy(Path.Combine(folder, "any name.safetensors"), Path.Combine(folder, "other.safetensors"));
         var message = Assert.Throws<InputException>(() => ModelBuilder.LoadStart(model, folder)).Message;
-        Assert.Contains("several files with a projector", message, StringComparison.Ordinal);
+        Assert.Contains("several projectors", message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,18 +20,31 @@ internal static class CheckpointWord
         foreach (var section in Sections(file.Metadata, 0))
         {
             Require("lora_r", config.Lora.Rank, "model.lora.rank");
+            Require("lora_rank", config.Lora.Rank, "model.lora.rank");
             Require("lora_alpha", config.Lora.Alpha, "model.lora.alpha");
-            if (Find("lora_target_modules") is IEnumerable<object?> targets)
+            RequireTargets("lora_target_modules");
+            if (section.ContainsKey("lora_alpha")) // peft's own configuration
             {
-                var stated = targets.OfType<string>().Order(StringComparer.Ordinal).ToArray();
-                if (!stated.SequenceEqual(config.Lora.Targets.Order(StringComparer.Ordinal)))
-                    throw Contradiction("lora_target_modules", $"[{string.Join(", ", stated)}]", "model.lora.targets",
-                        $"[{string.Join(", ", config.Lora.Targets)}]");
+                Require("r", config.Lora.Rank, "model.lora.rank");
+                RequireTargets("target_modules");
+                foreach (var key in (string[])["use_rslora", "use_dora"])
+                    if (Find(key) is true)
+                        throw Refusal.ForFile(file.Path, $"its own configuration says {key} true, which a checkpoint cannot have here",
+                            "give the adapter as the folder that peft wrote");
             }
 
             if (Number(Find("image_size")) is { } size && size != config.Vision.ImageSize)
                 notes.Add($"warning: {file.Path}: its own configuration says image_size {size}, but model.image_size is "
                     + $"{config.Vision.ImageSize}.");
+
+            void RequireTargets(string key)
+            {
+                if (Find(key) is not IEnumerable<object?> targets) return;
+                var stated = targets.OfType<string>().Order(StringComparer.Ordinal).ToArray();
+                if (!stated.SequenceEqual(config.Lora.Targets.Order(StringComparer.Ordinal)))
+                    throw Contradiction(key, $"[{string.Join(", ", stated)}]", "model.lora.targets",
+                        $"[{string.Join(", ", config.Lora.Targets)}]");
+            }
 
             object? Find(string key) => section.GetValueOrDefault(key);
 
@@ -52,7 +65,7 @@ internal static class CheckpointWord
     private static IEnumerable<IReadOnlyDictionary<string, object?>> Sections(object? value, int depth)
     {
         if (depth > Deepest || value is not IReadOnlyDictionary<string, object?> dictionary) yield break;
-        if (dictionary.Keys.Any(key => key is "lora_r" or "lora_alpha" or "lora_target_modules")) yield return dictionary;
+        if (dictionary.Keys.Any(key => key is "lora_r" or "lora_rank" or "lora_alpha" or "lora_target_modules")) yield return dictionary;
         foreach (var section in dictionary.Values.SelectMany(inner => Sections(inner, depth + 1))) yield return section;
     }
 

@@ -40,9 +40,8 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
     private LoadReport LoadAdapter(PeftAdapter adapter)
     {
         adapter.Require(model.Config.Lora);
-        var isLora = (string name) => ParameterNames.IsTrainable(name) && !ParameterNames.IsProjector(name);
         var shapes = Shapes(adapter.WeightsPath);
-        var report = LoadFile(adapter.WeightsPath, isLora, LoadRules.WhatIsThere with { Resize = Padded }, adapter);
+        var report = LoadFile(adapter.WeightsPath, _ => true, LoadRules.WhatIsThere with { Resize = Padded }, adapter);
         using var quiet = no_grad();
         var absent = new List<string>();
         foreach (var (up, value) in _targets.Where(target => ParameterNames.IsLoraUp(target.Key)))
@@ -66,7 +65,8 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
         }
 
         if (absent.Count > 0) _notes.Add($"{adapter.WeightsPath}: has no adapter for {Describe(absent)}; its update is zero.");
-        return report with { Loaded = [.. report.Loaded, .. absent, .. LoadProjector(adapter.Folder)], Kept = [] };
+        var hasProjector = report.Loaded.Any(ParameterNames.IsProjector);
+        return report with { Loaded = [.. report.Loaded, .. absent, .. LoadProjector(adapter.Folder, hasProjector)], Kept = [] };
 
         // Zeros beyond the module's own rank change nothing.
         Tensor? Padded(string name, Tensor stored)
@@ -89,11 +89,11 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
             .ToDictionary(group => group.Key, group => group.First().Shape);
     }
 
-    private IReadOnlyList<string> LoadProjector(string folder)
+    private IReadOnlyList<string> LoadProjector(string folder, bool hasProjector)
     {
         var files = Directory.GetFiles(folder).Where(HoldsProjector).Order(StringComparer.Ordinal).ToList();
-        if (files.Count > 1)
-            throw Refusal.ForFile(folder, $"has several files with a projector ({string.Join(", ", files.Select(Path.GetFileName))})",
+        if (files.Count > (hasProjector ? 0 : 1))
+            throw Refusal.ForFile(folder, $"has several projectors, also in {string.Join(", ", files.Select(Path.GetFileName))}",
                 "keep the one that belongs to the adapter");
         if (files.Count == 0) return [];
         var isVision = (string name) => ParameterNames.IsProjector(name) || ParameterNames.IsVisionNorm(name);
