@@ -117,13 +117,17 @@ internal sealed class HuggingFaceConfig
             || architecture?.Contains("Llava", StringComparison.OrdinalIgnoreCase) == true)
             throw Refusal.ForFile(Path, $"describes LLaVA ({key} {Refusal.Show(family)}), a model of pictures and language",
                 "save its language model alone, in transformers with model.language_model.save_pretrained, and name that folder");
-        if (family is "mistral" or "MistralForCausalLM")
+        if (family == "mistral" || IsArchitecture(family, "Mistral"))
             _notes.Add($"{Path}: the model is of the family mistral ({key}); it is computed as LLaMA, whose arithmetic is the same.");
-        else if (family is not ("llama" or "LlamaForCausalLM" or "LlamaModel"))
+        else if (family != "llama" && !IsArchitecture(family, "Llama"))
             throw NotComputed(key, family, "only LLaMA's family is computed here");
-        if (architecture is not null && !architecture.StartsWith("Llama", StringComparison.Ordinal)
-            && !architecture.StartsWith("Mistral", StringComparison.Ordinal))
+        if (architecture is not null && !IsArchitecture(architecture, "Llama") && !IsArchitecture(architecture, "Mistral"))
             throw NotComputed("architectures", architecture, "only LLaMA's family is computed here");
+
+        // Early files write LLaMA.
+        static bool IsArchitecture(string name, string family) =>
+            name.StartsWith(family + "For", StringComparison.OrdinalIgnoreCase)
+            || name.StartsWith(family + "Model", StringComparison.OrdinalIgnoreCase);
     }
 
     private void RequireAttention()

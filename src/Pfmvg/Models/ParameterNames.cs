@@ -78,7 +78,10 @@ internal static partial class ParameterNames
     /// The model's name for a name in a Hugging Face folder; null for the rotary tables that some exports hold: they are computed here.
     /// </summary>
     internal static string? FromLanguageFile(string name) =>
-        name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : $"{Language}.{name}";
+        IsRotaryTable(name) ? null : $"{Language}.{name}";
+
+    /// <summary>True for a buffer that older versions of transformers store with a model, and that says nothing.</summary>
+    internal static bool IsRotaryTable(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
 
     /// <summary>The other factor of an adapter.</summary>
     internal static string LoraDownOf(string up) => up.Replace($".{LoraUp}.", $".{LoraDown}.", StringComparison.Ordinal);

@@ -80,7 +80,8 @@ public sealed class LanguageFolderTests : IDisposable
     [InlineData("rope_scaling", """{"type": "linear", "factor": 1.0}""", 10000)]
     [InlineData("partial_rotary_factor", "1.0", 10000), InlineData("sliding_window", "4096", 10000)]
     [InlineData("eos_token_id", "[2]", 10000), InlineData("dtype", "\"bfloat16\"", 10000), InlineData("head_dim", "8", 10000)]
-    [InlineData("model_type", "\"mistral\"", 10000), InlineData("rope_scaling", """{"type": "dynamic", "factor": 2.0}""", 10000)]
+    [InlineData("architectures", """["LLaMAForCausalLM"]""", 10000), InlineData("model_type", "\"mistral\"", 10000)]
+    [InlineData("rope_scaling", """{"type": "dynamic", "factor": 2.0}""", 10000)]
     [InlineData("rms_norm_eps", "9.999999747378752e-06", 10000), InlineData("layer_types", """["full_attention"]""", 10000)]
     public void What_is_the_same_arithmetic_is_accepted(string key, string value, double theta)
     {
@@ -104,7 +105,7 @@ public sealed class LanguageFolderTests : IDisposable
     [InlineData("hidden_act", "\"relu\""), InlineData("attention_bias", "true"), InlineData("mlp_bias", "true")]
     [InlineData("model_type", "\"qwen2\""), InlineData("model_type", "\"llava\""), InlineData("sliding_window", "16")]
     [InlineData("quantization_config", """{"quant_method": "gptq"}"""), InlineData("torch_dtype", "\"int8\"")]
-    [InlineData("architectures", """["GemmaForCausalLM"]"""), InlineData("layer_types", """["sliding_attention"]""")]
+    [InlineData("architectures", """["Llama4ForCausalLM"]"""), InlineData("layer_types", """["sliding_attention"]""")]
     [InlineData("eos_token_id", "[2, 5]"), InlineData("eos_token_id", "7"), InlineData("bos_token_id", "0")]
     public void What_is_not_computed_is_refused_by_name(string key, string value)
     {

@@ -123,7 +123,8 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
         if (adapter is null) _notes.AddRange(CheckpointWord.Compare(source, model.Config));
         var targets = _targets.Where(target => isWanted(target.Key)).ToDictionary(target => target.Key, target => (Tensor)target.Value);
         RequirePlaces(source, targets, adapter);
-        var report = WeightLoader.Load(targets, source, ParameterNames.FromTrainedFile, rules);
+        var report = WeightLoader.Load(
+            targets, source, name => ParameterNames.IsRotaryTable(name) ? null : ParameterNames.FromTrainedFile(name), rules);
         report.ThrowIfUnusable(file);
         return report;
     }
@@ -131,7 +132,8 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
     /// <summary>Of a start file, what was trained must find its place, while copies of frozen weights only cost room.</summary>
     private void RequirePlaces(ITensorFile source, Dictionary<string, Tensor> targets, PeftAdapter? adapter)
     {
-        var names = source.Tensors.Keys.ToDictionary(key => key, ParameterNames.FromTrainedFile);
+        var names = source.Tensors.Keys.Where(key => !ParameterNames.IsRotaryTable(key))
+            .ToDictionary(key => key, ParameterNames.FromTrainedFile);
         var unplaced = names.Where(pair => !targets.ContainsKey(pair.Value)).ToList();
         if (unplaced.Count == 0) return;
         var hasBase = names.Values.Any(name => name.EndsWith($".{ParameterNames.Gate}.{ParameterNames.Weight}", StringComparison.Ordinal));
