@@ -31,8 +31,8 @@ internal static class EvalCommand
         };
         var from = new Option<string?>("--from")
         {
-            Description = "With --split: the run folder or checkpoint of the model, or 'base' for the base weights alone. "
-                + "Default: stage 2's result.",
+            Description = "With --split: the run folder, checkpoint or peft adapter folder of the model, or 'base' for the base "
+                + "weights alone. Default: stage 2's result.",
             HelpName = "PATH",
         };
         var predictions = new Option<string?>("--predictions")

@@ -42,7 +42,8 @@ internal static class PredictCommand
         var json = new Option<bool>("--json") { Description = "Print one line of JSON per case." };
         var from = new Option<string?>("--from")
         {
-            Description = "The run folder or checkpoint of the model, or 'base' for the base weights alone. Default: stage 2's result.",
+            Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base' for the base weights alone. "
+                + "Default: stage 2's result.",
             HelpName = "PATH",
         };
         var command = new Command("predict", "Find a phrase in a picture: print its box in pixels with a confidence.")

@@ -16,7 +16,7 @@ internal static class TrainCommand
         var stage = new Option<int>("--stage") { Description = "1 (captions) or 2 (boxes).", Required = true, HelpName = "1|2" };
         var from = new Option<string?>("--from")
         {
-            Description = "Start from this run folder or checkpoint, or from 'base' for the base weights alone. "
+            Description = "Start from this run folder, checkpoint or peft adapter folder, or from 'base' for the base weights alone. "
                 + "Stage 2 starts from stage 1's result by itself.",
             HelpName = "PATH",
         };

@@ -40,7 +40,8 @@ public static class ConfigurationFile
             errors.Add(new ConfigurationError(broken.Paths[0], places.GetValueOrDefault(path, ""), broken.Problem));
         }
 
-        return errors.Count == 0 ? configuration : throw new InputException(Message(source, errors));
+        if (errors.Count > 0) throw new InputException(Message(source, errors));
+        return configuration with { Given = places.Keys.ToHashSet() };
     }
 
     /// <summary>The configuration as YAML, every key written out; reading it gives the same configuration.</summary>

@@ -9,6 +9,11 @@ namespace Pfmvg.Configuration;
 /// </summary>
 public sealed record PfmvgConfiguration
 {
+    private static readonly HashSet<string> Nothing = [];
+
+    /// <summary>The paths of the settings that a file or an override gave.</summary>
+    internal IReadOnlySet<string> Given { get; init; } = Nothing;
+
     /// <summary>Name of the run: its folder under <see cref="Runs"/>.</summary>
     [RegularExpression("[A-Za-z0-9][A-Za-z0-9._-]*")] public string Name { get; init; } = "pfmvg-7b";
 

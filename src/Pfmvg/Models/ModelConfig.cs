@@ -43,35 +43,15 @@ public sealed record LlamaConfig(
     /// <exception cref="InputException">The file is absent or broken, a size is missing, or the model is not a plain LLaMA-2.</exception>
     public static LlamaConfig FromHuggingFace(string folder)
     {
-        var path = Path.Combine(folder, "config.json");
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllText(path));
-            var root = json.RootElement;
-            var config = new LlamaConfig(
-                Int("vocab_size"), Int("hidden_size"), Int("num_hidden_layers"), Int("num_attention_heads"), Int("intermediate_size"),
-                Double("rms_norm_eps", 1e-5), Double("rope_theta", 10000));
-            if (root.TryGetProperty("num_key_value_heads", out var keyHeads) && keyHeads.GetInt32() != config.Heads)
-                throw new InputException(
-                    $"{path}: num_key_value_heads is {keyHeads}, but grouped-query attention is not LLaMA-2-7B; use the 7B chat model.");
-            return config;
+        var config = HuggingFaceConfig.Find(folder)
+            ?? throw new InputException($"{folder}: has no config.json; give a folder with a Hugging Face LLaMA model.");
+        return new LlamaConfig(Size("vocab_size"), Size("hidden_size"), Size("num_hidden_layers"), Size("num_attention_heads"),
+            Size("intermediate_size"), config["rms_norm_eps"] ?? 1e-6, config["rope_theta"] ?? 10000);
 
-            int Int(string key) => root.TryGetProperty(key, out var value) && value.TryGetInt32(out var number) && number > 0
-                ? number
-                : throw new InputException(
-                    $"{path}: '{key}' is missing or not a positive number; the folder must hold a Hugging Face LLaMA model.");
-
-            double Double(string key, double otherwise) => root.TryGetProperty(key, out var value) ? value.GetDouble() : otherwise;
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException(
-                $"{path}: cannot be read ({cause.Message.TrimEnd('.')}); give a folder with a Hugging Face LLaMA model.", cause);
-        }
-        catch (Exception cause) when (cause is JsonException or InvalidOperationException or FormatException)
-        {
-            throw new InputException($"{path}: is not a valid LLaMA config.json ({cause.Message.TrimEnd('.')}).", cause);
-        }
+        int Size(string key) => config[key] is { } number && number == Math.Floor(number) && number <= int.MaxValue
+            ? (int)number
+            : throw new InputException(
+                $"{config.Path}: '{key}' is missing or not a whole number; the folder must hold a Hugging Face LLaMA model.");
     }
 
     /// <summary>The config.json that <see cref="FromHuggingFace"/> reads.</summary>

@@ -78,7 +78,23 @@ internal static partial class ParameterNames
     /// The model's name for a name in a Hugging Face folder; null for the rotary tables that some exports hold: they are computed here.
     /// </summary>
     internal static string? FromLanguageFile(string name) =>
-        name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) ? null : $"{Language}.{name}";
+        IsRotaryTable(name) ? null : $"{Language}.{name}";
+
+    /// <summary>True for a buffer that older versions of transformers store with a model, and that says nothing.</summary>
+    internal static bool IsRotaryTable(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    /// <summary>The other factor of an adapter.</summary>
+    internal static string LoraDownOf(string up) => up.Replace($".{LoraUp}.", $".{LoraDown}.", StringComparison.Ordinal);
+
+    /// <summary>
+    /// The model's name for a name in a file of trained tensors: as <see cref="FromPeft"/>, and what peft saved of a language model alone
+    /// gets the prefix of this model's part.
+    /// </summary>
+    internal static string FromTrainedFile(string name)
+    {
+        name = FromPeft(name);
+        return BareLanguage().IsMatch(name) ? $"{Language}.{name}" : name;
+    }
 
     /// <summary>
     /// The model's name for a name in a checkpoint of the original code; a name without peft's additions stays as it is.
@@ -89,6 +105,8 @@ internal static partial class ParameterNames
         name = PeftAdapterName().Replace(name, ".lora_$1.$2");
         return PeftBaseLayer().Replace(name, ".");
     }
+
+    [GeneratedRegex(@"^(model\.(layers|embed_tokens|norm)|lm_head)\.")] private static partial Regex BareLanguage();
 
     [GeneratedRegex(@"(?<=^|\.)base_model\.model\.")] private static partial Regex PeftWrappers();
 

@@ -39,6 +39,7 @@ internal sealed class TrainingPlan
     /// <exception cref="InputException">There is no such stage, or the prepared data are broken.</exception>
     public TrainingPlan(PfmvgConfiguration configuration, PlanRequest request)
     {
+        if (!PhantomWorkspace.LacksBase(configuration)) configuration = LanguageFolder.Read(configuration).Configuration;
         (_configuration, _request, _stage) = (configuration, request, configuration.Stage(request.Stage));
         Vocabulary = VocabularySize(configuration);
         Sizes = ConfiguredModel.Sizes(configuration.Model, Vocabulary);

@@ -139,6 +139,7 @@ public sealed class EvaluationRun
         var configuration = _session.Configuration;
         using var setup = GroundingSetup.Load(configuration, _session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, _from);
         foreach (var file in setup.Files) _session.Tell($"weights  {file.Path}: {file.Report}");
+        foreach (var note in setup.Notes) _session.Tell(note);
         var (model, pictures) = (setup.Answers(), setup.Pictures());
         var blank = new VisionInput(ControlQuestions.BlankPicture(configuration.Model.ImageSize)); // never kept as any picture's features
         if (todo.Answers) Write(_folder.PredictionsPath, Ask(model, _samples, pictures.Whole));

@@ -18,14 +18,16 @@ public sealed class GroundingSetup : IDisposable
 {
     private PreparedData? _data;
 
-    private GroundingSetup(PfmvgConfiguration configuration, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files)
+    private GroundingSetup(LanguageFolder language, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files)
     {
+        var configuration = language.Configuration;
         (Configuration, Builder, Model, Files) = (configuration, builder, model, files);
+        Notes = [.. language.Notes, .. files.SelectMany(file => file.Notes)];
         if (configuration.Data.FeatureCache is { } folder)
             Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
     }
 
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration; settings of the language model that were left open are those of its config.json.</summary>
     public PfmvgConfiguration Configuration { get; }
 
     /// <summary>The prepared data, opened when they are first asked for: to answer about a single picture there need be none.</summary>
@@ -40,6 +42,9 @@ public sealed class GroundingSetup : IDisposable
 
     /// <summary>The weight files that were read, and how they fitted.</summary>
     public IReadOnlyList<LoadedFile> Files { get; }
+
+    /// <summary>What the user should read about the weights: taken from their config.json, left at its start, left out.</summary>
+    public IReadOnlyList<string> Notes { get; }
 
     /// <summary>Kept features of whole pictures; null where the configuration has no folder for them.</summary>
     public FeatureCache? Features { get; }
@@ -101,28 +106,34 @@ public sealed class GroundingSetup : IDisposable
     /// <param name="localRank">Picks the CUDA device of this process.</param>
     /// <param name="maxAnswerTokens">Longest answer in training.</param>
     /// <param name="from">
-    /// Trained tensors to put on top of the base weights: the folder of a finished training, one of our checkpoints, or a
-    /// checkpoint of the original code; null for the base weights alone.
+    /// Trained tensors to put on top of the base weights: the folder of a finished training, one of our checkpoints, an adapter folder of
+    /// peft, or a checkpoint of the original code; null for the base weights alone.
     /// </param>
     /// <exception cref="InputException">Weights or tokenizer are absent, broken or do not fit the configuration.</exception>
     public static GroundingSetup Load(PfmvgConfiguration configuration, int localRank, int maxAnswerTokens, string? from)
     {
         var device = ConfiguredModel.Device(configuration.Device, localRank);
         var trained = from is null ? null : Trained(from);
+        var language = LanguageFolder.Read(configuration);
+        configuration = language.Configuration;
         var paths = Paths(configuration);
         var tokenizer = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model"));
-        var sizes = ConfiguredModel.Sizes(configuration.Model, tokenizer.VocabularySize);
+        language.File?.RequireTokens(tokenizer.BosId, tokenizer.EosId);
+        var sizes = ConfiguredModel.Sizes(configuration.Model, language.Vocabulary(tokenizer.VocabularySize));
         if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
             throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but "
                 + $"model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
         var (model, files) = ModelBuilder.Load(
-            sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map);
+            sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map,
+            configuration.Weights.IgnoreUnplaced);
         try
         {
+            if (trained is not null && IsOurs(trained)) RequireSameAdapters(trained, configuration);
             if (trained is not null)
                 files = [.. files, IsOurs(trained)
-                    ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained)];
-            return new GroundingSetup(configuration, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files);
+                    ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel)
+                    : ModelBuilder.LoadStart(model, trained, configuration.Weights.IgnoreUnplaced)];
+            return new GroundingSetup(language, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files);
         }
         catch
         {
@@ -131,12 +142,13 @@ public sealed class GroundingSetup : IDisposable
         }
     }
 
-    /// <summary>The file with the trained tensors that a path stands for.</summary>
+    /// <summary>The file, or the adapter folder, with the trained tensors that a path stands for.</summary>
     /// <exception cref="InputException">There is no such file, or the training there did not end.</exception>
     public static string Trained(string path)
     {
-        if (File.Exists(path)) return path;
-        if (!Directory.Exists(path)) throw new InputException($"{path}: is neither a checkpoint nor the folder of a training.");
+        if (File.Exists(path) || PeftAdapter.Find(path) is not null) return path;
+        if (!Directory.Exists(path))
+            throw new InputException($"{path}: is neither a checkpoint nor the folder of a training or an adapter.");
         var folder = RunFolder.Open(path);
         return RunInfo.Read(folder.InfoPath).Result is { } result && File.Exists(folder.In(result))
             ? folder.In(result)
@@ -146,8 +158,22 @@ public sealed class GroundingSetup : IDisposable
     /// <summary>Frees the model.</summary>
     public void Dispose() => Model.Dispose();
 
+    // A checkpoint holds no scale; the configuration of its run does.
+    private static void RequireSameAdapters(string checkpoint, PfmvgConfiguration configuration)
+    {
+        var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint))!, "..", "config.yaml");
+        if (!File.Exists(path)) return;
+        var changes = ConfigurationFile.Differences(ConfigurationFile.Load(path, []), configuration).Where(change =>
+            change.StartsWith("model.lora.", StringComparison.Ordinal)
+            && !change.StartsWith("model.lora.dropout", StringComparison.Ordinal)).ToList();
+        if (changes.Count > 0)
+            throw new InputException($"{checkpoint}: was trained with other adapters, by {Path.GetFullPath(path)}: "
+                + $"{string.Join("; ", changes)}; set them back.");
+    }
+
     private static bool IsOurs(string path)
     {
+        if (PeftAdapter.IsAt(path)) return false;
         using var file = WeightFile.Open(path);
         return file.Metadata.TryGetValue("format", out var format) && format as string == Checkpoint.Format;
     }

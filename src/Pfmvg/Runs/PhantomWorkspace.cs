@@ -56,8 +56,8 @@ internal static class PhantomWorkspace
             tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");
         }
 
+        if (!LacksBase(configuration)) return;
         var paths = GroundingSetup.Paths(configuration);
-        if (File.Exists(paths.Vision) && Directory.Exists(paths.Language)) return;
         if (phantom.Base == PhantomBase.Pretrained)
         {
             CopyPretrained(paths);
@@ -72,6 +72,14 @@ internal static class PhantomWorkspace
         BaseWeights.Write(model, paths, ScalarType.Float16);
         var parameters = model.named_parameters().Sum(p => p.parameter.numel());
         tell($"base weights  random, {parameters:n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
+    }
+
+    /// <summary>Whether base weights are to be made before the model can be loaded.</summary>
+    public static bool LacksBase(PfmvgConfiguration configuration)
+    {
+        if (configuration.Phantom is null) return false;
+        var paths = GroundingSetup.Paths(configuration);
+        return !File.Exists(paths.Vision) || !Directory.Exists(paths.Language);
     }
 
     /// <summary>Puts the files of the base that comes with the program where the configuration looks for them.</summary>

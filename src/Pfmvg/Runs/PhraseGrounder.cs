@@ -29,6 +29,9 @@ public sealed class PhraseGrounder : IDisposable
     /// <summary>The model itself, for work below the level of questions; freed with the grounder.</summary>
     public GroundingModel Model => _setup.Model;
 
+    /// <summary>What the user should read about the weights: taken from their config.json, left at its start, left out.</summary>
+    public IReadOnlyList<string> Notes => _setup.Notes;
+
     /// <summary>Loads the model of a configuration. No prepared data are needed.</summary>
     /// <param name="configuration">Names the base weights and says how answers are decoded.</param>
     /// <param name="from">

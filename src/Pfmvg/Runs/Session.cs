@@ -21,7 +21,7 @@ public sealed class Session
     /// <param name="world">The processes that compute together; the caller disposes of it.</param>
     /// <param name="display">Shows progress on rank 0; null shows nothing.</param>
     /// <param name="interrupt">Ends the work in order: training writes a checkpoint first.</param>
-    /// <exception cref="InputException">The configured device is not there.</exception>
+    /// <exception cref="InputException">The configured device is not there, or the language model is not the configured one.</exception>
     public Session(
         PfmvgConfiguration configuration, ICommunicator world, ISessionDisplay? display = null, CancellationToken interrupt = default)
     {
@@ -31,10 +31,11 @@ public sealed class Session
         var device = ConfiguredModel.Device(configuration.Device, world.LocalRank);
         if (device.type == DeviceType.CUDA) // libtorch allows it in convolutions by default
             (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) = (configuration.Tf32, configuration.Tf32);
+        if (!PhantomWorkspace.LacksBase(configuration)) Configuration = LanguageFolder.Read(configuration).Configuration;
     }
 
-    /// <summary>The configuration.</summary>
-    public PfmvgConfiguration Configuration { get; }
+    /// <summary>The configuration; settings of the language model that it leaves open are those of the weights' config.json.</summary>
+    public PfmvgConfiguration Configuration { get; private set; }
 
     /// <summary>The processes that compute together.</summary>
     public ICommunicator World { get; }
@@ -68,6 +69,7 @@ public sealed class Session
         if (_prepared) return;
         if (IsFirst) PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display));
         World.Barrier();
+        Configuration = LanguageFolder.Read(Configuration).Configuration;
         _prepared = true;
     }
 

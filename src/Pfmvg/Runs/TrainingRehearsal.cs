@@ -43,10 +43,12 @@ public static class TrainingRehearsal
     /// <exception cref="InputException">Something that the run needs is absent or wrong.</exception>
     public static Rehearsal Execute(Session session, TrainingOptions options)
     {
-        var (configuration, world) = (session.Configuration, session.World);
-        var (from, settings) = (options.Start(configuration), configuration.Stage(options.Stage));
+        var (from, world) = (options.Start(session.Configuration), session.World);
         session.PrepareData();
+        var configuration = session.Configuration;
+        var settings = configuration.Stage(options.Stage);
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
+        foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         using var trainer = new Trainer(setup.Model, settings, training, world);
         var steps = new List<StepEntry>();

@@ -61,9 +61,10 @@ public sealed class TrainingRun
 
     private static void Execute(Session session, TrainingOptions options, Action<string> tell)
     {
-        var (configuration, world) = (session.Configuration, session.World);
-        var (from, settings) = (options.Start(configuration), configuration.Stage(options.Stage));
+        var (from, world) = (options.Start(session.Configuration), session.World);
         session.PrepareData();
+        var configuration = session.Configuration;
+        var settings = configuration.Stage(options.Stage);
         var data = GroundingSetup.OpenData(configuration);
         var training = GroundingSetup.TrainingSplit(data, options.Stage, settings);
         var folder = options.Folder(configuration);
@@ -75,6 +76,7 @@ public sealed class TrainingRun
 
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
         foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
+        foreach (var note in setup.Notes) tell(note);
         var samples = setup.Samples(training, settings);
         var validation = setup.Samples(data.Read(settings.Task, Split.Validate), settings);
         using var trainer = new Trainer(setup.Model, settings, samples, world);

@@ -24,6 +24,10 @@ internal static class TensorTypes
     /// <summary>Bytes of one element.</summary>
     public static int Size(ScalarType type) => Row(type).Size;
 
+    /// <summary>Whether elements are real floating-point numbers.</summary>
+    public static bool IsFloating(ScalarType type) =>
+        type is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;
+
     /// <summary>PyTorch's name, for example "float16".</summary>
     public static string Name(ScalarType type) => Row(type).Name;
 

@@ -17,7 +17,11 @@ public sealed record WeightPaths(string Vision, string Language, string? Start);
 /// <summary>What was read from one file or folder.</summary>
 /// <param name="Path">The file or folder.</param>
 /// <param name="Report">What fitted and what did not.</param>
-public sealed record LoadedFile(string Path, LoadReport Report);
+public sealed record LoadedFile(string Path, LoadReport Report)
+{
+    /// <summary>Sentences that the user should read: what stays at its start, what was left out.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
 
 /// <summary>Makes usable grounding models: from the weights that users have, or with random weights.</summary>
 public static class ModelBuilder
@@ -31,12 +35,14 @@ public static class ModelBuilder
     /// <param name="map">
     /// Whether frozen weights that are stored in the model's type may stay on the files' own pages (<see cref="ITensorFile.MapInto"/>).
     /// </param>
+    /// <param name="ignoreUnplaced">Leaves out trained tensors that the model has no place for instead of refusing them.</param>
     /// <returns>The model and what was read.</returns>
     /// <exception cref="InputException">
-    /// A file is missing or broken, or a needed tensor is missing, has another shape or is not finite.
+    /// A file is missing or broken or of a model that is not computed here, or a needed tensor is missing, has another shape or is not
+    /// finite.
     /// </exception>
     public static (GroundingModel Model, IReadOnlyList<LoadedFile> Files) Load(
-        GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed, bool map = true)
+        GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed, bool map = true, bool ignoreUnplaced = false)
     {
         var model = new GroundingModel(config, type, device);
         var all = LoadRules.All with { Map = map };
@@ -47,9 +53,10 @@ public static class ModelBuilder
             var files = new List<LoadedFile>
             {
                 Fill(paths.Vision, Frozen(ParameterNames.VisionTower), ParameterNames.FromVisionFile, all with { Resize = Resized }),
-                Fill(paths.Language, Frozen(ParameterNames.Language), ParameterNames.FromLanguageFile, all with { Store = Quantised }),
+                LanguageWeights.Load(model, paths.Language,
+                    Frozen(ParameterNames.Language).ToDictionary(p => p.Item1, p => (Tensor)p.Item2), all with { Store = Quantised }),
             };
-            if (paths.Start is { } start) files.Add(LoadStart(model, start));
+            if (paths.Start is { } start) files.Add(LoadStart(model, start, ignoreUnplaced));
             return (model, files);
 
             IEnumerable<(string, Parameter)> Frozen(string part) => model.named_parameters().Where(p =>
@@ -69,24 +76,28 @@ public static class ModelBuilder
     }
 
     /// <summary>
-    /// Fills projector, adapters and `ln_vision` from a checkpoint of the original code (MiniGPT-v2's, or one that its training saved).
-    /// Such files hold only trained tensors, so any of these may be missing.
+    /// Fills projector, adapters and `ln_vision` from a checkpoint of the original code (MiniGPT-v2's, or one that its training saved) or
+    /// from an adapter folder of Hugging Face's peft. Such files hold only trained tensors, so any of these may be missing.
     /// </summary>
-    /// <exception cref="InputException">The file is broken, of another model, or holds nothing that this model trains.</exception>
-    public static LoadedFile LoadStart(GroundingModel model, string path)
-    {
-        var targets = model.named_parameters().Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name));
-        var report = Fill(path, targets, ParameterNames.FromPeft, LoadRules.WhatIsThere);
-        return report.Report.Loaded.Any(ParameterNames.IsTrainable)
-            ? report
-            : throw new InputException($"{path}: holds neither a projector ({ParameterNames.Projector}) nor adapters (lora); "
-                + "give a MiniGPT-v2 checkpoint or one of PFMVG.");
-    }
+    /// <param name="model">The model.</param>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="ignoreUnplaced">Leaves out trained tensors that the model has no place for instead of refusing them.</param>
+    /// <exception cref="InputException">
+    /// It is broken, of another model, or of a kind that is not computed here; or holds nothing that this model trains.
+    /// </exception>
+    public static LoadedFile LoadStart(GroundingModel model, string path, bool ignoreUnplaced = false) =>
+        new TrainedTensors(model, path, ignoreUnplaced).Load();
 
-    /// <summary>Replaces the trainables by those of one of our checkpoints, which must have all of them.</summary>
+    /// <summary>Replaces the trainables by those of one of our checkpoints, which must have all of them and no others.</summary>
     /// <exception cref="InputException">The file is broken or of another model.</exception>
-    public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename) =>
-        Fill(path, model.Trainables(), rename, LoadRules.All);
+    public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename)
+    {
+        var loaded = Fill(path, model.Trainables(), rename, LoadRules.All);
+        return loaded.Report.Unexpected is [var first, ..]
+            ? throw Refusal.ForFile(path, $"has the trained tensor '{Refusal.Show(first)}', which this model has no place for",
+                "use the configuration that it was trained with")
+            : loaded;
+    }
 
     private static LoadedFile Fill(
         string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)

@@ -43,17 +43,23 @@ public sealed record LoadReport
     /// <summary>Tensors that do not fit.</summary>
     public IReadOnlyList<ShapeMismatch> WrongShape { get; init; } = [];
 
+    /// <summary>Tensors that are stored as whole numbers: quantised, without what they mean.</summary>
+    public IReadOnlyList<string> NotFloating { get; init; } = [];
+
     /// <summary>Tensors that were loaded with NaN or infinity in them.</summary>
     public IReadOnlyList<NotFiniteValue> NotFinite { get; init; } = [];
 
     /// <summary>Fails unless the model can be used with what was loaded.</summary>
     /// <param name="path">The file or folder, for the message.</param>
     /// <exception cref="InputException">
-    /// A required tensor is missing, a shape is wrong, a value is not finite, or nothing was loaded at all.
+    /// A required tensor is missing, a shape is wrong, weights are whole numbers or not finite, or nothing was loaded at all.
     /// </exception>
     public void ThrowIfUnusable(string path)
     {
         const string otherModel = "use weights of the configured model, or the configuration of these weights";
+        if (NotFloating.Count > 0)
+            throw Refusal.ForFile(path, $"holds whole numbers (int8 or the like) for {Some(NotFloating, 3)}, so it is quantised",
+                "give the unquantised weights, in float16, bfloat16 or float32");
         if (WrongShape.Count > 0) throw Refusal.ForFile(path, $"has the wrong shape for {Some(WrongShape, 5)}", otherModel);
         if (Missing.Count > 0) throw Refusal.ForFile(path, $"lacks {Some(Missing, 5)}", otherModel);
         if (Loaded.Count == 0 && Kept.Count > 0) throw Refusal.ForFile(path, "has no tensor that the model knows", otherModel);
@@ -71,6 +77,7 @@ public sealed record LoadReport
         Append("missing", Missing);
         Append("unexpected", Unexpected);
         Append("of wrong shape", WrongShape);
+        Append("not floating", NotFloating);
         Append("not finite", NotFinite);
         return text.ToString();
 

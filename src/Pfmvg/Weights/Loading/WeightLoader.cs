@@ -1,3 +1,4 @@
+using Pfmvg.Tensors;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Weights.Loading;
@@ -53,6 +54,8 @@ public static class WeightLoader
         var absent = targets.Keys.Where(name => !stored.ContainsKey(name)).ToLookup(rules.MayBeMissing);
         List<ShapeMismatch> resized = [], wrongShape = [];
         List<NotFiniteValue> notFinite = [];
+        var notFloating = stored.Where(s => !TensorTypes.IsFloating(s.Value.Type)
+            && (targets[s.Key].is_floating_point() || rules.Store(s.Key) is not null)).Select(s => s.Key).ToList();
         var fitting = new Dictionary<string, Tensor>();
         foreach (var (name, info) in stored)
         {
@@ -69,7 +72,7 @@ public static class WeightLoader
         }
 
         List<string> loaded = [];
-        if (wrongShape.Count == 0 && !absent[false].Any())
+        if (wrongShape.Count == 0 && notFloating.Count == 0 && !absent[false].Any())
         {
             foreach (var (name, info) in stored)
             {
@@ -83,7 +86,7 @@ public static class WeightLoader
         return new LoadReport
         {
             Loaded = loaded, Missing = [.. absent[false]], Kept = [.. absent[true]], Unexpected = unexpected,
-            Resized = resized, WrongShape = wrongShape, NotFinite = notFinite,
+            Resized = resized, WrongShape = wrongShape, NotFinite = notFinite, NotFloating = notFloating,
         };
 
         void Read(string name, TensorInfo info, Action<Tensor> store)

@@ -1,0 +1,81 @@
+using System.Globalization;
+using Pfmvg.Weights;
+
+namespace Pfmvg.Models.Building;
+
+/// <summary>
+/// What a checkpoint says about its own training: the configuration that MiniGPT-4's code and others store beside the weights, wherever
+/// it stands among the file's other content.
+/// </summary>
+internal static class CheckpointWord
+{
+    private const int Deepest = 6;
+
+    /// <summary>Compares it with the model.</summary>
+    /// <returns>What the user should know, though it contradicts nothing.</returns>
+    /// <exception cref="InputException">Rank, scale or targets of the adapters are others; the message names both.</exception>
+    public static IReadOnlyList<string> Compare(ITensorFile file, GroundingConfig config)
+    {
+        List<string> notes = [];
+        foreach (var section in Sections(file.Metadata, 0))
+        {
+            Require("lora_r", config.Lora.Rank, "model.lora.rank");
+            Require("lora_rank", config.Lora.Rank, "model.lora.rank");
+            Require("lora_alpha", config.Lora.Alpha, "model.lora.alpha");
+            RequireTargets("lora_target_modules");
+            if (section.ContainsKey("lora_alpha")) // peft's own configuration
+            {
+                Require("r", config.Lora.Rank, "model.lora.rank");
+                RequireTargets("target_modules");
+                foreach (var key in (string[])["use_rslora", "use_dora"])
+                    if (Find(key) is true)
+                        throw Refusal.ForFile(file.Path, $"its own configuration says {key} true, which a checkpoint cannot have here",
+                            "give the adapter as the folder that peft wrote");
+            }
+
+            if (Number(Find("image_size")) is { } size && size != config.Vision.ImageSize)
+                notes.Add($"warning: {file.Path}: its own configuration says image_size {size}, but model.image_size is "
+                    + $"{config.Vision.ImageSize}.");
+
+            void RequireTargets(string key)
+            {
+                if (Find(key) is not IEnumerable<object?> targets) return;
+                var stated = targets.OfType<string>().Order(StringComparer.Ordinal).ToArray();
+                if (!stated.SequenceEqual(config.Lora.Targets.Order(StringComparer.Ordinal)))
+                    throw Contradiction(key, $"[{string.Join(", ", stated)}]", "model.lora.targets",
+                        $"[{string.Join(", ", config.Lora.Targets)}]");
+            }
+
+            object? Find(string key) => section.GetValueOrDefault(key);
+
+            void Require(string key, double own, string setting)
+            {
+                if (Number(Find(key)) is { } stated && stated != own) throw Contradiction(key, Text(stated), setting, Text(own));
+            }
+        }
+
+        return notes;
+
+        InputException Contradiction(string key, string stated, string setting, string own) => Refusal.ForFile(file.Path,
+            $"its own configuration says {key} {Refusal.Show(stated)} where {setting} is {own}",
+            $"set {setting} to the checkpoint's, or use another checkpoint");
+    }
+
+    /// <summary>The dictionaries that speak of adapters.</summary>
+    private static IEnumerable<IReadOnlyDictionary<string, object?>> Sections(object? value, int depth)
+    {
+        if (depth > Deepest || value is not IReadOnlyDictionary<string, object?> dictionary) yield break;
+        if (dictionary.Keys.Any(key => key is "lora_r" or "lora_rank" or "lora_alpha" or "lora_target_modules")) yield return dictionary;
+        foreach (var section in dictionary.Values.SelectMany(inner => Sections(inner, depth + 1))) yield return section;
+    }
+
+    private static double? Number(object? value) => value switch
+    {
+        long number => number,
+        double number => number,
+        string text when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) => number, // safetensors
+        _ => null,
+    };
+
+    private static string Text(double number) => number.ToString("r", CultureInfo.InvariantCulture);
+}
