@@ -47,11 +47,15 @@ internal sealed class CocoFile
     public List<CocoAnnotation> Annotations { get; } = [];
 
     /// <summary>Reads a file. Lists of other names are passed over.</summary>
-    /// <exception cref="InputException">The file cannot be read, is not JSON, or an item is no object.</exception>
-    public static CocoFile Read(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="repairs">Told about text that is not UTF-8; null: it is an error.</param>
+    /// <exception cref="InputException">
+    /// The file cannot be read, is not JSON, or an item is no object or has an identifier that another one has.
+    /// </exception>
+    public static CocoFile Read(string path, TextRepairs? repairs = null)
     {
         var file = new CocoFile(path);
-        foreach (var list in JsonItems.Read(path, LargestList).Where(list => list.Value.ValueKind == JsonValueKind.Array))
+        foreach (var list in JsonItems.Read(path, repairs, LargestList).Where(list => list.Value.ValueKind == JsonValueKind.Array))
         {
             Action<JsonElement, string>? add = list.Key switch
             {

@@ -151,7 +151,8 @@ public static class PredictionFile
         if (numbers is not null && confidence is not null && numbers.Count != confidence.Count)
             throw line.Wrong($"has {numbers.Count} boxes and {confidence.Count} confidences; give one for each box");
         if (numbers is { Count: > 0 } && coordinates is null)
-            throw line.Wrong("has boxes, but nothing says what their numbers mean; " +
+            throw line.Wrong($"has boxes{(line.Find("bbox_2d") is null ? "" : " (bbox_2d: Qwen writes pixels or 0..1000)")}, but nothing says "
+                + "what their numbers mean; " +
                 $"declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
 
         if (map is not null && !Path.IsPathRooted(map)) map = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(check.Path))!, map);

@@ -98,6 +98,7 @@ public static class TruthFile
             var place = new JsonInput(default, annotation.Place);
             var image = file.ImageOf(annotation);
             if (split is not null && (annotation.Split ?? image.Split) is { } part && part != split) continue;
+            var (width, height) = Size(new JsonInput(default, image.Place), image.Width ?? 0, image.Height ?? 0);
             var name = file.Categories.GetValueOrDefault(annotation.Category)
                 ?? throw place.Wrong($"'category_id' {annotation.Category} is not among the file's categories");
             var box = annotation.Box ?? throw place.Wrong("'bbox' must have 4 numbers: x, y, width, height");
@@ -109,7 +110,6 @@ public static class TruthFile
                 continue;
             }
 
-            var (width, height) = Size(new JsonInput(default, image.Place), image.Width ?? 0, image.Height ?? 0);
             questions.Add(Question(image, ranks[annotation.Image], name) with
             {
                 Id = annotation.Id ?? throw place.Wrong("'id' is missing"),

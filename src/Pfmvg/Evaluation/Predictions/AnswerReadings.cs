@@ -59,7 +59,7 @@ internal static class AnswerReadings
 
         if (notation == AnswerNotation.Braces && meaning == Ours)
         {
-            if (!options.TrustCoordinates) check.ThrowIfOthersFit();
+            if (!options.TrustCoordinates && boxes.Count(box => box.Max() > 100) > boxes.Count / 2) check.ThrowIfOthersFit();
             return predictions;
         }
 
