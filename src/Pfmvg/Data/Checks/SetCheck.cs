@@ -111,7 +111,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
                 Add(FindingLevel.Warning, "duplicate-entry", sample.Id, sample.Place, "the entry occurs before");
                 break;
             case { } before:
-                Add(FindingLevel.Error, "duplicate-id", sample.Id, sample.Place, $"its id stands at {before.Place}, too, with something else");
+                Add(FindingLevel.Error, "duplicate-id", sample.Id, sample.Place,
+                    $"its id stands at {before.Place}, too, with something else");
                 break;
         }
 

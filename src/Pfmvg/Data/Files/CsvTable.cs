@@ -54,19 +54,18 @@ internal static partial class CsvTable
             throw new InputException($"{file}:1: the column {string.Join(", ", missing)} is missing; "
                 + $"the first line must name {string.Join(", ", required)}, separated by ','.");
 
-        var (columns, before) = (reader.FieldCount, reader.LineNumber);
-        for (var row = new CsvRow(file, reader); Step(reader.Read); before = reader.LineNumber)
+        var columns = reader.FieldCount;
+        for (var row = new CsvRow(file, reader); Step(reader.Read);)
         {
-            if (reader.LineNumber > before + 1 && SwallowedRows()) // a field went over several lines
-                throw new InputException($"{file}:{reader.LineNumber}: a quoted field that ends here holds whole rows; look for a quote "
-                    + "that is never closed, or double it if it belongs to the text.");
+            for (var i = 0; i < reader.FieldCount; i++)
+                if (reader.GetRawSpan(i).Contains((byte)'\n') && HoldsRows(reader.GetString(i)))
+                    throw new InputException($"{file}:{reader.LineNumber}: a quoted field that begins here holds whole rows; look for a "
+                        + "quote that is never closed, or double it if it belongs to the text.");
             yield return row;
         }
 
-        bool SwallowedRows() => Enumerable.Range(0, reader.FieldCount).Select(reader.GetString)
-            .Where(field => field.Contains('\n', StringComparison.Ordinal))
-            .SelectMany(field => field.Split('\n').Skip(1)).Any(line => line.Count(c => c == ',') >= columns - 1
-                && (columns > 4 || LooksAlike(line.Split(',')[0].Trim('"', '\r', ' '), reader.GetString(0))));
+        bool HoldsRows(string field) => field.Split('\n').Skip(1).Any(line => line.Count(c => c == ',') >= columns - 1
+            && (columns > 4 || LooksAlike(line.Split(',')[0].Trim('"', '\r', ' '), reader.GetString(0))));
 
         // In a table of few columns a line of prose may have as many commas; a row begins with a key like its neighbours'.
         static bool LooksAlike(string a, string b) => a.AsSpan().IndexOfAnyInRange('0', '9') >= 0 && Shape(a) == Shape(b);

@@ -73,8 +73,8 @@ public sealed class DataPreparation
             if (seen.Before(listed) is { } before)
             {
                 if (!before.Same)
-                    throw new InputException($"{listed.Place}: its id stands at {before.Place}, too, with something else; identifiers must be "
-                        + "unique, so put the list right.");
+                    throw new InputException($"{listed.Place}: its id stands at {before.Place}, too, with something else; "
+                        + "identifiers must be unique, so put the list right.");
                 counts.Duplicate++;
                 repeated++;
                 continue;

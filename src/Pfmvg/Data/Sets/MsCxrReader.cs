@@ -54,8 +54,8 @@ public sealed partial class MsCxrReader : IDataSetReader
         {
             var name = Path.GetFileNameWithoutExtension(sample.Image);
             if (!pictures.TryAdd(name, (sample.Image, sample.Place)) && pictures[name].Image != sample.Image)
-                throw new InputException($"{sample.Place}: the picture {name} lies at another path than at {pictures[name].Place}; a dicom_id "
-                    + "names one picture, so put the table right.");
+                throw new InputException($"{sample.Place}: the picture {name} lies at another path than at {pictures[name].Place}; "
+                    + "a dicom_id names one picture, so put the table right.");
             var number = boxes[name] = boxes.GetValueOrDefault(name) + 1;
             var (patient, study) = ListedSample.Owner(sample.Image);
             yield return sample with { Id = $"{name}#{number}", Patient = patient, Study = study };

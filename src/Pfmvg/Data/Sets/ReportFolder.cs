@@ -10,7 +10,8 @@ internal static class ReportFolder
     public static bool IsRoot(string folder)
     {
         var files = Path.Combine(folder, "files");
-        return Directory.Exists(files) && Directory.EnumerateDirectories(files, "p*").SelectMany(Directory.EnumerateDirectories).Take(Enough)
+        return Directory.Exists(files) && Directory.EnumerateDirectories(files, "p*")
+            .SelectMany(Directory.EnumerateDirectories).Take(Enough)
             .Any(patient => Directory.EnumerateFiles(patient, "s*.txt").Any());
     }
 

@@ -54,9 +54,10 @@ internal static partial class ReportSections
 
         (IReadOnlyList<string> Names, int Length)? HeaderOf(string line)
         {
-            if (AnyHeader().Match(line) is { Success: true } header && SectionNames.Of(header.Groups["name"].Value) is { } known)
+            if (AnyHeader().Match(line) is { Success: true } header
+                && SectionNames.Of(header.Groups["name"].Value, mistyped: true) is { } known)
                 return (known, header.Length);
-            if (SectionNames.Of(line.Trim()) is { } alone && (SectionNames.MayStandAlone(alone)
+            if (SectionNames.Of(line.Trim(), mistyped: false) is { } alone && (SectionNames.MayStandAlone(alone)
                 || names.Count == 0 && alone.Contains(SectionNames.View)
                 || line.TrimStart().StartsWith(SectionNames.WetRead, StringComparison.Ordinal))) return (alone, line.Length);
             // LINES: or HEART: within the findings divides them; after a history it ends the history, and stays as text

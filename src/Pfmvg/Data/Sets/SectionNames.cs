@@ -16,14 +16,18 @@ internal static partial class SectionNames
     private static readonly string[] Main = ["FINDINGS", "IMPRESSION", "INDICATION", "COMPARISON", "TECHNIQUE", "EXAMINATION"];
 
     /// <summary>The sections that a header opens, by their usual names; null when it is no section's.</summary>
-    public static IReadOnlyList<string>? Of(string header)
+    /// <param name="header">The words before the colon.</param>
+    /// <param name="mistyped">Take a near miss, too.</param>
+    public static IReadOnlyList<string>? Of(string header, bool mistyped)
     {
         var name = Spaces().Replace(header.Trim(), " ").ToUpperInvariant();
         if (name.Length is 0 or > 60) return null;
         var parts = name.Split(["/", "&", " AND "], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Select(part => Usual(part, header)).ToList();
-        if (parts.Count > 1 && parts.TrueForAll(part => part is not null && part is not (Other or View or WetRead))) return [.. parts.Select(part => part!)];
-        return Usual(name, header) is { } single ? [single] : null;
+            .Select(part => Usual(part, header, mistyped)).ToList();
+        if (parts.Count > 1
+            && parts.TrueForAll(part => part is not null && part is not (Other or View or WetRead)))
+            return [.. parts.Select(part => part!)];
+        return Usual(name, header, mistyped) is { } single ? [single] : null;
     }
 
     /// <summary>Sections that do not describe the picture, so they never stand in for missing findings.</summary>
@@ -33,7 +37,7 @@ internal static partial class SectionNames
     /// <summary>Whether a line with nothing but the name, without a colon, is a header.</summary>
     public static bool MayStandAlone(IReadOnlyList<string> names) => names.All(name => name is not (Other or View));
 
-    private static string? Usual(string name, string header) => name switch
+    private static string? Usual(string name, string header, bool mistyped) => name switch
     {
         "FINDING" or "FINDINGS" or "REFERENCE FINDINGS" => "FINDINGS",
         "IMPRESSION" or "IMPRESSIONS" or "CONCLUSION" or "CONCLUSIONS" or "FINDINGS AND IMPRESSION" => "IMPRESSION",
@@ -50,7 +54,8 @@ internal static partial class SectionNames
             => "COMPARISON",
         _ when !header.Any(char.IsAsciiLetterLower) && ViewWord().IsMatch(name) => View,
         _ when name.EndsWith(" HISTORY", StringComparison.Ordinal) && name.Split(' ').Length <= 3 => "HISTORY",
-        _ => Main.FirstOrDefault(main => name.Length >= 7 && Distance(name, main) <= (name.Length >= 9 ? 2 : 1)),
+        _ => !mistyped ? null : Main.FirstOrDefault(main => name == main[1..] // the same beginning: COMPRESSION is no IMPRESSION
+            || name.Length >= 7 && name[0] == main[0] && Distance(name, main) <= (name.Length >= 9 ? 2 : 1)),
     };
 
     /// <summary>Letters to put in, take out, change or exchange with the next, until one word is the other.</summary>

@@ -40,7 +40,8 @@ internal static class AnswerReadings
         }
 
         var said = answers.Select(pair => pair.Second).OfType<Coordinates>().Distinct().ToList();
-        if (said.Count > 1) throw new InputException($"{path}: its answers are declared as {said[0]} and as {said[1]}; one must hold for all.");
+        if (said.Count > 1)
+            throw new InputException($"{path}: its answers are declared as {said[0]} and as {said[1]}; one must hold for all.");
         var boxes = answers.SelectMany(pair => notation.Boxes(pair.First.Answer!)).ToList();
         var check = new CoordinateCheck(path);
         var meaning = said.Count == 1 ? said[0] : Meaning(notation, boxes);

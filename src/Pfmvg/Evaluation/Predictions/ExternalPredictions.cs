@@ -31,7 +31,8 @@ public static class ExternalPredictions
     }
 
     /// <summary>COCO results one a line, as pandas writes records: the first line has COCO's fields and none of ours.</summary>
-    private static bool IsCocoLines(string path) => JsonInput.Lines(path).FirstOrDefault() is { Element.ValueKind: JsonValueKind.Object } first
+    private static bool IsCocoLines(string path) => 
+        JsonInput.Lines(path).FirstOrDefault() is { Element.ValueKind: JsonValueKind.Object } first
         && first.Find("image_id") is not null && first.Find("category_id") is not null && first.Find("bbox") is not null
         && first.Find("id", "ann_id", "annotation_id", "image", "dicom_id") is null;
 

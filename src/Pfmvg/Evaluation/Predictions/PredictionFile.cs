@@ -139,7 +139,8 @@ public static class PredictionFile
     private static Prediction WithAnswer(
         Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options, CoordinateCheck check)
     {
-        var (answer, numbers, map) = (line.Text("answer", "output"), line.Quadruples("boxes", "box", "bbox", "bbox_2d"), line.Text("heatmap"));
+        var numbers = line.Quadruples("boxes", "box", "bbox", "bbox_2d");
+        var (answer, map) = (line.Text("answer", "output"), line.Text("heatmap"));
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
         if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
         if (given == 0 && !options.AllowMissing)
@@ -151,9 +152,8 @@ public static class PredictionFile
         if (numbers is not null && confidence is not null && numbers.Count != confidence.Count)
             throw line.Wrong($"has {numbers.Count} boxes and {confidence.Count} confidences; give one for each box");
         if (numbers is { Count: > 0 } && coordinates is null)
-            throw line.Wrong($"has boxes{(line.Find("bbox_2d") is null ? "" : " (bbox_2d: Qwen writes pixels or 0..1000)")}, but nothing says "
-                + "what their numbers mean; " +
-                $"declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
+            throw line.Wrong($"has boxes{(line.Find("bbox_2d") is null ? "" : " (bbox_2d: Qwen writes pixels or 0..1000)")}, "
+                + $"but nothing says what their numbers mean; declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
 
         if (map is not null && !Path.IsPathRooted(map)) map = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(check.Path))!, map);
         List<Box>? boxes = null;

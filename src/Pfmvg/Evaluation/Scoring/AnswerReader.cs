@@ -69,7 +69,8 @@ internal static class AnswerReader
         if (prediction.Reading is { } reading)
         {
             if (rule == AnswerRule.Original)
-                throw new InputException($"--answers original reads {AnswerNotation.Braces.Name} in 0..100 only, as the authors' evaluator; "
+                throw new InputException(
+                    $"--answers original reads {AnswerNotation.Braces.Name} in 0..100 only, as the authors' evaluator; "
                     + $"these answers are {reading}: choose another rule.");
             var read = reading.Notation.Boxes(answer).Take(MostBoxes + 1)
                 .Select(n => reading.Coordinates.ToPixels(n, prediction.Width, prediction.Height)).ToList();

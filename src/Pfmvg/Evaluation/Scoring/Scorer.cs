@@ -85,7 +85,8 @@ public static class Scorer
                 ? "Boxes that lie in an iscrowd region count neither way, as COCO has it."
                 : "Regions marked iscrowd are no questions.";
         if (options.Protocol == Protocol.Map50
-            && predictions.Where(prediction => prediction.Truth.Count == 0).Sum(prediction => prediction.Boxes?.Count ?? 0) is > 0 and var stray)
+            && predictions.Where(prediction => prediction.Truth.Count == 0)
+                .Sum(prediction => prediction.Boxes?.Count ?? 0) is > 0 and var stray)
             yield return $"{stray} boxes lie on pictures without their class: false positives, as COCO counts them.";
         if (options.Protocol == Protocol.Map50
             && classes.SelectMany(c => c).Any(sample => sample.Predicted.Count > 0 && sample.Confidence is null))
