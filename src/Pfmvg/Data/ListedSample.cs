@@ -76,6 +76,9 @@ public interface IDataSetReader
     /// <summary>The lists that the samples are read from.</summary>
     IReadOnlyList<string> Files { get; }
 
+    /// <summary>What a user should know about how the lists were read; complete once they were.</summary>
+    IReadOnlyList<string> Notes => [];
+
     /// <summary>Streams what the data set lists, in its order.</summary>
     /// <exception cref="InputException">A file is missing, unreadable or not of this layout.</exception>
     IEnumerable<ListedSample> Read();

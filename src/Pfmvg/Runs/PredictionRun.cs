@@ -18,7 +18,7 @@ public sealed record PredictionCase(string Id, string Image, string Phrase)
     {
         List<PredictionCase> cases = [];
         HashSet<string> ids = [];
-        foreach (var row in CsvTable.Read(path, ',', "image", "phrase"))
+        foreach (var row in CsvTable.Read(path, null, "image", "phrase"))
         {
             if (row["image"].Length == 0)
                 throw new InputException($"{row.Place}: the row names no image; fill the column or remove the row.");

@@ -11,7 +11,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 {
     private readonly ImageRoot _root = new(reader.ImageFolder);
     private readonly DataSetManifest _manifest = DataSetManifest.Load(reader.Source);
-    private readonly HashSet<string> _pictures = [], _studies = [], _ids = [], _silent = [];
+    private readonly HashSet<string> _pictures = [], _studies = [], _silent = [];
+    private readonly SeenSamples _seen = new();
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
     private readonly Dictionary<string, long> _splits = [], _views = [];
     private long _listed, _present, _boxes, _rightSide, _wrongSide;
@@ -47,6 +48,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Add(FindingLevel.Error, "unreadable-list", "", reader.Files[0], e.Message);
         }
 
+        foreach (var note in reader.Notes) Add(FindingLevel.Note, "not-utf8", "", reader.Files[0], note);
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
             Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
                 $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}");
@@ -103,7 +105,17 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             return;
         }
 
-        if (!_ids.Add(sample.Id)) Add(FindingLevel.Warning, "duplicate-entry", sample.Id, sample.Place, "the entry occurs before");
+        switch (_seen.Before(sample))
+        {
+            case { Same: true }:
+                Add(FindingLevel.Warning, "duplicate-entry", sample.Id, sample.Place, "the entry occurs before");
+                break;
+            case { } before:
+                Add(FindingLevel.Error, "duplicate-id", sample.Id, sample.Place,
+                    $"its id stands at {before.Place}, too, with something else");
+                break;
+        }
+
         if (_pictures.Add(sample.Image)) CheckPicture(sample, picture, id);
         if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
         if (sample.View is { } view) Count(_views, view);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using CsvHelper;
 
 namespace Pfmvg.Data.Files;
@@ -25,22 +26,22 @@ internal sealed class CsvRow(string file, CsvReader reader)
         Number(column) is > 0 and <= int.MaxValue and var value && value == Math.Floor(value) ? (int)value : null;
 }
 
-/// <summary>Reads comma- or tab-separated tables, plain or gzip, with quoted fields that may hold separators and line ends.</summary>
-internal static class CsvTable
+/// <summary>Reads comma-separated tables, plain or gzip, with quoted fields that may hold separators and line ends.</summary>
+internal static partial class CsvTable
 {
     /// <summary>The rows of a table with a header.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="separator">Between columns.</param>
+    /// <param name="repairs">Told about text that is not UTF-8; null: it is an error.</param>
     /// <param name="required">Columns that must be there.</param>
     /// <exception cref="InputException">The file cannot be read, a column is missing, or a row is longer than
     /// <see cref="DataFile.MaxRecord"/>.</exception>
-    public static IEnumerable<CsvRow> Read(string path, char separator, params IReadOnlyList<string> required)
+    public static IEnumerable<CsvRow> Read(string path, TextRepairs? repairs, params IReadOnlyList<string> required)
     {
         var file = Privacy.Mask(path);
         var open = false;
-        using var reader = CsvReader.Create(DataFile.Open(path), new CsvReaderOptions
+        using var reader = CsvReader.Create(DataFile.Open(path, repairs), new CsvReaderOptions
         {
-            Separator = separator,
+            Separator = ',',
             MaxRecordSize = DataFile.MaxRecord,
             TrackLineNumbers = true,
             PoolStrings = true,
@@ -51,10 +52,25 @@ internal static class CsvTable
         var missing = required.Where(column => !reader.TryGetFieldIndex(column, out _)).ToList();
         if (missing.Count > 0)
             throw new InputException($"{file}:1: the column {string.Join(", ", missing)} is missing; "
-                + $"the first line must name {string.Join(", ", required)}, separated by "
-                + $"{(separator == '\t' ? "tabs" : $"'{separator}'")}.");
+                + $"the first line must name {string.Join(", ", required)}, separated by ','.");
 
-        for (var row = new CsvRow(file, reader); Step(reader.Read);) yield return row;
+        var columns = reader.FieldCount;
+        for (var row = new CsvRow(file, reader); Step(reader.Read);)
+        {
+            for (var i = 0; i < reader.FieldCount; i++)
+                if (reader.GetRawSpan(i).Contains((byte)'\n') && HoldsRows(reader.GetString(i)))
+                    throw new InputException($"{file}:{reader.LineNumber}: a quoted field that begins here holds whole rows; look for a "
+                        + "quote that is never closed, or double it if it belongs to the text.");
+            yield return row;
+        }
+
+        bool HoldsRows(string field) => field.Split('\n').Skip(1).Any(line => line.Count(c => c == ',') >= columns - 1
+            && (columns > 4 || LooksAlike(line.Split(',')[0].Trim('"', '\r', ' '), reader.GetString(0))));
+
+        // In a table of few columns a line of prose may have as many commas; a row begins with a key like its neighbours'.
+        static bool LooksAlike(string a, string b) => a.AsSpan().IndexOfAnyInRange('0', '9') >= 0 && Shape(a) == Shape(b);
+
+        static string Shape(string key) => DigitRuns().Replace(key.Trim(), "0");
 
         bool Step(Func<bool> step)
         {
@@ -72,4 +88,6 @@ internal static class CsvTable
             }
         }
     }
+
+    [GeneratedRegex("[0-9]+")] private static partial Regex DigitRuns();
 }

@@ -17,9 +17,28 @@ internal static class DataFile
     /// <summary>The longest line or table row, in characters; longer ones are an error.</summary>
     public const int MaxRecord = 1 << 20;
 
-    /// <summary>Reads a file's bytes, unpacked when it is gzip.</summary>
+    /// <summary>Reads a file's text as UTF-8, unpacked when it is gzip.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="repairs">Told about bytes that are no UTF-8, which are then read as Windows-1252; null: they are an error.</param>
     /// <exception cref="InputException">The file is missing or cannot be opened.</exception>
-    public static Stream Open(string path)
+    public static Stream Open(string path, TextRepairs? repairs = null)
+    {
+        return new Utf8Stream(OpenBytes(path), characters =>
+        {
+            if (repairs is null)
+                throw new InputException($"{Privacy.Mask(path)}: it holds bytes that are not UTF-8; save the file as UTF-8.");
+            repairs.Add(path, characters);
+        });
+    }
+
+    /// <summary>The whole text of a small file, a byte order mark left out.</summary>
+    public static string ReadText(string path, TextRepairs repairs)
+    {
+        using var reader = new StreamReader(Open(path, repairs), Encoding.UTF8);
+        return Read(path, reader.ReadToEnd);
+    }
+
+    private static Stream OpenBytes(string path)
     {
         try
         {
@@ -28,7 +47,13 @@ internal static class DataFile
             Span<byte> magic = stackalloc byte[2];
             var read = file.ReadAtLeast(magic, 2, throwOnEndOfStream: false);
             file.Position = 0;
-            return read == 2 && magic is [0x1f, 0x8b] ? new GZipStream(file, CompressionMode.Decompress) : file;
+            return read < 2 ? file : magic switch
+            {
+                [0x1f, 0x8b] => new GZipStream(file, CompressionMode.Decompress),
+                [0xff, 0xfe] => Encoding.CreateTranscodingStream(file, Encoding.Unicode, Encoding.UTF8),
+                [0xfe, 0xff] => Encoding.CreateTranscodingStream(file, Encoding.BigEndianUnicode, Encoding.UTF8),
+                _ => file,
+            };
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -46,9 +71,9 @@ internal static class DataFile
 
     /// <summary>The lines of a text file; \n, \r\n and \r may be mixed.</summary>
     /// <exception cref="InputException">The file cannot be read, or a line is longer than <see cref="MaxRecord"/>.</exception>
-    public static IEnumerable<Line> Lines(string path)
+    public static IEnumerable<Line> Lines(string path, TextRepairs? repairs = null)
     {
-        using var reader = new StreamReader(Open(path), Encoding.UTF8);
+        using var reader = new StreamReader(Open(path, repairs), Encoding.UTF8);
         var buffer = new char[1 << 15];
         var text = new StringBuilder();
         var number = 1;

@@ -50,12 +50,13 @@ internal static class JsonItems
 {
     /// <summary>The items of the file's outermost array or object.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="repairs">Told about text that is not UTF-8; null: it is an error.</param>
     /// <param name="largestItem">Most bytes of one item. A list that is a member of the outermost object is one item.</param>
     /// <exception cref="InputException">The file cannot be read, is not JSON, or one item is larger than allowed.</exception>
-    public static IEnumerable<JsonItem> Read(string path, int largestItem = 64 << 20)
+    public static IEnumerable<JsonItem> Read(string path, TextRepairs? repairs, int largestItem = 64 << 20)
     {
         var file = Privacy.Mask(path);
-        using var stream = DataFile.Open(path);
+        using var stream = DataFile.Open(path, repairs);
         var window = new Window(stream, path, largestItem);
         using (var start = window.Next(JsonPart.Start)) { }
         var number = 0;

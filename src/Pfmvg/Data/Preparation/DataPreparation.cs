@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data.Files;
+using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Data.Preparation;
@@ -52,6 +53,7 @@ public sealed class DataPreparation
 
             if (counts.Kept == 0) throw NothingLeft(reader, roots[reader.Source], counts);
             Explain(reader, counts);
+            _notes.AddRange(reader.Notes);
         }
 
         manifests.Commit();
@@ -63,14 +65,27 @@ public sealed class DataPreparation
     /// <summary>The samples that the options ask for. The pictures of the others are not even opened.</summary>
     private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts)
     {
+        var (seen, repeated) = (new SeenSamples(), 0L);
         foreach (var listed in reader.Read())
         {
             _cancel.ThrowIfCancellationRequested();
             if (counts.Listed++ % 1000 == 0) _progress?.Report(new PrepareProgress(reader.Source, counts.Listed));
+            if (seen.Before(listed) is { } before)
+            {
+                if (!before.Same)
+                    throw new InputException($"{listed.Place}: its id stands at {before.Place}, too, with something else; "
+                        + "identifiers must be unique, so put the list right.");
+                counts.Duplicate++;
+                repeated++;
+                continue;
+            }
+
             if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
             else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && _heldOut.Contains(listed.Patient ?? "")) counts.Leak++;
             else yield return listed;
         }
+
+        if (repeated > 0) _notes.Add($"{Units.Count(repeated)} entries of {reader.Source} repeat an earlier one exactly and are left out.");
     }
 
     /// <summary>The samples whose picture is there and whose annotation makes sense.</summary>
@@ -121,6 +136,8 @@ public sealed class DataPreparation
         foreach (var listed in reader.Read())
             if (listed.Patient is not null && splitOf(listed) is Split.Validate or Split.Test) _heldOut.Add(listed.Patient);
         var samples = found.Select(entry => (Sample: ToSample(reader, entry.Listed, entry.Facts), Split: splitOf(entry.Listed))).ToList();
+        var twice = samples.Count - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text, s.Sample.Boxes[0])).Count();
+        if (twice > 0) _notes.Add($"{Units.Count(twice)} boxes of {reader.Source} repeat an earlier row exactly.");
         counts.Unassigned = samples.Count(sample => sample.Split is null);
         if (counts.Unassigned > 0) _notes.Add($"{counts.Unassigned} boxes of {reader.Source} have no split and are left out.");
         foreach (var split in Enum.GetValues<Split>())
@@ -201,6 +218,9 @@ public sealed class DataPreparation
     private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) => counts.Missing > 0
         ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here; name the "
             + $"image folder with '--images {reader.Source}=FOLDER'.")
+        : reader is MimicCxrReader { Reports: var folder } && counts.WithoutText == counts.Listed - counts.OtherView - counts.Leak
+            ? new InputException($"{folder}: no report files/p10/p10000032/s50414267.txt is here; they are a download of their own "
+                + "(mimic-cxr-reports.zip of MIMIC-CXR, to be unpacked): name its folder with '--mimic-reports'.")
         : new InputException(
             $"{reader.Files[0]}: of {counts.Listed:N0} samples of {reader.Source} none is usable; see 'pfmvg data check'.");
 }

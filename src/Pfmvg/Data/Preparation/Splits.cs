@@ -43,7 +43,7 @@ public static class Splits
     {
         var columns = new[] { "patient", "subject_id", "study_id", "dicom_id", "image", "id" };
         var byName = new Dictionary<string, Split>();
-        foreach (var row in CsvTable.Read(path, ',', "split"))
+        foreach (var row in CsvTable.Read(path, null, "split"))
         {
             var name = columns.Select(row.Find).FirstOrDefault(value => !string.IsNullOrEmpty(value))
                 ?? throw new InputException($"{row.Place}: none of the columns {string.Join(", ", columns)} names a patient or picture; "

@@ -20,10 +20,10 @@ internal static class CaptionList
             ?? Split.Train;
 
     /// <summary>The entries of one file.</summary>
-    public static IEnumerable<ListedSample> Read(string file, Split? split)
+    public static IEnumerable<ListedSample> Read(string file, Split? split, TextRepairs repairs)
     {
         var seen = new Dictionary<string, int>();
-        foreach (var item in JsonItems.Read(file))
+        foreach (var item in JsonItems.Read(file, repairs))
         {
             var image = ImagePath(item.Text(ImageKeys));
             var caption = item.Text("caption");
@@ -48,7 +48,7 @@ internal static class CaptionList
     {
         try
         {
-            foreach (var first in JsonItems.Read(file)) return first.Key is null && first.Text(ImageKeys) is not null;
+            foreach (var first in JsonItems.Read(file, new TextRepairs())) return first.Key is null && first.Text(ImageKeys) is not null;
             return false;
         }
         catch (InputException)

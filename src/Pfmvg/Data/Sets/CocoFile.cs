@@ -19,8 +19,10 @@ internal sealed record CocoImage(string? Path, int? Width, int? Height, Split? S
 /// <param name="Text">The phrase; null when it has none.</param>
 /// <param name="Box">Its box, an edge that is no number as NaN; null when the file does not give four.</param>
 /// <param name="Split">Its own split, where the file names splits of annotations.</param>
+/// <param name="IsCrowd">COCO's mark for a region of many that are not told apart; it is no finding of its own.</param>
 /// <param name="Place">File and item, for errors.</param>
-internal sealed record CocoAnnotation(string? Id, string Image, string Category, string? Text, Box? Box, Split? Split, string Place);
+internal sealed record CocoAnnotation(
+    string? Id, string Image, string Category, string? Text, Box? Box, Split? Split, bool IsCrowd, string Place);
 
 /// <summary>
 /// The lists of a COCO-like JSON file of boxes, {images, annotations, categories}, as COCO itself and MS-CXR have it. What
@@ -31,24 +33,29 @@ internal sealed class CocoFile
     private const int LargestList = 256 << 20; // bytes
 
     private readonly string _file;
+    private readonly Dictionary<string, Dictionary<string, string>> _places = []; // where each list has its identifiers
 
     private CocoFile(string path) => _file = Privacy.Mask(path);
 
     /// <summary>The pictures by their identifiers.</summary>
-    public Dictionary<string, CocoImage> Images { get; } = [];
+    public Dictionary<string, CocoImage> Images { get; } = new(IdComparer.Instance);
 
     /// <summary>The names of the classes by their identifiers.</summary>
-    public Dictionary<string, string> Categories { get; } = [];
+    public Dictionary<string, string> Categories { get; } = new(IdComparer.Instance);
 
     /// <summary>The annotations in the order of the file.</summary>
     public List<CocoAnnotation> Annotations { get; } = [];
 
     /// <summary>Reads a file. Lists of other names are passed over.</summary>
-    /// <exception cref="InputException">The file cannot be read, is not JSON, or an item is no object.</exception>
-    public static CocoFile Read(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="repairs">Told about text that is not UTF-8; null: it is an error.</param>
+    /// <exception cref="InputException">
+    /// The file cannot be read, is not JSON, or an item is no object or has an identifier that another one has.
+    /// </exception>
+    public static CocoFile Read(string path, TextRepairs? repairs = null)
     {
         var file = new CocoFile(path);
-        foreach (var list in JsonItems.Read(path, LargestList).Where(list => list.Value.ValueKind == JsonValueKind.Array))
+        foreach (var list in JsonItems.Read(path, repairs, LargestList).Where(list => list.Value.ValueKind == JsonValueKind.Array))
         {
             Action<JsonElement, string>? add = list.Key switch
             {
@@ -75,16 +82,28 @@ internal sealed class CocoFile
         : throw new InputException($"{annotation.Place}: 'image_id' {(annotation.Image.Length > 0 ? annotation.Image : "(missing)")} is "
             + "not among the file's images.");
 
-    private void AddImage(JsonElement item, string place) => Images[JsonItem.TextOf(item, "id") ?? ""] = new CocoImage(
+    private void AddImage(JsonElement item, string place) => Images[Id(item, place, "images")!] = new CocoImage(
         JsonItem.TextOf(item, "path", "file_name"), Pixels(item, "width"), Pixels(item, "height"),
         SplitNames.Find(JsonItem.TextOf(item, "split")), place);
 
-    private void AddCategory(JsonElement item, string place) => Categories[JsonItem.TextOf(item, "id") ?? ""] =
+    private void AddCategory(JsonElement item, string place) => Categories[Id(item, place, "categories")!] =
         JsonItem.TextOf(item, "name") ?? throw new InputException($"{place}: 'name' is missing.");
 
     private void AddAnnotation(JsonElement item, string place) => Annotations.Add(new CocoAnnotation(
-        JsonItem.TextOf(item, "id"), JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
-        JsonItem.TextOf(item, "label_text", "phrase", "caption"), BoxOf(item), SplitNames.Find(JsonItem.TextOf(item, "split")), place));
+        Id(item, place, "annotations"), JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
+        JsonItem.TextOf(item, "label_text", "phrase", "caption"), BoxOf(item), SplitNames.Find(JsonItem.TextOf(item, "split")),
+        JsonItem.Member(item, "iscrowd") is { } crowd && (crowd.ValueKind == JsonValueKind.True
+            || crowd.ValueKind == JsonValueKind.Number && crowd.GetDouble() != 0), place));
+
+    /// <summary>An item's identifier, which no other of its list may have: boxes would move to another picture unseen.</summary>
+    private string? Id(JsonElement item, string place, string list)
+    {
+        var id = JsonItem.TextOf(item, "id");
+        if (id is null) return list == "annotations" ? null : throw new InputException($"{place}: 'id' is missing.");
+        if (!_places.TryGetValue(list, out var places)) _places.Add(list, places = new(IdComparer.Instance));
+        return places.TryAdd(id, place) ? id
+            : throw new InputException($"{place}: the id {id} stands at {places[id]}, too; identifiers must be unique.");
+    }
 
     private static int? Pixels(JsonElement item, string name) =>
         JsonItem.Member(item, name) is { ValueKind: JsonValueKind.Number } value && value.GetDouble() is var pixels

@@ -33,14 +33,16 @@ public sealed record DataSources
     {
         if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; check the path.");
         var found = new DataSources();
+        string? reports = null;
         var level = new List<string> { folder };
-        for (var depth = 0; depth <= 4 && level.Count is > 0 and < 1000; depth++)
+        for (var depth = 0; depth <= 6 && level.Count is > 0 and < 1000; depth++)
         {
             foreach (var place in level)
             {
                 if (found.MsCxr is null && Directory.EnumerateFiles(place, "MS_CXR_Local_Alignment*").Any())
                     found = found with { MsCxr = place };
                 if (found.Mimic is null && MimicCxrReader.IsRoot(place)) found = found with { Mimic = place };
+                if (reports is null && ReportFolder.IsRoot(place)) reports = place;
                 if (found.ImageClef is null && ImageClefReader.IsRoot(place)) found = found with { ImageClef = place };
                 if (found.Roco is null && RocoReader.IsRoot(place)) found = found with { Roco = place };
             }
@@ -49,6 +51,7 @@ public sealed record DataSources
                 .Order(StringComparer.Ordinal)];
         }
 
+        if (found.Mimic is not null && !ReportFolder.IsRoot(found.Mimic)) found = found with { MimicReports = reports };
         return !found.IsEmpty ? found
             : throw new InputException($"{folder}: none of the data sets' layouts is here; name the folders one by one.");
 

@@ -10,6 +10,7 @@ public sealed class ImageClefReader : IDataSetReader
 {
     private const string Pattern = "caption_prediction_*.csv";
 
+    private readonly TextRepairs _repairs = new();
     private readonly List<(string File, Split? Split)> _files;
 
     /// <summary>Finds the caption files.</summary>
@@ -45,18 +46,21 @@ public sealed class ImageClefReader : IDataSetReader
     internal static bool IsRoot(string path) => Directory.EnumerateFiles(path, Pattern).Any();
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> Notes => _repairs.Notes;
+
+    /// <inheritdoc/>
     public IEnumerable<ListedSample> Read() => _files.SelectMany(part =>
-        DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split)
+        DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split, _repairs)
             : ReadTable(part.File, part.Split));
 
     private IEnumerable<ListedSample> ReadTable(string file, Split? split)
     {
         string? folder = null;
-        foreach (var row in CsvTable.Read(file, '\t', "ID", "caption"))
+        foreach (var (values, place) in TsvTable.Read(file, _repairs, "ID", "caption"))
         {
-            var id = row["ID"];
+            var (id, caption) = (values[0], values[1]);
             folder ??= FolderOf(file, split);
-            yield return new ListedSample { Id = id, Image = $"{folder}{id}.jpg", Text = row["caption"], Place = row.Place, Split = split };
+            yield return new ListedSample { Id = id, Image = $"{folder}{id}.jpg", Text = caption, Place = place, Split = split };
         }
     }
 
@@ -66,7 +70,7 @@ public sealed class ImageClefReader : IDataSetReader
     /// </summary>
     private string FolderOf(string file, Split? split)
     {
-        var first = CsvTable.Read(file, '\t', "ID", "caption").Take(100).Select(row => row["ID"] + ".jpg").ToList();
+        var first = TsvTable.Read(file, _repairs, "ID").Take(100).Select(row => row.Values[0] + ".jpg").ToList();
         var folders = !Directory.Exists(ImageFolder) ? [] : Directory.EnumerateDirectories(ImageFolder).Order(StringComparer.Ordinal)
             .SelectMany(folder => Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).Prepend(folder))
             .Select(folder => Path.GetRelativePath(ImageFolder, folder) + "/").Take(1000).Prepend("").ToList();

@@ -10,6 +10,7 @@ namespace Pfmvg.Data.Sets;
 /// </summary>
 public sealed class MimicCxrReader : IDataSetReader
 {
+    private readonly TextRepairs _repairs = new();
     private readonly string _list;
     private readonly string? _splitFile;
     private readonly string _reports;
@@ -29,7 +30,7 @@ public sealed class MimicCxrReader : IDataSetReader
         if (_splitFile is null && !IsJson)
             throw new InputException($"{folder}: there is no mimic-cxr-2.*-split.csv.gz; fetch it from MIMIC-CXR-JPG.");
         ImageFolder = imageFolder ?? folder;
-        _reports = reportFolder ?? folder;
+        _reports = reportFolder is null ? folder : ReportFolder.Find(reportFolder);
     }
 
     /// <inheritdoc/>
@@ -44,15 +45,23 @@ public sealed class MimicCxrReader : IDataSetReader
     /// <inheritdoc/>
     public IReadOnlyList<string> Files => _splitFile is null ? [_list] : [_list, _splitFile];
 
+    /// <summary>The folder whose `files` holds the reports.</summary>
+    internal string Reports => _reports;
+
     private bool IsJson => DataFile.IsJson(_list);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Notes => _repairs.Notes;
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
     {
         var splits = new Dictionary<string, Split?>();
         if (_splitFile is not null)
-            foreach (var row in CsvTable.Read(_splitFile, ',', "dicom_id", "split"))
-                splits[row["dicom_id"]] = SplitNames.Find(row["split"]);
+            foreach (var row in CsvTable.Read(_splitFile, _repairs, "dicom_id", "split"))
+                if (!splits.TryAdd(row["dicom_id"], SplitNames.Find(row["split"]))
+                    && splits[row["dicom_id"]] != SplitNames.Find(row["split"]))
+                    throw new InputException($"{row.Place}: the dicom_id has another split in a row before; put the table right.");
         return IsJson ? ReadJson(splits) : ReadTables(splits);
     }
 
@@ -69,7 +78,7 @@ public sealed class MimicCxrReader : IDataSetReader
     {
         var reports = new ImageRoot(_reports);
         var last = (File: "", Text: "");
-        foreach (var row in CsvTable.Read(_list, ',', "dicom_id", "subject_id", "study_id", "ViewPosition", "Rows", "Columns"))
+        foreach (var row in CsvTable.Read(_list, _repairs, "dicom_id", "subject_id", "study_id", "ViewPosition", "Rows", "Columns"))
         {
             string dicom = row["dicom_id"], subject = row["subject_id"], study = row["study_id"];
             var known = subject.Length >= 2 && subject.All(char.IsAsciiDigit) && study.Length > 0 && study.All(char.IsAsciiDigit);
@@ -93,16 +102,16 @@ public sealed class MimicCxrReader : IDataSetReader
         }
     }
 
-    private static string ReadReport(ImageRoot reports, string file)
+    private string ReadReport(ImageRoot reports, string file)
     {
         var path = reports.Resolve(file, out var problem);
         if (problem is not null || !File.Exists(path) || new FileInfo(path).Length is 0 or > DataFile.MaxRecord) return "";
-        return ReportSections.Extract(DataFile.Read(path, () => File.ReadAllText(path)));
+        return ReportSections.Extract(DataFile.ReadText(path, _repairs));
     }
 
     private IEnumerable<ListedSample> ReadJson(Dictionary<string, Split?> splits)
     {
-        foreach (var item in JsonItems.Read(_list))
+        foreach (var item in JsonItems.Read(_list, _repairs))
         {
             var image = CaptionList.ImagePath(item.Key);
             var dicom = Path.GetFileNameWithoutExtension(image);

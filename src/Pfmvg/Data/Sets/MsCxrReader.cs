@@ -15,6 +15,7 @@ public sealed partial class MsCxrReader : IDataSetReader
 
     private const string Unnumbered = "";
 
+    private readonly TextRepairs _repairs = new();
     private readonly string _annotations;
 
     /// <summary>Names the annotation file.</summary>
@@ -42,12 +43,19 @@ public sealed partial class MsCxrReader : IDataSetReader
     public IReadOnlyList<string> Files => [_annotations];
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> Notes => _repairs.Notes;
+
+    /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
     {
+        var pictures = new Dictionary<string, (string Image, string Place)>();
         var boxes = new Dictionary<string, int>(); // boxes seen of each picture, for ids that both layouts share
         foreach (var sample in DataFile.IsJson(_annotations) ? ReadJson() : ReadCsv())
         {
             var name = Path.GetFileNameWithoutExtension(sample.Image);
+            if (!pictures.TryAdd(name, (sample.Image, sample.Place)) && pictures[name].Image != sample.Image)
+                throw new InputException($"{sample.Place}: the picture {name} lies at another path than at {pictures[name].Place}; "
+                    + "a dicom_id names one picture, so put the table right.");
             var number = boxes[name] = boxes.GetValueOrDefault(name) + 1;
             var (patient, study) = ListedSample.Owner(sample.Image);
             yield return sample with { Id = $"{name}#{number}", Patient = patient, Study = study };
@@ -73,7 +81,7 @@ public sealed partial class MsCxrReader : IDataSetReader
 
     private IEnumerable<ListedSample> ReadCsv()
     {
-        foreach (var row in CsvTable.Read(_annotations, ',', Columns))
+        foreach (var row in CsvTable.Read(_annotations, _repairs, Columns))
         {
             yield return new ListedSample
             {
@@ -92,7 +100,7 @@ public sealed partial class MsCxrReader : IDataSetReader
 
     private IEnumerable<ListedSample> ReadJson()
     {
-        var file = CocoFile.Read(_annotations);
+        var file = CocoFile.Read(_annotations, _repairs);
         if (file.Annotations.Count == 0 || file.Images.Count == 0)
             throw new InputException($"{Privacy.Mask(_annotations)}: there are no 'annotations' or no 'images' in it; "
                 + "name MS-CXR's COCO-like JSON file.");

@@ -11,6 +11,7 @@ public sealed class RocoReader : IDataSetReader
     private static readonly (string Folder, string Csv, Split Split)[] Parts =
         [("train", "traindata.csv", Split.Train), ("validation", "valdata.csv", Split.Validate), ("test", "testdata.csv", Split.Test)];
 
+    private readonly TextRepairs _repairs = new();
     private readonly string _root;
     private readonly List<(string File, Split? Split)> _files;
 
@@ -39,8 +40,11 @@ public sealed class RocoReader : IDataSetReader
     public IReadOnlyList<string> Files => [.. _files.Select(file => file.File)];
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> Notes => _repairs.Notes;
+
+    /// <inheritdoc/>
     public IEnumerable<ListedSample> Read() => _files.SelectMany(part =>
-        DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split)
+        DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split, _repairs)
         : part.File.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) ? ReadCsv(part.File, part.Split)
         : ReadText(part.File, part.Split));
 
@@ -69,7 +73,7 @@ public sealed class RocoReader : IDataSetReader
 
     private IEnumerable<ListedSample> ReadText(string file, Split? split)
     {
-        foreach (var line in DataFile.Lines(file))
+        foreach (var line in DataFile.Lines(file, _repairs))
         {
             if (string.IsNullOrWhiteSpace(line.Text)) continue;
             var tab = line.Text.IndexOf('\t', StringComparison.Ordinal);
@@ -83,7 +87,7 @@ public sealed class RocoReader : IDataSetReader
 
     private IEnumerable<ListedSample> ReadCsv(string file, Split? split)
     {
-        foreach (var row in CsvTable.Read(file, ',', "id", "name", "caption"))
+        foreach (var row in CsvTable.Read(file, _repairs, "id", "name", "caption"))
             yield return Listed(file, split, row["id"], row["name"], row["caption"], row.Place);
     }
 

@@ -39,9 +39,20 @@ internal sealed class CoordinateCheck(string path)
         if (problem is null && !better) return;
         throw new InputException(
             $"{path}: the boxes do not look like {declared}: {problem ?? "they hardly meet the true ones"}" +
-            (better ? $". They fit {likely}: declare that with --coordinates"
+            (better ? $". They fit {likely}: declare that with --coordinates {likely}"
                 : ". Check what the numbers mean and declare it with --coordinates") +
             ", or insist with --trust-coordinates.");
+    }
+
+    /// <summary>The coordinates that fit the truth best, and their mean IoU.</summary>
+    public (Coordinates Coordinates, double Fit) Best() =>
+        _boxes.Count == 0 ? (Coordinates.All[0], 0) : Coordinates.All.Select(other => (other, Fit(other))).MaxBy(pair => pair.Item2);
+
+    /// <summary>The milder check for answers of our own form, which may be as bad as an untrained model's.</summary>
+    /// <exception cref="InputException">Other coordinates fit the truth three times better.</exception>
+    public void ThrowIfOthersFit()
+    {
+        if (_boxes.Count > 0 && Best().Fit > Math.Max(0.1, 3 * Fit(null))) ThrowIfImplausible();
     }
 
     private double Share(Func<(Prediction Question, IReadOnlyList<double> Numbers, Coordinates Declared), bool> holds) =>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pfmvg.Data.Files;
 
 namespace Pfmvg.Evaluation.Predictions;
 
@@ -13,37 +14,51 @@ public static class ExternalPredictions
         if (Directory.Exists(path)) return ReadHeatMaps(path, options);
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".json" => ReadCocoResults(path, options),
+            ".json" => ReadCocoResults(path, options, Results(path)),
+            ".csv" or ".tsv" or ".xlsx" => throw new InputException($"{path}: CSV is not read; write one JSON object per line "
+                + "(predictions.jsonl), or COCO results as one list in a .json file."),
             ".npy" or ".npz" => throw new InputException(
                 $"{path}: heat maps are given as a folder with one <sample id>.npy each, or by 'heatmap' in a .jsonl file."),
-            _ => PredictionFile.Read(path, options),
+            _ => IsCocoLines(path) ? ReadCocoResults(path, options, JsonInput.Lines(path)) : PredictionFile.Read(path, options),
         };
     }
+
+    private static IEnumerable<JsonInput> Results(string path)
+    {
+        var file = JsonInput.File(path);
+        return file.Element.ValueKind == JsonValueKind.Array ? file.Elements()
+            : throw file.Wrong("COCO results are a JSON list; a file of one object per line is named .jsonl");
+    }
+
+    /// <summary>COCO results one a line, as pandas writes records: the first line has COCO's fields and none of ours.</summary>
+    private static bool IsCocoLines(string path) => 
+        JsonInput.Lines(path).FirstOrDefault() is { Element.ValueKind: JsonValueKind.Object } first
+        && first.Find("image_id") is not null && first.Find("category_id") is not null && first.Find("bbox") is not null
+        && first.Find("id", "ann_id", "annotation_id", "image", "dicom_id") is null;
 
     /// <summary>
     /// COCO's list [{"image_id", "category_id", "bbox": [x, y, w, h], "score"}]; an "annotation_id" or "label_text" may
     /// name the phrase.
     /// </summary>
-    private static IReadOnlyList<Prediction> ReadCocoResults(string path, ReadOptions options)
+    private static IReadOnlyList<Prediction> ReadCocoResults(string path, ReadOptions options, IEnumerable<JsonInput> lines)
     {
         var truth = options.Truth ?? throw new InputException(
             $"{path}: COCO results hold no truth; name the file with the true boxes with --truth.");
-        var file = JsonInput.File(path);
-        if (file.Element.ValueKind != JsonValueKind.Array)
-            throw file.Wrong("COCO results are a JSON list; a file of one object per line is named .jsonl");
         var coordinates = options.Coordinates ?? new Coordinates(null, BoxLayout.Xywh); // what COCO's results are by definition
-        var byId = truth.Questions.ToDictionary(question => question.Id);
+        var byId = truth.Questions.ToDictionary(question => question.Id, IdComparer.Instance);
         var byClass = truth.Questions.ToLookup(question => (question.Image, question.Class));
         Dictionary<string, List<(IReadOnlyList<double> Numbers, double Score)>> found = [];
-        var (shared, unasked) = (0, 0);
-        foreach (var result in file.Elements())
+        Dictionary<(string Image, string Class), Prediction> nowhere = [];
+        var (shared, unasked, elsewhere) = (0, 0, 0);
+        foreach (var result in lines)
         {
             var numbers = result.Numbers("bbox") is { Count: 4 } four
                 ? four : throw result.Wrong("'bbox' must have 4 numbers: x, y, width, height");
             var score = result.Numbers("score") is { Count: 1 } one ? one[0] : throw result.Wrong("'score' must be one number");
-            if (!(score is >= 0 and <= 1)) throw result.Wrong(FormattableString.Invariant($"the score {score} is not in 0..1"));
+            score = PredictionFile.Confidence(score, "score", result);
             var questions = Questions(result);
-            if (questions.Count == 0) unasked++;
+            if (questions is [{ Truth.Count: 0 }]) unasked++;
+            if (questions.Count == 0) elsewhere++;
             if (questions.Select(question => question.Phrase).Distinct().Count() > 1) shared++;
             foreach (var question in questions)
             {
@@ -52,11 +67,14 @@ public static class ExternalPredictions
             }
         }
 
-        if (unasked > 0) options.Note($"{unasked} results are of a picture and class that has no phrase; they are left out.");
+        if (elsewhere > 0) options.Note($"{elsewhere} results are of pictures outside the split; they are left out.");
+        if (unasked > 0)
+            options.Note($"{unasked} results are of a picture and class that has no phrase: false positives in map50, as for COCO; "
+                + "other protocols leave them out.");
         if (shared > 0) options.Note($"{shared} results belong to several phrases of one picture and class; each phrase got them all.");
         var check = new CoordinateCheck(path);
         IReadOnlyList<Prediction> answered =
-            [.. truth.Questions.Select(question => Answered(question, found.GetValueOrDefault(question.Id) ?? []))];
+            [.. truth.Questions.Concat(nowhere.Values).Select(question => Answered(question, found.GetValueOrDefault(question.Id) ?? []))];
         if (!options.TrustCoordinates) check.ThrowIfImplausible();
         return answered;
 
@@ -67,7 +85,15 @@ public static class ExternalPredictions
             var image = Known("image_id", truth.Images);
             var name = Known("category_id", truth.Categories);
             var phrase = result.Text("label_text", "phrase");
-            return [.. byClass[(image, name)].Where(question => phrase is null || question.Phrase == phrase)];
+            List<Prediction> asked = [.. byClass[(image, name)].Where(question => phrase is null || question.Phrase == phrase)];
+            if (asked.Count > 0) return asked;
+            if (!nowhere.TryGetValue((image, name), out var none))
+            {
+                if (truth.Nowhere(image, name) is not { } made) return [];
+                nowhere.Add((image, name), none = made);
+            }
+
+            return [none];
 
             string Known(string key, IReadOnlyDictionary<string, string> names) =>
                 names.TryGetValue(result.Text(key) ?? throw result.Wrong($"'{key}' is missing"), out var value) ? value
@@ -81,7 +107,7 @@ public static class ExternalPredictions
                 results.ConvertAll(r => coordinates.ToPixels(r.Numbers, question.Width, question.Height)),
                 results.ConvertAll(r => r.Score),
                 options.MinimumConfidence);
-            if (results.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
+            if (results.Count > 0 && question.Truth.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
             return question with { Boxes = boxes, Confidence = scores };
         }
     }

@@ -55,6 +55,15 @@ public sealed record Prediction
     /// <summary>The picture is a phantom, so its score is not a clinical one.</summary>
     public bool Synthetic { get; init; }
 
+    /// <summary>How the boxes in <see cref="Answer"/> are read; null for our own notation.</summary>
+    internal AnswerReading? Reading { get; init; }
+
+    /// <summary>COCO's iscrowd regions of the class: a predicted box that mostly lies in one counts neither way.</summary>
+    internal IReadOnlyList<Box> Crowds { get; init; } = [];
+
+    /// <summary>Place of the picture in COCO's order, in which equally certain boxes count; 0 where there is none.</summary>
+    internal int Rank { get; init; }
+
     /// <summary>What makes two questions the same phrase.</summary>
     internal (string Image, string Class, string Phrase) PhraseKey => (Image, Class, Phrase);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Evaluation.Predictions;
@@ -94,7 +95,9 @@ public static class PredictionFile
         options ??= new ReadOptions();
         var questions = options.Truth is { } truth ? new QuestionIndex(truth.Questions) : null;
         var check = new CoordinateCheck(path);
-        var predictions = Read(JsonInput.Lines(path), questions, options, check);
+        List<Coordinates?> declared = [];
+        var predictions = AnswerReadings.Apply(
+            path, Read(JsonInput.Lines(path), questions, options, check, declared), declared, options);
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
         if (!options.TrustCoordinates) check.ThrowIfImplausible();
         return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
@@ -104,14 +107,14 @@ public static class PredictionFile
     /// <param name="bytes">As <see cref="ToBytes"/> makes them.</param>
     /// <param name="name">Names them in messages.</param>
     internal static IReadOnlyList<Prediction> FromBytes(byte[] bytes, string name) =>
-        Read(JsonInput.Lines(new MemoryStream(bytes), name), null, new ReadOptions(), new CoordinateCheck(name));
+        Read(JsonInput.Lines(new MemoryStream(bytes), name), null, new ReadOptions(), new CoordinateCheck(name), []);
 
     private static List<Prediction> Read(
-        IEnumerable<JsonInput> lines, QuestionIndex? questions, ReadOptions options, CoordinateCheck check)
+        IEnumerable<JsonInput> lines, QuestionIndex? questions, ReadOptions options, CoordinateCheck check, List<Coordinates?> meant)
     {
         var coordinates = options.Coordinates;
         List<Prediction> predictions = [];
-        Dictionary<string, string> places = [];
+        Dictionary<string, string> places = new(IdComparer.Instance);
         foreach (var line in lines)
         {
             var declared = line.Text("coordinates") is { } named ? ParseCoordinates(line, named) : null;
@@ -126,6 +129,7 @@ public static class PredictionFile
             if (!places.TryAdd(prediction.Id, line.Place))
                 throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");
             predictions.Add(prediction);
+            meant.Add(Agreed(line, coordinates, declared));
         }
 
         return predictions;
@@ -135,7 +139,8 @@ public static class PredictionFile
     private static Prediction WithAnswer(
         Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options, CoordinateCheck check)
     {
-        var (answer, numbers, map) = (line.Text("answer", "output"), line.Quadruples("boxes", "box", "bbox"), line.Text("heatmap"));
+        var numbers = line.Quadruples("boxes", "box", "bbox", "bbox_2d");
+        var (answer, map) = (line.Text("answer", "output"), line.Text("heatmap"));
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
         if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
         if (given == 0 && !options.AllowMissing)
@@ -143,13 +148,12 @@ public static class PredictionFile
                 "and --allow-missing counts it as a failure");
 
         var confidence = line.Numbers("confidence", "score", "scores");
-        foreach (var value in confidence ?? [])
-            if (!(value is >= 0 and <= 1)) throw line.Wrong(FormattableString.Invariant($"the confidence {value} is not in 0..1"));
+        confidence = confidence is null ? null : [.. confidence.Select(value => Confidence(value, "confidence", line))];
         if (numbers is not null && confidence is not null && numbers.Count != confidence.Count)
             throw line.Wrong($"has {numbers.Count} boxes and {confidence.Count} confidences; give one for each box");
         if (numbers is { Count: > 0 } && coordinates is null)
-            throw line.Wrong("has boxes, but nothing says what their numbers mean; " +
-                $"declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
+            throw line.Wrong($"has boxes{(line.Find("bbox_2d") is null ? "" : " (bbox_2d: Qwen writes pixels or 0..1000)")}, "
+                + $"but nothing says what their numbers mean; declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
 
         if (map is not null && !Path.IsPathRooted(map)) map = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(check.Path))!, map);
         List<Box>? boxes = null;
@@ -162,6 +166,11 @@ public static class PredictionFile
 
         return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence };
     }
+
+    /// <summary>A confidence in 0..1; what float32 rounding lifts above 1 is 1.</summary>
+    internal static double Confidence(double value, string name, JsonInput place) =>
+        value is >= 0 and <= 1 ? value : value is > 1 and <= 1 + 1e-5 ? 1
+            : throw place.Wrong(FormattableString.Invariant($"the {name} {value} is not in 0..1"));
 
     /// <summary>Boxes by falling confidence (equal ones in their order), without those below the minimum.</summary>
     internal static (List<Box> Boxes, List<double> Confidence) BestFirst(

@@ -1,3 +1,5 @@
+using Pfmvg.Data.Files;
+
 namespace Pfmvg.Evaluation.Predictions;
 
 /// <summary>Finds the question that an answer belongs to: by its identifier, else by picture and phrase.</summary>
@@ -8,7 +10,7 @@ namespace Pfmvg.Evaluation.Predictions;
 internal sealed class QuestionIndex
 {
     private readonly IReadOnlyList<Prediction> _truth;
-    private readonly Dictionary<string, Prediction> _byId = [];
+    private readonly Dictionary<string, Prediction> _byId = new(IdComparer.Instance);
     private readonly Dictionary<(string Image, string Phrase), List<Prediction>> _byPhrase = [];
     private readonly Dictionary<string, string> _answeredAt = []; // question id -> place of its answer
 

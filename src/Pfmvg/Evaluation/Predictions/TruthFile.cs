@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 
@@ -10,7 +12,11 @@ namespace Pfmvg.Evaluation.Predictions;
 /// <param name="Images">Path of the picture of each COCO image identifier; empty for other files.</param>
 /// <param name="Categories">Class of each COCO category identifier; empty for other files.</param>
 public sealed record TruthSet(
-    IReadOnlyList<Prediction> Questions, IReadOnlyDictionary<string, string> Images, IReadOnlyDictionary<string, string> Categories);
+    IReadOnlyList<Prediction> Questions, IReadOnlyDictionary<string, string> Images, IReadOnlyDictionary<string, string> Categories)
+{
+    /// <summary>A question without truth for each picture and class that a COCO file has no box of: results there are wrong.</summary>
+    internal Func<string, string, Prediction?> Nowhere { get; init; } = (_, _) => null;
+}
 
 /// <summary>Reads true boxes: MS-CXR (JSON or CSV), COCO, a prepared manifest, or a predictions file (its answers are ignored).</summary>
 public static class TruthFile
@@ -29,12 +35,26 @@ public static class TruthFile
         {
             ".json" => ReadCoco(path, part),
             ".csv" or ".gz" => new TruthSet(ReadCsv(path, part), None, None),
-            ".jsonl" => new TruthSet([.. JsonInput.Lines(path).Select(line => ReadLine(line, "truth", "boxes"))], None, None),
+            ".jsonl" => new TruthSet(ReadLines(path), None, None),
             var other => throw new InputException(
                 $"{path}: true boxes are read from .json (COCO, MS-CXR), .csv (MS-CXR) or .jsonl, not from '{other}'."),
         };
         return truth.Questions.Count > 0 ? truth
             : throw new InputException($"{path}: holds no true box{(split is null ? "" : $" in the split '{split}'")}.");
+    }
+
+    private static List<Prediction> ReadLines(string path)
+    {
+        List<Prediction> questions = [];
+        Dictionary<string, string> places = new(IdComparer.Instance);
+        foreach (var line in JsonInput.Lines(path))
+        {
+            questions.Add(ReadLine(line, "truth", "boxes"));
+            if (!places.TryAdd(questions[^1].Id, line.Place))
+                throw line.Wrong($"the id '{questions[^1].Id}' stands at {places[questions[^1].Id]}, too; identifiers must be unique");
+        }
+
+        return questions;
     }
 
     /// <summary>One sample of a manifest or predictions file.</summary>
@@ -69,7 +89,10 @@ public static class TruthFile
         if (file.Annotations.Count == 0)
             throw new InputException($"{path}: has no 'annotations'; true boxes are read from COCO's or MS-CXR's form {{images, "
                 + "annotations, categories}.");
+        var ranks = file.Images.OrderBy(image => Number(image.Key)).ThenBy(image => image.Key, StringComparer.Ordinal)
+            .Select((image, rank) => (image.Key, rank)).ToDictionary(pair => pair.Key, pair => pair.rank, IdComparer.Instance);
         List<Prediction> questions = [];
+        Dictionary<(string Image, string Class), List<Box>> crowds = [];
         foreach (var annotation in file.Annotations)
         {
             var place = new JsonInput(default, annotation.Place);
@@ -79,23 +102,51 @@ public static class TruthFile
             var name = file.Categories.GetValueOrDefault(annotation.Category)
                 ?? throw place.Wrong($"'category_id' {annotation.Category} is not among the file's categories");
             var box = annotation.Box ?? throw place.Wrong("'bbox' must have 4 numbers: x, y, width, height");
-            questions.Add(new Prediction
+            if (annotation.IsCrowd)
+            {
+                var key = (ImagePath(image), name);
+                if (!crowds.TryGetValue(key, out var list)) crowds.Add(key, list = []);
+                list.Add(box);
+                continue;
+            }
+
+            questions.Add(Question(image, ranks[annotation.Image], name) with
             {
                 Id = annotation.Id ?? throw place.Wrong("'id' is missing"),
-                Image = ImagePath(image),
-                Class = name,
                 Phrase = annotation.Text ?? name,
-                Width = width,
-                Height = height,
                 Truth = TrueBoxes(place, [box], width, height),
-                Patient = ListedSample.Owner(ImagePath(image)).Patient,
             });
         }
 
-        return new TruthSet(questions, file.Images.ToDictionary(image => image.Key, image => ImagePath(image.Value)), file.Categories);
+        var byPath = file.Images.GroupBy(image => ImagePath(image.Value)).ToDictionary(same => same.Key, same => same.First());
+        return new TruthSet(
+            [.. questions.Select(question => question with { Crowds = crowds.GetValueOrDefault((question.Image, question.Class)) ?? [] })],
+            file.Images.ToDictionary(image => image.Key, image => ImagePath(image.Value), IdComparer.Instance), file.Categories)
+        {
+            Nowhere = (image, name) => split is not null && byPath[image].Value.Split != split ? null
+                : Question(byPath[image].Value, ranks[byPath[image].Key], name) with
+            {
+                Crowds = crowds.GetValueOrDefault((image, name)) ?? [],
+            },
+        };
+
+        static double Number(string id) => double.TryParse(id, CultureInfo.InvariantCulture, out var number) ? number : double.MaxValue;
 
         static string ImagePath(CocoImage image) =>
             image.Path ?? throw new InputException($"{image.Place}: has neither 'path' nor 'file_name'.");
+
+        static Prediction Question(CocoImage image, int rank, string name) => new()
+        {
+            Id = $"{ImagePath(image)}: {name}",
+            Image = ImagePath(image),
+            Class = name,
+            Phrase = name,
+            Width = image.Width ?? 0,
+            Height = image.Height ?? 0,
+            Truth = [],
+            Patient = ListedSample.Owner(ImagePath(image)).Patient,
+            Rank = rank,
+        };
     }
 
     private static List<Prediction> ReadCsv(string path, Split? split) => [.. new MsCxrReader(path).Read()

@@ -6,33 +6,50 @@ namespace Pfmvg.Evaluation.Scoring;
 /// <param name="Confidence">The model's confidence, by which the boxes are sorted.</param>
 /// <param name="Hit">The box matches a true box of its phrase.</param>
 /// <param name="Cluster">The group that the bootstrap draws as one.</param>
-internal readonly record struct Detection(double Confidence, bool Hit, int Cluster);
+/// <param name="Rank">Among equal confidences the lower one counts first.</param>
+internal readonly record struct Detection(double Confidence, bool Hit, int Cluster, int Rank);
 
 /// <summary>Which predicted boxes of a phrase are hits.</summary>
 internal static class DetectionMatch
 {
-    /// <summary>By falling confidence, each box takes the free true box that it overlaps most, if IoU >= 0.5 (COCO's rule).</summary>
+    /// <summary>The most certain boxes of a phrase that count, as COCO has it.</summary>
+    private const int MostBoxes = 100;
+
+    /// <summary>
+    /// By falling confidence, each box takes the free true box that it overlaps most, if IoU >= 0.5. A box without one that
+    /// lies by half in a crowd region counts neither way (COCO's rules).
+    /// </summary>
     public static IEnumerable<Detection> Detections(ScoredSample sample, ScoringOptions options)
     {
         var truth = sample.Truth.Select(box => SampleScorer.AsArea(box, options)).ToList();
         var sure = sample.Confidence;
-        foreach (var i in Enumerable.Range(0, sample.Predicted.Count).OrderByDescending(i => sure?[i] ?? 1))
+        var counted = sample.Predicted.Select((box, i) => (Box: (Box?)box, Confidence: sure?[i] ?? 1))
+            .Concat(sample.Dropped.Select(dropped => (Box: (Box?)null, dropped.Confidence)))
+            .OrderByDescending(found => found.Confidence).Take(MostBoxes); // LINQ's order is stable
+        foreach (var (found, confidence) in counted)
         {
-            var box = new Region([SampleScorer.AsArea(sample.Predicted[i], options)]);
             var (best, iou) = (-1, 0.0);
-            for (var t = 0; t < truth.Count; t++)
-                if (Region.Iou(box, new Region([truth[t]])) is var overlap && overlap > iou) (best, iou) = (t, overlap);
-            var hit = iou > 0.5 - TableStatistics.Rounding;
-            if (hit) truth.RemoveAt(best);
-            yield return new Detection(sure?[i] ?? 1, hit, 0);
+            if (found is { } predicted)
+            {
+                var area = SampleScorer.AsArea(predicted, options);
+                var box = new Region([area]);
+                for (var t = 0; t < truth.Count; t++)
+                    if (Region.Iou(box, new Region([truth[t]])) is var overlap && overlap > 0 && overlap >= iou) (best, iou) = (t, overlap);
+                if (!Enough(iou) && sample.Prediction.Crowds.Any(crowd => Enough(area.Intersect(crowd).Area / area.Area))) continue;
+            }
+
+            if (Enough(iou)) truth.RemoveAt(best);
+            yield return new Detection(confidence, Enough(iou), 0, sample.Prediction.Rank);
         }
+
+        static bool Enough(double overlap) => overlap > 0.5 - TableStatistics.Rounding;
     }
 }
 
 /// <summary>Average precision: precision interpolated from the right, averaged over recall.</summary>
 internal sealed class AveragePrecision : Statistic
 {
-    private readonly Detection[] _detections; // by falling confidence, equal ones in their order
+    private readonly Detection[] _detections; // by falling confidence, equal ones by rank, then in their order
     private readonly (int Cluster, int Boxes)[] _truth;
     private readonly bool _allPoints;
 
@@ -41,7 +58,7 @@ internal sealed class AveragePrecision : Statistic
     /// <param name="allPoints">The whole area under the curve instead of the mean at recalls 0, 0.01, ..., 1.</param>
     public AveragePrecision(IEnumerable<Detection> detections, IEnumerable<(int Cluster, int Boxes)> truth, bool allPoints)
     {
-        _detections = [.. detections.OrderByDescending(detection => detection.Confidence)]; // LINQ's order is stable
+        _detections = [.. detections.OrderByDescending(detection => detection.Confidence).ThenBy(detection => detection.Rank)];
         _truth = [.. truth];
         _allPoints = allPoints;
     }

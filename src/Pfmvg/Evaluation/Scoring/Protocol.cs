@@ -76,7 +76,8 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
             Protocol.MaskThresholds => ("one phrase of a picture",
                 "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
             _ => ("one predicted box",
-                "by falling confidence, each takes the free true box of its phrase that it overlaps most, if IoU >= 0.5"),
+                "by falling confidence, each of a phrase's 100 most certain takes the free true box that it overlaps most, if IoU >= 0.5; "
+                + "any other box is a false positive"),
         };
         var failure = options.Rule switch
         {

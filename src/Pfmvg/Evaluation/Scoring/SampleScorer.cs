@@ -14,6 +14,8 @@ internal static class SampleScorer
                 $"The sample '{map.Id}' is answered by a heat map, which only the protocol mask-thresholds can score.");
         if (options.Protocol == Protocol.MaskThresholds && options.AddsPixel)
             throw new InputException("The protocol mask-thresholds measures areas and has no variant with an added pixel.");
+        if (options.Protocol != Protocol.Map50) // only average precision has a use for boxes where nothing was asked
+            predictions = [.. predictions.Where(prediction => prediction.Truth.Count > 0)];
         return options.Protocol switch
         {
             Protocol.PfmvgBox => [.. predictions.SelectMany(prediction => EachBox(prediction, options))],
@@ -45,6 +47,8 @@ internal static class SampleScorer
 
         // The file asks the same phrase once per true box, so all of these answers belong to the phrase.
         var read = answers.Select(answer => AnswerReader.Read(answer, options.Rule, single: false)).ToList();
+        if (read.TrueForAll(answer => answer.Boxes.SequenceEqual(read[0].Boxes) && answer.Dropped.SequenceEqual(read[0].Dropped)))
+            return Sample(question, question.Id, question.Truth, read[0], options); // one list of results, equal boxes in it included
         var boxes = read.SelectMany((answer, a) => answer.Boxes.Select((box, i) => (Box: box, Confidence: answer.Confidence?[i])))
             .GroupBy(found => found.Box).Select(same => (Box: same.Key, Confidence: same.Max(found => found.Confidence)))
             .OrderByDescending(found => found.Confidence ?? 1).ToList();
@@ -52,7 +56,8 @@ internal static class SampleScorer
             boxes.ConvertAll(found => found.Box),
             boxes.Count > 0 && boxes.TrueForAll(found => found.Confidence is not null)
                 ? boxes.ConvertAll(found => found.Confidence!.Value) : null,
-            read.Select(answer => answer.Flaw).FirstOrDefault(flaw => flaw != Flaw.None)), options);
+            read.Select(answer => answer.Flaw).FirstOrDefault(flaw => flaw != Flaw.None),
+            [.. read.SelectMany(answer => answer.Dropped).Distinct()]), options);
     }
 
     /// <summary>Questions about the same phrase as one question with all of its boxes, in the order of first appearance.</summary>
@@ -66,7 +71,7 @@ internal static class SampleScorer
         var spoiled = map.HasHoles && !options.HeatMapMayHaveHoles;
         var (iou, dice, valid) = spoiled ? (0, 0, false) : map.Score(question.Truth, question.Width, question.Height);
         var flaw = spoiled ? Flaw.NotFinite : valid ? Flaw.None : Flaw.Empty;
-        return Sample(question, question.Id, question.Truth, new AnswerRegion([], null, flaw), options) with
+        return Sample(question, question.Id, question.Truth, AnswerRegion.None(flaw), options) with
         {
             Iou = iou,
             Dice = dice,
@@ -85,6 +90,7 @@ internal static class SampleScorer
             Truth = truth,
             Predicted = answer.Boxes,
             Confidence = answer.Confidence,
+            Dropped = answer.Dropped,
             Flaw = answer.Flaw,
             Valid = answer.Boxes.Count > 0,
             Iou = iou,

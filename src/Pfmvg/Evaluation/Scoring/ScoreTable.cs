@@ -87,6 +87,9 @@ public sealed record ScoredSample
     /// <summary>Confidence of the boxes in <see cref="Predicted"/>; null when the model gives none.</summary>
     public IReadOnlyList<double>? Confidence { get; init; }
 
+    /// <summary>The answer's boxes that the rule leaves out: false positives for average precision.</summary>
+    internal IReadOnlyList<(Box Box, double Confidence)> Dropped { get; init; } = [];
+
     /// <summary>What is wrong with the answer.</summary>
     public Flaw Flaw { get; init; }
 

@@ -25,19 +25,21 @@ public static class Scorer
     {
         options ??= new ScoringOptions();
         if (predictions.Any(prediction => prediction.Synthetic)) options = options with { Synthetic = true };
-        var samples = SampleScorer.Score(predictions, options);
+        var scored = SampleScorer.Score(predictions, options);
+        var samples = scored.FindAll(sample => sample.Truth.Count > 0); // the others are boxes where nothing was asked
         if (samples.Count == 0)
             throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
                                      $"{predictions.Count} predictions; choose another with --protocol.");
 
-        var clusters = samples.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index))
+        var clusters = scored.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index))
             .ToDictionary(c => c.name, c => c.index);
         var names = samples.Select(sample => sample.Prediction.Class).Distinct()
             .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue)
             .ThenBy(name => name, StringComparer.Ordinal).ToList();
         var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
         Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
-        var figures = new TableStatistics(metrics, classes, clusters, options);
+        var figures = new TableStatistics(
+            metrics, names.ConvertAll(name => scored.FindAll(sample => sample.Prediction.Class == name)), clusters, options);
         var rows = figures.Estimate(clusters.Count, options);
 
         return new ScoreTable
@@ -74,6 +76,18 @@ public static class Scorer
         IReadOnlyList<Prediction> predictions, List<List<ScoredSample>> classes, ScoringOptions options)
     {
         if (options.Synthetic) yield return "The pictures are synthetic phantoms: these scores say nothing about clinical pictures.";
+        foreach (var (reading, answers) in predictions.Where(prediction => prediction.Reading is not null)
+            .CountBy(prediction => prediction.Reading!))
+            yield return $"{answers} answers are {reading}.";
+        var crowds = predictions.Sum(prediction => prediction.Crowds.Count);
+        if (crowds > 0)
+            yield return options.Protocol == Protocol.Map50
+                ? "Boxes that lie in an iscrowd region count neither way, as COCO has it."
+                : "Regions marked iscrowd are no questions.";
+        if (options.Protocol == Protocol.Map50
+            && predictions.Where(prediction => prediction.Truth.Count == 0)
+                .Sum(prediction => prediction.Boxes?.Count ?? 0) is > 0 and var stray)
+            yield return $"{stray} boxes lie on pictures without their class: false positives, as COCO counts them.";
         if (options.Protocol == Protocol.Map50
             && classes.SelectMany(c => c).Any(sample => sample.Predicted.Count > 0 && sample.Confidence is null))
             yield return "Some answers have no confidence: their boxes count as certain (1.0), equal ones in the file's order.";
