@@ -42,27 +42,28 @@ internal sealed record LanguageFolder(PfmvgConfiguration Configuration, HuggingF
                     + $"{string.Join(", ", Numbers.Select(number => number.Key))}) are those of these weights; fetch it, too.",
             ]);
 
-        var (settings, notes, conflicts) = (configuration.Model.Language, file.Notes.ToList(), new List<string>());
+        var (settings, taken, conflicts) = (configuration.Model.Language, new List<string>(), new List<string>());
         foreach (var number in Numbers)
         {
-            var (value, stated) = (number.Of(settings), file[number.Key]);
-            var path = $"model.language.{number.Setting}";
-            var isSet = configuration.Given.Contains(path) || !IsSame(value, number.Of(Usual)); // by a program, not in a file
+            var (path, value, usual) = ($"model.language.{number.Setting}", number.Of(settings), number.Of(Usual));
+            var (stated, isGiven) = (file[number.Key], configuration.Given.Contains(path));
             if (number.Key == "vocab_size" && value == 0) continue; // asks for the folder's number
-            if (isSet)
+            if ((stated ?? number.WhereSilent) is not { } own) continue;
+            if (!IsSame(own, value))
             {
-                if (stated is { } other && !IsSame(other, value))
-                    conflicts.Add($"{number.Key} {Text(other)} where {path} is {Text(value)}");
-                continue;
+                if (isGiven || !IsSame(value, usual)) // by a program, not in a file
+                {
+                    if (stated is not null) conflicts.Add($"{number.Key} {Text(own)} where {path} is {Text(value)}");
+                    continue;
+                }
+
+                if (number.WhereSilent is null && (own != Math.Floor(own) || own > 1 << 24))
+                    throw new InputException($"{file.Path}: {number.Key} is {Text(own)}, which is no size; fetch the file again.");
+                settings = number.With(settings, own);
             }
 
-            if ((stated ?? number.WhereSilent) is not { } taken) continue;
-            if (number.WhereSilent is null && (taken != Math.Floor(taken) || taken > 1 << 24))
-                throw new InputException($"{file.Path}: {number.Key} is {Text(taken)}, which is no size; fetch the file again.");
-            if (!IsSame(taken, value)) settings = number.With(settings, taken);
-            if (!IsSame(taken, number.Of(Usual)))
-                notes.Add($"{file.Path}: {number.Key} {Text(taken)} is used"
-                    + (stated is null ? ", transformers' value where the file is silent." : "."));
+            if (!isGiven && !IsSame(own, usual))
+                taken.Add($"{number.Key} {Text(own)}{(stated is null ? " (transformers' value where the file is silent)" : "")}");
         }
 
         if (conflicts.Count > 0)
@@ -72,7 +73,8 @@ internal sealed record LanguageFolder(PfmvgConfiguration Configuration, HuggingF
         foreach (var broken in ConfigurationRules.Check(completed))
             throw new InputException($"{file.Path}: with its numbers {broken.Paths[0]} {broken.Problem}; give a LLaMA-2 model.");
         file.RequireWithin(LongestSample(completed));
-        return new LanguageFolder(completed, file, [.. file.Notes.Except(notes), .. notes]);
+        return new LanguageFolder(completed, file, taken.Count == 0 ? file.Notes
+            : [.. file.Notes, $"{file.Path}: sets what the configuration leaves open: {string.Join(", ", taken)}."]);
     }
 
     /// <summary>The model's number of tokens, the file's or else the tokenizer's, for a setting of 0.</summary>

@@ -146,7 +146,9 @@ public sealed class GroundingSetup : IDisposable
     /// <exception cref="InputException">There is no such file, or the training there did not end.</exception>
     public static string Trained(string path)
     {
-        if (File.Exists(path) || PeftAdapter.Find(path) is not null) return path;
+        if (File.Exists(path)) return path;
+        // A run may have exported adapters in its subfolders.
+        if (!File.Exists(Path.Combine(path, "run.json")) && PeftAdapter.Find(path) is not null) return path;
         if (!Directory.Exists(path))
             throw new InputException($"{path}: is neither a checkpoint nor the folder of a training or an adapter.");
         var folder = RunFolder.Open(path);

@@ -35,7 +35,10 @@ public sealed class LanguageFolderTests : IDisposable
         Assert.Equal((24, 16, 2, 2, 20),
             (settings.Vocabulary, settings.HiddenSize, settings.Layers, settings.Heads, settings.IntermediateSize));
         Assert.Equal((500000, 1e-6), (settings.RopeTheta, settings.RmsNormEps));
-        Assert.Contains($"{config}: rope_theta 500000 is used.", notes);
+        var note = Assert.Single(notes);
+        Assert.StartsWith($"{config}: sets what the configuration leaves open: vocab_size 24, hidden_size 16, ", note,
+            StringComparison.Ordinal);
+        Assert.EndsWith("rms_norm_eps 1e-06, rope_theta 500000.", note, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -67,7 +70,9 @@ public sealed class LanguageFolderTests : IDisposable
     public void Completing_a_configuration_twice_changes_nothing_and_its_text_is_complete()
     {
         Change(("rope_theta", "500000"), ("rms_norm_eps", "null"));
-        var once = LanguageFolder.Read(Configuration("{}")).Configuration;
+        var first = LanguageFolder.Read(Configuration("{}"));
+        var once = first.Configuration;
+        Assert.Equal(first.Notes, LanguageFolder.Read(once).Notes);
         Assert.Empty(ConfigurationFile.Differences(once, LanguageFolder.Read(once).Configuration));
         Assert.Equal(1e-6, once.Model.Language.RmsNormEps); // transformers' own value where the file is silent
         var again = ConfigurationFile.Parse(ConfigurationFile.ToYaml(once), "config.yaml", []);

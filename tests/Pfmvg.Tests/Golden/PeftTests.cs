@@ -140,6 +140,17 @@ public sealed class PeftTests : IDisposable
     }
 
     [Fact]
+    public void A_projector_with_adapters_of_its_own_beside_the_adapter_is_refused()
+    {
+        using var model = Base();
+        var folder = Copy("p11_plain");
+        File.Copy(Path.Combine(Own, "weights", "minigptv2_checkpoint.pth"), Path.Combine(folder, "start.pth"));
+        var message = Assert.Throws<InputException>(() => ModelBuilder.LoadStart(model, folder)).Message;
+        Assert.Contains("start.pth: 8 trained tensors have no place", message, StringComparison.Ordinal);
+        Assert.Contains("the adapter is in a file of its own here", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_module_without_an_adapter_gets_none_even_over_one_that_was_there_and_is_named()
     {
         using var scope = NewDisposeScope();

@@ -98,6 +98,23 @@ public sealed class StartFileTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("lora_alpha", 16L, "lora_alpha 16 where model.lora.alpha is 4")]
+    [InlineData("lora_target_modules", "k_proj", "lora_target_modules [k_proj] where model.lora.targets is [q_proj, v_proj]")]
+    public void What_omegaconf_and_namespaces_hold_counts_as_well(string key, object value, string expected)
+    {
+        using var scope = NewDisposeScope();
+        var leaf = Node("_val", value);
+        var content = new Dictionary<string, object?> { [key] = value is string ? Node("_content", new List<object?> { leaf }) : leaf };
+        var config = Node("_content", new Dictionary<string, object?> { ["model"] = Node("_content", content) });
+        Write(_ => { }, ("config", new Dictionary<string, object?> { ["class"] = "argparse.Namespace", ["state"] = config }));
+        Assert.Contains(expected, Assert.Throws<InputException>(() => ModelBuilder.LoadStart(_model, Start)).Message,
+            StringComparison.Ordinal);
+
+        static Dictionary<string, object?> Node(string inner, object value) =>
+            new() { ["class"] = "omegaconf", ["state"] = new Dictionary<string, object?> { [inner] = value } };
+    }
+
     [Fact]
     public void A_checkpoint_that_agrees_is_accepted_and_another_picture_size_is_said()
     {

@@ -1,6 +1,7 @@
 using Pfmvg.Data;
 using Pfmvg.Models;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights.Torch;
 using static TorchSharp.torch;
@@ -57,6 +58,22 @@ public sealed class StartWeightsTests(TrainingWorkspace workspace) : IClassFixtu
             Assert.Contains("model.lora.alpha: 16 -> 8", message, StringComparison.Ordinal);
             PhraseGrounder.Open(workspace.Configuration("scale", "model.lora.dropout=0"), from).Dispose();
         }
+    }
+
+    [Fact]
+    public void A_run_keeps_the_numbers_that_it_took_from_config_json_and_continues_with_them()
+    {
+        using var own = new TrainingWorkspace();
+        var config = Path.Combine(GroundingSetup.Paths(own.Configuration("theta")).Language, "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace("10000", "500000", StringComparison.Ordinal));
+        string[] changes = ["stage1.epochs=1", "stage1.warmup_steps=1"];
+        Assert.ThrowsAny<OperationCanceledException>(() => own.Train("theta", changes: changes, lastStep: 2));
+        Assert.Contains("rope_theta: 500000", File.ReadAllText(own.Run("theta").ConfigurationPath), StringComparison.Ordinal);
+        Assert.Contains(own.Train("theta", ExistingRun.Resume, changes),
+            line => line.Contains("rope_theta 500000", StringComparison.Ordinal));
+        var message = Assert.Throws<InputException>(
+            () => own.Train("theta", ExistingRun.Resume, ["model.language.rope_theta=10000", .. changes])).Message;
+        Assert.Contains("model.language.rope_theta is 10000", message, StringComparison.Ordinal);
     }
 
     private RecordedSession Start(string command, Func<string, bool> isKept, string[] extra, params string[] settings)

@@ -9,7 +9,7 @@ namespace Pfmvg.Models.Building;
 /// </summary>
 internal static class CheckpointWord
 {
-    private const int Deepest = 6;
+    private const int Deepest = 12;
 
     /// <summary>Compares it with the model.</summary>
     /// <returns>What the user should know, though it contradicts nothing.</returns>
@@ -40,13 +40,13 @@ internal static class CheckpointWord
             void RequireTargets(string key)
             {
                 if (Find(key) is not IEnumerable<object?> targets) return;
-                var stated = targets.OfType<string>().Order(StringComparer.Ordinal).ToArray();
+                var stated = targets.Select(Bare).OfType<string>().Order(StringComparer.Ordinal).ToArray();
                 if (!stated.SequenceEqual(config.Lora.Targets.Order(StringComparer.Ordinal)))
                     throw Contradiction(key, $"[{string.Join(", ", stated)}]", "model.lora.targets",
                         $"[{string.Join(", ", config.Lora.Targets)}]");
             }
 
-            object? Find(string key) => section.GetValueOrDefault(key);
+            object? Find(string key) => Bare(section.GetValueOrDefault(key));
 
             void Require(string key, double own, string setting)
             {
@@ -68,6 +68,11 @@ internal static class CheckpointWord
         if (dictionary.Keys.Any(key => key is "lora_r" or "lora_rank" or "lora_alpha" or "lora_target_modules")) yield return dictionary;
         foreach (var section in dictionary.Values.SelectMany(inner => Sections(inner, depth + 1))) yield return section;
     }
+
+    // OmegaConf keeps a value in a node of its own, and a list in a node, too.
+    private static object? Bare(object? value) =>
+        value is IReadOnlyDictionary<string, object?> node && node.GetValueOrDefault("state") is IReadOnlyDictionary<string, object?> state
+        && (state.TryGetValue("_val", out var inner) || state.TryGetValue("_content", out inner)) ? Bare(inner) : value;
 
     private static double? Number(object? value) => value switch
     {

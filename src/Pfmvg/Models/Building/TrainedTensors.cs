@@ -18,6 +18,7 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
     private readonly Dictionary<string, Parameter> _targets = model.named_parameters()
         .Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name)).ToDictionary(p => p.name, p => p.parameter);
 
+    private readonly Dictionary<string, long[]> _stored = []; // shapes by the model's names
     private readonly List<string> _notes = [];
 
     /// <summary>Loads whatever the path holds.</summary>
@@ -40,14 +41,13 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
     private LoadReport LoadAdapter(PeftAdapter adapter)
     {
         adapter.Require(model.Config.Lora);
-        var shapes = Shapes(adapter.WeightsPath);
         var report = LoadFile(adapter.WeightsPath, _ => true, LoadRules.WhatIsThere with { Resize = Padded }, adapter);
         using var quiet = no_grad();
         var absent = new List<string>();
         foreach (var (up, value) in _targets.Where(target => ParameterNames.IsLoraUp(target.Key)))
         {
             var down = ParameterNames.LoraDownOf(up);
-            var (hasUp, hasDown) = (shapes.TryGetValue(up, out var outer), shapes.TryGetValue(down, out var inner));
+            var (hasUp, hasDown) = (_stored.TryGetValue(up, out var outer), _stored.TryGetValue(down, out var inner));
             if (hasUp != hasDown || hasUp && outer![1] != inner![0])
                 throw Refusal.ForFile(adapter.WeightsPath, $"{(hasUp ? up : down)} does not go with {(hasUp ? down : up)}",
                     "fetch the adapter again");
@@ -64,7 +64,7 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
             if (factor != 1) value.mul_(factor);
         }
 
-        if (absent.Count > 0) _notes.Add($"{adapter.WeightsPath}: has no adapter for {Describe(absent)}; its update is zero.");
+        if (absent.Count > 0) _notes.Add($"warning: {adapter.WeightsPath}: has no adapter for {Describe(absent)}; its update is zero.");
         var hasProjector = report.Loaded.Any(ParameterNames.IsProjector);
         return report with { Loaded = [.. report.Loaded, .. absent, .. LoadProjector(adapter.Folder, hasProjector)], Kept = [] };
 
@@ -80,13 +80,6 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
             padded.narrow(dimension, 0, stored.shape[dimension]).copy_(stored);
             return padded;
         }
-    }
-
-    private static Dictionary<string, long[]> Shapes(string file)
-    {
-        using var source = WeightFile.Open(file);
-        return source.Tensors.Values.GroupBy(info => ParameterNames.FromTrainedFile(info.Name))
-            .ToDictionary(group => group.Key, group => group.First().Shape);
     }
 
     private IReadOnlyList<string> LoadProjector(string folder, bool hasProjector)
@@ -126,6 +119,7 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
         var report = WeightLoader.Load(
             targets, source, name => ParameterNames.IsRotaryTable(name) ? null : ParameterNames.FromTrainedFile(name), rules);
         report.ThrowIfUnusable(file);
+        foreach (var info in source.Tensors.Values) _stored[ParameterNames.FromTrainedFile(info.Name)] = info.Shape;
         return report;
     }
 
@@ -159,6 +153,7 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
     {
         const string Ignore = "weights.ignore_unplaced: true leaves them out";
         if (name.EndsWith(".bias", StringComparison.Ordinal)) return $"biases (lora_bias, bias) are not computed here; {Ignore}";
+        if (_targets.ContainsKey(name)) return "the adapter is in a file of its own here: remove what this file has of another";
         if (LoraModule().Match(name) is not { Success: true } lora) return $"they are not computed here; {Ignore}";
         var module = lora.Groups[1].Value;
         return model.Config.Lora.Targets.Contains(module)
