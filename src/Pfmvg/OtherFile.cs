@@ -114,7 +114,8 @@ internal sealed record OtherFile(string What, string Advice)
         if (Begins("{") || Begins("[{"))
             return new("is a JSON text (settings, or an error of the server), not the file itself", FetchAgain);
         // The first line of a pickle can be text, too, but a name without a space.
-        return head.Length < Head && text.Length > 1 && char.IsLetter(text[0]) && text.Split('\n')[0].Contains(' ', StringComparison.Ordinal)
+        var isSentence = text.Length > 1 && char.IsLetter(text[0]) && text.Split('\n')[0].Contains(' ', StringComparison.Ordinal);
+        return head.Length < Head && isSentence
             ? new($"is a text that begins '{Printable(text)}', not the file itself", FetchAgain) : null;
 
         bool Begins(string start) => text.StartsWith(start, StringComparison.OrdinalIgnoreCase);

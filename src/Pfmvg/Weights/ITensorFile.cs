@@ -29,7 +29,7 @@ public interface ITensorFile : IDisposable
     /// </summary>
     IReadOnlyList<string> ForeignNames { get; }
 
-    /// <summary>Sentences that the user should read when the file is loaded: what was left out of its names, what is foreign in it.</summary>
+    /// <summary>Sentences to read when the file is loaded: what was left out of its names, what is foreign in it.</summary>
     IReadOnlyList<string> Notes { get; }
 
     /// <summary>

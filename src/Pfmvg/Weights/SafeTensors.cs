@@ -126,7 +126,8 @@ public static class SafeTensors
             var (entries, metadata) = new HeaderReader(path, header).Read();
             RefuseGapsAndOverlaps(path, entries, dataLength);
             var data = file.Slice(length - dataLength, dataLength);
-            var weights = entries.Where(entry => entry.Other is null).Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null));
+            var weights = entries.Where(entry => entry.Other is null)
+                .Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null));
             return new TensorFile(path, "safetensors", weights, [], metadata, [opened])
             {
                 Unreadable = entries.Where(entry => entry.Other is not null)

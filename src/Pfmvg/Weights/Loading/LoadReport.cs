@@ -70,11 +70,13 @@ public sealed record LoadReport
             throw Refusal.ForFile(path, $"holds whole numbers (int8 or the like) for {Some(NotFloating, 3)}, so it is quantised",
                 "give the unquantised weights, in float16, bfloat16 or float32");
         if (WrongShape.Count > 0) throw Refusal.ForFile(path, $"has the wrong shape for {Some(WrongShape, 5)}", otherModel);
-        if (Missing.Count > 0) throw Refusal.ForFile(path, $"lacks {Some(Missing, 5)}{WrapperNames.Nearest(Unexpected, Missing)}", otherModel);
+        if (Missing.Count > 0)
+            throw Refusal.ForFile(path, $"lacks {Some(Missing, 5)}{WrapperNames.Nearest(Unexpected, Missing)}", otherModel);
         if (Loaded.Count == 0 && Kept.Count > 0)
             throw Refusal.ForFile(path, $"has no tensor that the model knows{WrapperNames.Nearest(Unexpected, Kept)}", otherModel);
         if (OnlyZeros)
-            throw Refusal.ForFile(path, "holds nothing but zeros for the model, as a file saved with skip_data does", "save it with its data");
+            throw Refusal.ForFile(
+                path, "holds nothing but zeros for the model, as a file saved with skip_data does", "save it with its data");
         if (NotFinite.Count > 0)
             throw Refusal.ForFile(
                 path, $"has NaN or infinity in {Some(NotFinite, 5)}", "use another: the training that wrote it diverged, or it is damaged");

@@ -24,7 +24,8 @@ internal static class WeightFolder
             .Concat(Found(folder, "*.safetensors.index.json")).Concat(Found(folder, "*.bin.index.json")).Distinct().ToList();
         foreach (var index in indexes)
             if (ShardedCheckpoint.IsComplete(index)) return ShardedCheckpoint.OpenIndex(folder, index);
-        if (Singles.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists) is { } canonical) return WeightFile.Open(canonical);
+        if (Array.Find(Singles, name => File.Exists(Path.Combine(folder, name))) is { } canonical)
+            return WeightFile.Open(Path.Combine(folder, canonical));
         if (indexes.Count > 0) return ShardedCheckpoint.OpenIndex(folder, indexes[0]);   // says which shard is missing
         foreach (var pattern in new[] { "*.safetensors", "*.bin", "*.pth", "*.pt" })
             if (Only(folder, pattern) is { } single) return WeightFile.Open(single);
@@ -55,7 +56,7 @@ internal static class WeightFolder
     public static void RefuseOtherKinds(string folder)
     {
         if (!Directory.Exists(folder)) return;
-        var names = Directory.EnumerateFileSystemEntries(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal).ToList();
+        var names = new DirectoryInfo(folder).EnumerateFileSystemInfos().Select(entry => entry.Name).Order(StringComparer.Ordinal).ToList();
         if (names.Exists(name => Indexes.Contains(name) || Singles.Contains(name))) return;
         Refuse(name => name == ".metadata" || Ends(name, ".distcp"), "is a distributed checkpoint", OtherFile.Converted);
         Refuse(name => name == "zero_to_fp32.py", "is a checkpoint of DeepSpeed ZeRO in pieces",
@@ -94,6 +95,7 @@ internal static class WeightFolder
         if (found.Count <= 1) return found.SingleOrDefault();
         var names = string.Join(", ", found.Take(3).Select(Path.GetFileName)) + (found.Count > 3 ? ", ..." : "");
         throw Refusal.ForFile(
-            folder, $"has several files {pattern} ({names}) and nothing that says which one", "name the file, or fetch the index file beside them");
+            folder, $"has several files {pattern} ({names}) and nothing that says which one",
+            "name the file, or fetch the index file beside them");
     }
 }

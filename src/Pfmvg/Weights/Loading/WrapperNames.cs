@@ -45,8 +45,8 @@ internal static class WrapperNames
         int Fitting(string start) => names.Count(name => rename(Without(start, name)) is { } full && targets.Contains(full));
 
         // A name without a dot (a counter of averaging) belongs to the wrapper itself.
-        string? Longer(string start) => names.Count == 0 ? null : Prefixes.Select(next => start + next).FirstOrDefault(
-            whole => names.TrueForAll(name => name.StartsWith(whole, StringComparison.Ordinal) || !name.Contains('.', StringComparison.Ordinal)));
+        string? Longer(string start) => Prefixes.Select(next => start + next).FirstOrDefault(whole => names.TrueForAll(
+            name => name.StartsWith(whole, StringComparison.Ordinal) || !name.Contains('.', StringComparison.Ordinal)));
     }
 
     private static IEnumerable<string> Notes(TensorFile file, List<string> stored, string prefix)
@@ -60,12 +60,12 @@ internal static class WrapperNames
             + (file.ForeignNames.Count > MostForeign ? ", ..." : ".");
     }
 
-    /// <summary>For the first of the model's names, the file's names that are most like them, in words; empty where none is alike.</summary>
+    /// <summary>The file's names that are most like the first of the model's, in words; empty where none is alike.</summary>
     public static string Nearest(IReadOnlyList<string> stored, IReadOnlyList<string> wanted)
     {
         var pairs = wanted.Take(MostPairs)
             .Select(name => (Model: name, File: stored.Take(MostCompared).MaxBy(other => Likeness(name, other))))
-            .Where(pair => pair.File is not null && Likeness(pair.Model, pair.File).Ending > 0)
+            .Where(pair => pair.File is not null && Likeness(pair.Model, pair.File) is var (ending, anywhere, _) && ending + anywhere > 1)
             .Select(pair => $"'{Refusal.Show(pair.File!)}' in the file and '{Refusal.Show(pair.Model)}' in the model").ToList();
         return pairs.Count == 0 ? "" : $" (nearest names: {string.Join(", ", pairs)})";
     }
@@ -79,7 +79,8 @@ internal static class WrapperNames
         return (ending, a.Intersect(b).Count(), -Math.Abs(a.Length - b.Length));
     }
 
-    private static string Without(string prefix, string name) => name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : name;
+    private static string Without(string prefix, string name) =>
+        name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : name;
 
     private static string WithoutMarks(string name) => Array.Exists(Marks, mark => name.Contains(mark, StringComparison.Ordinal))
         ? string.Join('.', name.Split('.').Where(part => !Marks.Contains(part))) : name;

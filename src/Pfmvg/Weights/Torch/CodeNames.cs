@@ -33,7 +33,8 @@ internal static class CodeNames
         "numpy.core._multiarray_tests", "numpy._core._multiarray_tests", "pandas.read_pickle", "pandas.io.pickle", "pandas.eval",
         "operator.attrgetter", "operator.methodcaller", "_operator.attrgetter", "_operator.methodcaller",
         "types.CodeType", "types.FunctionType", "types.LambdaType", "logging.config", "urllib.request", "http.client", "http.server",
-        "yaml.load", "yaml.unsafe_load", "yaml.full_load", "io.open", "io.open_code", "_io.open", "_io.open_code", "_io.FileIO", "io.FileIO",
+        "yaml.load", "yaml.unsafe_load", "yaml.full_load", "io.open", "io.open_code", "_io.open", "_io.open_code", "_io.FileIO",
+        "io.FileIO",
         "codecs.open", "nturl2path", "functools.reduce", "_functools.reduce", "tensorflow.io", "tensorflow.keras.models.load_model",
         "keras.models.load_model",
     ];
@@ -47,8 +48,8 @@ internal static class CodeNames
     // What a dotted name may lead to from any module, as in "random._os.system".
     private static readonly FrozenSet<string> WaysOut = FrozenSet.ToFrozenSet(
     [
-        "os", "posix", "nt", "sys", "subprocess", "shutil", "importlib", "ctypes", "socket", "pty", "pickle", "runpy", "marshal", "builtins",
-        "eval", "exec", "system", "popen",
+        "os", "posix", "nt", "sys", "subprocess", "shutil", "importlib", "ctypes", "socket", "pty", "pickle", "runpy", "marshal",
+        "builtins", "eval", "exec", "system", "popen",
     ], StringComparer.Ordinal);
 
     /// <summary>Whether a pickle that names this is refused, whether or not it would call it.</summary>
@@ -64,5 +65,6 @@ internal static class CodeNames
 
     // The special attributes of any object lead to all others.
     private static bool IsWayOut(string part) => WaysOut.Contains(part.TrimStart('_'))
-        || (part.StartsWith("__", StringComparison.Ordinal) && part is not ("__newobj__" or "__newobj_ex__" or "__new__"));
+        || (part.StartsWith("__", StringComparison.Ordinal) && part.EndsWith("__", StringComparison.Ordinal)
+            && part is not ("__newobj__" or "__newobj_ex__" or "__new__"));
 }

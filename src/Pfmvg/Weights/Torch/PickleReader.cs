@@ -251,7 +251,7 @@ internal sealed class PickleReader
         if (opcode == 'I' && line is "00" or "01") return line == "01" ? True : False;
         if (opcode != 'F' && line.Length <= MaxDigits
             && BigInteger.TryParse(line.TrimEnd('L'), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))
-            return number >= long.MinValue && number <= long.MaxValue ? (long)number : number;
+            return number >= long.MinValue && number <= long.MaxValue ? (object)(long)number : number;
         throw Refuse($"'{Refusal.Show(line, 40)}' is not a number");
     }
 }

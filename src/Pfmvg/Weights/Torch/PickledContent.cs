@@ -44,10 +44,12 @@ internal sealed class PickledContent(string path, Func<string, PickledTensor, St
         else if (Pairs(content) is { } saved) SortDictionary(Latest(saved));
         else Metadata["content"] = Plain(content, new Place(null, "content"), 0);
         if (content is Placeholder { Pairs: null } whole && _holder is null)
-            throw Refusal.ForFile(path, $"holds one value of the class {Refusal.Show(whole.Name)}, not weights", "name the file with the weights");
+            throw Refusal.ForFile(
+                path, $"holds one value of the class {Refusal.Show(whole.Name)}, not weights", "name the file with the weights");
         if (_holder is not null && (Weights.Count + Unreadable.Count == 0 || (Container is null && HasWholeModule(content))))
             throw Refusal.ForFile(
-                path, $"has its weights inside a value of the class {Refusal.Show(_holder)} (a whole module was saved), which is never made here",
+                path,
+                $"has its weights inside a value of the class {Refusal.Show(_holder)} (a whole module was saved), which is never made here",
                 "load it where it was made, and save its state_dict()");
     }
 

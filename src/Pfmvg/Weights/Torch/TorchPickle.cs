@@ -23,7 +23,9 @@ public static class TorchPickle
     private const long StreamVersion = 1001;
 
     /// <summary>Opens a file of any of the three formats, told apart by content.</summary>
-    /// <exception cref="InputException">The file is not there, is damaged, names what runs code, or has its weights in a foreign class.</exception>
+    /// <exception cref="InputException">
+    /// The file is not there, is damaged, names what runs code, or has its weights inside a foreign class.
+    /// </exception>
     public static ITensorFile Open(string path)
     {
         var opened = new OpenedFile(path);
