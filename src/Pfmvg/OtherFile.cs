@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Pfmvg;
@@ -14,7 +15,7 @@ internal sealed record OtherFile(string What, string Advice)
     public const int Head = 512;
 
     private const string FetchAgain = "log in or wait, and download the file itself";
-    private const int ShortText = 60, TarSignature = 257;
+    private const int LongestName = 60, TarSignature = 257;
 
     private static readonly (byte[] Start, string Name, string Advice)[] Signatures =
     [
@@ -30,6 +31,16 @@ internal sealed record OtherFile(string What, string Advice)
         ([0x28, 0xb5, 0x2f, 0xfd], "a zstd archive", "unpack it"),
         ("Rar!"u8.ToArray(), "a rar archive", "unpack it"),
         ("%PDF"u8.ToArray(), "a PDF document", "name the file itself"),
+    ];
+
+    // How the texts begin that servers send in place of a file. Other texts are not shown: they may be a patient's.
+    private static readonly string[] Errors =
+    [
+        "Entry not found", "Not found", "Repository not found", "File not found", "404 ", "404:", "403 ", "401 ", "429 ", "500 ", "502 ",
+        "503 ", "504 ", "Access to model",
+        "Access to dataset", "Access denied", "Forbidden", "Unauthorized", "Invalid username or password", "Too many requests",
+        "Rate limit", "Quota exceeded", "Internal server error", "Bad gateway", "Service unavailable", "Gateway time", "Moved permanently",
+        "Redirecting",
     ];
 
     private static readonly (string Ending, string Name, string Advice)[] Endings =
@@ -113,18 +124,14 @@ internal sealed record OtherFile(string What, string Advice)
         if (text.Contains("\"weight_map\"", StringComparison.Ordinal)) return new("is the index of shards", "name its folder");
         if (Begins("{") || Begins("[{"))
             return new("is a JSON text (settings, or an error of the server), not the file itself", FetchAgain);
-        // The first line of a pickle can be text, too, but a name without a space.
-        var isSentence = text.Length > 1 && char.IsLetter(text[0]) && text.Split('\n')[0].Contains(' ', StringComparison.Ordinal);
-        return head.Length < Head && isSentence
-            ? new($"is a text that begins '{Printable(text)}', not the file itself", FetchAgain) : null;
+        if (head.Length < Head && (Begins("../") || Begins("./")) && !text.Contains('\n', StringComparison.Ordinal))
+            return new("is the text of a symbolic link, not the file that it points to", "copy that file here");
+        return Array.Find(Errors, Begins) is { } error
+            ? new($"is the server's answer '{error}', not the file itself", FetchAgain) : null;
 
         bool Begins(string start) => text.StartsWith(start, StringComparison.OrdinalIgnoreCase);
     }
 
-    private static string Printable(string text)
-    {
-        var line = text.Split('\n')[0].TrimEnd();
-        return string.Concat(line.Take(ShortText).Select(c => char.IsControl(c) || char.IsSurrogate(c)
-            || char.GetUnicodeCategory(c) == System.Globalization.UnicodeCategory.Format ? '?' : c));
-    }
+    private static string Printable(string name) => string.Concat(name.Take(LongestName).Select(c =>
+        char.IsControl(c) || char.IsSurrogate(c) || char.GetUnicodeCategory(c) == UnicodeCategory.Format ? '?' : c));
 }

@@ -22,7 +22,8 @@ public sealed class OtherFileTests : IDisposable
     [InlineData("\u00ef\u00bb\u00bf  \n<HTML lang=\"en\">quota</HTML>", "HTML page")]
     [InlineData("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "XML text")]
     [InlineData("{\"error\": \"Repository not found\"}", "JSON text")]
-    [InlineData("Entry not found", "begins 'Entry not found'")]
+    [InlineData("Entry not found", "the server's answer 'Entry not found'")]
+    [InlineData("../../blobs/0123456789abcdef", "symbolic link")]
     [InlineData("", "empty")]
     public void A_failed_download_is_named_whatever_it_was_to_be(string content, string named)
     {

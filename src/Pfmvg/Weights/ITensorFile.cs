@@ -24,8 +24,8 @@ public interface ITensorFile : IDisposable
     string? Container { get; }
 
     /// <summary>
-    /// Names of classes and functions that the file mentions and weights do not need. Their values stand in <see cref="Metadata"/> as
-    /// dictionaries with the class, its arguments and its state; nothing was imported, made or called.
+    /// Names of classes and functions that the file mentions and weights do not need. In <see cref="Metadata"/> they stand as
+    /// text, and their values as dictionaries with the class, its arguments and its state; nothing was imported, made or called.
     /// </summary>
     IReadOnlyList<string> ForeignNames { get; }
 

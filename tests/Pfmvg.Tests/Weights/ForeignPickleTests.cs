@@ -1,8 +1,10 @@
+using System.IO.Compression;
 using System.Text;
 using System.Text.Json.Nodes;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
+using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Weights;
 
@@ -17,7 +19,8 @@ public sealed class ForeignPickleTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     public static TheoryData<string, int> Pickles => new(
-        Kinds.SelectMany(kind => Enumerable.Range(0, 6).Where(p => kind.Value!["pickles"]![p] is not null).Select(p => (kind.Key, p))));
+        Kinds.Where(kind => kind.Key != "tensors").SelectMany(kind => Enumerable.Range(0, 6)
+            .Where(protocol => kind.Value!["pickles"]![protocol] is not null).Select(protocol => (kind.Key, protocol))));
 
     [Theory]
     [MemberData(nameof(Pickles))]
@@ -31,6 +34,48 @@ public sealed class ForeignPickleTests : IDisposable
                 Assert.Contains(file.ForeignNames, known => known == name || known.EndsWith("." + name, StringComparison.Ordinal));
         Assert.NotEmpty(WeightListing.ToText(file));
         Assert.NotNull(WeightListing.ToJson(file));
+    }
+
+    public static TheoryData<string, int> Tensors => new(
+        Kinds["tensors"]!.AsObject().SelectMany(form => Enumerable.Range(0, 4).Select(index => (form.Key, index))));
+
+    [Theory]
+    [MemberData(nameof(Tensors))]
+    public void Weights_in_any_form_are_read_or_refused_by_what_they_are(string form, int index)
+    {
+        using var scope = NewDisposeScope();
+        var (right, pickle) = (Kinds["tensors"]![form]!["right"]!.GetValue<string>(), Kinds["tensors"]![form]!["pickles"]![index]!);
+        var path = _folder.In("x.pth");
+        using (var zip = ZipFile.Open(path, ZipArchiveMode.Create))
+        {
+            Add("x/data.pkl", Convert.FromBase64String(pickle.GetValue<string>()));
+            foreach (var storage in new[] { "0", "1" })
+                Add($"x/data/{storage}", [.. new[] { 1f, 2, 3, 4 }.SelectMany(BitConverter.GetBytes)]);
+
+            void Add(string name, byte[] content)
+            {
+                using var stream = zip.CreateEntry(name, CompressionLevel.NoCompression).Open();
+                stream.Write(content);
+            }
+        }
+
+        var target = zeros(2, 2);
+        if (right.StartsWith('!'))
+        {
+            Assert.Contains(right[2..], Assert.Throws<InputException>(Load).Message, StringComparison.Ordinal);
+            return;
+        }
+
+        Assert.Equal([right], Load().Loaded);
+        Assert.Equal([1f, 2, 3, 4], target.data<float>().ToArray());
+
+        LoadReport Load()
+        {
+            using var file = WeightFile.Open(path);
+            Assert.NotEmpty(WeightListing.ToText(file));
+            Assert.NotNull(WeightListing.ToJson(file));
+            return WeightLoader.Load(new Dictionary<string, Tensor> { ["w"] = target }, file, name => name, LoadRules.All);
+        }
     }
 
     [Theory]

@@ -77,7 +77,8 @@ public sealed class PickleTests : IDisposable
     }
 
     public static TheoryData<string> Bombs =>
-        ["itself", "doubling", "deep", "empty dictionaries", "copies", "long key", "same key", "marks", "memo", "huge"];
+        ["itself", "doubling", "deep", "empty dictionaries", "copies", "long key", "same key", "marks", "memo", "huge",
+            "names", "placeholders", "placeholders in a circle", "deep placeholders", "types"];
 
     [Theory]
     [MemberData(nameof(Bombs))]
@@ -98,6 +99,14 @@ public sealed class PickleTests : IDisposable
                 .Concat(Enumerable.Repeat("h\0", 200_000)) + "eu.",
             "marks" => new string('(', 8_000_000) + ".",
             "memo" => "N" + new string('\u0094', 8_000_000) + ".",
+            "names" => string.Concat(Enumerable.Range(0, 1_100_000).Select(i => $"c{i:x}\na\n0")) + "}.",
+            "placeholders" => "}X\u0001\0\0\0a](ca\nb\nq\0" + string.Concat(Enumerable.Repeat("h\0(K\u0001tR", 400_000)) + "es.",
+            "placeholders in a circle" => "}X\u0001\0\0\0a](ca\nb\n)Rq\0" + string.Concat(Enumerable.Repeat("h\0", 2_000_000))
+                + "h\0bes.",
+            "deep placeholders" => "}X\u0001\0\0\0a" + "ca\nb\nq\0)R" + string.Concat(Enumerable.Repeat("q\u0001h\0h\u0001\u0085R",
+                600_000)) + "s.",
+            "types" => "ctorch._tensor\n_rebuild_from_type_v2\nq\0ctorch\nTensor\nq\u0001("
+                + string.Concat(Enumerable.Repeat("(h\0h\u0001", 100_000)) + string.Concat(Enumerable.Repeat("}t", 100_000)) + "h\0tR.",
             "huge" => "]" + new string('N', 17 << 20),
             _ => throw new ArgumentException(kind),
         };

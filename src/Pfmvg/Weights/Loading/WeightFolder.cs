@@ -27,10 +27,10 @@ internal static class WeightFolder
         if (Array.Find(Singles, name => File.Exists(Path.Combine(folder, name))) is { } canonical)
             return WeightFile.Open(Path.Combine(folder, canonical));
         if (indexes.Count > 0) return ShardedCheckpoint.OpenIndex(folder, indexes[0]);   // says which shard is missing
-        foreach (var pattern in new[] { "*.safetensors", "*.bin", "*.pth", "*.pt" })
+        foreach (var pattern in new[] { "*.safetensors", "*.bin", "*.pth", "*.pt", "*.ckpt" })
             if (Only(folder, pattern) is { } single) return WeightFile.Open(single);
         throw Refusal.ForFile(
-            folder, "the folder has no weights (an index, or one .safetensors, .bin, .pth or .pt file)",
+            folder, "the folder has no weights (an index, or one .safetensors, .bin, .pth, .pt or .ckpt file)",
             "check the path and that the download is complete");
     }
 

@@ -125,7 +125,7 @@ internal sealed class PickledContent(string path, Func<string, PickledTensor, St
             case object?[] tuple:
                 return tuple.Select((item, index) => Plain(item, new Place(place, $"{index}"), depth + 1)).ToArray();
             case Placeholder foreign:
-                return Plain(foreign, place, depth);
+                return foreign is { Arguments: [], State: null, Items: null, Pairs: null } ? foreign.Name : Plain(foreign, place, depth);
             case PickledStorage storage:
                 return $"a storage of {storage.Elements} elements";
             case PickleName or ScalarType:

@@ -1,5 +1,6 @@
 """Pickles of values that checkpoints hold beside their weights, in every protocol. Written by Python's own pickle; stand-ins of
-libraries that reduce as theirs do are made below. Prints one JSON object: kind -> {names, pickles: [base64 per protocol]}."""
+libraries that reduce as theirs do are made below. Prints one JSON object: kind -> {names, pickles: [base64 per protocol]}, and under
+"tensors" weights in all forms: form -> {right, pickles: [protocols 2 to 5]}."""
 import argparse, base64, collections, copyreg, datetime, decimal, enum, fractions, functools, io, json, pathlib, pickle, sys, types, uuid
 
 def module(name):
@@ -10,6 +11,7 @@ def module(name):
     return sys.modules[name]
 
 def place(module_name, name, value):
+    if hasattr(module(module_name), name): return getattr(module(module_name), name)
     value.__module__ = module_name; value.__qualname__ = name; value.__name__ = name
     setattr(module(module_name), name, value); return value
 
@@ -103,7 +105,52 @@ D = {
  'numpy generator': (np_generator, ['numpy.random._pickle.__generator_ctor', 'numpy.random._pcg64.PCG64']),
  'torch device': (lambda: Reduced(torch_device, ('cuda', 0)), ['torch.device']),
 }
-out = {}
+# Tensors: names of the weights -> how they are pickled. The storage 0 holds four float32.
+class Storage:
+    def __init__(self, kind, key='0', elements=4):
+        self.id = ('storage', place('torch' if kind != 'UntypedStorage' else 'torch.storage', kind, type(kind, (), {})), key, 'cpu', elements)
+class TorchPickler(pickle._Pickler):
+    def persistent_id(self, value):
+        if isinstance(value, Storage): return value.id
+        return value.wrapped if isinstance(value, Source) else None
+class Source:
+    """A class as the oldest format of torch.save wraps it, with its source."""
+    def __init__(self, value): self.wrapped = ('module', value, 'net.py', 'class Net: pass')
+v2 = function('torch._utils', '_rebuild_tensor_v2'); v3 = function('torch._utils', '_rebuild_tensor_v3')
+parameter = function('torch._utils', '_rebuild_parameter'); stated = function('torch._utils', '_rebuild_parameter_with_state')
+typed = function('torch._tensor', '_rebuild_from_type_v2'); tensor_class = cls('torch', 'Tensor'); own_tensor = cls('project.net', 'OwnTensor')
+def plain(): return (Storage('FloatStorage'), 0, (2, 2), (2, 1), False, collections.OrderedDict())
+def tensor(): return Reduced(v2, plain())
+def named(module_name, name): return function(module_name, name)
+def other(name, *args): return Reduced(function('torch._utils', name), args)
+net = cls('project.net', 'Net'); whole = net(); whole.__dict__['_parameters'] = collections.OrderedDict(w=tensor())
+T = {
+ 'in a defaultdict': (lambda: {'state_dict': collections.defaultdict(dict, w=tensor())}, 'w'),
+ 'a parameter': (lambda: {'w': Reduced(parameter, (tensor(), True, collections.OrderedDict()))}, 'w'),
+ 'a parameter with a state': (lambda: {'w': Reduced(stated, (tensor(), True, collections.OrderedDict(), {'tag': 1}))}, 'w'),
+ 'a buffer': (lambda: {'w': Reduced(typed, (v2, tensor_class, plain(), {'_is_buffer': True}))}, 'w'),
+ 'of a known type in version 3': (lambda: {'w': Reduced(v3, (Storage('UntypedStorage', elements=16), 0, (2, 2), (2, 1), False, collections.OrderedDict(), named('torch', 'float32')))}, 'w'),
+ 'whose state dict has attributes': (lambda: {'model': Reduced(collections.OrderedDict, (), {'_metadata': collections.OrderedDict()}, None, iter([('w', tensor())]))}, 'w'),
+ 'beside a sparse tensor': (lambda: {'model': {'w': tensor()}, 's': other('_rebuild_sparse_tensor', 1, (tensor(), tensor(), (2, 2), True))}, 'w'),
+ 'beside a tensor without values': (lambda: {'model': {'w': tensor(), 'm': other('_rebuild_meta_tensor_no_storage', named('torch', 'float32'), (2,), (1,), False)}}, 'w'),
+ 'beside a quantised tensor': (lambda: {'model': {'w': tensor()}, 'q': other('_rebuild_qtensor', Storage('QInt8Storage', '1', 4), 0, (4,), (1,), (named('torch', 'per_tensor_affine'), .1, 0), False, collections.OrderedDict())}, 'w'),
+ 'beside complex32': (lambda: {'model': {'w': tensor()}, 'c': Reduced(v3, (Storage('UntypedStorage', '1', 16), 0, (4,), (1,), False, collections.OrderedDict(), named('torch', 'complex32')))}, 'w'),
+ 'beside an optimizer': (lambda: {'model': {'w': tensor()}, 'optimizer': whole}, 'w'),
+ 'without values': (lambda: {'model': {'w': other('_rebuild_meta_tensor_no_storage', named('torch', 'float32'), (2, 2), (2, 1), False)}}, "! 'w' is on the device meta"),
+ 'quantised': (lambda: {'w': other('_rebuild_qtensor', Storage('QInt8Storage', '1', 4), 0, (2, 2), (2, 1), (1, .1, 0), False, collections.OrderedDict())}, "! 'w' is quantised"),
+ 'sparse': (lambda: {'w': other('_rebuild_sparse_tensor', 1, (tensor(), tensor(), (2, 2), True))}, "! 'w' is sparse"),
+ 'of a float8 type': (lambda: {'w': Reduced(v3, (Storage('UntypedStorage', elements=16), 0, (2, 2), (2, 1), False, collections.OrderedDict(), named('torch', 'float8_e5m2')))}, "! 'w' has the type float8_e5m2"),
+ 'of a class': (lambda: {'w': Reduced(typed, (v2, own_tensor, plain(), {}))}, "! 'w' is of the tensor class project.net.OwnTensor"),
+ 'spread': (lambda: {'w': Reduced(typed, (function('torch._utils', '_rebuild_wrapper_subclass'), cls('torch.distributed._tensor.api', 'DTensor'), (1,), {}))}, "! 'w' is a DTensor"),
+ 'sharded': (lambda: {'w': Reduced(cls('torch.distributed._shard.sharded_tensor.api', 'ShardedTensor'), (), {'shards': [tensor()]})}, "! 'w' is of the class torch.distributed._shard.sharded_tensor.api.ShardedTensor"),
+ 'in a whole module': (lambda: whole, '! state_dict()'),
+ 'in a whole module with its source': (lambda: Reduced(function('copyreg', '_reconstructor'), (Source(net), object, None), {'_parameters': {'w': tensor()}}), '! state_dict()'),
+ 'in a module in a dictionary': (lambda: {'model': whole, 'epoch': 1}, '! state_dict()'),
+ 'in a module beside a number': (lambda: {'model': whole, 'loss': tensor()}, '! state_dict()'),
+}
+def torch_pickle(value, protocol):
+    stream = io.BytesIO(); TorchPickler(stream, protocol).dump(value); return stream.getvalue()
+out = {'tensors': {kind: {'right': right, 'pickles': [base64.b64encode(torch_pickle(make(), p)).decode() for p in range(2, 6)]} for kind, (make, right) in T.items()}}
 for kind, (make, names) in D.items():
     pickles = []
     for protocol in range(6):
