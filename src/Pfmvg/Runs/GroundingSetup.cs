@@ -117,7 +117,6 @@ public sealed class GroundingSetup : IDisposable
         var language = LanguageFolder.Read(configuration);
         configuration = language.Configuration;
         var paths = Paths(configuration);
-        WeightFolder.RefuseOtherKinds(paths.Language);
         var tokenizer = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model"));
         language.File?.RequireTokens(tokenizer.BosId, tokenizer.EosId);
         var sizes = ConfiguredModel.Sizes(configuration.Model, language.Vocabulary(tokenizer.VocabularySize));

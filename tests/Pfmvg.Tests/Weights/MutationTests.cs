@@ -47,7 +47,8 @@ public sealed class MutationTests
     private static void Mutate(string name, Func<byte[], Random, byte[]> change)
     {
         var original = File.ReadAllBytes(Foreign.Contains(name)
-            ? Path.Combine(Fixtures.Repository, "tests", "Pfmvg.Tests", "Weights", "Written", "torch", name) : Fixtures.Path("weights", name));
+            ? Path.Combine(Fixtures.Repository, "tests", "Pfmvg.Tests", "Weights", "Written", "torch", name)
+            : Fixtures.Path("weights", name));
         using var folder = new TemporaryFolder();
         var random = new Random(name.Length * 7919 + original.Length);
         for (var mutant = 0; mutant < Mutants; mutant++)
