@@ -17,6 +17,9 @@ internal sealed record OtherFile(string What, string Advice)
     private const string FetchAgain = "log in or wait, and download the file itself";
     private const int LongestName = 60, TarSignature = 257;
 
+    private static readonly OtherFile Index = new("is the index of shards", "name its folder"),
+        Json = new("is a JSON text (settings, or an error of the server), not the file itself", FetchAgain);
+
     private static readonly (byte[] Start, string Name, string Advice)[] Signatures =
     [
         ("GGUF"u8.ToArray(), "a GGUF file (llama.cpp)", "give the Hugging Face folder that it was made from"),
@@ -89,6 +92,10 @@ internal sealed record OtherFile(string What, string Advice)
         return Recognise(path, head.AsSpan(0, stream.ReadAtLeast(head, Head, throwOnEndOfStream: false)));
     }
 
+    /// <summary>Names what stands in place of a JSON file that cannot be parsed; null where it begins as one.</summary>
+    public static OtherFile? InsteadOfJson(string path) =>
+        Recognise(path) is { } other && other != Json && other != Index ? other : null;
+
     /// <summary>Names a zip file that torch.save has not written, by its entries; null for any other.</summary>
     public static OtherFile? InZip(IReadOnlyCollection<string> entries)
     {
@@ -121,9 +128,8 @@ internal sealed record OtherFile(string What, string Advice)
         if (Begins("<!doctype html") || Begins("<html") || Begins("<head") || Begins("<body") || Begins("<script") || Begins("<!--"))
             return new("is an HTML page (a login, a quota or an error), not the file itself", FetchAgain);
         if (Begins("<?xml") || Begins("<error")) return new("is an XML text (an error of the server), not the file itself", FetchAgain);
-        if (text.Contains("\"weight_map\"", StringComparison.Ordinal)) return new("is the index of shards", "name its folder");
-        if (Begins("{") || Begins("[{"))
-            return new("is a JSON text (settings, or an error of the server), not the file itself", FetchAgain);
+        if (text.Contains("\"weight_map\"", StringComparison.Ordinal)) return Index;
+        if (Begins("{") || Begins("[{")) return Json;
         if (head.Length < Head && (Begins("../") || Begins("./")) && !text.Contains('\n', StringComparison.Ordinal))
             return new("is the text of a symbolic link, not the file that it points to", "copy that file here");
         return Array.Find(Errors, Begins) is { } error

@@ -78,6 +78,24 @@ public sealed class WeightFolderTests : IDisposable
         Assert.Equal("a", Only());
     }
 
+    [Theory]
+    [InlineData("llama.f16.gguf", "GGUF")]
+    [InlineData("consolidated.00.pth", "Meta's own layout")]
+    [InlineData("pytorch_model.bin", "a file, not a folder")]
+    public void A_file_in_place_of_a_folder_is_refused_by_what_it_is(string name, string named)
+    {
+        Write(name, "a");
+        Assert.Contains(named, Assert.Throws<InputException>(() => WeightFolder.RefuseOtherKinds(_folder.In(name))).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pointer_in_place_of_an_index_is_named()
+    {
+        File.WriteAllText(_folder.In("model.safetensors.index.json"), "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n");
+        Assert.Contains("git-lfs pointer", Refused(_folder.Path), StringComparison.Ordinal);
+    }
+
     private void Write(string name, string tensor)
     {
         using var scope = NewDisposeScope();

@@ -167,6 +167,7 @@ public static class ShardedCheckpoint
         }
         catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException)
         {
+            if (OtherFile.InsteadOfJson(path) is { } other) throw Refusal.ForFile(path, other.What, other.Advice);
             throw Refusal.ForFile(path, "is not an index of shards (a JSON object with \"weight_map\": {tensor: file})");
         }
 

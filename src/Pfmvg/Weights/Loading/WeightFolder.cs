@@ -3,7 +3,8 @@ namespace Pfmvg.Weights.Loading;
 /// <summary>Finds the weights in a folder: canonical names before all others, and never what training leaves beside them.</summary>
 internal static class WeightFolder
 {
-    private const string Snapshots = "snapshots";
+    private const string Snapshots = "snapshots", MetaLayout = "has LLaMA in Meta's own layout",
+        ConvertMeta = "convert it to a Hugging Face folder by transformers' convert_llama_weights_to_hf.py";
 
     // Hugging Face's own names come first; then any index, then any single file.
     private static readonly string[] Indexes = ["model.safetensors.index.json", "pytorch_model.bin.index.json"];
@@ -51,10 +52,19 @@ internal static class WeightFolder
             all.Count == 0 ? "fetch the model again" : $"name one of them, such as {all[0]}");
     }
 
-    /// <summary>Refuses folders in the layouts of other programs, with the way out.</summary>
-    /// <exception cref="InputException">It is such a folder.</exception>
+    /// <summary>Refuses folders in the layouts of other programs, and a file where a folder should be, with the way out.</summary>
+    /// <exception cref="InputException">It is such a folder, or a file.</exception>
     public static void RefuseOtherKinds(string folder)
     {
+        if (File.Exists(folder))
+        {
+            var name = Path.GetFileName(folder);
+            var (what, advice) = OtherFile.Recognise(folder) is { } other ? (other.What, other.Advice)
+                : name.StartsWith("consolidated.", StringComparison.Ordinal) ? (MetaLayout, ConvertMeta)
+                : ("is a file, not a folder", "name the Hugging Face folder with the weights, their config.json and tokenizer.model");
+            throw Refusal.ForFile(folder, what, advice);
+        }
+
         if (!Directory.Exists(folder)) return;
         var names = new DirectoryInfo(folder).EnumerateFileSystemInfos().Select(entry => entry.Name).Order(StringComparer.Ordinal).ToList();
         if (names.Exists(name => Indexes.Contains(name) || Singles.Contains(name))) return;
@@ -62,8 +72,7 @@ internal static class WeightFolder
         Refuse(name => name == "zero_to_fp32.py", "is a checkpoint of DeepSpeed ZeRO in pieces",
             "join it by its own zero_to_fp32.py, and name the file that this writes");
         if (Has("*.safetensors") || Has("*.pt")) return;
-        Refuse(name => name.StartsWith("consolidated.", StringComparison.Ordinal), "has LLaMA in Meta's own layout",
-            "convert it to a Hugging Face folder by transformers' convert_llama_weights_to_hf.py");
+        Refuse(name => name.StartsWith("consolidated.", StringComparison.Ordinal), MetaLayout, ConvertMeta);
         if (Has("*.bin") || Has("*.pth")) return;
         Refuse(name => Ends(name, ".gguf"), "has weights for llama.cpp (GGUF)", "give the Hugging Face folder that they were made from");
         Refuse(name => name is "tf_model.h5" or "saved_model.pb" or "checkpoint" || Ends(name, ".ckpt.index"), "has weights for TensorFlow",
