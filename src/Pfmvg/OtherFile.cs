@@ -83,13 +83,19 @@ internal sealed record OtherFile(string What, string Advice)
         return null;
     }
 
-    /// <summary>Reads a file's beginning and names what it is; null for a file of ours or none at all.</summary>
+    /// <summary>Reads a file's beginning and names what it is; null for a file of ours, or one that cannot be opened.</summary>
     public static OtherFile? Recognise(string path)
     {
-        if (!File.Exists(path)) return null;
-        using var stream = File.OpenRead(path);
-        var head = new byte[Head];
-        return Recognise(path, head.AsSpan(0, stream.ReadAtLeast(head, Head, throwOnEndOfStream: false)));
+        try
+        {
+            using var stream = File.OpenRead(path);
+            var head = new byte[Head];
+            return Recognise(path, head.AsSpan(0, stream.ReadAtLeast(head, Head, throwOnEndOfStream: false)));
+        }
+        catch (Exception closed) when (closed is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            return null; // who reads it says why it cannot be read
+        }
     }
 
     /// <summary>Names what stands in place of a JSON file that cannot be parsed; null where it begins as one.</summary>

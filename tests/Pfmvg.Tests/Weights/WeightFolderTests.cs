@@ -60,6 +60,13 @@ public sealed class WeightFolderTests : IDisposable
         Assert.Equal("a", Assert.Single(file.Tensors.Keys));
     }
 
+    [Fact]
+    public void A_link_to_nothing_is_named()
+    {
+        File.CreateSymbolicLink(_folder.In("model.safetensors"), "../blobs/absent");
+        Assert.Contains("is a link to ../blobs/absent, which is not there", Refused(_folder.Path), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("__0_0.distcp", "dcp_to_torch_save")]
     [InlineData(".metadata", "dcp_to_torch_save")]
