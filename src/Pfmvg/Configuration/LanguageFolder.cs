@@ -1,5 +1,6 @@
 using System.Globalization;
 using Pfmvg.Models;
+using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Configuration;
 
@@ -34,7 +35,8 @@ internal sealed record LanguageFolder(PfmvgConfiguration Configuration, HuggingF
     /// </exception>
     public static LanguageFolder Read(PfmvgConfiguration configuration)
     {
-        var folder = configuration.Resolve(configuration.Weights.Language);
+        var folder = WeightFolder.Resolve(configuration.Resolve(configuration.Weights.Language));
+        WeightFolder.RefuseOtherKinds(folder);
         if (HuggingFaceConfig.Find(folder) is not { } file)
             return new LanguageFolder(configuration, null, !Directory.Exists(folder) ? [] :
             [

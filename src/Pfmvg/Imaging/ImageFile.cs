@@ -158,5 +158,6 @@ public static class ImageFile
 
     private static InputException NotAPicture(PictureName picture, ReadOnlySpan<byte> file) => file.Length == 0
         ? picture.Bad("the file is empty", "fetch it again")
+        : OtherFile.Recognise("", file[..Math.Min(file.Length, OtherFile.Head)]) is { } other ? picture.Bad(other.What, other.Advice)
         : picture.Bad($"the file is no {Formats}", "convert it, or fetch it again");
 }

@@ -69,6 +69,7 @@ internal sealed class HuggingFaceConfig
         }
         catch (JsonException cause)
         {
+            if (OtherFile.InsteadOfJson(path) is { } other) throw Refusal.ForFile(path, other.What, other.Advice);
             throw new InputException(
                 $"{path}: is not valid JSON (line {cause.LineNumber + 1}); fetch the file again.", cause);
         }

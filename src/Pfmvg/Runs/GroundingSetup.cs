@@ -22,7 +22,7 @@ public sealed class GroundingSetup : IDisposable
     {
         var configuration = language.Configuration;
         (Configuration, Builder, Model, Files) = (configuration, builder, model, files);
-        Notes = [.. language.Notes, .. files.SelectMany(file => file.Notes)];
+        Notes = [.. language.Notes, .. files.SelectMany(file => file.Report.Notes.Concat(file.Notes))];
         if (configuration.Data.FeatureCache is { } folder)
             Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
     }
@@ -72,7 +72,7 @@ public sealed class GroundingSetup : IDisposable
     /// <summary>The base weights of a configuration as absolute paths.</summary>
     public static WeightPaths Paths(PfmvgConfiguration configuration) => new(
         configuration.Resolve(configuration.Weights.Vision),
-        configuration.Resolve(configuration.Weights.Language),
+        WeightFolder.Resolve(configuration.Resolve(configuration.Weights.Language)),
         configuration.Weights.Start is { } start ? configuration.Resolve(start) : null);
 
     /// <summary>Every file and folder of weights that a model is made of.</summary>

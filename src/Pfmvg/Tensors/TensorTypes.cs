@@ -42,6 +42,9 @@ internal static class TensorTypes
     /// <summary>The type of a safetensors name; null when there is none.</summary>
     public static ScalarType? FromSafeTensorsName(string? name) => name is null ? null : Find(row => row.SafeTensors == name);
 
+    /// <summary>The type of PyTorch's name; null when there is none.</summary>
+    public static ScalarType? FromName(string name) => Find(row => row.Name == name);
+
     /// <summary>The type of a storage class; null when there is none.</summary>
     public static ScalarType? FromStorageName(string name) => Find(row => row.Storage == name);
 

@@ -30,12 +30,16 @@ internal sealed record SentencePieceFile(IReadOnlyList<SentencePieceFile.Entry> 
     {
         try
         {
+            if (OtherFile.Recognise(path) is { } other) throw new InputException($"{path}: {other.What}; {other.Advice}.");
             if (new FileInfo(path) is { Exists: true, Length: > LargestFile }) throw new FormatException("it is too large");
             return Parse(File.ReadAllBytes(path));
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new InputException($"{path}: there is no such file; give the tokenizer.model that came with the language model.", error);
+            const string advice = "give the tokenizer.model that came with the language model";
+            throw new InputException(File.Exists(Path.Combine(Path.GetDirectoryName(path) ?? "", "tokenizer.json"))
+                ? $"{path}: there is no such file, and the tokenizer.json beside it cannot be used; {advice}."
+                : $"{path}: there is no such file; {advice}.", error);
         }
         catch (Exception error) when (error is FormatException or InvalidProtocolBufferException or DecoderFallbackException)
         {

@@ -15,6 +15,24 @@ public interface ITensorFile : IDisposable
     IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
     /// <summary>
+    /// Tensors among the weights whose values cannot be had here (sparse, quantised, of a type that is not computed with), by their names.
+    /// They do no harm unless a model needs one.
+    /// </summary>
+    IReadOnlyDictionary<string, UnreadableTensor> Unreadable { get; }
+
+    /// <summary>The key under which the file keeps its weights, such as "model" or "checkpoint/model"; null for none.</summary>
+    string? Container { get; }
+
+    /// <summary>
+    /// Names of classes and functions that the file mentions and weights do not need. In <see cref="Metadata"/> they stand as
+    /// text, and their values as dictionaries with the class, its arguments and its state; nothing was imported, made or called.
+    /// </summary>
+    IReadOnlyList<string> ForeignNames { get; }
+
+    /// <summary>Sentences to read when the file is loaded: what was left out of its names, what is foreign in it.</summary>
+    IReadOnlyList<string> Notes { get; }
+
+    /// <summary>
     /// Everything else in the file, as plain data: null, bool, long, <see cref="System.Numerics.BigInteger"/>, double,
     /// string, byte[], object?[] (a tuple), list, dictionary with string keys. A tensor outside the weights (optimizer
     /// state) stands here as its <see cref="TensorInfo"/>, whose name (the path, joined by '/') can be read, too.

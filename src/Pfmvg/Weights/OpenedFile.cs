@@ -22,7 +22,9 @@ internal sealed class OpenedFile : IDisposable
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw Refusal.ForFile(path, "there is no such file", "check the path");
+            throw new FileInfo(path).LinkTarget is { } target
+                ? Refusal.ForFile(path, $"is a link to {Refusal.Show(target)}, which is not there", "fetch that file, too")
+                : Refusal.ForFile(path, "there is no such file", "check the path");
         }
         catch (Exception closed) when (closed is UnauthorizedAccessException or IOException or NotSupportedException)
         {

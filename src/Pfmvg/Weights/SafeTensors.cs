@@ -126,8 +126,13 @@ public static class SafeTensors
             var (entries, metadata) = new HeaderReader(path, header).Read();
             RefuseGapsAndOverlaps(path, entries, dataLength);
             var data = file.Slice(length - dataLength, dataLength);
-            var weights = entries.Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null));
-            return new TensorFile(path, "safetensors", weights, [], metadata, [opened]);
+            var weights = entries.Where(entry => entry.Other is null)
+                .Select(entry => new StoredTensor(entry.Info, data, entry.Begin, null));
+            return new TensorFile(path, "safetensors", weights, [], metadata, [opened])
+            {
+                Unreadable = entries.Where(entry => entry.Other is not null)
+                    .ToDictionary(entry => entry.Info.Name, entry => UnreadableTensor.OfType(entry.Other!)),
+            };
         }
         catch (Exception broken) when (broken is JsonException or InvalidOperationException or FormatException)
         {
@@ -136,10 +141,10 @@ public static class SafeTensors
         }
     }
 
-    private static void RefuseGapsAndOverlaps(string path, List<(TensorInfo Info, long Begin)> entries, long dataLength)
+    private static void RefuseGapsAndOverlaps(string path, List<Entry> entries, long dataLength)
     {
         long end = 0;
-        foreach (var (info, begin) in entries.OrderBy(entry => entry.Begin).ThenBy(entry => entry.Info.Bytes))
+        foreach (var (info, begin, _) in entries.OrderBy(entry => entry.Begin).ThenBy(entry => entry.Info.Bytes))
         {
             var name = Refusal.Show(info.Name);
             if (begin < end) throw Refusal.ForFile(path, $"the tensor '{name}' begins at {begin}, inside the one before it");
@@ -153,14 +158,17 @@ public static class SafeTensors
         if (end != dataLength) throw Refusal.ForFile(path, $"{dataLength - end} bytes after the last tensor belong to no tensor");
     }
 
+    // A tensor of a type that is not computed with has the type's name, and its bytes as uint8.
+    private readonly record struct Entry(TensorInfo Info, long Begin, string? Other);
+
     /// <summary>Reads the JSON header by hand: the schema is small, and a general tree would cost many times its size.</summary>
     private ref struct HeaderReader(string path, ReadOnlySpan<byte> json)
     {
         private Utf8JsonReader _json = new(json, new JsonReaderOptions { MaxDepth = 8 });
 
-        public (List<(TensorInfo Info, long Begin)> Entries, Dictionary<string, object?> Metadata) Read()
+        public (List<Entry> Entries, Dictionary<string, object?> Metadata) Read()
         {
-            var entries = new List<(TensorInfo, long)>();
+            var entries = new List<Entry>();
             var metadata = new Dictionary<string, object?>();
             var names = new HashSet<string>();
             Expect(JsonTokenType.StartObject);
@@ -188,7 +196,7 @@ public static class SafeTensors
             }
         }
 
-        private (TensorInfo Info, long Begin) ReadEntry(string name)
+        private Entry ReadEntry(string name)
         {
             var shown = Refusal.Show(name);
             (string? typeName, long[]? shape, long[]? offsets) = (null, null, null);
@@ -222,14 +230,14 @@ public static class SafeTensors
 
             if (typeName is null || shape is null || offsets is not { Length: 2 })
                 throw Refusal.ForFile(path, $"the tensor '{shown}' lacks its dtype, its shape or its two data_offsets");
-            if (TensorTypes.FromSafeTensorsName(typeName) is not { } type)
-                throw Refusal.ForFile(
-                    path, $"the tensor '{shown}' has the type '{Refusal.Show(typeName)}'", "convert it to a type such as F32, F16 or BF16");
-            if (TensorInfo.CountBytes(shape, type) is not { } bytes)
+            var known = TensorTypes.FromSafeTensorsName(typeName);
+            if (TensorInfo.CountBytes(shape, known ?? ScalarType.Byte) is not { } bytes)
                 throw Refusal.ForFile(path, $"the tensor '{shown}' has the impossible shape {TensorInfo.ShapeToText(shape)}");
-            if (offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] - offsets[0] != bytes)
+            if (offsets[0] < 0 || offsets[1] < offsets[0] || (known is not null && offsets[1] - offsets[0] != bytes))
                 throw Refusal.ForFile(path, $"the tensor '{shown}' needs {bytes} bytes, but lies from {offsets[0]} to {offsets[1]}");
-            return (new TensorInfo(name, type, shape, bytes), offsets[0]);
+            return known is { } type
+                ? new Entry(new TensorInfo(name, type, shape, bytes), offsets[0], null)
+                : new Entry(new TensorInfo(name, ScalarType.Byte, shape, offsets[1] - offsets[0]), offsets[0], typeName);
         }
 
         private long[] ReadNumbers()

@@ -35,10 +35,27 @@ internal sealed class TensorFile : ITensorFile
 
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
 
+    public IReadOnlyDictionary<string, UnreadableTensor> Unreadable { get; init; } = new Dictionary<string, UnreadableTensor>();
+
+    public string? Container { get; init; }
+
+    public IReadOnlyList<string> ForeignNames { get; init; } = [];
+
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     public IReadOnlyDictionary<string, object?> Metadata { get; }
 
     /// <summary>The weights with the places of their elements.</summary>
     public IEnumerable<StoredTensor> Stored => _tensors.Keys.Select(name => _stored[name]);
+
+    /// <summary>The same file with other names for its weights, and what is to be said about it.</summary>
+    public TensorFile Renamed(Func<string, string> rename, IReadOnlyList<string> notes) => new(
+        Path, Format, Stored.Select(tensor => tensor with { Info = tensor.Info with { Name = rename(tensor.Info.Name) } }),
+        _stored.Where(tensor => !_tensors.ContainsKey(tensor.Key)).Select(tensor => tensor.Value), Metadata, _handles)
+    {
+        Unreadable = Unreadable.DistinctBy(tensor => rename(tensor.Key)).ToDictionary(tensor => rename(tensor.Key), tensor => tensor.Value),
+        Container = Container, ForeignNames = ForeignNames, Notes = notes,
+    };
 
     public Tensor Read(string name) => _stored[name].Read(Path);
 

@@ -7,7 +7,7 @@ using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Tests.Weights;
 
-/// <summary>Pickles made by hand: everything plain is read, everything else is refused by its name.</summary>
+/// <summary>Pickles made by hand: everything plain is read, what runs code is refused by its name.</summary>
 public sealed class PickleTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -18,13 +18,17 @@ public sealed class PickleTests : IDisposable
     [InlineData("cposix\nsystem\n.", "posix.system")]
     [InlineData("cbuiltins\neval\n.", "builtins.eval")]
     [InlineData("ctorch\nload\n.", "torch.load")]
-    [InlineData("ctorch.nn.modules.linear\nLinear\n.", "torch.nn.modules.linear.Linear")]
     [InlineData("\u008c\u0005posix\u008c\u0006system\u0093.", "posix.system")]     // STACK_GLOBAL
     [InlineData("(X\u0004\0\0\0idleiposix\nsystem\n.", "posix.system")]              // INST
+    public void A_name_that_runs_code_is_refused_by_that_name(string operations, string name) =>
+        Assert.Contains($"asks for {name}, which", Refused(operations), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("ctorch.nn.modules.linear\nLinear\n.", "torch.nn.modules.linear.Linear")]
     [InlineData("ctorch\nFloatStorage.evil\n.", "torch.FloatStorage.evil")]
     [InlineData("ccollections\nOrderedDict\u001b[31m\n.", "collections.OrderedDict\\u001b[31m")]
-    public void Any_name_that_is_not_plain_data_is_refused_by_that_name(string operations, string name) =>
-        Assert.Contains($"asks for {name}, which", Refused(operations), StringComparison.Ordinal);
+    public void A_file_that_holds_nothing_but_a_foreign_value_is_refused_by_its_name(string operations, string name) =>
+        Assert.Contains($"one value of the class {name}, not weights", Refused(operations), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("ccollections\nOrderedDict\nX\u0001\0\0\0a\u0085R.")]               // not pairs
@@ -73,7 +77,8 @@ public sealed class PickleTests : IDisposable
     }
 
     public static TheoryData<string> Bombs =>
-        ["itself", "doubling", "deep", "empty dictionaries", "copies", "long key", "same key", "marks", "memo", "huge"];
+        ["itself", "doubling", "deep", "empty dictionaries", "copies", "long key", "same key", "marks", "memo", "huge",
+            "names", "placeholders", "placeholders in a circle", "deep placeholders", "types"];
 
     [Theory]
     [MemberData(nameof(Bombs))]
@@ -94,6 +99,14 @@ public sealed class PickleTests : IDisposable
                 .Concat(Enumerable.Repeat("h\0", 200_000)) + "eu.",
             "marks" => new string('(', 8_000_000) + ".",
             "memo" => "N" + new string('\u0094', 8_000_000) + ".",
+            "names" => string.Concat(Enumerable.Range(0, 1_100_000).Select(i => $"c{i:x}\na\n0")) + "}.",
+            "placeholders" => "}X\u0001\0\0\0a](ca\nb\nq\0" + string.Concat(Enumerable.Repeat("h\0(K\u0001tR", 400_000)) + "es.",
+            "placeholders in a circle" => "}X\u0001\0\0\0a](ca\nb\n)Rq\0" + string.Concat(Enumerable.Repeat("h\0", 2_000_000))
+                + "h\0bes.",
+            "deep placeholders" => "}X\u0001\0\0\0a" + "ca\nb\nq\0)R" + string.Concat(Enumerable.Repeat("q\u0001h\0h\u0001\u0085R",
+                600_000)) + "s.",
+            "types" => "ctorch._tensor\n_rebuild_from_type_v2\nq\0ctorch\nTensor\nq\u0001("
+                + string.Concat(Enumerable.Repeat("(h\0h\u0001", 100_000)) + string.Concat(Enumerable.Repeat("}t", 100_000)) + "h\0tR.",
             "huge" => "]" + new string('N', 17 << 20),
             _ => throw new ArgumentException(kind),
         };

@@ -60,6 +60,31 @@ public sealed class SafeTensorsTests : IDisposable
         Assert.Throws<InputException>(() => file.Read("a"));
     }
 
+    [Theory]
+    [InlineData("F8_E4M3", 2)]
+    [InlineData("F8_E8M0", 2)]
+    [InlineData("F4", 1)]
+    [InlineData("F6_E2M3", 2)]
+    [InlineData("U16", 4)]
+    [InlineData("U32", 8)]
+    [InlineData("U64", 16)]
+    public void A_tensor_of_a_type_that_is_not_computed_with_harms_nothing_until_it_is_needed(string type, int bytes)
+    {
+        using var scope = NewDisposeScope();
+        var header = $$$"""
+            {"odd":{"dtype":"{{{type}}}","shape":[2],"data_offsets":[0,{{{bytes}}}]},
+             "a":{"dtype":"U8","shape":[2],"data_offsets":[{{{bytes}}},{{{bytes + 2}}}]}}
+            """;
+        using var file = Open(Encoding.UTF8.GetBytes(header), bytes + 2);
+        Assert.Equal("a", Assert.Single(file.Tensors.Keys));
+        Assert.Equal([1, 1], file.Read("a").data<byte>().ToArray());
+        Assert.Equal("odd", Assert.Single(file.Unreadable.Keys));
+        Assert.Contains($"not read: odd has the type {type}", WeightListing.ToText(file), StringComparison.Ordinal);
+        var message = Assert.Throws<InputException>(() => WeightLoader.Load(
+            new Dictionary<string, Tensor> { ["odd"] = zeros(2) }, file, name => name, LoadRules.WhatIsThere)).Message;
+        Assert.Contains($"the tensor 'odd' has the type {type}", message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_file_that_shrinks_while_it_is_open_is_refused()
     {

@@ -39,7 +39,7 @@ internal static partial class LanguageWeights
     public static LoadedFile Load(
         GroundingModel model, string folder, IReadOnlyDictionary<string, Tensor> targets, LoadRules rules)
     {
-        using var file = WeightFile.Open(folder);
+        using var file = WrapperNames.Open(folder, [.. targets.Keys], ParameterNames.FromLanguageFile);
         RefuseForeign(file, targets);
         var tied = Tied(file, HuggingFaceConfig.Find(Directory.Exists(folder) ? folder : "")?.IsTied == true);
         var target = tied is { } pair ? ParameterNames.FromLanguageFile(pair.Absent) : null;

@@ -102,8 +102,9 @@ public static class ModelBuilder
     private static LoadedFile Fill(
         string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
     {
-        using var file = WeightFile.Open(path);
-        var report = WeightLoader.Load(targets.ToDictionary(t => t.Name, t => (Tensor)t.Parameter), file, rename, rules);
+        var places = targets.ToDictionary(t => t.Name, t => (Tensor)t.Parameter);
+        using var file = WrapperNames.Open(path, places.Keys, rename);
+        var report = WeightLoader.Load(places, file, rename, rules);
         report.ThrowIfUnusable(path);
         return new LoadedFile(path, report);
     }

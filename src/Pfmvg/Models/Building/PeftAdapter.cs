@@ -93,6 +93,7 @@ internal sealed class PeftAdapter
         }
         catch (JsonException cause)
         {
+            if (OtherFile.InsteadOfJson(file) is { } other) throw Refusal.ForFile(file, other.What, other.Advice);
             throw new InputException($"{file}: is not valid JSON (line {cause.LineNumber + 1}); fetch the adapter again.", cause);
         }
     }

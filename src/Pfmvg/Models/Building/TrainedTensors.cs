@@ -112,9 +112,9 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
 
     private LoadReport LoadFile(string file, Func<string, bool> isWanted, LoadRules rules, PeftAdapter? adapter = null)
     {
-        using var source = WeightFile.Open(file);
-        if (adapter is null) _notes.AddRange(CheckpointWord.Compare(source, model.Config));
         var targets = _targets.Where(target => isWanted(target.Key)).ToDictionary(target => target.Key, target => (Tensor)target.Value);
+        using var source = WrapperNames.Open(file, targets.Keys, ParameterNames.FromTrainedFile);
+        if (adapter is null) _notes.AddRange(CheckpointWord.Compare(source, model.Config));
         RequirePlaces(source, targets, adapter);
         var report = WeightLoader.Load(
             targets, source, name => ParameterNames.IsRotaryTable(name) ? null : ParameterNames.FromTrainedFile(name), rules);

@@ -49,10 +49,19 @@ public sealed record LoadReport
     /// <summary>Tensors that were loaded with NaN or infinity in them.</summary>
     public IReadOnlyList<NotFiniteValue> NotFinite { get; init; } = [];
 
+    /// <summary>Whether every value that was loaded is zero, as in a file that was saved without its data.</summary>
+    public bool OnlyZeros { get; init; }
+
+    /// <summary>The key under which the file keeps the weights; null for none.</summary>
+    public string? Container { get; init; }
+
+    /// <summary>Sentences about the file that the user should read (<see cref="ITensorFile.Notes"/>).</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>Fails unless the model can be used with what was loaded.</summary>
     /// <param name="path">The file or folder, for the message.</param>
     /// <exception cref="InputException">
-    /// A required tensor is missing, a shape is wrong, weights are whole numbers or not finite, or nothing was loaded at all.
+    /// A required tensor is missing, a shape is wrong, weights are whole numbers, not finite or all zero, or nothing was loaded at all.
     /// </exception>
     public void ThrowIfUnusable(string path)
     {
@@ -61,8 +70,13 @@ public sealed record LoadReport
             throw Refusal.ForFile(path, $"holds whole numbers (int8 or the like) for {Some(NotFloating, 3)}, so it is quantised",
                 "give the unquantised weights, in float16, bfloat16 or float32");
         if (WrongShape.Count > 0) throw Refusal.ForFile(path, $"has the wrong shape for {Some(WrongShape, 5)}", otherModel);
-        if (Missing.Count > 0) throw Refusal.ForFile(path, $"lacks {Some(Missing, 5)}", otherModel);
-        if (Loaded.Count == 0 && Kept.Count > 0) throw Refusal.ForFile(path, "has no tensor that the model knows", otherModel);
+        if (Missing.Count > 0)
+            throw Refusal.ForFile(path, $"lacks {Some(Missing, 5)}{WrapperNames.Nearest(Unexpected, Missing)}", otherModel);
+        if (Loaded.Count == 0 && Kept.Count > 0)
+            throw Refusal.ForFile(path, $"has no tensor that the model knows{WrapperNames.Nearest(Unexpected, Kept)}", otherModel);
+        if (OnlyZeros)
+            throw Refusal.ForFile(
+                path, "holds nothing but zeros for the model, as a file saved with skip_data does", "save it with its data");
         if (NotFinite.Count > 0)
             throw Refusal.ForFile(
                 path, $"has NaN or infinity in {Some(NotFinite, 5)}", "use another: the training that wrote it diverged, or it is damaged");
@@ -79,6 +93,7 @@ public sealed record LoadReport
         Append("of wrong shape", WrongShape);
         Append("not floating", NotFloating);
         Append("not finite", NotFinite);
+        if (Container is not null) text.Append($"; from '{Refusal.Show(Container)}' in the file");
         return text.ToString();
 
         void Append<T>(string what, IReadOnlyList<T> items)

@@ -28,24 +28,12 @@ public static class ShardedCheckpoint
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>
-    /// Opens a folder. The first of these that is there counts: an index of safetensors, an index of .bin files, one safetensors file, one
-    /// torch file (.bin, .pth or .pt).
-    /// </summary>
+    /// <summary>Opens a folder: shards with an index, or the one file with weights.</summary>
     /// <exception cref="InputException">
     /// There is nothing to open or no way to choose; the index names a shard that is missing, lies elsewhere, or lacks
     /// a tensor; or a shard is refused.
     /// </exception>
-    public static ITensorFile Open(string folder)
-    {
-        foreach (var pattern in new[] { "*.safetensors.index.json", "*.bin.index.json" })
-            if (Only(folder, pattern) is { } index) return OpenIndex(folder, index);
-        foreach (var pattern in new[] { "*.safetensors", "*.bin", "*.pth", "*.pt" })
-            if (Only(folder, pattern) is { } single) return WeightFile.Open(single);
-        throw Refusal.ForFile(
-            folder, "the folder has no weights (an index, or one .safetensors, .bin, .pth or .pt file)",
-            "check the path and that the download is complete");
-    }
+    public static ITensorFile Open(string folder) => WeightFolder.Open(folder);
 
     /// <summary>
     /// Writes planned tensors into shards of a limited size, with an index when there are several, tensor by tensor.
@@ -108,30 +96,20 @@ public static class ShardedCheckpoint
         }
     }
 
-    private static string? Only(string folder, string pattern)
-    {
-        // On its own, "*.bin" also finds "*.bin.index.json" on some systems; and a hidden file is a half-written one.
-        var found = Directory.EnumerateFiles(folder, pattern)
-            .Where(path => path.EndsWith(pattern[1..], StringComparison.Ordinal) && !Path.GetFileName(path).StartsWith('.'))
-            .Order(StringComparer.Ordinal).Take(4).ToList();
-        if (found.Count > 1)
-        {
-            var names = string.Join(", ", found.Take(3).Select(Path.GetFileName)) + (found.Count > 3 ? ", ..." : "");
-            throw Refusal.ForFile(
-                folder, $"has several files {pattern} ({names}) and nothing that says which one",
-                "name the file, or fetch the index file beside them");
-        }
+    /// <summary>Whether all shards that an index names are there.</summary>
+    internal static bool IsComplete(string indexPath) =>
+        ReadIndex(indexPath).Values.Distinct().All(shard => File.Exists(Path.Combine(Path.GetDirectoryName(indexPath)!, shard)));
 
-        return found.SingleOrDefault();
-    }
-
-    private static TensorFile OpenIndex(string folder, string indexPath)
+    /// <summary>Opens the shards that an index names as one file.</summary>
+    internal static TensorFile OpenIndex(string folder, string indexPath)
     {
         var map = ReadIndex(indexPath);
         var opened = new List<IDisposable>();
         try
         {
             var tensors = new Dictionary<string, StoredTensor>();
+            var unreadable = new Dictionary<string, UnreadableTensor>();
+            var foreign = new List<string>();
             foreach (var shard in map.Values.Distinct().Order(StringComparer.Ordinal))
             {
                 var path = Path.Combine(folder, shard);
@@ -140,6 +118,9 @@ public static class ShardedCheckpoint
                         "fetch it into the same folder");
                 var file = WeightFile.OpenFile(path);
                 opened.Add(file);
+                foreign.AddRange(file.ForeignNames);
+                foreach (var (name, problem) in file.Unreadable)
+                    if (map.GetValueOrDefault(name, shard) == shard) unreadable[name] = problem;
                 foreach (var stored in file.Stored)
                 {
                     // The index decides where a tensor is read; one that it does not mention is read from the shard that has it.
@@ -150,12 +131,15 @@ public static class ShardedCheckpoint
                 }
             }
 
-            if (map.Keys.FirstOrDefault(name => !tensors.ContainsKey(name)) is { } missing)
+            if (map.Keys.FirstOrDefault(name => !tensors.ContainsKey(name) && !unreadable.ContainsKey(name)) is { } missing)
                 throw Refusal.ForFile(
                     indexPath, $"says that '{Refusal.Show(missing)}' is in {map[missing]}, which does not have it",
                     "fetch index and shards from the same place again");
             var format = $"{opened.Count} shards, {((ITensorFile)opened[0]).Format}";
-            return new TensorFile(folder, format, tensors.Values, [], new Dictionary<string, object?>(), opened);
+            return new TensorFile(folder, format, tensors.Values, [], new Dictionary<string, object?>(), opened)
+            {
+                Unreadable = unreadable, ForeignNames = [.. foreign.Distinct()],
+            };
         }
         catch
         {
@@ -183,6 +167,7 @@ public static class ShardedCheckpoint
         }
         catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException)
         {
+            if (OtherFile.InsteadOfJson(path) is { } other) throw Refusal.ForFile(path, other.What, other.Advice);
             throw Refusal.ForFile(path, "is not an index of shards (a JSON object with \"weight_map\": {tensor: file})");
         }
 

@@ -11,10 +11,13 @@ public static class WeightFile
     /// The content decides, not the name.
     /// </summary>
     /// <exception cref="InputException">It is not there, is none of these, or is damaged or hostile; the message says where.</exception>
-    public static ITensorFile Open(string path) => Directory.Exists(path) ? ShardedCheckpoint.Open(path) : OpenFile(path);
+    public static ITensorFile Open(string path) => Directory.Exists(path) ? WeightFolder.Open(path) : OpenFile(path);
 
-    internal static TensorFile OpenFile(string path) =>
-        (TensorFile)(LooksLikeSafeTensors(path) ? SafeTensors.Open(path) : TorchPickle.Open(path));
+    internal static TensorFile OpenFile(string path)
+    {
+        if (OtherFile.Recognise(path) is { } other) throw Refusal.ForFile(path, other.What, other.Advice);
+        return (TensorFile)(LooksLikeSafeTensors(path) ? SafeTensors.Open(path) : TorchPickle.Open(path));
+    }
 
     private static bool LooksLikeSafeTensors(string path)
     {

@@ -15,7 +15,10 @@ public static class WeightListing
 
     private static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>One line per tensor (type, shape, bytes, name), then totals and the other content, cut to a line each.</summary>
+    /// <summary>
+    /// One line per tensor (type, shape, bytes, name), then totals, what is not read, foreign names, and the other content, cut to a
+    /// line each.
+    /// </summary>
     public static string ToText(ITensorFile file)
     {
         var rows = file.Tensors.Values.Select(info =>
@@ -29,6 +32,11 @@ public static class WeightListing
         var totals = Totals(file);
         text.Append(CultureInfo.InvariantCulture,
             $"{file.Format}: {totals.Tensors} tensors, {totals.Elements:n0} elements, {totals.Bytes:n0} bytes");
+        if (file.Container is { } container) text.Append($", from '{Refusal.Show(container)}' in the file");
+        foreach (var (name, tensor) in file.Unreadable) text.AppendLine().Append($"not read: {Refusal.Show(name)} {tensor.Problem}");
+        if (file.ForeignNames.Count > 0)
+            text.AppendLine().Append($"foreign names ({file.ForeignNames.Count}) stay placeholders, nothing of them was run: ")
+                .AppendJoin(", ", file.ForeignNames.Select(name => Refusal.Show(name)));
         foreach (var (key, value) in file.Metadata)
         {
             var line = ToJson(value)?.ToJsonString(OneLine) ?? "null";
@@ -42,7 +50,8 @@ public static class WeightListing
 
     /// <summary>
     /// The same as JSON: path, format, tensors [{name, type, shape, bytes}], totals {tensors, elements, bytes}, metadata
-    /// (a tensor in it as {type, shape, bytes}; bytes, and numbers that JSON does not have, as text).
+    /// (a tensor in it as {type, shape, bytes}; a foreign value as {class, arguments, state}; bytes, and numbers that JSON does not have,
+    /// as text), container, unreadable {name: why}, placeholders [foreign names].
     /// </summary>
     public static JsonObject ToJson(ITensorFile file)
     {
@@ -59,6 +68,10 @@ public static class WeightListing
             })]),
             ["totals"] = new JsonObject { ["tensors"] = totals.Tensors, ["elements"] = totals.Elements, ["bytes"] = totals.Bytes },
             ["metadata"] = new JsonObject(file.Metadata.Select(pair => KeyValuePair.Create(pair.Key, ToJson(pair.Value)))),
+            ["container"] = file.Container,
+            ["unreadable"] = new JsonObject(file.Unreadable.Select(pair =>
+                KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value.Problem))),
+            ["placeholders"] = new JsonArray([.. file.ForeignNames.Select(name => (JsonNode)name)]),
         };
     }
 

@@ -44,7 +44,8 @@ public static class WeightLoader
     /// <param name="rename">From the file's name to the model's, or to null to ignore a tensor of the file.</param>
     /// <param name="rules">What may be missing, and what can be resized.</param>
     /// <returns>What was loaded and what was not; <see cref="LoadReport.ThrowIfUnusable"/> refuses what cannot be used.</returns>
-    /// <exception cref="InputException">Two tensors of the file have the same name in the model, or the file cannot be read.</exception>
+    /// <exception cref="InputException">Two tensors of the file have the same name in the model, the file cannot be read, or it has no
+    /// values for a tensor that is needed.</exception>
     public static LoadReport Load(
         IReadOnlyDictionary<string, Tensor> targets, ITensorFile source, Func<string, string?> rename, LoadRules rules)
     {
@@ -87,6 +88,8 @@ public static class WeightLoader
         {
             Loaded = loaded, Missing = [.. absent[false]], Kept = [.. absent[true]], Unexpected = unexpected,
             Resized = resized, WrongShape = wrongShape, NotFinite = notFinite, NotFloating = notFloating,
+            Container = source.Container, Notes = source.Notes,
+            OnlyZeros = loaded.Count > 0 && loaded.TrueForAll(name => !targets[name].any().item<bool>()),
         };
 
         void Read(string name, TensorInfo info, Action<Tensor> store)
@@ -122,6 +125,9 @@ public static class WeightLoader
     {
         var stored = new Dictionary<string, TensorInfo>();
         var unexpected = new List<string>();
+        foreach (var (name, tensor) in source.Unreadable)
+            if (rename(name) is { } needed && targets.ContainsKey(needed))
+                throw Refusal.ForFile(source.Path, $"the tensor '{Refusal.Show(name)}' {tensor.Problem}", tensor.Advice);
         foreach (var info in source.Tensors.Values)
         {
             if (rename(info.Name) is not { } name) continue;

@@ -1,45 +1,51 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Numerics;
 using System.Text;
-using Pfmvg.Tensors;
-using static TorchSharp.torch;
 
 namespace Pfmvg.Weights.Torch;
 
 /// <summary>
-/// Reads pickles (protocols 2 to 5) that hold weights. It is a reader of data, not an interpreter of Python: it knows
-/// tensors, their storages and plain containers, and refuses every other name when it meets it, before anything could
-/// be made of it. Its memory is bounded by the length of the pickle and a limit on containers.
+/// Reads pickles (protocols 0 to 5) that hold weights. It is a reader of data, not an interpreter of Python: it knows
+/// tensors, their storages and plain containers, and keeps every other value as a <see cref="Placeholder"/>. Names that run
+/// code are refused when they are met. Its memory is bounded by the length of the pickle and a limit on containers.
 /// </summary>
-/// <param name="data">The bytes; one pickle may follow another.</param>
-/// <param name="path">The file, for messages.</param>
-/// <param name="place">What the bytes are, for messages: "data.pkl" or "pickle".</param>
-internal sealed class PickleReader(byte[] data, string path, string place)
+internal sealed class PickleReader
 {
     /// <summary>The largest pickle that is read, in bytes. A checkpoint of thousands of tensors has a few hundred kilobytes.</summary>
     public const int MaxBytes = 16 << 20;
 
     // A pickle can ask for a container with one byte; this bounds what that costs.
     private const int MaxItems = 1_000_000;
-    private const int MaxIntegerBytes = 32;
-    private const int MaxKey = 100;
+    private const int MaxIntegerBytes = 4096;
+    private const int MaxDigits = 10_000;
 
     private static readonly object True = true, False = false;
 
+    private readonly byte[] _data;
+    private readonly string _path, _place;
     private readonly List<object?> _stack = [];
     private readonly List<int> _marks = [];
     private readonly Dictionary<uint, object?> _memo = [];
     private int _items, _opcode;
-    private long _copied;
+
+    /// <param name="data">The bytes; one pickle may follow another.</param>
+    /// <param name="path">The file, for messages.</param>
+    /// <param name="place">What the bytes are, for messages: "data.pkl" or "pickle".</param>
+    public PickleReader(byte[] data, string path, string place)
+    {
+        (_data, _path, _place) = (data, path, place);
+        Names = new PickledNames(Refuse, data.Length);
+    }
 
     /// <summary>Where the next pickle begins.</summary>
     public int Position { get; private set; }
 
-    /// <summary>Every storage met so far, by key.</summary>
-    public Dictionary<string, PickledStorage> Storages { get; } = [];
+    /// <summary>The names met so far, and the storages.</summary>
+    public PickledNames Names { get; }
 
     /// <summary>Reads one pickle.</summary>
-    /// <exception cref="InputException">It is broken, too large, or refers to anything that is not plain weights.</exception>
+    /// <exception cref="InputException">It is broken, too large, or names what runs code.</exception>
     public object? Read()
     {
         _stack.Clear();
@@ -55,13 +61,17 @@ internal sealed class PickleReader(byte[] data, string path, string place)
     }
 
     /// <summary>The exception for what is wrong at the current operation.</summary>
-    public InputException Refuse(string problem) => Refusal.ForFile(path, $"{place}, byte {_opcode}: {problem}");
+    public InputException Refuse(string problem, string? advice = null)
+    {
+        var whole = $"{_place}, byte {_opcode}: {problem}";
+        return advice is null ? Refusal.ForFile(_path, whole) : Refusal.ForFile(_path, whole, advice);
+    }
 
     private void Execute(byte opcode)
     {
         switch (opcode)
         {
-            case 0x80: if (Byte() is var protocol and (< 2 or > 5)) throw Refuse($"unknown pickle protocol {protocol}"); break;
+            case 0x80: if (Byte() is var protocol and > 5) throw Refuse($"unknown pickle protocol {protocol}"); break;
             case 0x95: Take(8); break;                                                       // FRAME: a hint for readers of pipes
             case (byte)'N': Push(null); break;
             case 0x88: Push(True); break;
@@ -92,8 +102,8 @@ internal sealed class PickleReader(byte[] data, string path, string place)
             case (byte)'0': Pop(); break;
             case (byte)'1': PopToMark(); break;
             case (byte)'2': Push(Peek()); break;
-            case (byte)'a': { var item = Pop(); Peek<List<object?>>().Add(item); break; }
-            case (byte)'e' or 0x90: { var items = PopToMark(); Peek<List<object?>>().AddRange(items); break; }
+            case (byte)'a': { var item = Pop(); Items().Add(item); break; }
+            case (byte)'e' or 0x90: { var items = PopToMark(); Items().AddRange(items); break; }
             case (byte)'s': SetItems(PopTuple(2)); break;
             case (byte)'u': SetItems(PopToMark()); break;
             case (byte)'q': Memoize(Byte()); break;
@@ -101,104 +111,39 @@ internal sealed class PickleReader(byte[] data, string path, string place)
             case 0x94: Memoize((uint)_memo.Count); break;
             case (byte)'h': Push(Recall(Byte())); break;
             case (byte)'j': Push(Recall((uint)UInt32())); break;
-            case (byte)'c': Push(Resolve(Line(), Line())); break;
-            case 0x93: { var name = Pop<string>(); Push(Resolve(Pop<string>(), name)); break; }
-            case (byte)'i': throw RefuseName(Line(), Line());                                // INST would construct it
-            case (byte)'R' or 0x81: { var arguments = Pop<object?[]>(); Push(Counted(Make(Pop(), arguments))); break; }
+            case (byte)'c': Push(Counted(Names.Resolve(Line(), Line()))); break;
+            case 0x93: { var name = Pop<string>(); Push(Counted(Names.Resolve(Pop<string>(), name))); break; }
+            case (byte)'i': { var what = Names.Resolve(Line(), Line()); Push(Counted(Names.Make(what, PopToMark()))); break; }
+            case (byte)'o': { var parts = PopToMark(); Push(Counted(Names.Make(parts.FirstOrDefault(), [.. parts.Skip(1)]))); break; }
+            case (byte)'R' or 0x81: { var arguments = Pop<object?[]>(); Push(Counted(Names.Make(Pop(), arguments))); break; }
+            case 0x92: { var named = Pop(); object?[] all = [.. Pop<object?[]>(), named]; Push(Counted(Names.Make(Pop(), all))); break; }
             case (byte)'b': Build(); break;
-            case (byte)'Q': Push(Counted(Storage(Pop<object?[]>()))); break;
+            case (byte)'Q': Push(Counted(Names.Persistent(Pop<object?[]>()))); break;
+            case (byte)'I' or (byte)'L' or (byte)'F' or (byte)'S' or (byte)'V': Push(FromLine(opcode, Line(Encoding.Latin1))); break;
+            case (byte)'l': Push(Counted(new List<object?>(PopToMark()))); break;
+            case (byte)'d': { var pairs = PopToMark(); Push(Counted(new PickledDictionary())); SetItems(pairs); break; }
+            case (byte)'p': Memoize(Index()); break;
+            case (byte)'g': Push(Recall(Index())); break;
             default: throw Refuse($"the operation 0x{opcode:x2} is not used in weight files");
         }
-    }
-
-    private object Resolve(string module, string name) => (module, name) switch
-    {
-        ("collections", "OrderedDict") => PickleName.OrderedDictionary,
-        ("torch", "Size") => PickleName.Size,
-        ("builtins" or "__builtin__", "set" or "frozenset") => PickleName.Set,
-        ("builtins" or "__builtin__", "bytes") => PickleName.Bytes,
-        ("_codecs", "encode") => PickleName.Encode,
-        ("torch._utils", "_rebuild_tensor_v2") => PickleName.RebuildTensor,
-        ("torch._utils", "_rebuild_parameter") => PickleName.RebuildParameter,
-        ("torch", _) when TensorTypes.FromStorageName(name) is { } type => type,
-        _ => throw RefuseName(module, name),
-    };
-
-    private InputException RefuseName(string module, string name) => Refusal.ForFile(
-        path, $"{place}, byte {_opcode}: asks for {Refusal.Show($"{module}.{name}")}, which no weight file needs",
-        "nothing was run; do not open this file elsewhere unless you trust its source, and then save only its state_dict()");
-
-    // What the names stand for, as data. Arguments are checked one by one: the file is untrusted.
-    private object? Make(object? what, object?[] arguments) => (what, arguments) switch
-    {
-        (PickleName.OrderedDictionary, []) => new PickledDictionary(),
-        (PickleName.OrderedDictionary, [List<object?> pairs]) => Ordered(pairs),
-        (PickleName.Size, [object?[] sizes]) => sizes,
-        (PickleName.Set, []) => new List<object?>(),
-        (PickleName.Set, [List<object?> items]) => items,
-        (PickleName.Bytes, []) => Array.Empty<byte>(),
-        (PickleName.Encode, [string text, "latin1" or "latin-1"]) => Latin1(text),
-        (PickleName.RebuildTensor, [PickledStorage storage, long offset, object?[] shape, object?[] strides, bool, _, ..]) =>
-            new PickledTensor(storage, offset, Numbers(shape), Numbers(strides)),
-        (PickleName.RebuildParameter, [PickledTensor tensor, bool, _]) => tensor,
-        (PickleName or ScalarType, _) => throw Refuse($"'{what}' is given arguments that no weight file has"),
-        _ => throw Refuse("something that is not a name is called"),
-    };
-
-    private PickledDictionary Ordered(List<object?> pairs)
-    {
-        CountCopies(pairs.Count);
-        var dictionary = new PickledDictionary();
-        foreach (var pair in pairs)
-        {
-            var (key, value) = pair switch
-            {
-                object?[] { Length: 2 } tuple => (tuple[0], tuple[1]),
-                List<object?> { Count: 2 } list => (list[0], list[1]),
-                _ => throw Refuse("an OrderedDict is made from something that is not a pair"),
-            };
-            dictionary.Pairs.Add(new(key, value));
-        }
-
-        return dictionary;
-    }
-
-    private byte[] Latin1(string text)
-    {
-        CountCopies(text.Length);
-        return text.All(character => character <= 0xFF)
-            ? Encoding.Latin1.GetBytes(text) : throw Refuse("bytes are encoded from wider characters");
-    }
-
-    private long[] Numbers(object?[] values) => values.Length <= TensorInfo.MaxDimensions
-        ? [.. values.Select(value => value as long? ?? throw Refuse("a tensor's sizes are not whole numbers"))]
-        : throw Refuse($"a tensor has {values.Length} dimensions");
-
-    private PickledStorage Storage(object?[] identifier)
-    {
-        if (identifier is not ["storage", ScalarType type, string key, string, long elements, .. var view]
-            || !view.All(part => part is null))
-            throw Refuse("a storage is described in a way that torch.save does not use");
-        if (key.Length > MaxKey) throw Refuse($"a storage's key has {key.Length} characters");
-        var storage = new PickledStorage(key, type, elements);
-        if (Storages.TryGetValue(key, out var known) && known != storage)
-            throw Refuse($"the storage '{Refusal.Show(key)}' is described in two ways");
-        return Storages[key] = storage;
     }
 
     // OrderedDict may carry attributes (a state dict has "_metadata"); they are not weights and are left out.
     private void Build()
     {
-        Pop<PickledDictionary>();
-        Peek<PickledDictionary>();
+        var state = Pop();
+        if (Peek() is Placeholder foreign) foreign.State = state;
+        else Peek<PickledDictionary>();
     }
 
     private void SetItems(object?[] pairs)
     {
         if (pairs.Length % 2 != 0) throw Refuse("a key has no value");
-        var dictionary = Peek<PickledDictionary>();
-        for (var index = 0; index < pairs.Length; index += 2) dictionary.Pairs.Add(new(pairs[index], pairs[index + 1]));
+        var all = Peek() is Placeholder foreign ? foreign.Pairs ??= [] : Peek<PickledDictionary>().Pairs;
+        for (var index = 0; index < pairs.Length; index += 2) all.Add(new(pairs[index], pairs[index + 1]));
     }
+
+    private List<object?> Items() => Peek() is Placeholder foreign ? foreign.Items ??= [] : Peek<List<object?>>();
 
     private object? Counted(object? item)
     {
@@ -209,12 +154,6 @@ internal sealed class PickleReader(byte[] data, string path, string place)
     private void CountItem()
     {
         if (++_items > MaxItems) throw Refuse($"it has more than {MaxItems} containers, as no weight file does");
-    }
-
-    // What is copied has its own bytes in an honest pickle; remembering one value and copying it again and again is not honest.
-    private void CountCopies(int count)
-    {
-        if ((_copied += count) > data.Length) throw Refuse("it copies the same values again and again");
     }
 
     private void Memoize(uint index)
@@ -272,8 +211,8 @@ internal sealed class PickleReader(byte[] data, string path, string place)
 
     private ReadOnlySpan<byte> Take(ulong count)
     {
-        if (count > (ulong)(data.Length - Position)) throw Refuse($"it ends {count - (ulong)(data.Length - Position)} bytes early");
-        var bytes = data.AsSpan(Position, (int)count);
+        if (count > (ulong)(_data.Length - Position)) throw Refuse($"it ends {count - (ulong)(_data.Length - Position)} bytes early");
+        var bytes = _data.AsSpan(Position, (int)count);
         Position += (int)count;
         return bytes;
     }
@@ -289,12 +228,30 @@ internal sealed class PickleReader(byte[] data, string path, string place)
     // Lone surrogates, which Python can pickle, become the replacement character.
     private string Text(ulong length) => Encoding.UTF8.GetString(Take(length));
 
-    private string Line()
+    private string Line(Encoding? encoding = null)
     {
-        var length = data.AsSpan(Position).IndexOf((byte)'\n');
-        if (length < 0) throw Refuse("a name does not end");
-        var line = Encoding.UTF8.GetString(Take((ulong)length));
+        var length = _data.AsSpan(Position).IndexOf((byte)'\n');
+        if (length < 0) throw Refuse("a line of text does not end");
+        var line = (encoding ?? Encoding.UTF8).GetString(Take((ulong)length));
         Position++;
         return line;
+    }
+
+    private uint Index() => uint.TryParse(Line(), NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+        ? index : throw Refuse("a place to remember is not a number");
+
+    // Protocol 0 writes values as lines of text.
+    private object FromLine(byte opcode, string line)
+    {
+        if (opcode == 'V') return PickledText.Unescape(line, unicodeOnly: true);
+        if (opcode == 'S')
+            return line is [('\'' or '"') and var quote, .. var inner, var last] && last == quote
+                ? PickledText.Unescape(inner, unicodeOnly: false) : throw Refuse("a text is not in quotes");
+        if (opcode == 'F' && PickledText.Number(line) is { } real) return real;
+        if (opcode == 'I' && line is "00" or "01") return line == "01" ? True : False;
+        if (opcode != 'F' && line.Length <= MaxDigits
+            && BigInteger.TryParse(line.TrimEnd('L'), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))
+            return number >= long.MinValue && number <= long.MaxValue ? (object)(long)number : number;
+        throw Refuse($"'{Refusal.Show(line, 40)}' is not a number");
     }
 }

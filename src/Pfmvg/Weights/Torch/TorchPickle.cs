@@ -12,8 +12,9 @@ namespace Pfmvg.Weights.Torch;
 /// them is executed (see <see cref="PickleReader"/>) and nothing is unpacked to disk.
 /// </summary>
 /// <remarks>
-/// The weights are the tensors directly in the dictionary that was saved or, when that has a dictionary named "model" or
-/// "state_dict" (MiniGPT-4's checkpoints, and others), directly in there; they keep their own names without a prefix.
+/// The weights are the tensors directly in the dictionary that was saved or, when that has a dictionary with tensors named "model",
+/// "state_dict", "module" or "model_state_dict" (MiniGPT-4's checkpoints, Lightning's, DeepSpeed's and others), directly in there; they
+/// keep their own names without a prefix.
 /// </remarks>
 public static class TorchPickle
 {
@@ -22,7 +23,9 @@ public static class TorchPickle
     private const long StreamVersion = 1001;
 
     /// <summary>Opens a file of any of the three formats, told apart by content.</summary>
-    /// <exception cref="InputException">The file is not there, is damaged, or asks for anything but plain weights.</exception>
+    /// <exception cref="InputException">
+    /// The file is not there, is damaged, names what runs code, or has its weights inside a foreign class.
+    /// </exception>
     public static ITensorFile Open(string path)
     {
         var opened = new OpenedFile(path);
@@ -77,27 +80,29 @@ public static class TorchPickle
         var entries = ZipDirectory.Read(file);
         var pickles = entries.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal) && name.Count(c => c == '/') == 1)
             .ToList();
+        if (OtherFile.InZip(entries.Keys) is { } other) throw Refusal.ForFile(file.Path, other.What, other.Advice);
         if (pickles.Count != 1)
             throw Refusal.ForFile(
                 file.Path, $"is a zip file with {pickles.Count} entries named 'folder/data.pkl', not one",
                 "name a file written by torch.save");
         var root = pickles[0][..^"data.pkl".Length];
         if (entries.TryGetValue(root + "byteorder", out var order)
-            && Encoding.Latin1.GetString(Content(order, file.Path, "byteorder", 16)) is not "little" and var other)
-            throw Refusal.ForFile(file.Path, $"has the byte order '{Refusal.Show(other)}'", "save it on a little-endian machine");
+            && Encoding.Latin1.GetString(Content(order, file.Path, "byteorder", 16)) is not "little" and var endian)
+            throw Refusal.ForFile(file.Path, $"has the byte order '{Refusal.Show(endian)}'", "save it on a little-endian machine");
 
         var reader = new PickleReader(Content(entries[pickles[0]], file.Path, "data.pkl", PickleReader.MaxBytes), file.Path, "data.pkl");
         var content = reader.Read();
-        return Bind(file, handle, "torch zip", content, storage =>
+        return Bind(file, handle, "torch zip", content, reader.Names, storage =>
             entries.TryGetValue($"{root}data/{storage.Key}", out var source)
                 ? source
-                : throw Refusal.ForFile(file.Path, $"lacks the entry '{Refusal.Show($"data/{storage.Key}")}' that its data.pkl refers to"));
+                : throw Refusal.ForFile(file.Path, $"lacks the entry '{Refusal.Show($"data/{storage.Key}")}' that its data.pkl refers to",
+                    "it was saved without its data, or was damaged: fetch it again"));
     }
 
     private static TensorFile OpenStream(FileBytes file, IDisposable handle)
     {
         if (file.Length == 0) throw Refusal.ForFile(file.Path, "is empty");
-        if (Head(file, 1)[0] is not (0x80 or (byte)'c' or (byte)'('))
+        if (Head(file, 1)[0] is not (0x80 or (byte)'c' or (byte)'(' or (byte)'}' or (byte)']'))
             throw Refusal.ForFile(
                 file.Path, "is neither a zip file nor a pickle", "name a file written by torch.save, or a safetensors file");
 
@@ -108,7 +113,7 @@ public static class TorchPickle
         {
             if (reader.Position != file.Length)
                 throw Refusal.ForFile(file.Path, $"{file.Length - reader.Position} bytes follow its pickle");
-            return Bind(file, handle, "bare pickle", content,
+            return Bind(file, handle, "bare pickle", content, reader.Names,
                 storage => throw Refusal.ForFile(file.Path, "is a bare pickle, but refers to storages outside of it"));
         }
 
@@ -121,7 +126,7 @@ public static class TorchPickle
         var at = (long)reader.Position;
         foreach (var key in keys)
         {
-            if (key is not string name || !reader.Storages.TryGetValue(name, out var storage) || storages.ContainsKey(name))
+            if (key is not string name || !reader.Names.Storages.TryGetValue(name, out var storage) || storages.ContainsKey(name))
                 throw Refusal.ForFile(file.Path, "its list of storages does not match its tensors");
             var shown = Refusal.Show(name);
             if (file.Length - at < 8) throw Refusal.ForFile(file.Path, $"ends before its storage '{shown}'");
@@ -135,19 +140,22 @@ public static class TorchPickle
             at += count * width;
         }
 
-        return Bind(file, handle, "torch stream (before 1.6)", content, storage =>
+        return Bind(file, handle, "torch stream (before 1.6)", content, reader.Names, storage =>
             storages.TryGetValue(storage.Key, out var source)
                 ? source
                 : throw Refusal.ForFile(file.Path, $"lacks the storage '{Refusal.Show(storage.Key)}' that its pickle refers to"));
     }
 
     private static TensorFile Bind(
-        FileBytes file, IDisposable handle, string format, object? content, Func<PickledStorage, ByteSource> find)
+        FileBytes file, IDisposable handle, string format, object? content, PickledNames names, Func<PickledStorage, ByteSource> find)
     {
         var plain = new PickledContent(
             file.Path, (name, tensor) => tensor.View(name, find(tensor.Storage), file.Path, file.Length));
         plain.Sort(content);
-        return new TensorFile(file.Path, format, plain.Weights, plain.Others, plain.Metadata, [handle]);
+        return new TensorFile(file.Path, format, plain.Weights, plain.Others, plain.Metadata, [handle])
+        {
+            Unreadable = plain.Unreadable, Container = plain.Container, ForeignNames = names.Foreign,
+        };
     }
 
     private static byte[] Head(FileBytes file, long count) =>
