@@ -99,6 +99,11 @@ public static class ModelBuilder
             : loaded;
     }
 
+    /// <summary>Replaces the adapters alone by those of a file, which must have all of them.</summary>
+    /// <exception cref="InputException">The file is broken or of another model.</exception>
+    internal static LoadedFile LoadAdapters(GroundingModel model, string path, Func<string, string?> rename) =>
+        Fill(path, model.Trainables().Where(t => !ParameterNames.IsProjector(t.Name)), rename, LoadRules.All);
+
     private static LoadedFile Fill(
         string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
     {
@@ -107,6 +112,16 @@ public static class ModelBuilder
         var report = WeightLoader.Load(places, file, rename, rules);
         report.ThrowIfUnusable(path);
         return new LoadedFile(path, report);
+    }
+
+    /// <summary>
+    /// A model of which only projector, adapters and `ln_vision` are in memory, freshly drawn: the frozen rest has shapes alone.
+    /// </summary>
+    internal static GroundingModel TrainedParts(GroundingConfig config, long seed)
+    {
+        var model = new GroundingModel(config, ScalarType.BFloat16, META, CPU);
+        DrawTrainables(model, seed);
+        return model;
     }
 
     /// <summary>Builds a model with random weights of the scale that real ones have; a function of the seed.</summary>
