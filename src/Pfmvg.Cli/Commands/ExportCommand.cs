@@ -26,8 +26,8 @@ internal static class ExportCommand
         };
         var format = new Option<string>("--format")
         {
-            Description = "peft: an adapter folder with the projector beside it. hf: a LLaMA folder with the adapter merged, with vision tower "
-                + "and projector. minigptv2: one checkpoint of the original code.",
+            Description = "peft: an adapter folder with the projector beside it. hf: a LLaMA folder with the adapter merged, with vision "
+                + "tower and projector. minigptv2: one checkpoint of the original code.",
             Required = true,
         }.AcceptOnlyFromAmong(Formats);
         var output = new Option<string>("--out")
@@ -47,13 +47,14 @@ internal static class ExportCommand
         };
         var baseModel = new Option<string?>("--base-model")
         {
-            Description = "With peft and hf: the public name of the base model, as Hugging Face has it. Default: what the folder's name tells.",
+            Description = "With peft and hf: the public name of the base model, as Hugging Face has it. Default: what the folder's name "
+                + "tells.",
             HelpName = "NAME",
         };
         var peft = new Option<string?>("--peft")
         {
-            Description = "With minigptv2: the peft that the original code will run with, which decides on the adapters' names. 0.2 (default; "
-                + "the one that its environment pins) names them lora_A.weight, 0.3 and later lora_A.default.weight.",
+            Description = "With minigptv2: the peft that the original code will run with, which decides on the adapters' names. 0.2 "
+                + "(default; the one that its environment pins) names them lora_A.weight, 0.3 and later lora_A.default.weight.",
         }.AcceptOnlyFromAmong(PeftVersions);
         var verify = new Option<bool>("--verify")
         {
@@ -110,7 +111,8 @@ internal static class ExportCommand
         {
             Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
                 $"verify   {check.Prompts} prompts, {check.Positions} positions: largest difference of a logit {check.Largest:g3} "
-                + $"(bound {check.Bound:g3}, largest logit {check.Scale:g4}); {check.ChangedAnswers} of {check.Prompts} greedy answers changed"));
+                + $"(bound {check.Bound:g3}, largest logit {check.Scale:g4}); "
+                + $"{check.ChangedAnswers} of {check.Prompts} greedy answers changed"));
             if (!check.Passed)
             {
                 Terminal.Standard.Message($"error: the model loaded from the export is not the one that was exported; nothing is left in "
@@ -129,7 +131,8 @@ internal static class ExportCommand
     {
         var unit = new[] { ("KB", 1e3), ("MB", 1e6), ("GB", 1e9) }
             .FirstOrDefault(unit => size.EndsWith(unit.Item1, StringComparison.OrdinalIgnoreCase));
-        return unit.Item1 is not null && double.TryParse(size[..^2], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+        return unit.Item1 is not null
+            && double.TryParse(size[..^2], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
             && number * unit.Item2 is >= 1000 and <= 1e15
             ? (long)(number * unit.Item2)
             : throw new InputException($"--max-shard-size {size}: give a number with KB, MB or GB, such as 5GB.");

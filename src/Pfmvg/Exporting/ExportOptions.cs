@@ -8,7 +8,7 @@ internal enum ExportFormat
     /// <summary>An adapter folder of Hugging Face's peft, with the projector in a file of its own.</summary>
     Peft,
 
-    /// <summary>A LLaMA folder of Hugging Face's transformers with the adapters merged, with vision tower and projector beside it.</summary>
+    /// <summary>A LLaMA folder of Hugging Face's transformers with the adapters merged, vision tower and projector beside it.</summary>
     Hf,
 
     /// <summary>One checkpoint of the original code.</summary>

@@ -43,9 +43,9 @@ internal sealed record ExportSource(string File, RunFolder? Run)
     {
         if (Run is null || !System.IO.File.Exists(Run.ConfigurationPath)) return;
         var trained = ConfigurationFile.Load(Run.ConfigurationPath, []);
-        var other = ConfigurationFile.Differences(trained, configuration).Where(change =>
-            change.StartsWith("model.", StringComparison.Ordinal) && !change.StartsWith("model.language.quantized", StringComparison.Ordinal))
-            .ToList();
+        var other = ConfigurationFile.Differences(trained, configuration)
+            .Where(change => change.StartsWith("model.", StringComparison.Ordinal)
+                && !change.StartsWith("model.language.quantized", StringComparison.Ordinal)).ToList();
         if (other.Count > 0)
             throw new InputException($"{Run.Path}: was trained with other settings of the model ({string.Join("; ", other)}); leave out "
                 + "--config and --set, so that the run's own are taken.");

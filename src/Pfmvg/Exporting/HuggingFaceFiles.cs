@@ -12,9 +12,13 @@ internal static partial class HuggingFaceFiles
 {
     // What transformers 4 and 5 write for a LLaMA's tokenizer.
     private static readonly string[] Tokenizer =
-        ["tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"];
+    [
+        "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "chat_template.jinja",
+    ];
 
-    private static readonly string[] PlacesOnDisk = ["_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "vocab_file"];
+    private static readonly string[] PlacesOnDisk =
+        ["_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "vocab_file"];
 
     /// <summary>config.json of the merged model: the base's, with the sizes and the type that are written.</summary>
     /// <exception cref="InputException">The base's config.json is not JSON.</exception>

@@ -27,8 +27,8 @@ internal sealed class MiniGptCheckpoint(PfmvgConfiguration configuration, Traine
     public static void Check(LoraSettings lora)
     {
         if (lora.Targets.Except(OriginalTargets).ToList() is { Count: > 0 } others)
-            throw new InputException($"--format minigptv2: model.lora.targets has {string.Join(", ", others)}, but the original code adapts "
-                + "q_proj and v_proj alone and would leave the others out without a word; use --format peft or hf.");
+            throw new InputException($"--format minigptv2: model.lora.targets has {string.Join(", ", others)}, but the original code "
+                + "adapts q_proj and v_proj alone and would leave the others out without a word; use --format peft or hf.");
     }
 
     public override void Write(string path, Action<TensorInfo> writing)

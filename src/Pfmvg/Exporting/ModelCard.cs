@@ -56,8 +56,9 @@ internal sealed class ModelCard(
 
             # {configuration.Name}: {title}
 
-            Given a chest radiograph and a phrase, the model answers with the box of what the phrase names. It is MiniGPT-v2 (EVA ViT-G vision
-            tower, linear projector, LLaMA-2 with LoRA), fine-tuned by PFMVG after arXiv:2410.23822 and exported by `pfmvg export`.
+            Given a chest radiograph and a phrase, the model answers with the box of what the phrase names. It has
+            the architecture of MiniGPT-v2 (EVA vision tower, linear projector, LLaMA with LoRA); the method is that
+            of arXiv:2410.23822. Written by `pfmvg export`.
 
 
             """);
@@ -104,7 +105,8 @@ internal sealed class ModelCard(
             text.Append(CultureInfo.InvariantCulture,
                 $"Run `{run.Name}/{run.Part}`, step {StepOf(info)} of {info.Steps}, {info.Ranks} process(es), ");
             text.Append(CultureInfo.InvariantCulture, $"{Units.Duration(TimeSpan.FromSeconds(info.Seconds))}");
-            text.Append(info.Ended is { } ended ? string.Create(CultureInfo.InvariantCulture, $", ended {ended:yyyy-MM-dd}.\n\n") : ".\n\n");
+            if (info.Ended is { } ended) text.Append(CultureInfo.InvariantCulture, $", ended {ended:yyyy-MM-dd}");
+            text.Append(".\n\n");
         }
         else
         {
@@ -155,9 +157,10 @@ internal sealed class ModelCard(
     }
 
     private string Check() => string.Create(CultureInfo.InvariantCulture, $"""
-        The files were loaded again and asked {comparison!.Prompts} fixed prompts about a synthetic picture ({comparison.Positions} positions).
-        Largest difference of a logit from the model that was exported: {comparison.Largest:g3} (largest logit {comparison.Scale:g4}, allowed
-        {comparison.Bound:g3}); {comparison.ChangedAnswers} of {comparison.Prompts} greedy answers changed.
+        The files were loaded again and asked {comparison!.Prompts} fixed prompts about a synthetic picture
+        ({comparison.Positions} positions). Largest difference of a logit from the model that was exported:
+        {comparison.Largest:g3} (largest logit {comparison.Scale:g4}, allowed {comparison.Bound:g3});
+        {comparison.ChangedAnswers} of {comparison.Prompts} greedy answers changed.
         """);
 
     private string Hashes()

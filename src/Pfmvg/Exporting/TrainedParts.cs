@@ -55,7 +55,7 @@ internal sealed class TrainedParts : IDisposable
         try
         {
             var files = new List<LoadedFile>();
-            if (paths.Start is { } start) files.Add(ModelBuilder.LoadStart(model, start));
+            if (paths.Start is { } start && Path.GetFullPath(start) != trained) files.Add(ModelBuilder.LoadStart(model, start));
             files.Add(GroundingSetup.IsOurs(trained)
                 ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained));
             return new TrainedParts(model, files);
