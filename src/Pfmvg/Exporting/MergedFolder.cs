@@ -76,12 +76,14 @@ internal sealed class MergedFolder : ExportForm
             writing(info);
             using var quiet = no_grad();
             using var scope = NewDisposeScope();
-            var value = _language.Read(_languageNames[info.Name]);
-            if (Parts.Update(info.Name) is { } update) value = value.to(ScalarType.Float32).add(update);
-            value = value.to(info.Type);
-            if (!value.isfinite().all().item<bool>())
-                throw Refusal.ForFile(_language.Path, $"{Refusal.Show(info.Name)} is NaN or infinite somewhere once the adapter is merged",
-                    "the training diverged, or the file is damaged: use another");
+            var update = Parts.Update(info.Name);
+            var value = empty(info.Shape, update is null ? info.Type : ScalarType.Float32);
+            var broken = _language.ReadInto(_languageNames[info.Name], value) is not null;
+            if (broken || update is not null && !update.isfinite().all().item<bool>())
+                throw Refusal.ForFile(broken ? _language.Path : _options.From,
+                    $"has NaN or infinity in {Refusal.Show(info.Name)}{(broken ? "" : "'s adapter")}",
+                    "use another: the training that wrote it diverged, or it is damaged");
+            if (update is not null) value = value.add_(update).to(info.Type);
             return value.MoveToOuterDisposeScope();
         }
     }
