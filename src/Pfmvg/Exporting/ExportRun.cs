@@ -31,7 +31,8 @@ internal static class ExportRun
         source.RequireSameModel(configuration);
         var isFile = options.Format == ExportFormat.MiniGptV2;
         if (isFile) MiniGptCheckpoint.Check(configuration.Model.Lora);
-        using var target = ExportTarget.Choose(options.Output, isFile, options.Overwrite, source.File);
+        using var target = ExportTarget.Choose(options.Output, isFile, options.Overwrite,
+            [source.File, .. GroundingSetup.WeightFiles(configuration, null)]);
         using var parts = TrainedParts.Load(configuration, source.File);
         foreach (var file in parts.Files) session.Tell($"weights  {file.Path}: {file.Report}");
         var baseName = options.BaseName ?? HuggingFaceFiles.PublicName(GroundingSetup.Paths(configuration).Language);

@@ -65,7 +65,7 @@ internal sealed record ExportSource(string File, RunFolder? Run)
         if (files.FirstOrDefault(file => known[Path.GetFileName(file.Path)] is var before && before.Any()
             && before.All(one => one.Sha256 != file.Sha256)) is { } changed)
             throw new InputException($"{changed.Path}: has changed since {Run!.Path} was trained with it; put the file of then back.");
-        return files;
+        return [.. files, .. Info?.Weights.Where(file => files.All(now => now.Sha256 != file.Sha256)) ?? []];
     }
 
     /// <summary>The epoch that a checkpoint says it was saved in; 0 where it does not.</summary>

@@ -30,9 +30,9 @@ internal sealed class ExportTarget : IDisposable
     /// <param name="output">As the user named it.</param>
     /// <param name="isFile">Whether one file is written.</param>
     /// <param name="overwrite">An earlier export may be replaced.</param>
-    /// <param name="source">The file that is exported, which is never replaced.</param>
+    /// <param name="inputs">Absolute paths of what is read, which is never replaced.</param>
     /// <exception cref="InputException">Something else is there, or it may not be replaced.</exception>
-    public static ExportTarget Choose(string output, bool isFile, bool overwrite, string source)
+    public static ExportTarget Choose(string output, bool isFile, bool overwrite, IEnumerable<string> inputs)
     {
         var path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
         if (Path.GetDirectoryName(path) is null) throw Refusal.ForFile(path, "is the root of the disk", "name a folder below it");
@@ -40,7 +40,8 @@ internal sealed class ExportTarget : IDisposable
             throw Refusal.ForFile(output, "--format minigptv2 writes one file", "name it with the ending .pth");
         if (isFile ? Directory.Exists(path) : File.Exists(path))
             throw Refusal.ForFile(path, isFile ? "is a folder" : "is a file, but a folder is written", "choose another --out");
-        if (path == source) throw Refusal.ForFile(path, "is what is exported", "choose another --out");
+        if (inputs.FirstOrDefault(input => input == path || input.StartsWith(path + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            is { } input) throw Refusal.ForFile(path, $"is what is read ({input})", "choose another --out");
         if (File.Exists(path) || Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
         {
             if (!overwrite) throw Refusal.ForFile(path, "exists already", "choose another --out, or replace it with --overwrite");

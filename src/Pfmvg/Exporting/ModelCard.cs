@@ -103,7 +103,7 @@ internal sealed class ModelCard(
         if (source is { Run: { } run, Info: { } info })
         {
             text.Append(CultureInfo.InvariantCulture,
-                $"Run `{run.Name}/{run.Part}`, step {StepOf(info)} of {info.Steps}, {info.Ranks} process(es), ");
+                $"Run `{run.Name}/{run.Part}`, step {StepOf(info)} of {info.Steps}, {info.Ranks} process{(info.Ranks == 1 ? "" : "es")}, ");
             text.Append(CultureInfo.InvariantCulture, $"{Units.Duration(TimeSpan.FromSeconds(info.Seconds))}");
             if (info.Ended is { } ended) text.Append(CultureInfo.InvariantCulture, $", ended {ended:yyyy-MM-dd}");
             text.Append(".\n\n");
@@ -183,8 +183,8 @@ internal sealed class ModelCard(
     private string Licences()
     {
         var text = new StringBuilder("""
-            - LLaMA-2: Llama 2 Community License. What is made of it carries its notice and its terms.
-            - EVA ViT-G and MiniGPT-v2: their authors' licences.
+            - The base weights keep their licences, and what is made of them carries these: for LLaMA-2 the Llama 2
+              Community License with its notice, for EVA ViT-G and MiniGPT-v2 those of their authors.
 
             """);
         if (_synthetic) return text.ToString();

@@ -35,13 +35,18 @@ public sealed class RefusalTests : IDisposable
     }
 
     [Fact]
-    public void A_file_is_never_written_over_what_is_exported()
+    public void An_export_is_never_written_over_what_it_is_made_of()
     {
         var copy = _workspace.In("trained.pth");
         File.Copy(ExportWorkspace.Checkpoint, copy);
         var message = Refused(_workspace.Options(ExportFormat.MiniGptV2, "trained.pth", copy) with { Overwrite = true });
-        Assert.Contains("is what is exported; choose another --out", message, StringComparison.Ordinal);
+        Assert.Contains($"is what is read ({copy}); choose another --out", message, StringComparison.Ordinal);
         Assert.True(File.ReadAllBytes(ExportWorkspace.Checkpoint).SequenceEqual(File.ReadAllBytes(copy)));
+
+        // Not even an earlier export, where it is the base that is read now.
+        var merged = ExportWorkspace.Run(_workspace.Options(ExportFormat.Hf, "merged") with { Verify = false }).Path!;
+        message = Refused(_workspace.Options(ExportFormat.Hf, "merged") with { Overwrite = true }, $"weights.language={merged}");
+        Assert.Contains($"is what is read ({merged})", message, StringComparison.Ordinal);
     }
 
     [Theory]
