@@ -19,8 +19,8 @@ internal static class ExportCommand
     {
         var from = new Option<string>("--from")
         {
-            Description = "The folder of a finished training, a checkpoint of PFMVG, or one of MiniGPT-v2. A run brings its own "
-                + "configuration; other files need --config.",
+            Description = "The folder of a finished training, a checkpoint of PFMVG or of MiniGPT-v2, or an adapter folder of peft. A run "
+                + "brings its own configuration; the others need --config.",
             Required = true,
             HelpName = "PATH",
         };

@@ -14,7 +14,7 @@ internal static class CardScores
 
     /// <summary>A table in Markdown for each evaluation beside the run, with its protocol; empty when there is none.</summary>
     /// <param name="run">The run whose result is exported.</param>
-    /// <param name="trained">The trained tensors.</param>
+    /// <param name="trained">The file of the trained tensors.</param>
     /// <exception cref="InputException">The scores of an evaluation cannot be read.</exception>
     public static string Tables(RunFolder run, RunFile trained)
     {

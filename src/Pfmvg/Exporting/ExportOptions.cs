@@ -31,7 +31,7 @@ internal sealed record ExportOptions
     /// <summary>The largest shard that transformers writes by default.</summary>
     public const long UsualShardBytes = 5_000_000_000;
 
-    /// <summary>The folder of a finished training, one of our checkpoints, or a checkpoint of the original code.</summary>
+    /// <summary>A finished training's folder, one of our checkpoints, one of the original code, or an adapter folder of peft.</summary>
     public required string From { get; init; }
 
     /// <summary>Whose form.</summary>

@@ -35,11 +35,12 @@ internal static class ExportRun
             [source.File, .. GroundingSetup.WeightFiles(configuration, null)]);
         using var parts = TrainedParts.Load(configuration, source.File);
         foreach (var file in parts.Files) session.Tell($"weights  {file.Path}: {file.Report}");
+        foreach (var note in parts.Files.SelectMany(file => file.Notes)) session.Tell(note);
         var baseName = options.BaseName ?? HuggingFaceFiles.PublicName(GroundingSetup.Paths(configuration).Language);
         using var form = Form(configuration, parts, options, source, baseName);
         var needsBase = options.Format == ExportFormat.Hf || options.Verify;
         var weights = source.HashBase(configuration, needsBase, session.Interrupt);
-        var trained = RunFile.HashAll([source.File], null, session.Interrupt)[0];
+        var trained = RunFile.HashAll([source.File], null, session.Interrupt);
 
         target.Begin(form.Bytes + (form.Bytes >> 8) + (1 << 20)); // and a little for headers and texts
         long done = 0;

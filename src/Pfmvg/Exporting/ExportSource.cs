@@ -7,7 +7,7 @@ using Pfmvg.Weights.Loading;
 namespace Pfmvg.Exporting;
 
 /// <summary>What is exported: a file of trained tensors, and the run that it comes from where that is known.</summary>
-/// <param name="File">One of our checkpoints, or one of the original code.</param>
+/// <param name="File">One of our checkpoints, one of the original code, or an adapter folder of peft.</param>
 /// <param name="Run">The part of a run that wrote it; null when it is not in a run folder.</param>
 internal sealed record ExportSource(string File, RunFolder? Run)
 {
@@ -23,9 +23,9 @@ internal sealed record ExportSource(string File, RunFolder? Run)
         if (ours && !new Checkpoint(file, 0).IsWhole())
             throw new InputException($"{file}: is damaged, its content does not have the checksum it was written with; use an older "
                 + "checkpoint.");
-        var source = new ExportSource(file, RunOf(from, file));
+        var source = new ExportSource(file, ours ? RunOf(from, file) : null);
         // A checkpoint of an unfinished training may be named; the folder stands for the result alone.
-        if (Directory.Exists(from) && source is { Run: { } run, Info.Status: not RunStatus.Finished })
+        if (file != Path.GetFullPath(from) && source is { Run: { } run, Info.Status: not RunStatus.Finished })
             throw new InputException($"{from}: the training there is not finished ({source.Info.Describe(run.IsInUse)}); let it end, or "
                 + $"name one of its checkpoints in {run.Checkpoints}.");
         return source;
@@ -71,6 +71,7 @@ internal sealed record ExportSource(string File, RunFolder? Run)
     /// <summary>The epoch that a checkpoint says it was saved in; 0 where it does not.</summary>
     public long Epoch()
     {
+        if (Directory.Exists(File)) return 0;
         using var file = WeightFile.Open(File);
         return file.Metadata.GetValueOrDefault("epoch") switch
         {
@@ -82,7 +83,7 @@ internal sealed record ExportSource(string File, RunFolder? Run)
 
     private static RunFolder? RunOf(string from, string file)
     {
-        if (Directory.Exists(from)) return RunFolder.Open(from);
+        if (file != Path.GetFullPath(from)) return RunFolder.Open(from);
         return Path.GetDirectoryName(Path.GetDirectoryName(file)) is { } above && System.IO.File.Exists(Path.Combine(above, "run.json"))
             ? RunFolder.Open(above) : null;
     }

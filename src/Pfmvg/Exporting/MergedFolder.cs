@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Runs;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
@@ -37,8 +38,9 @@ internal sealed class MergedFolder : ExportForm
         {
             _language = WeightFile.Open(paths.Language);
             _vision = WeightFile.Open(paths.Vision);
-            _languageNames = Find(_language, ParameterNames.Language, ParameterNames.FromLanguageFile);
-            _visionNames = Find(_vision, ParameterNames.VisionTower, ParameterNames.FromVisionFile);
+            _languageNames = Find(_language, ParameterNames.Language, LanguageWeights.Names(_language, paths.Language,
+                parts.Frozen(ParameterNames.Language)));
+            _visionNames = Find(_vision, ParameterNames.VisionTower, _vision.Tensors.Keys.ToDictionary(ParameterNames.FromVisionFile));
         }
         catch
         {
@@ -46,7 +48,7 @@ internal sealed class MergedFolder : ExportForm
             throw;
         }
 
-        _languagePlan = [.. parts.Frozen(ParameterNames.Language).Select(p => TensorInfo.Describe(p.Name, _type, p.Shape))];
+        _languagePlan = [.. parts.Frozen(ParameterNames.Language).Select(p => TensorInfo.Describe(p.Key, _type, p.Value.shape))];
         _visionPlan = [.. _visionNames.Select(p => _vision.Tensors[p.Value] with { Name = p.Key })];
     }
 
@@ -106,19 +108,18 @@ internal sealed class MergedFolder : ExportForm
     }
 
     /// <summary>The file's name of every parameter of a part. Refuses a file as the loader does.</summary>
-    private Dictionary<string, string> Find(ITensorFile file, string part, Func<string, string?> rename)
+    private Dictionary<string, string> Find(ITensorFile file, string part, IReadOnlyDictionary<string, string> names)
     {
-        var stored = file.Tensors.Values.Select(info => (Name: rename(info.Name), Info: info)).Where(t => t.Name is not null)
-            .ToDictionary(t => t.Name!, t => t.Info);
-        var wanted = Parts.Frozen(part).ToList();
+        var wanted = Parts.Frozen(part);
+        var shapes = wanted.Keys.Where(names.ContainsKey).ToDictionary(name => name, name => file.Tensors[names[name]].Shape);
         new LoadReport
         {
-            Loaded = [.. wanted.Select(p => p.Name)],
-            Missing = [.. wanted.Where(p => !stored.ContainsKey(p.Name)).Select(p => p.Name)],
-            WrongShape = [.. wanted.Where(p => p.Name != ParameterNames.PositionEmbedding && stored.TryGetValue(p.Name, out var info)
-                && !info.Shape.SequenceEqual(p.Shape)).Select(p => new ShapeMismatch(p.Name, stored[p.Name].Shape, p.Shape))],
+            Loaded = [.. wanted.Keys],
+            Missing = [.. wanted.Keys.Where(name => !names.ContainsKey(name))],
+            WrongShape = [.. shapes.Where(p => p.Key != ParameterNames.PositionEmbedding && !p.Value.SequenceEqual(wanted[p.Key].shape))
+                .Select(p => new ShapeMismatch(p.Key, p.Value, wanted[p.Key].shape))],
         }.ThrowIfUnusable(file.Path);
-        return wanted.ToDictionary(p => p.Name, p => stored[p.Name].Name);
+        return wanted.Keys.ToDictionary(name => name, name => names[name]);
     }
 
     private string Yaml()

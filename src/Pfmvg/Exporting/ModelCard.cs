@@ -14,7 +14,7 @@ namespace Pfmvg.Exporting;
 /// no path: files are named by their last name and known by their hash.
 /// </summary>
 internal sealed class ModelCard(
-    PfmvgConfiguration configuration, ExportFormat format, ExportSource source, string? baseName, RunFile trained,
+    PfmvgConfiguration configuration, ExportFormat format, ExportSource source, string? baseName, IReadOnlyList<RunFile> trained,
     IReadOnlyList<RunFile> weights, ScalarType? mergedType, ExportComparison? comparison)
 {
     /// <summary>What must stand beside every score on phantoms.</summary>
@@ -32,7 +32,7 @@ internal sealed class ModelCard(
         ["format"] = format.ToString().ToLowerInvariant(),
         ["pfmvg"] = Version,
         ["run"] = source.Run is null ? null : $"{source.Run.Name}/{source.Run.Part}",
-        ["trained"] = Describe(trained),
+        ["trained"] = new JsonArray([.. trained.Select(file => (JsonNode)Describe(file))]),
         ["weights"] = new JsonArray([.. weights.Select(file => (JsonNode)Describe(file))]),
         ["check"] = comparison is null ? null : new JsonObject
         {
@@ -110,7 +110,7 @@ internal sealed class ModelCard(
         }
         else
         {
-            text.Append(CultureInfo.InvariantCulture, $"Exported from the file `{Path.GetFileName(trained.Path)}`; how it was trained is ")
+            text.Append(CultureInfo.InvariantCulture, $"Exported from `{Path.GetFileName(source.File)}`; how it was trained is ")
                 .Append("not known to PFMVG.\n\n");
         }
 
@@ -125,8 +125,8 @@ internal sealed class ModelCard(
             || source.Run?.Part is { Length: >= 6 } part && name.StartsWith(part[..6] + ".", StringComparison.Ordinal);
     }
 
-    private string StepOf(RunInfo info) => info.Result is { } result && Path.GetFileName(result) == Path.GetFileName(trained.Path)
-        ? info.Step.ToString(CultureInfo.InvariantCulture) : $"`{Path.GetFileNameWithoutExtension(trained.Path)}`";
+    private string StepOf(RunInfo info) => info.Result is { } result && Path.GetFileName(result) == Path.GetFileName(source.File)
+        ? info.Step.ToString(CultureInfo.InvariantCulture) : $"`{Path.GetFileNameWithoutExtension(source.File)}`";
 
     private string Data()
     {
@@ -151,7 +151,7 @@ internal sealed class ModelCard(
 
     private string Scores()
     {
-        var tables = source.Run is null ? "" : CardScores.Tables(source.Run, trained);
+        var tables = source.Run is null ? "" : CardScores.Tables(source.Run, trained[0]);
         return tables.Length > 0 ? tables
             : "PFMVG has scored no answers of these tensors." + (_synthetic ? $" {PhantomSentence}" : "");
     }
@@ -168,7 +168,7 @@ internal sealed class ModelCard(
         var text = new StringBuilder($"Exported by PFMVG {Version}");
         if (source.Info?.Environment.GetValueOrDefault("pfmvg") is { } trainedBy) text.Append($", trained by PFMVG {trainedBy}");
         text.Append(".\n\n| file | bytes | SHA-256 |\n| --- | ---: | --- |\n");
-        foreach (var file in weights.Append(trained).DistinctBy(file => file.Sha256))
+        foreach (var file in weights.Concat(trained).DistinctBy(file => file.Sha256))
             text.Append(CultureInfo.InvariantCulture, $"| {Path.GetFileName(file.Path)} | {file.Bytes} | `{file.Sha256}` |\n");
         return text.ToString();
     }

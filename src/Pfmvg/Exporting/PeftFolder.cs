@@ -1,7 +1,5 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
-using Pfmvg.Models;
-using Pfmvg.Models.Building;
 using Pfmvg.Runs;
 using Pfmvg.Weights;
 
@@ -27,21 +25,7 @@ internal sealed class PeftFolder(PfmvgConfiguration configuration, TrainedParts 
         WriteTensors(Path.Combine(path, ProjectorFile), Parts.Projector, writing);
     }
 
-    public override GroundingSetup Load(string path)
-    {
-        var setup = LoadWithStart(Path.Combine(path, ProjectorFile));
-        try
-        {
-            ModelBuilder.LoadAdapters(setup.Model, Path.Combine(path, AdapterFile),
-                name => $"{ParameterNames.Language}.{ParameterNames.FromPeft(name)}");
-            return setup;
-        }
-        catch
-        {
-            setup.Dispose();
-            throw;
-        }
-    }
+    public override GroundingSetup Load(string path) => LoadWithStart(path);
 
     private JsonObject Settings()
     {

@@ -38,10 +38,9 @@ internal sealed class TrainedParts : IDisposable
         .Where(p => ParameterNames.IsProjector(p.Key) || ParameterNames.IsVisionNorm(p.Key))
         .OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => (p.Key, p.Value.detach()));
 
-    /// <summary>The names and shapes of a part's frozen parameters, in floating point.</summary>
-    public IEnumerable<(string Name, long[] Shape)> Frozen(string part) => Model.named_parameters()
-        .Where(p => ParameterNames.IsPartOf(part, p.name) && !ParameterNames.IsTrainable(p.name))
-        .Select(p => (p.name, p.parameter.shape));
+    /// <summary>The frozen parameters of a part, which have shapes but no values, in the model's order.</summary>
+    public IReadOnlyDictionary<string, Tensor> Frozen(string part) => _parameters
+        .Where(p => ParameterNames.IsPartOf(part, p.Key) && !ParameterNames.IsTrainable(p.Key)).ToDictionary();
 
     /// <summary>Reads the start and what was trained on it, as the model is loaded for answering.</summary>
     /// <exception cref="InputException">A file is absent, damaged or of another model.</exception>
@@ -55,9 +54,10 @@ internal sealed class TrainedParts : IDisposable
         try
         {
             var files = new List<LoadedFile>();
-            if (paths.Start is { } start && Path.GetFullPath(start) != trained) files.Add(ModelBuilder.LoadStart(model, start));
+            var ignore = configuration.Weights.IgnoreUnplaced;
+            if (paths.Start is { } start && Path.GetFullPath(start) != trained) files.Add(ModelBuilder.LoadStart(model, start, ignore));
             files.Add(GroundingSetup.IsOurs(trained)
-                ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained));
+                ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel) : ModelBuilder.LoadStart(model, trained, ignore));
             return new TrainedParts(model, files);
         }
         catch

@@ -74,11 +74,13 @@ public sealed class RefusalTests : IDisposable
     public void A_base_that_lacks_a_tensor_or_is_of_another_size_is_refused_as_by_the_loader()
     {
         var options = _workspace.Options(ExportFormat.Hf, "merged") with { Verify = false };
-        var other = Refused(options, "weights.start=null", "model.language.intermediate_size=100");
+        var language = _workspace.CopyLanguage();
+        File.Delete(Path.Combine(language, "config.json")); // which would tell sooner
+        var other = Refused(options, "weights.start=null", "model.language.intermediate_size=100", $"weights.language={language}");
         Assert.Contains("has the wrong shape for llama_model.model.layers.0.mlp.", other, StringComparison.Ordinal);
         Assert.Contains("lacks visual_encoder.blocks.", Refused(options, "weights.start=null", "model.vision.depth=9"),
             StringComparison.Ordinal);
-        Assert.Empty(Directory.GetFileSystemEntries(_workspace.Path));
+        Assert.Equal([language], Directory.GetFileSystemEntries(_workspace.Path));
     }
 
     [Fact]
@@ -130,7 +132,7 @@ public sealed class RefusalTests : IDisposable
 
     [Theory]
     [InlineData("--from FROM --format peft --out x", "nothing tells its settings (lora_alpha, for one, cannot be seen from the tensors)")]
-    [InlineData("--from nowhere --format peft --out x", "nowhere: is neither a checkpoint nor the folder of a training")]
+    [InlineData("--from nowhere --format peft --out x", "nowhere: is neither a checkpoint nor the folder of a training or an adapter")]
     [InlineData("--from FROM --format peft --out x --precision bf16", "--precision belongs to --format hf")]
     [InlineData("--from FROM --format minigptv2 --out x.pth --max-shard-size 1GB", "--max-shard-size belongs to --format hf")]
     [InlineData("--from FROM --format hf --out x --max-shard-size large", "--max-shard-size large: give a number with KB, MB or GB")]

@@ -4,6 +4,7 @@ using Pfmvg.Exporting;
 using Pfmvg.Tests.Golden;
 using Pfmvg.Tests.Support;
 using Pfmvg.Tests.Weights;
+using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
 using static TorchSharp.torch;
 
@@ -64,6 +65,39 @@ public sealed class RoundTripTests : IDisposable
         var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(theirs, "adapter_config.json")))!.AsObject();
         foreach (var (key, value) in JsonNode.Parse(File.ReadAllText(Path.Combine(ours, "adapter_config.json")))!.AsObject())
             Assert.True(settings.ContainsKey(key) && JsonNode.DeepEquals(settings[key], value), $"{key}: {value} and {settings[key]}");
+    }
+
+    [Fact]
+    public void An_adapter_folder_goes_in_and_comes_out_again()
+    {
+        var first = ExportWorkspace.Run(_workspace.Options(ExportFormat.Peft, "first")).Path!;
+        var unstarted = ExportWorkspace.Configuration("weights.start=null");
+        var second = ExportWorkspace.Run(_workspace.Options(ExportFormat.Peft, "second", first), unstarted).Path!;
+        foreach (var name in (string[])["adapter_config.json", "adapter_model.safetensors", ExportForm.ProjectorFile])
+            Assert.True(File.ReadAllBytes(Path.Combine(first, name)).SequenceEqual(File.ReadAllBytes(Path.Combine(second, name))), name);
+        Assert.Equal(ExportWorkspace.Answers(ExportWorkspace.Configuration()),
+            ExportWorkspace.Answers(ExportWorkspace.Configuration($"weights.start={first}")));
+    }
+
+    [Fact]
+    public void A_tied_head_comes_out_as_a_head_of_its_own()
+    {
+        using var scope = NewDisposeScope();
+        var language = _workspace.CopyLanguage();
+        foreach (var weights in Directory.GetFiles(language).Where(path => path.Contains("model-") || path.Contains("model.bin.")))
+            File.Delete(weights);
+        using (var whole = WeightFile.Open(ReferenceModel.Language))
+            SafeTensors.Write(Path.Combine(language, "model.safetensors"), whole.Tensors.Keys.Where(name => name != "lm_head.weight")
+                .Select(name => KeyValuePair.Create(name, whole.Read(name))));
+        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(language, "config.json")))!.AsObject();
+        config["tie_word_embeddings"] = true;
+        File.WriteAllText(Path.Combine(language, "config.json"), config.ToJsonString());
+        var result = ExportWorkspace.Run(
+            _workspace.Options(ExportFormat.Hf, "merged"), ExportWorkspace.Configuration($"weights.language={language}"));
+        Assert.True(result.Comparison!.Passed);
+        using var merged = WeightFile.Open(result.Path!);
+        TestTensors.AssertSame(merged.Read("model.embed_tokens.weight"), merged.Read("lm_head.weight"), "head");
+        Assert.False((bool)JsonNode.Parse(File.ReadAllText(Path.Combine(result.Path!, "config.json")))!["tie_word_embeddings"]!);
     }
 
     [Fact]

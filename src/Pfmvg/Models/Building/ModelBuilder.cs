@@ -99,11 +99,6 @@ public static class ModelBuilder
             : loaded;
     }
 
-    /// <summary>Replaces the adapters alone by those of a file, which must have all of them.</summary>
-    /// <exception cref="InputException">The file is broken or of another model.</exception>
-    internal static LoadedFile LoadAdapters(GroundingModel model, string path, Func<string, string?> rename) =>
-        Fill(path, model.Trainables().Where(t => !ParameterNames.IsProjector(t.Name)), rename, LoadRules.All);
-
     private static LoadedFile Fill(
         string path, IEnumerable<(string Name, Parameter Parameter)> targets, Func<string, string?> rename, LoadRules rules)
     {
