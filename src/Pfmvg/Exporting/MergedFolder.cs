@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
 using Pfmvg.Runs;
+using Pfmvg.Tensors;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
 using static TorchSharp.torch;
@@ -111,13 +112,15 @@ internal sealed class MergedFolder : ExportForm
     private Dictionary<string, string> Find(ITensorFile file, string part, IReadOnlyDictionary<string, string> names)
     {
         var wanted = Parts.Frozen(part);
-        var shapes = wanted.Keys.Where(names.ContainsKey).ToDictionary(name => name, name => file.Tensors[names[name]].Shape);
+        var stored = wanted.Keys.Where(names.ContainsKey).ToDictionary(name => name, name => file.Tensors[names[name]]);
         new LoadReport
         {
             Loaded = [.. wanted.Keys],
             Missing = [.. wanted.Keys.Where(name => !names.ContainsKey(name))],
-            WrongShape = [.. shapes.Where(p => p.Key != ParameterNames.PositionEmbedding && !p.Value.SequenceEqual(wanted[p.Key].shape))
-                .Select(p => new ShapeMismatch(p.Key, p.Value, wanted[p.Key].shape))],
+            NotFloating = [.. stored.Where(p => !TensorTypes.IsFloating(p.Value.Type)).Select(p => p.Key)],
+            WrongShape = [.. stored.Where(p => p.Key != ParameterNames.PositionEmbedding
+                && !p.Value.Shape.SequenceEqual(wanted[p.Key].shape))
+                .Select(p => new ShapeMismatch(p.Key, p.Value.Shape, wanted[p.Key].shape))],
         }.ThrowIfUnusable(file.Path);
         return wanted.Keys.ToDictionary(name => name, name => names[name]);
     }
