@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Pfmvg.Models;
-using Pfmvg.Weights;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Exporting;
@@ -35,18 +34,13 @@ internal static partial class HuggingFaceFiles
     }
 
     /// <summary>Copies the tokenizer's files, and writes generation_config.json.</summary>
-    /// <exception cref="InputException">The folder has no tokenizer.model, or a file is not JSON.</exception>
+    /// <exception cref="InputException">A file is not JSON.</exception>
     public static void CopyTokenizer(string folder, string target)
     {
         foreach (var name in Tokenizer)
         {
             var path = Path.Combine(folder, name);
-            if (!File.Exists(path))
-            {
-                if (name == "tokenizer.model") throw Refusal.ForFile(path, "there is no such file", "the merged model needs it");
-                continue;
-            }
-
+            if (!File.Exists(path)) continue;
             if (name == "tokenizer_config.json") WriteWithoutPlaces(path, Path.Combine(target, name));
             else File.WriteAllBytes(Path.Combine(target, name), File.ReadAllBytes(path));
         }

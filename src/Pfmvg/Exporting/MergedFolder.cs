@@ -3,6 +3,7 @@ using Pfmvg.Models;
 using Pfmvg.Models.Building;
 using Pfmvg.Runs;
 using Pfmvg.Tensors;
+using Pfmvg.Text;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
 using static TorchSharp.torch;
@@ -35,6 +36,7 @@ internal sealed class MergedFolder : ExportForm
         (_options, _type) = (options, options.MergedType ?? ConfiguredModel.Type(configuration.Precision));
         var paths = GroundingSetup.Paths(configuration);
         _languageFolder = paths.Language;
+        _ = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model")); // refused now, not after gigabytes are written
         try
         {
             _language = WeightFile.Open(paths.Language);

@@ -49,7 +49,8 @@ internal sealed class TrainedParts : IDisposable
         Libtorch.Load();
         var paths = GroundingSetup.Paths(configuration);
         var words = configuration.Model.Language.Vocabulary > 0 ? 0
-            : LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model")).VocabularySize;
+            : LanguageFolder.Read(configuration).Vocabulary(
+                LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model")).VocabularySize);
         var model = ModelBuilder.TrainedParts(ConfiguredModel.Sizes(configuration.Model, words).InFloatingPoint, configuration.Seed);
         try
         {

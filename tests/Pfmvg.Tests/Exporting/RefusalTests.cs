@@ -80,6 +80,8 @@ public sealed class RefusalTests : IDisposable
         Assert.Contains("has the wrong shape for llama_model.model.layers.0.mlp.", other, StringComparison.Ordinal);
         Assert.Contains("lacks visual_encoder.blocks.", Refused(options, "weights.start=null", "model.vision.depth=9"),
             StringComparison.Ordinal);
+        File.Delete(Path.Combine(language, "tokenizer.model"));
+        Assert.Contains("tokenizer.model", Refused(options, $"weights.language={language}"), StringComparison.Ordinal);
         Assert.Equal([language], Directory.GetFileSystemEntries(_workspace.Path));
     }
 
