@@ -1,8 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Models;
-using Pfmvg.Models.Building;
 using Pfmvg.Runs;
-using Pfmvg.Tensors;
 using Pfmvg.Text;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
@@ -25,8 +23,7 @@ internal sealed class MergedFolder : ExportForm
     private readonly ExportOptions _options;
     private readonly ScalarType _type;
     private readonly string _languageFolder;
-    private readonly ITensorFile _language, _vision;
-    private readonly Dictionary<string, string> _languageNames, _visionNames;
+    private readonly BasePart _language, _vision;
     private readonly List<TensorInfo> _languagePlan, _visionPlan;
 
     /// <summary>Opens the base weights and finds every tensor in them.</summary>
@@ -36,23 +33,21 @@ internal sealed class MergedFolder : ExportForm
         (_options, _type) = (options, options.MergedType ?? ConfiguredModel.Type(configuration.Precision));
         var paths = GroundingSetup.Paths(configuration);
         _languageFolder = paths.Language;
-        _ = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model")); // refused now, not after gigabytes are written
+        var (languageShapes, visionShapes) = (parts.Frozen(ParameterNames.Language), parts.Frozen(ParameterNames.VisionTower));
+        _language = new BasePart(paths.Language, languageShapes, isLanguage: true);
         try
         {
-            _language = WeightFile.Open(paths.Language);
-            _vision = WeightFile.Open(paths.Vision);
-            _languageNames = Find(_language, ParameterNames.Language, LanguageWeights.Names(_language, paths.Language,
-                parts.Frozen(ParameterNames.Language)));
-            _visionNames = Find(_vision, ParameterNames.VisionTower, _vision.Tensors.Keys.ToDictionary(ParameterNames.FromVisionFile));
+            _ = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model")); // refused now, not after gigabytes are written
+            _vision = new BasePart(paths.Vision, visionShapes, isLanguage: false);
         }
         catch
         {
-            Dispose();
+            _language.Dispose();
             throw;
         }
 
-        _languagePlan = [.. parts.Frozen(ParameterNames.Language).Select(p => TensorInfo.Describe(p.Key, _type, p.Value.shape))];
-        _visionPlan = [.. _visionNames.Select(p => _vision.Tensors[p.Value] with { Name = p.Key })];
+        _languagePlan = [.. languageShapes.Select(p => TensorInfo.Describe(p.Key, _type, p.Value.shape))];
+        _visionPlan = [.. _vision.Stored.Select(p => p.Value with { Name = p.Key })];
     }
 
     public override long Bytes => _languagePlan.Sum(info => info.Bytes) + _visionPlan.Sum(info => info.Bytes) + Size(Parts.Projector);
@@ -71,8 +66,10 @@ internal sealed class MergedFolder : ExportForm
             [.. _visionPlan.Select(info => info with { Name = info.Name[(ParameterNames.VisionTower.Length + 1)..] })], info =>
             {
                 writing(info);
-                return _vision.Read(_visionNames[$"{ParameterNames.VisionTower}.{info.Name}"]);
+                return _vision.Read($"{ParameterNames.VisionTower}.{info.Name}", info.Type);
             }, new Dictionary<string, string> { ["format"] = "pt" });
+        _language.RequireValues();
+        _vision.RequireValues();
         WriteTensors(Path.Combine(path, Below, ProjectorFile), Parts.Projector, writing);
         AtomicFile.WriteText(Path.Combine(path, ConfigurationFileName), Yaml());
 
@@ -82,12 +79,10 @@ internal sealed class MergedFolder : ExportForm
             using var quiet = no_grad();
             using var scope = NewDisposeScope();
             var update = Parts.Update(info.Name);
-            var value = empty(info.Shape, update is null ? info.Type : ScalarType.Float32);
-            var broken = _language.ReadInto(_languageNames[info.Name], value) is not null;
-            if (broken || update is not null && !update.isfinite().all().item<bool>())
-                throw Refusal.ForFile(broken ? _language.Path : _options.From,
-                    $"has NaN or infinity in {Refusal.Show(info.Name)}{(broken ? "" : "'s adapter")}",
+            if (update is not null && !update.isfinite().all().item<bool>())
+                throw Refusal.ForFile(_options.From, $"has NaN or infinity in the adapter of {Refusal.Show(info.Name)}",
                     "use another: the training that wrote it diverged, or it is damaged");
+            var value = _language.Read(info.Name, update is null ? info.Type : ScalarType.Float32);
             if (update is not null) value = value.add_(update).to(info.Type);
             return value.MoveToOuterDisposeScope();
         }
@@ -105,26 +100,9 @@ internal sealed class MergedFolder : ExportForm
 
     public override void Dispose()
     {
-        _language?.Dispose();
-        _vision?.Dispose();
+        _language.Dispose();
+        _vision.Dispose();
         base.Dispose();
-    }
-
-    /// <summary>The file's name of every parameter of a part. Refuses a file as the loader does.</summary>
-    private Dictionary<string, string> Find(ITensorFile file, string part, IReadOnlyDictionary<string, string> names)
-    {
-        var wanted = Parts.Frozen(part);
-        var stored = wanted.Keys.Where(names.ContainsKey).ToDictionary(name => name, name => file.Tensors[names[name]]);
-        new LoadReport
-        {
-            Loaded = [.. wanted.Keys],
-            Missing = [.. wanted.Keys.Where(name => !names.ContainsKey(name))],
-            NotFloating = [.. stored.Where(p => !TensorTypes.IsFloating(p.Value.Type)).Select(p => p.Key)],
-            WrongShape = [.. stored.Where(p => p.Key != ParameterNames.PositionEmbedding
-                && !p.Value.Shape.SequenceEqual(wanted[p.Key].shape))
-                .Select(p => new ShapeMismatch(p.Key, p.Value.Shape, wanted[p.Key].shape))],
-        }.ThrowIfUnusable(file.Path);
-        return wanted.Keys.ToDictionary(name => name, name => names[name]);
     }
 
     private string Yaml()
