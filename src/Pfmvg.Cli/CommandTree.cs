@@ -19,6 +19,7 @@ internal static class CommandTree
         BenchCommand.Create(),
         EvalCommand.Create(),
         PredictCommand.Create(),
+        ExportCommand.Create(),
         AblationCommand.Create(),
         CompareCommand.Create(),
         RunsCommand.Create(),

@@ -52,6 +52,13 @@ internal sealed class ConfigurationOptions
             : ConfigurationFile.Parse(Embedded(), "the embedded tiny.yaml", overrides);
     }
 
+    /// <summary>The same, with another file in the place of one that is not given.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="otherwise">The file without `--config`; called only then, and may refuse.</param>
+    /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
+    public PfmvgConfiguration Read(ParseResult parsed, Func<string> otherwise) =>
+        ConfigurationFile.Load(parsed.GetValue(_file) ?? otherwise(), parsed.GetValue(_overrides)!);
+
     private static string Embedded()
     {
         using var stream = typeof(ConfigurationOptions).Assembly.GetManifestResourceStream("tiny.yaml")!;

@@ -43,6 +43,13 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
 
     public void Answered(int done, int all) => Terminal.Standard.Live(done == all ? "" : $"answering  {done}/{all} phrases");
 
+    public void Exported(long done, long all)
+    {
+        if (done < all && DateTime.UtcNow - _shown < Refresh) return;
+        _shown = DateTime.UtcNow;
+        Terminal.Standard.Live(done == all ? "" : $"writing  {Units.DecimalBytes(done)} of {Units.DecimalBytes(all)}");
+    }
+
     public void Drawn(PhantomProgress progress)
     {
         lock (_gate)

@@ -84,7 +84,7 @@ public sealed record LoraSettings
     /// <summary>Probability that an input element is dropped in training.</summary>
     [Range(0.0, 1.0, MaximumIsExclusive = true)] public double Dropout { get; init; } = 0.05;
 
-    /// <summary>Linear layers with an adapter.</summary>
+    /// <summary>Linear layers with an adapter; empty for a language model into which it is merged.</summary>
     [AllowedValues(ParameterNames.Query, ParameterNames.Key, ParameterNames.Value, ParameterNames.AttentionOutput, ParameterNames.Gate,
         ParameterNames.Up, ParameterNames.Down)]
     public IReadOnlyList<string> Targets { get; init; } = [ParameterNames.Query, ParameterNames.Value];

@@ -72,7 +72,7 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
     private object? List(YamlNode node, PropertyInfo property, object? current, string path)
     {
         var items = (node as YamlSequenceNode)?.Children.Select(child => (child as YamlScalarNode)?.Value).ToArray();
-        return items is { Length: > 0 } && items.All(item => item is not null && Fits(item, property))
+        return items is not null && items.All(item => item is not null && Fits(item, property))
             && items.Distinct().Count() == items.Length
             ? items
             : Reject(node, path, $"must be a list like [a, b] of different values: {Expected(property)}", current);

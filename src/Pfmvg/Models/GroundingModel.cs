@@ -37,15 +37,20 @@ public sealed class GroundingModel : Module
     /// <param name="config">All sizes.</param>
     /// <param name="type">Type of the frozen weights: float32 or bfloat16. Trainables are float32, `ln_vision` too.</param>
     /// <param name="device">Where the model lives; the meta device holds shapes only.</param>
-    public GroundingModel(GroundingConfig config, ScalarType type, Device device) : base(nameof(GroundingModel))
+    public GroundingModel(GroundingConfig config, ScalarType type, Device device) : this(config, type, device, device)
+    {
+    }
+
+    /// <summary>As above, with projector, adapters and `ln_vision` on a device of their own.</summary>
+    internal GroundingModel(GroundingConfig config, ScalarType type, Device device, Device trained) : base(nameof(GroundingModel))
     {
         Config = config;
         Device = device;
         _lastVisual = config.VisualTokens - 1;
         Dropout = new LoraDropout(config.Lora.Dropout);
         _visionTower = new EvaVisionTower(config.Vision, type, device);
-        _visionNorm = new FrozenLayerNorm(config.Vision.Width, VisionNormEps, ScalarType.Float32, device);
-        _projector = new Projector(config.FeatureWidth, config.Language.HiddenSize, device);
+        _visionNorm = new FrozenLayerNorm(config.Vision.Width, VisionNormEps, ScalarType.Float32, trained);
+        _projector = new Projector(config.FeatureWidth, config.Language.HiddenSize, trained);
         _llama = new Llama(config.Language, Projection, type, device);
         RegisterComponents();
         foreach (var (_, parameter) in named_parameters()) parameter.requires_grad = false;
@@ -53,7 +58,7 @@ public sealed class GroundingModel : Module
 
         Projection Projection(string name, int inputs, int outputs) =>
             config.Lora.Targets.Contains(name[(name.LastIndexOf('.') + 1)..])
-                ? new LoraLinear(inputs, outputs, config.Lora, Dropout, type, device, config.Language.Quantized)
+                ? new LoraLinear(inputs, outputs, config.Lora, Dropout, type, device, config.Language.Quantized, trained)
                 : new FrozenLinear(inputs, outputs, hasBias: false, type, device, config.Language.Quantized);
     }
 

@@ -173,7 +173,8 @@ public sealed class GroundingSetup : IDisposable
                 + $"{string.Join("; ", changes)}; set them back.");
     }
 
-    private static bool IsOurs(string path)
+    /// <summary>Whether a file is a checkpoint of our trainer.</summary>
+    internal static bool IsOurs(string path)
     {
         if (PeftAdapter.IsAt(path)) return false;
         using var file = WeightFile.Open(path);

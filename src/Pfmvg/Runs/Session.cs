@@ -99,4 +99,7 @@ public interface ISessionDisplay
 
     /// <summary>So many of so many phrases are answered.</summary>
     void Answered(int done, int all) { }
+
+    /// <summary>So many of so many bytes of an export are written.</summary>
+    void Exported(long done, long all) { }
 }

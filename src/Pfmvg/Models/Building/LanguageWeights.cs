@@ -40,12 +40,8 @@ internal static partial class LanguageWeights
         GroundingModel model, string folder, IReadOnlyDictionary<string, Tensor> targets, LoadRules rules)
     {
         using var file = WrapperNames.Open(folder, [.. targets.Keys], ParameterNames.FromLanguageFile);
-        RefuseForeign(file, targets);
-        var tied = Tied(file, HuggingFaceConfig.Find(Directory.Exists(folder) ? folder : "")?.IsTied == true);
+        var tied = Check(file, folder, targets);
         var target = tied is { } pair ? ParameterNames.FromLanguageFile(pair.Absent) : null;
-        if (tied is null && !file.Tensors.ContainsKey(Head) && file.Tensors.ContainsKey(Embedding))
-            throw Refusal.ForFile(folder, $"has no {Head}, and no config.json with tie_word_embeddings true says that the embedding is the "
-                + "head", "give the folder of a whole LlamaForCausalLM");
         rules = rules with { MayBeMissing = name => name == target };
         var report = WeightLoader.Load(targets, file, ParameterNames.FromLanguageFile, rules);
         report.ThrowIfUnusable(folder);
@@ -58,6 +54,31 @@ internal static partial class LanguageWeights
         {
             Notes = [$"{folder}: {tied.Value.Absent} is {tied.Value.Source} (tied)."],
         };
+    }
+
+    /// <summary>The file's name of each tensor of the model, for a reader that takes them one by one; some may be absent.</summary>
+    /// <param name="file">The folder, opened.</param>
+    /// <param name="folder">Its path.</param>
+    /// <param name="targets">The frozen tensors, of any device.</param>
+    /// <exception cref="InputException">It is not the folder of a plain LLaMA model.</exception>
+    public static IReadOnlyDictionary<string, string> Names(
+        ITensorFile file, string folder, IReadOnlyDictionary<string, Tensor> targets)
+    {
+        var tied = Check(file, folder, targets);
+        var names = file.Tensors.Keys.Where(key => ParameterNames.FromLanguageFile(key) is not null)
+            .ToDictionary(key => ParameterNames.FromLanguageFile(key)!);
+        if (tied is { } pair) names.Add(ParameterNames.FromLanguageFile(pair.Absent)!, pair.Source);
+        return names;
+    }
+
+    /// <summary>Refuses what is not computed here; gives head and embedding where they are one.</summary>
+    private static (string Absent, string Source)? Check(ITensorFile file, string folder, IReadOnlyDictionary<string, Tensor> targets)
+    {
+        RefuseForeign(file, targets);
+        var tied = Tied(file, HuggingFaceConfig.Find(Directory.Exists(folder) ? folder : "")?.IsTied == true);
+        return tied is not null || file.Tensors.ContainsKey(Head) || !file.Tensors.ContainsKey(Embedding) ? tied
+            : throw Refusal.ForFile(folder, $"has no {Head}, and no config.json with tie_word_embeddings true says that the embedding is "
+                + "the head", "give the folder of a whole LlamaForCausalLM");
     }
 
     /// <summary>Head or embedding, where the file has only the other and says that they are one.</summary>

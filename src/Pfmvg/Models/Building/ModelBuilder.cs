@@ -109,6 +109,16 @@ public static class ModelBuilder
         return new LoadedFile(path, report);
     }
 
+    /// <summary>
+    /// A model of which only projector, adapters and `ln_vision` are in memory, freshly drawn: the frozen rest has shapes alone.
+    /// </summary>
+    internal static GroundingModel TrainedParts(GroundingConfig config, long seed)
+    {
+        var model = new GroundingModel(config, ScalarType.BFloat16, META, CPU);
+        DrawTrainables(model, seed);
+        return model;
+    }
+
     /// <summary>Builds a model with random weights of the scale that real ones have; a function of the seed.</summary>
     public static GroundingModel Random(GroundingConfig config, ScalarType type, Device device, long seed)
     {

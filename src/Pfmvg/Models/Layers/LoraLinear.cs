@@ -31,12 +31,14 @@ public sealed class LoraLinear : Projection
     /// <param name="type">Element type of W.</param>
     /// <param name="device">Where the tensors live.</param>
     /// <param name="quantized">Whether W is stored as int8 with a scale per row.</param>
-    public LoraLinear(int inputs, int outputs, LoraConfig lora, LoraDropout dropout, ScalarType type, Device device, bool quantized = false)
-        : base(nameof(LoraLinear))
+    /// <param name="trained">Where A and B live; null for the device of W.</param>
+    public LoraLinear(
+        int inputs, int outputs, LoraConfig lora, LoraDropout dropout, ScalarType type, Device device, bool quantized = false,
+        Device? trained = null) : base(nameof(LoraLinear))
     {
         (_weight, _weightScale) = Frozen.Matrix(inputs, outputs, type, device, quantized);
-        _down = new LoraFactor(lora.Rank, inputs, device);
-        _up = new LoraFactor(outputs, lora.Rank, device);
+        _down = new LoraFactor(lora.Rank, inputs, trained ?? device);
+        _up = new LoraFactor(outputs, lora.Rank, trained ?? device);
         _scale = lora.Scale;
         _factor = lora.Scale;
         _dropout = dropout;
