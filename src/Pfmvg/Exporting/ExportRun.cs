@@ -1,4 +1,5 @@
 using Pfmvg.Configuration;
+using Pfmvg.Models.Building;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using static TorchSharp.torch;
@@ -35,7 +36,7 @@ internal static class ExportRun
             [source.File, .. GroundingSetup.WeightFiles(configuration, null)]);
         using var parts = TrainedParts.Load(configuration, source.File);
         foreach (var file in parts.Files) session.Tell($"weights  {file.Path}: {file.Report}");
-        foreach (var note in parts.Files.SelectMany(file => file.Report.Notes.Concat(file.Notes))) session.Tell(note);
+        foreach (var note in LoadedFile.NotesOf(parts.Files)) session.Tell(note);
         var baseName = options.BaseName ?? HuggingFaceFiles.PublicName(GroundingSetup.Paths(configuration).Language);
         using var form = Form(configuration, parts, options, source, baseName);
         var needsBase = options.Format == ExportFormat.Hf || options.Verify;

@@ -22,7 +22,7 @@ public sealed class GroundingSetup : IDisposable
     {
         var configuration = language.Configuration;
         (Configuration, Builder, Model, Files) = (configuration, builder, model, files);
-        Notes = [.. language.Notes, .. files.SelectMany(file => file.Report.Notes.Concat(file.Notes))];
+        Notes = [.. language.Notes, .. LoadedFile.NotesOf(files)];
         if (configuration.Data.FeatureCache is { } folder)
             Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
     }

@@ -1,9 +1,11 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tensors;
 
 /// <summary>The element types that weight files have and their names in each format.</summary>
-internal static class TensorTypes
+internal static partial class TensorTypes
 {
     private static readonly (ScalarType Type, int Size, string Name, string? SafeTensors, string Storage)[] Table =
     [
@@ -42,6 +44,14 @@ internal static class TensorTypes
     /// <summary>The type of a safetensors name; null when there is none.</summary>
     public static ScalarType? FromSafeTensorsName(string? name) => name is null ? null : Find(row => row.SafeTensors == name);
 
+    /// <summary>
+    /// Bits of an element of a type that a safetensors header may name, also one that is not computed with: they are the number in its
+    /// name, as in "F8_E4M3" or "U16". Null for a name of another kind.
+    /// </summary>
+    public static int? BitsOf(string safeTensorsName) =>
+        SafeTensorsType().Match(safeTensorsName) is { Success: true } match
+            ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : null;
+
     /// <summary>The type of PyTorch's name; null when there is none.</summary>
     public static ScalarType? FromName(string name) => Find(row => row.Name == name);
 
@@ -61,4 +71,6 @@ internal static class TensorTypes
             if (match(row)) return row.Type;
         return null;
     }
+
+    [GeneratedRegex("^(?:F|BF|U|I|C)([1-9][0-9]{0,2})(?:_[A-Z0-9]+)?$")] private static partial Regex SafeTensorsType();
 }

@@ -231,13 +231,13 @@ public static class SafeTensors
             if (typeName is null || shape is null || offsets is not { Length: 2 })
                 throw Refusal.ForFile(path, $"the tensor '{shown}' lacks its dtype, its shape or its two data_offsets");
             var known = TensorTypes.FromSafeTensorsName(typeName);
-            if (TensorInfo.CountBytes(shape, known ?? ScalarType.Byte) is not { } bytes)
+            var bits = known is { } computed ? 8 * TensorTypes.Size(computed) : TensorTypes.BitsOf(typeName)
+                ?? throw Refusal.ForFile(path, $"the tensor '{shown}' has the type '{Refusal.Show(typeName)}', which the format has not");
+            if (TensorInfo.CountBytes(shape, bits) is not { } bytes)
                 throw Refusal.ForFile(path, $"the tensor '{shown}' has the impossible shape {TensorInfo.ShapeToText(shape)}");
-            if (offsets[0] < 0 || offsets[1] < offsets[0] || (known is not null && offsets[1] - offsets[0] != bytes))
+            if (offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] - offsets[0] != bytes)
                 throw Refusal.ForFile(path, $"the tensor '{shown}' needs {bytes} bytes, but lies from {offsets[0]} to {offsets[1]}");
-            return known is { } type
-                ? new Entry(new TensorInfo(name, type, shape, bytes), offsets[0], null)
-                : new Entry(new TensorInfo(name, ScalarType.Byte, shape, offsets[1] - offsets[0]), offsets[0], typeName);
+            return new Entry(new TensorInfo(name, known ?? ScalarType.Byte, shape, bytes), offsets[0], known is null ? typeName : null);
         }
 
         private long[] ReadNumbers()

@@ -33,18 +33,22 @@ public sealed record TensorInfo(string Name, ScalarType Type, long[] Shape, long
     /// Elements times element size; null when a size is negative, there are too many, or the product does not fit into
     /// 64 bits. Zeros do not hide an overflow: libtorch multiplies the other sizes, too.
     /// </summary>
-    internal static long? CountBytes(ReadOnlySpan<long> shape, ScalarType type)
+    internal static long? CountBytes(ReadOnlySpan<long> shape, ScalarType type) => CountBytes(shape, 8 * TensorTypes.Size(type));
+
+    /// <summary>The same for elements of some bits, which may share bytes.</summary>
+    internal static long? CountBytes(ReadOnlySpan<long> shape, int bits)
     {
         if (shape.Length > MaxDimensions) return null;
-        Int128 bytes = TensorTypes.Size(type);
+        Int128 elements = 1;
         foreach (var size in shape)
         {
             if (size < 0) return null;
-            bytes *= Math.Max(size, 1);
-            if (bytes > long.MaxValue) return null;
+            elements *= Math.Max(size, 1);
+            if (elements > long.MaxValue) return null;
         }
 
-        return shape.Contains(0) ? 0 : (long)bytes;
+        var bytes = (elements * bits + 7) / 8;
+        return bytes > long.MaxValue ? null : shape.Contains(0) ? 0 : (long)bytes;
     }
 
     /// <summary>Fetches the tensor in a dispose scope of its own and hands out its elements.</summary>

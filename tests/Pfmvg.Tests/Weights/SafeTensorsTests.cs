@@ -85,6 +85,11 @@ public sealed class SafeTensorsTests : IDisposable
         Assert.Contains($"the tensor 'odd' has the type {type}", message, StringComparison.Ordinal);
     }
 
+    [Theory, InlineData("Q3_K", 2), InlineData("F8_E4M3", 3), InlineData("F", 2), InlineData("F0", 0), InlineData("U16", 2)]
+    public void A_type_that_the_format_has_not_or_another_number_of_bytes_is_refused(string type, int bytes) =>
+        Assert.Contains("the tensor 'odd'", Assert.Throws<InputException>(() => Open(Encoding.UTF8.GetBytes(
+            $$$"""{"odd":{"dtype":"{{{type}}}","shape":[2],"data_offsets":[0,{{{bytes}}}]}}"""), bytes)).Message, StringComparison.Ordinal);
+
     [Fact]
     public void A_file_that_shrinks_while_it_is_open_is_refused()
     {

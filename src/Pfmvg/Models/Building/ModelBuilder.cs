@@ -19,8 +19,15 @@ public sealed record WeightPaths(string Vision, string Language, string? Start);
 /// <param name="Report">What fitted and what did not.</param>
 public sealed record LoadedFile(string Path, LoadReport Report)
 {
-    /// <summary>Sentences that the user should read: what stays at its start, what was left out.</summary>
+    /// <summary>Sentences that the user should read, such as what was left out.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>What it might have filled and did not.</summary>
+    internal IReadOnlyList<string> Unfilled { get; init; } = [];
+
+    /// <summary>What the user should read about files that were loaded one after the other.</summary>
+    internal static IReadOnlyList<string> NotesOf(IReadOnlyList<LoadedFile> files) =>
+        [.. files.SelectMany(file => file.Report.Notes.Concat(file.Notes)), .. TrainedTensors.NotesOfUnfilled(files)];
 }
 
 /// <summary>Makes usable grounding models: from the weights that users have, or with random weights.</summary>

@@ -31,10 +31,22 @@ internal sealed partial class TrainedTensors(GroundingModel model, string path, 
         if (!report.Loaded.Any(ParameterNames.IsTrainable))
             throw new InputException($"{path}: holds neither a projector ({ParameterNames.Projector}) nor adapters (lora); "
                 + "give a MiniGPT-v2 checkpoint, an adapter folder of peft, or a checkpoint of PFMVG.");
-        var rest = _targets.Keys.Except(report.Loaded).ToList();
-        if (rest.Count > 0)
-            _notes.Add($"warning: {path} fills {report.Loaded.Count} of {_targets.Count} tensors; at their start stay {Describe(rest)}.");
-        return new LoadedFile(path, report) { Notes = _notes };
+        return new LoadedFile(path, report) { Notes = _notes, Unfilled = [.. _targets.Keys.Except(report.Loaded)] };
+    }
+
+    /// <summary>What files left open that no later one filled: it stays at its start, or as an earlier file has it.</summary>
+    public static IEnumerable<string> NotesOfUnfilled(IReadOnlyList<LoadedFile> files)
+    {
+        for (var i = 0; i < files.Count; i++)
+        {
+            var (file, earlier) = (files[i], files.Take(i).SelectMany(other => other.Report.Loaded).ToHashSet());
+            var open = file.Unfilled.Except(files.Skip(i + 1).SelectMany(other => other.Report.Loaded)).ToList();
+            var fresh = open.FindAll(name => !earlier.Contains(name));
+            var count = $"{file.Path} fills {file.Report.Loaded.Count} of {file.Report.Loaded.Count + file.Unfilled.Count} tensors";
+            if (fresh.Count > 0) yield return $"warning: {count}; at their start stay {Describe(fresh)}.";
+            if (fresh.Count < open.Count)
+                yield return $"{count}; as the earlier file has them stay {Describe(open.FindAll(earlier.Contains))}.";
+        }
     }
 
     /// <summary>An adapter is whole in itself: a module that it lacks has none. A projector may lie in another file beside it.</summary>
