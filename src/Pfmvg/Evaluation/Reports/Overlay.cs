@@ -73,14 +73,13 @@ public static class Overlay
         ImageSharpFile.WritePng(path, bitmap);
     }
 
-    /// <summary>One picture at its own size (at most 2048 pixels a side) with boxes drawn on it.</summary>
+    /// <summary>One picture at its own size, as the model sees it, with boxes drawn on it.</summary>
     public static void WriteOne(
         string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors? colors = null)
     {
         using var picture = ReportImage.Decode(image)
             ?? throw new InputException($"{image}: cannot be read as a picture; name a {ImageFile.Formats} file.");
-        var scale = Math.Min(1.0, 2048.0 / Math.Max(picture.Width, picture.Height));
-        using var bitmap = Canvas((int)(picture.Width * scale), (int)(picture.Height * scale));
+        using var bitmap = Canvas(picture.Width, picture.Height);
         using var canvas = new SKCanvas(bitmap);
         DrawPicture(canvas, picture, SKRect.Create(bitmap.Width, bitmap.Height));
         DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), (picture.Width, picture.Height), truth, predicted,

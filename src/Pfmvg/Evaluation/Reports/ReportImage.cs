@@ -4,21 +4,30 @@ using SkiaSharp;
 
 namespace Pfmvg.Evaluation.Reports;
 
-/// <summary>Pictures for people to look at (reports and overlays); the model's input goes through Data's own transform.</summary>
+/// <summary>Pictures for people to look at, in reports and overlays.</summary>
 internal static class ReportImage
 {
     private const long MostPixels = 100_000_000;
 
-    /// <summary>
-    /// The decoded picture; null when it cannot be read. Orientation tags are ignored, since the boxes' coordinates ignore them.
-    /// </summary>
-    /// <param name="path">The file.</param>
-    /// <param name="side">Pixels wanted along the longer side, at least; a JPEG is decoded no larger than that needs.</param>
-    public static SKBitmap? Decode(string path, int side = int.MaxValue)
+    /// <summary>The picture as the model sees it, at its own size; null when it cannot be read.</summary>
+    public static SKBitmap? Decode(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? SkiaPicture.ToBitmap(ImageFile.Decode(path)) : null;
+        }
+        catch (InputException)
+        {
+            return null;
+        }
+    }
+
+    // For a small copy a whole JPEG need not be decoded to its own size. What has no small form, or is cut, is decoded as for the model.
+    private static SKBitmap? DecodeSmall(string path, int side)
     {
         if (!File.Exists(path)) return null;
         using var codec = SKCodec.Create(path);
-        if (codec?.Info.AlphaType != SKAlphaType.Opaque) return DecodeForModel(path); // not Skia's format, or with alpha to be dropped
+        if (codec?.EncodedFormat != SKEncodedImageFormat.Jpeg) return Decode(path);
         if ((long)codec.Info.Width * codec.Info.Height > MostPixels) return null;
         var size = codec.Info.Size;
         for (var eighths = 1; eighths < 8; eighths++)
@@ -29,22 +38,9 @@ internal static class ReportImage
             }
 
         var bitmap = new SKBitmap(new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
-        if (codec.GetPixels(bitmap.Info, bitmap.GetPixels()) is SKCodecResult.Success or SKCodecResult.IncompleteInput) return bitmap;
+        if (codec.GetPixels(bitmap.Info, bitmap.GetPixels()) == SKCodecResult.Success) return bitmap;
         bitmap.Dispose();
-        return null;
-    }
-
-    /// <summary>As the model sees it: every format that is read, without alpha; null when it cannot be read.</summary>
-    private static SKBitmap? DecodeForModel(string path)
-    {
-        try
-        {
-            return SkiaPicture.ToBitmap(ImageFile.Decode(path));
-        }
-        catch (InputException)
-        {
-            return null;
-        }
+        return Decode(path);
     }
 
     /// <summary>
@@ -53,7 +49,7 @@ internal static class ReportImage
     /// </summary>
     public static byte[]? Thumbnail(string path, int side, int budget)
     {
-        using var picture = Decode(path, side);
+        using var picture = DecodeSmall(path, side);
         if (picture is null) return null;
         for (var (quality, scale) = (80, Math.Min(1.0, (double)side / Math.Max(picture.Width, picture.Height))); ; quality = 60)
         {
