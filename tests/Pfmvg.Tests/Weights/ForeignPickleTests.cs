@@ -105,6 +105,8 @@ public sealed class ForeignPickleTests : IDisposable
     [InlineData("posix", "_exit")]
     [InlineData("nt", "startfile")]
     [InlineData("subprocess", "Popen")]
+    [InlineData("commands", "Popen")]
+    [InlineData("urllib", "urlopen")]
     [InlineData("sys", "modules")]
     [InlineData("builtins", "eval")]
     [InlineData("builtins", "exec")]

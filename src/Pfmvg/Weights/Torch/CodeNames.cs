@@ -18,6 +18,7 @@ internal static class CodeNames
         "dill", "cloudpickle", "jsonpickle", "socket", "_socket", "socketserver", "httplib", "urllib2", "requests", "aiohttp", "httpx",
         "ftplib", "smtplib", "telnetlib", "poplib", "imaplib", "xmlrpc", "webbrowser", "antigravity", "paramiko", "pexpect", "asyncio",
         "_thread", "thread", "atexit",
+        "commands", "SocketServer", "xmlrpclib", // as Python 3 writes subprocess, socketserver and xmlrpc.client in protocol 2
     ], StringComparer.Ordinal);
 
     // Single modules and names within packages that are harmless otherwise.
@@ -28,7 +29,7 @@ internal static class CodeNames
         "torch.utils.cpp_extension", "torch.utils.model_zoo", "torch.utils.collect_env", "torch.utils.bottleneck",
         "torch.utils._config_module", "torch.utils.data.datapipes.utils.decoder", "torch._inductor", "torch._dynamo.guards",
         "torch.fx.experimental.symbolic_shapes", "torch.distributed.rpc", "multiprocessing.reduction", "multiprocessing.util",
-        "commands.getoutput", "commands.getstatusoutput", "platform.popen", "joblib.load", "joblib.numpy_pickle.load",
+        "urllib.urlopen", "urllib.urlretrieve", "platform.popen", "joblib.load", "joblib.numpy_pickle.load",
         "numpy.testing", "numpy.f2py", "numpy.distutils", "numpy.load", "numpy.lib.npyio", "numpy.lib._npyio_impl", "numpy.ctypeslib",
         "numpy.core._multiarray_tests", "numpy._core._multiarray_tests", "pandas.read_pickle", "pandas.io.pickle", "pandas.eval",
         "operator.attrgetter", "operator.methodcaller", "_operator.attrgetter", "_operator.methodcaller",
