@@ -58,7 +58,7 @@ internal sealed class ScoringArguments
     };
     private readonly Option<string?> _coordinates = new("--coordinates")
     {
-        Description = $"Coordinates of the boxes: {string.Join(", ", Coordinates.All)}.",
+        Description = $"Coordinates of the boxes, also of those in answers: {string.Join(", ", Coordinates.All)}.",
         HelpName = "NAME",
     };
     private readonly Option<bool> _trust = new("--trust-coordinates")
