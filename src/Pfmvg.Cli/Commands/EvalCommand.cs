@@ -83,10 +83,7 @@ internal static class EvalCommand
                 });
                 if (!session.IsFirst) return ExitCode.Success;
                 var (settings, folder) = (session.Configuration, result.Folder);
-                var scores = Scorer.Score(result.Predictions, options with
-                {
-                    Synthetic = options.Synthetic || settings.Phantom is not null,
-                });
+                var scores = Scorer.Score(result.Predictions, options);
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
@@ -108,7 +105,7 @@ internal static class EvalCommand
         var result = EvaluationRun.Execute(session, new EvaluationOptions { Split = split, Controls = true });
         if (!session.IsFirst) return;
         var (configuration, folder) = (session.Configuration, result.Folder);
-        var table = Scorer.Score(result.Predictions, new ScoringOptions { Synthetic = configuration.Phantom is not null });
+        var table = Scorer.Score(result.Predictions, new ScoringOptions());
         Print(table, TableFormat.Text, null);
         var tables = ControlPrinter.Tables(table, result);
         foreach (var control in tables) GridPrinter.Print(control, TableFormat.Text);

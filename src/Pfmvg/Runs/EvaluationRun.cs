@@ -105,6 +105,7 @@ public sealed class EvaluationRun
     private EvaluationResult Execute()
     {
         var started = DateTimeOffset.UtcNow;
+        _session.Tell($"data  {_data.Title}");
         var info = _session.IsFirst ? Describe(started) : null;
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo is { Answers: false, Controls: [] })
@@ -123,9 +124,13 @@ public sealed class EvaluationRun
 
         return !_session.IsFirst
             ? new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data)
-            : new EvaluationResult(_folder, PredictionFile.Read(_folder.PredictionsPath),
-                Wanted.ToDictionary(control => control, control => PredictionFile.Read(FileOf(control))), _data);
+            : new EvaluationResult(_folder, Read(_folder.PredictionsPath),
+                Wanted.ToDictionary(control => control, control => Read(FileOf(control))), _data);
     }
+
+    /// <summary>Answers from a file, which an earlier version may have written without saying that their pictures are phantoms.</summary>
+    private IReadOnlyList<Prediction> Read(string path) => [.. PredictionFile.Read(path).Select(answer =>
+        _byId.TryGetValue(answer.Id, out var asked) && asked.Sample.Synthetic ? answer with { Synthetic = true } : answer)];
 
     private ControlCondition[] Wanted => _options.Controls ? Enum.GetValues<ControlCondition>() : [];
 
@@ -197,6 +202,7 @@ public sealed class EvaluationRun
         return new RunInfo
         {
             Status = RunStatus.Finished,
+            Synthetic = _data.IsSynthetic,
             Started = started,
             Ranks = _session.World.Size,
             Environment = RunInfo.DescribeEnvironment(),

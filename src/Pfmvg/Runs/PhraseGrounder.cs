@@ -66,13 +66,13 @@ public sealed class PhraseGrounder : IDisposable
     /// <summary>Finds phrases in pictures, in batches of the configured size.</summary>
     /// <param name="cases">Pictures and phrases; a picture is encoded once for all of its phrases in a batch.</param>
     /// <param name="answered">Called after each batch with the number of phrases answered so far.</param>
-    /// <param name="cancel">Stops between batches.</param>
     /// <param name="noted">Told once about each picture that decoding changed: its path, and how.</param>
+    /// <param name="cancel">Stops between batches.</param>
     /// <returns>The answers in the order of the cases, without a truth.</returns>
     /// <exception cref="InputException">A picture cannot be read.</exception>
     public IReadOnlyList<Prediction> Ask(
-        IReadOnlyList<PredictionCase> cases, Action<int>? answered = null, CancellationToken cancel = default,
-        Action<string, string>? noted = null)
+        IReadOnlyList<PredictionCase> cases, Action<int>? answered = null,
+        Action<string, string>? noted = null, CancellationToken cancel = default)
     {
         var notes = new ConcurrentDictionary<string, string>();
         var samples = cases.Select(ToSample).ToList();

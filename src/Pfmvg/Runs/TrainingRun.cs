@@ -72,7 +72,8 @@ public sealed class TrainingRun
         if (resumed && session.IsFirst) RequireSameSettings(session, options, tell);
         using var hold = session.IsFirst ? folder.Begin(configuration, options.Existing) : null;
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
-        var info = session.IsFirst ? Describe(session, options, from, tell) : null;
+        var info = session.IsFirst ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic } : null;
+        tell($"data  {data.Title}");
 
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
         foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");

@@ -64,7 +64,8 @@ public sealed class ImageFileTests : IDisposable
     public void Sixteen_bit_gray_is_scaled_by_the_bits_that_its_highest_value_needs(int highest, int bits, bool interlaced)
     {
         var random = new Random(highest);
-        var samples = Enumerable.Range(0, 13).Select(_ => Enumerable.Range(0, 11).Select(_ => random.Next(highest + 1)).ToArray()).ToArray();
+        var samples = Enumerable.Range(0, 13)
+            .Select(_ => Enumerable.Range(0, 11).Select(_ => random.Next(highest + 1)).ToArray()).ToArray();
         samples[7][3] = highest;
         var buffer = new DecodeBuffer(); // a picture before it leaves nothing behind
         ImageFile.Decode(PngWriter.Write(0, 16, [[65_535, 1, 65_535, 2], [3, 65_535, 65_535, 65_535]]), "before.png", buffer);

@@ -83,7 +83,7 @@ public sealed class RunFolder
         if (!present && existing == ExistingRun.Resume)
             throw new InputException($"There is no run in {Path} to continue: start it without --resume.");
 
-        FileStream? hold = null;
+        IDisposable? hold = null;
         try
         {
             Directory.CreateDirectory(Path);
@@ -132,18 +132,7 @@ public sealed class RunFolder
     private static IEnumerable<RunFolder> Parts(string run) => Directory.GetDirectories(run).Order(StringComparer.Ordinal)
         .Select(path => new RunFolder(path)).Where(folder => File.Exists(folder.InfoPath));
 
-    // An advisory lock: it goes with the process, so a killed one leaves nothing to clean up.
-    private FileStream? TryHold()
-    {
-        try
-        {
-            return new FileStream(HoldPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException) when (File.Exists(HoldPath))
-        {
-            return null;
-        }
-    }
+    private IDisposable? TryHold() => HoldFile.TryTake(HoldPath);
 
     private void Empty()
     {

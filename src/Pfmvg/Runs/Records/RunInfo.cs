@@ -49,6 +49,9 @@ public sealed record RunInfo
     /// <summary>Prepared data, with their hashes.</summary>
     public IReadOnlyList<RunFile> Data { get; init; } = [];
 
+    /// <summary>Pictures of these data were drawn by a program: the data say so, not the settings.</summary>
+    public bool Synthetic { get; init; }
+
     /// <summary>Counts by name: parameters, trainable parameters, samples.</summary>
     public IReadOnlyDictionary<string, long> Counts { get; init; } = new Dictionary<string, long>();
 
