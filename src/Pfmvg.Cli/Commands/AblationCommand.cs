@@ -49,20 +49,22 @@ internal static class AblationCommand
                 throw new InputException("The paper's ablation is in IoU and Dice, which the protocol map50 does not have; "
                     + "choose another --protocol.");
             ControlPrinter.Check(rules);
+            string[] line = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")];
             var options = new AblationOptions
             {
                 Split = SplitNames.Parse("--split", parsed.GetValue(split)!),
                 Controls = parsed.GetValue(controls),
                 Overwrite = parsed.GetValue(overwrite),
-                Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
+                Command = line,
+                ResumeCommand = ShellWords.Join(line),
             };
             const string Advice = "a training writes a checkpoint after this step; the same command continues.";
-            return Job.Run(() => configuration.Read(parsed), Advice, session =>
+            return Job.Run(() => configuration.ReadForData(parsed), Advice, session =>
             {
                 var rows = AblationRun.Execute(session, options);
                 if (!session.IsFirst) return ExitCode.Success;
-                var marked = rules with { Synthetic = rules.Synthetic || session.Configuration.Phantom is not null };
-                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, marked))).ToList();
+                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, rules))).ToList();
+                foreach (var (row, score) in rows.Zip(scored)) EvaluationRun.Record(row.Result.Folder, score.Table);
                 foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
                     GridPrinter.Print(PaperGrid.Ablation(metric, scored, parsed.GetValue(baselines) is not null), format);
                 foreach (var table in ControlPrinter.Tables(scored[^1].Table, rows[^1].Result)) GridPrinter.Print(table, format);

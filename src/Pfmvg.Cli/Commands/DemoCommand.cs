@@ -33,6 +33,8 @@ internal static class DemoCommand
                     Stage = stage,
                     Existing = ExistingRun.Overwrite,
                     Command = ["pfmvg", "demo"],
+                    ResumeCommand = configuration.Command(parsed, ["train", "--stage", $"{stage}", "--resume"]) + " --set "
+                        + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
             EvalCommand.Evaluate(session, Split.Test);
             if (session.IsFirst) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");

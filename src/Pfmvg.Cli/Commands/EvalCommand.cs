@@ -47,8 +47,12 @@ internal static class EvalCommand
             HelpName = "paper",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
+        var overwrite = new Option<bool>("--overwrite")
+        {
+            Description = "With --split: remove earlier answers of this name and answer again.",
+        };
         const string Purpose = "Score the model's answers, or answers from a file; print the table per class and write the report.";
-        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls };
+        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, overwrite };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         report.AddTo(command);
@@ -60,7 +64,8 @@ internal static class EvalCommand
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
                     + "answers from a file"
                     + (path is null ? "." : ", not both."));
-            if (path is null) return Job.Run(() => configuration.Read(parsed), "nothing is written.", session => FromModel(session, name!));
+            if (path is null)
+                return Job.Run(() => configuration.ReadForData(parsed), "nothing is written.", session => FromModel(session, name!));
             if (parsed.GetValue(controls))
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
@@ -77,22 +82,27 @@ internal static class EvalCommand
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {
                     Split = SplitNames.Parse("--split", splitName),
-                    From = isBase ? null : parsed.GetValue(from),
+                    From = parsed.GetValue(from) is { } model && !isBase ? Path.GetFullPath(model) : null,
                     FromBase = isBase,
+                    Existing = parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
+                    Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
                     Controls = parsed.GetValue(controls),
                 });
                 if (!session.IsFirst) return ExitCode.Success;
                 var (settings, folder) = (session.Configuration, result.Folder);
-                var scores = Scorer.Score(result.Predictions, options with
-                {
-                    Synthetic = options.Synthetic || settings.Phantom is not null,
-                });
+                var scores = Scorer.Score(result.Predictions, options);
+                EvaluationRun.Record(folder, scores);
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path,
                     ImagePath(result.Data), tables);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
+                Terminal.Standard.Message(isBase || settings.Name.EndsWith("-base", StringComparison.Ordinal)
+                    ? $"Next: {ShellWords.Join(["pfmvg", "runs", "show", folder.Path])}"
+                    : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
+                        + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
+                            (RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part)).PredictionsPath]));
                 return ExitCode.Success;
             }
         });
@@ -105,10 +115,11 @@ internal static class EvalCommand
     /// </summary>
     public static void Evaluate(Session session, Split split)
     {
-        var result = EvaluationRun.Execute(session, new EvaluationOptions { Split = split, Controls = true });
+        var result = EvaluationRun.Execute(session, new EvaluationOptions { Split = split, Controls = true, Command = ["pfmvg", "demo"] });
         if (!session.IsFirst) return;
         var (configuration, folder) = (session.Configuration, result.Folder);
-        var table = Scorer.Score(result.Predictions, new ScoringOptions { Synthetic = configuration.Phantom is not null });
+        var table = Scorer.Score(result.Predictions, new ScoringOptions());
+        EvaluationRun.Record(folder, table);
         Print(table, TableFormat.Text, null);
         var tables = ControlPrinter.Tables(table, result);
         foreach (var control in tables) GridPrinter.Print(control, TableFormat.Text);

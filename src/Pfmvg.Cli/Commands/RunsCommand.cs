@@ -62,7 +62,7 @@ internal static class RunsCommand
         foreach (var name in figures) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
         foreach (var (folder, info) in rows)
         {
-            string[] cells = [folder.Name, folder.Part, info.Describe(folder.IsInUse), Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
+            string[] cells = [folder.Name, folder.Part, folder.State(info), Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
             table.AddRow([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-"))
                 .Select(Markup.Escape)]);
         }
@@ -77,7 +77,7 @@ internal static class RunsCommand
         void Row(string name, string text) => grid.AddRow(Markup.Escape(name), Markup.Escape(text));
 
         Row("run", $"{folder.Name}, {folder.Part}");
-        Row("state", info.Describe(folder.IsInUse));
+        Row("state", folder.State(info));
         Row("started", info.Started.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture));
         if (info.Ended is { } ended) Row("ended", ended.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture));
         Row("time", Units.Duration(TimeSpan.FromSeconds(info.Seconds)));
@@ -90,6 +90,7 @@ internal static class RunsCommand
         if (info.Result is { } result) Row("result", folder.In(result));
         foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists))
             Row(Path.GetFileName(path), path);
+        if (info.Synthetic) Row("data", "synthetic phantoms: scores on them are not clinical scores");
         foreach (var file in info.Weights) Row("weights", Describe(file));
         foreach (var file in info.Data) Row("data", Describe(file));
         foreach (var (name, value) in info.Environment) Row(Words(name), value);

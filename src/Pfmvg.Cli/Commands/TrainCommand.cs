@@ -40,21 +40,28 @@ internal static class TrainCommand
             if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
                 throw new InputException("--resume and --overwrite contradict each other: give one of them.");
             var isBase = parsed.GetValue(from) == "base";
+            var (number, start) = (parsed.GetValue(stage), parsed.GetValue(from) is { } path && !isBase ? Path.GetFullPath(path) : null);
             var options = new TrainingOptions
             {
-                Stage = parsed.GetValue(stage),
-                From = isBase ? null : parsed.GetValue(from),
+                Stage = number,
+                From = start,
                 FromBase = isBase,
                 Existing = parsed.GetValue(resume)
                     ? ExistingRun.Resume : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
                 AllowChanges = parsed.GetValue(allowChanges),
                 Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
+                ResumeCommand = configuration.Command(parsed,
+                    ["train", "--stage", $"{number}", "--resume", .. parsed.GetValue(allowChanges) ? (string[])["--allow-changes"] : []]),
             };
             if (parsed.GetValue(dryRun))
-                return Job.Run(() => configuration.Read(parsed), "stopping after this step.", session => Rehearse(session, options));
-            return Job.Run(() => configuration.Read(parsed), "a checkpoint is written after this step.", session =>
+                return Job.Run(() => configuration.ReadForData(parsed), "stopping after this step.",
+                    session => Rehearse(session, options));
+            return Job.Run(() => configuration.ReadForData(parsed), "a checkpoint is written after this step.", session =>
             {
                 TrainingRun.Execute(session, options);
+                if (!session.IsFirst) return ExitCode.Success;
+                string[] next = number == 1 ? ["train", "--stage", "2"] : ["eval", "--split", "test"];
+                Terminal.Standard.Message($"Next: {configuration.Command(parsed, next)}");
                 return ExitCode.Success;
             });
         });

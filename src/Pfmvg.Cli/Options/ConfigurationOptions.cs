@@ -1,5 +1,7 @@
 using System.CommandLine;
+using Pfmvg.Cli.Output;
 using Pfmvg.Configuration;
+using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Options;
 
@@ -48,7 +50,7 @@ internal sealed class ConfigurationOptions
         var overrides = parsed.GetValue(_overrides)!;
         if (parsed.GetValue(_constrain) is { } constrain) overrides = [.. overrides, $"eval.constrain={constrain}"];
         return parsed.GetValue(_file) is { } path
-            ? ConfigurationFile.Load(path, overrides)
+            ? ConfigurationFile.Load(Path.GetFullPath(path), overrides)
             : ConfigurationFile.Parse(Embedded(), "the embedded tiny.yaml", overrides);
     }
 
@@ -58,6 +60,32 @@ internal sealed class ConfigurationOptions
     /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
     public PfmvgConfiguration Read(ParseResult parsed, Func<string> otherwise) =>
         ConfigurationFile.Load(parsed.GetValue(_file) ?? otherwise(), parsed.GetValue(_overrides)!);
+
+    /// <summary>
+    /// The configuration of a command that works on prepared data. With a `phantom` section absent data are drawn, but never in
+    /// the place of data that the user named or prepared.
+    /// </summary>
+    /// <exception cref="InputException">As for <see cref="Read"/>; or the data that the user means are elsewhere.</exception>
+    public PfmvgConfiguration ReadForData(ParseResult parsed)
+    {
+        var configuration = Read(parsed);
+        if (configuration.Phantom is null) return configuration;
+        GroundingSetup.RequireNoneElsewhere(configuration);
+        if (parsed.GetValue(_overrides)!.Any(change => change.StartsWith("data.folder=", StringComparison.Ordinal)))
+            _ = GroundingSetup.OpenData(configuration);
+        return configuration;
+    }
+
+    /// <summary>A command line with these words and the configuration of this one, ready for a shell.</summary>
+    /// <param name="parsed">This command line.</param>
+    /// <param name="words">The command and its own options.</param>
+    public string Command(ParseResult parsed, params IEnumerable<string> words) => ShellWords.Join(
+    [
+        "pfmvg", .. words,
+        .. parsed.GetValue(_file) is { } file ? (string[])["--config", file] : [],
+        .. parsed.GetValue(_overrides)!.SelectMany(change => (string[])["--set", change]),
+        .. parsed.GetValue(_constrain) is { } constrain ? (string[])["--constrain", constrain] : [],
+    ]);
 
     private static string Embedded()
     {

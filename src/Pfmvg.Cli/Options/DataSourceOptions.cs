@@ -59,17 +59,20 @@ internal sealed class DataSourceOptions
     /// <exception cref="InputException">An image folder is not written as NAME=FOLDER, or --from finds nothing.</exception>
     public DataSources Read(ParseResult parsed)
     {
-        var found = parsed.GetValue(_from) is { } folder ? DataSources.FindIn(folder) : new DataSources();
+        var found = Full(_from) is { } folder ? DataSources.FindIn(folder) : new DataSources();
         return found with
         {
-            MsCxr = parsed.GetValue(_msCxr) ?? found.MsCxr,
-            Mimic = parsed.GetValue(_mimic) ?? found.Mimic,
-            MimicReports = parsed.GetValue(_reports) ?? found.MimicReports,
-            Roco = parsed.GetValue(_roco) ?? found.Roco,
-            ImageClef = parsed.GetValue(_clef) ?? found.ImageClef,
+            MsCxr = Full(_msCxr) ?? found.MsCxr,
+            Mimic = Full(_mimic) ?? found.Mimic,
+            MimicReports = Full(_reports) ?? found.MimicReports,
+            Roco = Full(_roco) ?? found.Roco,
+            ImageClef = Full(_clef) ?? found.ImageClef,
             ImageFolders = ImageFolders(parsed.GetValue(_images)!),
             NonRadiology = parsed.GetValue(_nonRadiology),
         };
+
+        // Options start at the current folder; messages and records name the whole path.
+        string? Full(Option<string?> option) => parsed.GetValue(option) is { Length: > 0 } path ? Path.GetFullPath(path) : null;
     }
 
     /// <summary>Image folders by data set, from texts of the form NAME=FOLDER.</summary>
@@ -81,7 +84,8 @@ internal sealed class DataSourceOptions
         {
             if (text.Split('=', 2) is not [{ Length: > 0 } name, { Length: > 0 } path])
                 throw new InputException($"--images {text}: write NAME=FOLDER, for example ms-cxr=/data/mimic-cxr-jpg.");
-            if (!images.TryAdd(name, path)) throw new InputException($"--images {text}: '{name}' already has an image folder.");
+            if (!images.TryAdd(name, Path.GetFullPath(path)))
+                throw new InputException($"--images {text}: '{name}' already has an image folder.");
         }
 
         return images;

@@ -138,6 +138,7 @@ public sealed class ModelAnswers
         Height = sample.Height,
         Truth = sample.Boxes,
         Patient = sample.Patient,
+        Synthetic = sample.Synthetic,
     };
 
     /// <summary>The confidence of each box: the geometric mean of the probabilities of its tokens.</summary>

@@ -55,10 +55,11 @@ public sealed partial record ListedSample
     internal static (string? Patient, string? Study) Owner(string image)
     {
         var match = OwnerFolders().Match(image);
-        return match.Success ? (match.Groups[1].Value, match.Groups[2].Value) : (null, null);
+        return match.Success ? (match.Groups[1].Value.ToLowerInvariant(), match.Groups[2].Value.ToLowerInvariant()) : (null, null);
     }
 
-    [GeneratedRegex(@"(?:^|/)(p\d+)/(s\d+)/[^/]+$")] private static partial Regex OwnerFolders();
+    [GeneratedRegex(@"(?:^|/)(p\d+)/(s\d+)/[^/]+$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex OwnerFolders();
 }
 
 /// <summary>Reads one data set in one of its file layouts.</summary>

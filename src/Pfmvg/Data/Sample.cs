@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Data;
@@ -40,4 +41,7 @@ public sealed record Sample
 
     /// <summary>SHA-256 of the picture's file in lower-case hex; null when it was not read.</summary>
     public string? Sha256 { get; init; }
+
+    /// <summary>A program drew the picture: scores on it are not clinical scores.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Synthetic { get; init; }
 }

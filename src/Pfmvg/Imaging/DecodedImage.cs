@@ -7,9 +7,6 @@ namespace Pfmvg.Imaging;
 /// <param name="pixels">Row-major and interleaved; only the first width * height * channels bytes count.</param>
 public sealed class DecodedImage(int width, int height, int channels, byte[] pixels)
 {
-    /// <summary>The <see cref="Note"/> of 16-bit gray.</summary>
-    internal const string Scaled = "16-bit gray was scaled to 8 bits; Pillow clips it at 255";
-
     /// <summary>Pixels per row.</summary>
     public int Width { get; } = width;
 
@@ -31,14 +28,18 @@ public sealed class DecodedImage(int width, int height, int channels, byte[] pix
 public sealed class DecodeBuffer
 {
     private byte[] _file = [], _pixels = [];
+    private ushort[] _wide = [];
 
     internal byte[] File(int length) => Grow(ref _file, length);
 
     internal byte[] Pixels(int length) => Grow(ref _pixels, length);
 
-    private static byte[] Grow(ref byte[] memory, int length)
+    /// <summary>For values of 16 bits, which are scaled when all are known.</summary>
+    internal ushort[] Wide(int length) => Grow(ref _wide, length);
+
+    private static T[] Grow<T>(ref T[] memory, int length)
     {
-        if (memory.Length < length) memory = GC.AllocateUninitializedArray<byte>(length);
+        if (memory.Length < length) memory = GC.AllocateUninitializedArray<T>(length);
         return memory;
     }
 }

@@ -8,7 +8,8 @@ namespace Pfmvg.Imaging;
 /// kept as one channel. The format is told by the content, not by the name.
 /// </summary>
 /// <remarks>
-/// One deliberate difference: 16-bit gray is scaled to 8 bits, where Pillow clips it at 255 and turns it white.
+/// One deliberate difference: 16-bit gray is scaled to 8 bits by the bits in use, where Pillow clips it at 255 and
+/// turns it white.
 /// Memory is bounded before anything is allocated: by <see cref="ImageLimits"/> and by what a file of this length can hold.
 /// </remarks>
 public static class ImageFile

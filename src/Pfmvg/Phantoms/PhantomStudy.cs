@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
 using Pfmvg.Phantoms.Drawing;
 using Pfmvg.Phantoms.Files;
@@ -75,7 +76,8 @@ public static class PhantomStudy
         if (sets.HasFlag(PhantomSets.MimicCxr)) MimicFiles.Write(mimic, patients);
         CaptionFiles.WriteRoco(roco, [.. figures, .. charts.Select(c => c.Chart)]);
         CaptionFiles.WriteImageClef(clef, shared);
-        AtomicFile.WriteText(Path.Combine(root, "README.txt"), Notice(options));
+        foreach (var place in Directory.GetDirectories(root).Prepend(root)) // a set that is moved away is still known as a phantom
+            AtomicFile.WriteText(Path.Combine(place, PhantomMark.FileName), Notice(options));
         return new()
         {
             Patients = patients.Count(p => p.MsCxrSplit is not null),
@@ -190,8 +192,8 @@ public static class PhantomStudy
     }
 
     private static string Notice(PhantomOptions options) => string.Create(CultureInfo.InvariantCulture, $"""
-        Phantom study, seed {options.Seed}: drawn by a program. The pictures, patients, phrases and reports are invented;
-        they follow the layouts of MS-CXR, MIMIC-CXR-JPG, ROCO and ImageCLEFmedical 2022 and contain nothing of them.
+        {PhantomMark.Start}{options.Seed}, {options.Patients} patients: drawn by a program. The pictures, patients,
+        phrases and reports are invented; they follow the layouts of MS-CXR, MIMIC-CXR-JPG, ROCO and ImageCLEFmedical 2022 and contain nothing of them.
         Scores on them are not clinical scores.
 
         """);

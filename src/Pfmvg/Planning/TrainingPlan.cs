@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Pfmvg.Benchmarks;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Models;
 using Pfmvg.Models.Kernels;
 using Pfmvg.Runs;
@@ -208,7 +209,7 @@ internal sealed class TrainingPlan
 
     private int? PreparedSamples()
     {
-        if (!File.Exists(Path.Combine(_configuration.Resolve(_configuration.Data.Folder), "prepared.json"))) return null;
+        if (!OutputFolder.IsPrepared(_configuration.Resolve(_configuration.Data.Folder))) return null;
         var samples = GroundingSetup.OpenData(_configuration).Read(_stage.Task, Split.Train);
         if (samples.Count == 0) return null;
         return _stage.MultiBox == MultiBox.PerBox ? PhraseGroups.PerBox(samples).Count : samples.Count;

@@ -18,6 +18,9 @@ public sealed record AblationOptions
 
     /// <summary>The command line, for the record.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
+
+    /// <summary>What a user types to continue after an interrupt; null for the same call.</summary>
+    public string? ResumeCommand { get; init; }
 }
 
 /// <summary>A row of the ablation: which stages were trained, and the answers.</summary>
@@ -51,7 +54,7 @@ public static class AblationRun
         {
             var todo = session.World.FromRankZero(() => Plan(session, training, options.Overwrite));
             if (todo == ToDo.Nothing) session.Tell($"gathered  {training.Folder(configuration).Path}");
-            else TrainingRun.Execute(session, training with { ResumeCommand = "the same command", Existing = Existing(todo) });
+            else TrainingRun.Execute(session, training with { ResumeCommand = options.ResumeCommand ?? "the same command", Existing = Existing(todo) });
         }
 
         var split = options.Split.ToString().ToLowerInvariant();

@@ -48,17 +48,18 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
         var folder = options.Folder(configuration);
         if (!File.Exists(folder.ConfigurationPath)) return [];
         string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
+        string[] ofStage = ["batch_size", "accumulate", "log_every", "keep_last", "checkpoint_every"];
         // The same global batch may be split over another number of processes.
         var stage = $"stage{options.Stage}.";
         var other = options.Stage == 1 ? "stage2." : "stage1.";
         var earlier = ConfigurationFile.Load(folder.ConfigurationPath, []);
         var changes = ConfigurationFile.Differences(earlier, configuration)
             .Where(c => !free.Any(f => c.StartsWith(f, StringComparison.Ordinal)) && !c.StartsWith(other, StringComparison.Ordinal)
-                && !c.StartsWith(stage + "batch_size", StringComparison.Ordinal)
-                    && !c.StartsWith(stage + "accumulate", StringComparison.Ordinal)).ToList();
-        var (before, now) = (earlier.Stage(options.Stage), configuration.Stage(options.Stage));
-        var (globalBefore, globalNow) = (before.BatchSize * before.Accumulate * RunInfo.Read(folder.InfoPath).Ranks,
-            now.BatchSize * now.Accumulate * ranks);
+                && !ofStage.Any(f => c.StartsWith(stage + f, StringComparison.Ordinal))).ToList();
+        var (before, now, info) = (earlier.Stage(options.Stage), configuration.Stage(options.Stage), RunInfo.Read(folder.InfoPath));
+        // From run.json alone, which is written as a whole: a process that is killed while it resumes changes nothing.
+        var (globalBefore, globalNow) = (info.SamplesPerStep ?? (long)before.BatchSize * before.Accumulate * info.Ranks,
+            (long)now.BatchSize * now.Accumulate * ranks);
         if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
         return changes;
     }

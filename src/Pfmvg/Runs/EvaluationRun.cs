@@ -6,6 +6,8 @@ using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Reports;
+using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Imaging;
 using Pfmvg.Runs.Records;
 
@@ -28,6 +30,12 @@ public sealed record EvaluationOptions
 
     /// <summary>Takes what is there already when it comes from the same settings, weights and data, instead of answering again.</summary>
     public bool Gather { get; init; }
+
+    /// <summary>What to do with answers that are there and not gathered; a command refuses unless it is asked to overwrite.</summary>
+    public ExistingRun Existing { get; init; } = ExistingRun.Overwrite;
+
+    /// <summary>The command line, for the record.</summary>
+    public IReadOnlyList<string> Command { get; init; } = [];
 
     /// <summary>Answers for the controls, too (<see cref="ControlCondition"/>).</summary>
     public bool Controls { get; init; }
@@ -97,6 +105,10 @@ public sealed class EvaluationRun
     /// <exception cref="InputException">There is no trained model, no such split, or the data or weights are wrong.</exception>
     public static EvaluationResult Execute(Session session, EvaluationOptions options)
     {
+        var folder = options.Folder(session.Configuration);
+        if (session.IsFirst && options is { Existing: ExistingRun.Refuse, Gather: false } && File.Exists(folder.InfoPath))
+            throw new InputException($"{folder.Path} already holds an evaluation ({folder.State(RunInfo.Read(folder.InfoPath))}): use "
+                + "--overwrite to answer again, or --set name=OTHER to keep both.");
         var from = options.Trained(session.Configuration);
         session.PrepareData();
         return new EvaluationRun(session, options, from).Execute();
@@ -105,6 +117,7 @@ public sealed class EvaluationRun
     private EvaluationResult Execute()
     {
         var started = DateTimeOffset.UtcNow;
+        _session.Tell($"data  {_data.Title}");
         var info = _session.IsFirst ? Describe(started) : null;
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo is { Answers: false, Controls: [] })
@@ -123,8 +136,23 @@ public sealed class EvaluationRun
 
         return !_session.IsFirst
             ? new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data)
-            : new EvaluationResult(_folder, PredictionFile.Read(_folder.PredictionsPath),
-                Wanted.ToDictionary(control => control, control => PredictionFile.Read(FileOf(control))), _data);
+            : new EvaluationResult(_folder, Read(_folder.PredictionsPath),
+                Wanted.ToDictionary(control => control, control => Read(FileOf(control))), _data);
+    }
+
+    /// <summary>Answers from a file, which an earlier version may have written without saying that their pictures are phantoms.</summary>
+    private IReadOnlyList<Prediction> Read(string path) => [.. PredictionFile.Read(path).Select(answer =>
+        _byId.TryGetValue(answer.Id, out var asked) && asked.Sample.Synthetic ? answer with { Synthetic = true } : answer)];
+
+    /// <summary>Notes an evaluation's scores in its record, so that runs can be listed with them.</summary>
+    internal static void Record(RunFolder folder, ScoreTable scores)
+    {
+        var info = RunInfo.Read(folder.InfoPath);
+        (info with
+        {
+            Figures = scores.Weighted.Figures.Where(figure => double.IsFinite(figure.Value.Value))
+                .ToDictionary(figure => $"weighted_{ScoreJson.Key(figure.Key)}", figure => figure.Value.Value),
+        }).Write(folder.InfoPath);
     }
 
     private ControlCondition[] Wanted => _options.Controls ? Enum.GetValues<ControlCondition>() : [];
@@ -197,7 +225,9 @@ public sealed class EvaluationRun
         return new RunInfo
         {
             Status = RunStatus.Finished,
+            Synthetic = _data.IsSynthetic,
             Started = started,
+            Command = _options.Command,
             Ranks = _session.World.Size,
             Environment = RunInfo.DescribeEnvironment(),
             Weights = RunFile.HashAll(GroundingSetup.WeightFiles(configuration, _from), known, _session.Interrupt),

@@ -88,9 +88,27 @@ public sealed class GroundingSetup : IDisposable
 
     /// <summary>The prepared data of a configuration.</summary>
     /// <exception cref="InputException">They were not prepared, or an image folder is gone.</exception>
-    public static PreparedData OpenData(PfmvgConfiguration configuration) => PreparedData.Open(
-        configuration.Resolve(configuration.Data.Folder),
-        configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
+    public static PreparedData OpenData(PfmvgConfiguration configuration)
+    {
+        RequireNoneElsewhere(configuration);
+        return PreparedData.Open(
+            configuration.Resolve(configuration.Data.Folder),
+            configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
+    }
+
+    /// <summary>
+    /// Data that were prepared below the current folder are not those of a configuration whose workspace is another folder. A user who
+    /// means them must be told, above all before phantoms are drawn instead.
+    /// </summary>
+    /// <exception cref="InputException">There are none where the configuration looks, but some where the user may mean.</exception>
+    internal static void RequireNoneElsewhere(PfmvgConfiguration configuration)
+    {
+        var (folder, here) = (configuration.Resolve(configuration.Data.Folder), Path.GetFullPath(configuration.Data.Folder));
+        if (folder == here || OutputFolder.IsPrepared(folder) || !OutputFolder.IsPrepared(here)) return;
+        throw new InputException($"{folder}: there are no prepared data, but there are some in {here}; data.folder starts at the workspace "
+            + $"{Path.GetFullPath(configuration.Workspace)}, not at the current folder, so use them with --set data.folder={here}, or "
+            + "call from another folder.");
+    }
 
     /// <summary>The samples that a stage learns from.</summary>
     /// <exception cref="InputException">There are none.</exception>

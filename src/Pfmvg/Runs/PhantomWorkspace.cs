@@ -26,8 +26,9 @@ internal static class PhantomWorkspace
     {
         if (configuration.Phantom is not { } phantom) return;
         var prepared = configuration.Resolve(configuration.Data.Folder);
-        if (!File.Exists(Path.Combine(prepared, "prepared.json")))
+        if (!OutputFolder.IsPrepared(prepared))
         {
+            RequireEmpty(prepared);
             var study = configuration.Resolve(Path.Combine("data", "phantom"));
             if (!Directory.Exists(study))
             {
@@ -42,17 +43,7 @@ internal static class PhantomWorkspace
                     + $"{summary.Boxes} boxes in {study}");
             }
 
-            var report = DataPreparation.Run(new PrepareOptions
-            {
-                Output = prepared,
-                Seed = configuration.Seed,
-                Sources = new DataSources
-                {
-                    MsCxr = Path.Combine(study, "ms-cxr"),
-                    Roco = Path.Combine(study, "roco"),
-                    ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") },
-                },
-            }, null, cancel);
+            var report = PrepareStudy(study, prepared, configuration.Seed, cancel);
             tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");
         }
 
@@ -72,6 +63,41 @@ internal static class PhantomWorkspace
         BaseWeights.Write(model, paths, ScalarType.Float16);
         var parameters = model.named_parameters().Sum(p => p.parameter.numel());
         tell($"base weights  random, {parameters:n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
+    }
+
+    /// <summary>A phantom study is never written where anything else is: it could be somebody's data, half prepared.</summary>
+    private static void RequireEmpty(string folder)
+    {
+        if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any()) return;
+        throw new InputException($"{folder}: there is no {OutputFolder.Description} here but something else, so no phantom study is "
+            + $"prepared here; finish it with 'pfmvg data prepare --out {folder}', or name another folder with --set data.folder=FOLDER.");
+    }
+
+    /// <summary>Prepares a phantom study; the folder appears whole or not at all.</summary>
+    private static PrepareReport PrepareStudy(string study, string folder, long seed, CancellationToken cancel)
+    {
+        var temporary = $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            var report = DataPreparation.Run(new PrepareOptions
+            {
+                Output = temporary,
+                Seed = seed,
+                Sources = new DataSources
+                {
+                    MsCxr = Path.Combine(study, "ms-cxr"),
+                    Roco = Path.Combine(study, "roco"),
+                    ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") },
+                },
+            }, null, cancel);
+            if (Directory.Exists(folder)) Directory.Delete(folder); // it is empty
+            Directory.Move(temporary, folder);
+            return report;
+        }
+        finally
+        {
+            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+        }
     }
 
     /// <summary>Whether base weights are to be made before the model can be loaded.</summary>

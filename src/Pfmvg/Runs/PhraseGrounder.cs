@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
@@ -65,20 +66,29 @@ public sealed class PhraseGrounder : IDisposable
     /// <summary>Finds phrases in pictures, in batches of the configured size.</summary>
     /// <param name="cases">Pictures and phrases; a picture is encoded once for all of its phrases in a batch.</param>
     /// <param name="answered">Called after each batch with the number of phrases answered so far.</param>
+    /// <param name="noted">Told once about each picture that decoding changed: its path, and how.</param>
     /// <param name="cancel">Stops between batches.</param>
     /// <returns>The answers in the order of the cases, without a truth.</returns>
     /// <exception cref="InputException">A picture cannot be read.</exception>
     public IReadOnlyList<Prediction> Ask(
-        IReadOnlyList<PredictionCase> cases, Action<int>? answered = null, CancellationToken cancel = default)
+        IReadOnlyList<PredictionCase> cases, Action<int>? answered = null,
+        Action<string, string>? noted = null, CancellationToken cancel = default)
     {
+        var notes = new ConcurrentDictionary<string, string>();
         var samples = cases.Select(ToSample).ToList();
         var size = _setup.Configuration.Model.ImageSize;
-        lock (_oneCall)
-            return _answers.Answer(
-                samples,
-                (sample, buffer) => new VisionInput(ImageTransform.Resize(ImageFile.Decode(sample.Image, buffer), size)),
-                answered,
-                cancel);
+        IReadOnlyList<Prediction> answers;
+        lock (_oneCall) answers = _answers.Answer(samples, Look, answered, cancel);
+        foreach (var picture in cases.Select(asked => asked.Image).Distinct())
+            if (notes.TryGetValue(picture, out var note)) noted?.Invoke(picture, note);
+        return answers;
+
+        VisionInput Look(Sample sample, DecodeBuffer buffer)
+        {
+            var picture = ImageFile.Decode(sample.Image, buffer);
+            if (picture.Note is { } note) notes[sample.Image] = note;
+            return new VisionInput(ImageTransform.Resize(picture, size));
+        }
     }
 
     /// <summary>Frees the model.</summary>

@@ -49,6 +49,7 @@ public static class PredictionRun
         foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
         using var model = PhraseGrounder.Open(session.Configuration, from, fromBase);
         foreach (var note in model.Notes) session.Tell(note);
-        return model.Ask(cases, done => session.ShowAnswered(done, cases.Count), session.Interrupt);
+        return model.Ask(cases, done => session.ShowAnswered(done, cases.Count),
+            (picture, note) => session.Tell($"{Privacy.Mask(picture)}: {note}"), session.Interrupt);
     }
 }

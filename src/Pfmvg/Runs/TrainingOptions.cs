@@ -41,7 +41,11 @@ public sealed record TrainingOptions
     internal string? Start(PfmvgConfiguration configuration)
     {
         _ = configuration.Stage(Stage);
-        var from = From ?? (Stage == 2 && !FromBase ? RunFolder.FinishedStage1(configuration) : null);
+        var from = From;
+        var resumed = Existing == ExistingRun.Resume && From is null && !FromBase && File.Exists(Folder(configuration).InfoPath)
+            ? RunInfo.Read(Folder(configuration).InfoPath).From : null; // what it was begun from; earlier versions did not note it
+        if (resumed is not null) from = resumed == RunInfo.Base ? null : resumed;
+        else if (from is null && Stage == 2 && !FromBase) from = RunFolder.FinishedStage1(configuration);
         if (from is not null) _ = GroundingSetup.Trained(from);
         return from;
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Pfmvg.Configuration;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tensors;
 using Pfmvg.Training;
@@ -21,13 +22,16 @@ internal sealed class TrainingRecord : IDisposable
 
     /// <summary>Opens the record.</summary>
     /// <param name="folder">The run folder, which this process holds.</param>
+    /// <param name="configuration">Written to config.yaml, behind run.json: a kill between the two loses only free settings.</param>
     /// <param name="checkpoints">Their newest is the run's result.</param>
     /// <param name="info">The run as it starts: steps done and steps in all included.</param>
     /// <param name="stepped">Gets every step with its speed.</param>
-    public TrainingRecord(RunFolder folder, CheckpointFolder checkpoints, RunInfo info, Action<StepReport> stepped)
+    public TrainingRecord(
+        RunFolder folder, PfmvgConfiguration configuration, CheckpointFolder checkpoints, RunInfo info, Action<StepReport> stepped)
     {
         (_folder, _checkpoints, _info, _secondsBefore) = (folder, checkpoints, info, info.Seconds);
         info.Write(folder.InfoPath);
+        folder.WriteConfiguration(configuration);
         _log = new StepLog(folder, info.Steps, info.Step, stepped);
     }
 

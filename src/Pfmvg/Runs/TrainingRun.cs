@@ -72,7 +72,8 @@ public sealed class TrainingRun
         if (resumed && session.IsFirst) RequireSameSettings(session, options, tell);
         using var hold = session.IsFirst ? folder.Begin(configuration, options.Existing) : null;
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
-        var info = session.IsFirst ? Describe(session, options, from, tell) : null;
+        var info = session.IsFirst ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic } : null;
+        tell($"data  {data.Title}");
 
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
         foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
@@ -94,15 +95,18 @@ public sealed class TrainingRun
             + $"{string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
     }
 
-    private string ResumeCommand => _options.ResumeCommand ?? $"pfmvg train --stage {_options.Stage} --resume";
+    private string ResumeCommand => (_session.World.Size > 1 ? $"mpirun -n {_session.World.Size} " : "")
+        + (_options.ResumeCommand ?? $"pfmvg train --stage {_options.Stage} --resume");
 
     private TrainingRecord Record(RunInfo info, long done, int samples) => new(
         _folder,
+        _session.Configuration,
         _checkpoints,
         info with
         {
             Steps = (long)_settings.Epochs * _trainer.StepsPerEpoch,
             Step = done,
+            SamplesPerStep = _trainer.GlobalBatch,
             Counts = new Dictionary<string, long>
             {
                 ["parameters"] = _setup.Model.named_parameters().Sum(p => p.parameter.numel()),
@@ -127,7 +131,7 @@ public sealed class TrainingRun
         catch (OperationCanceledException)
         {
             record?.End(RunStatus.Interrupted);
-            _tell($"A checkpoint is in {_folder.Checkpoints}. Continue with: {ResumeCommand}");
+            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {ResumeCommand}");
             throw;
         }
         catch (Exception failure)
@@ -144,7 +148,7 @@ public sealed class TrainingRun
             if (failure is not (IOException or UnauthorizedAccessException))
             {
                 if (record is { HasResult: true })
-                    _tell($"The checkpoints in {_folder.Checkpoints} are unharmed. When the cause is mended, continue with: "
+                    _tell($"The checkpoints in {_folder.Checkpoints} are unharmed. When the cause is mended, go on with: "
                         + $"{ResumeCommand}");
                 throw;
             }
@@ -236,6 +240,7 @@ public sealed class TrainingRun
             Seconds = earlier?.Seconds ?? 0,
             Command = options.Command,
             Ranks = session.World.Size,
+            From = from is null ? RunInfo.Base : Path.GetFullPath(from),
             Environment = RunInfo.DescribeEnvironment(),
             Figures = earlier?.Figures ?? new Dictionary<string, double>(),
             Weights = weights,

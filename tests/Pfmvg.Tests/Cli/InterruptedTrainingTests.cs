@@ -24,7 +24,8 @@ public sealed partial class InterruptedTrainingTests : IDisposable
             $"workspace={_folder.Path}", "phantom.patients=10", "stage1.epochs=100000", "stage1.log_every=1", "stage1.validate=false",
         ];
         var heard = Train(settings, signal, line => line.StartsWith("stage 1  step 2/", StringComparison.Ordinal));
-        Assert.Contains(heard, line => line.Contains("train --stage 1 --resume", StringComparison.Ordinal));
+        var command = string.Join(' ', settings.Select(setting => $"--set {setting}"));
+        Assert.Contains(heard, line => line.EndsWith($"Go on with: pfmvg train --stage 1 --resume {command}", StringComparison.Ordinal));
         var run = RunFolder.Open(_folder.In("runs", "tiny", "stage1"));
         var info = RunInfo.Read(run.InfoPath);
         Assert.Equal(RunStatus.Interrupted, info.Status);

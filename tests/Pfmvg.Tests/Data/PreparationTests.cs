@@ -43,7 +43,7 @@ public sealed class PreparationTests : IDisposable
         using var stop = new CancellationTokenSource();
         File.Delete(Path.Combine(Output, "pictures.jsonl"));
         Assert.Throws<OperationCanceledException>(() => DataPreparation.Run(options, new Stop(stop), stop.Token));
-        Assert.Throws<InputException>(() => PreparedData.Open(Output)); // not prepared while it is half done
+        Assert.Equal(first, StudyTree.Contents(Output)); // what was there stays until the new is whole
         File.AppendAllText(Path.Combine(Output, "pictures.jsonl"), "{\"Picture\":\"cut"); // as a kill leaves it
         StudyTree.Prepare(options);
         Assert.Equal(first, StudyTree.Contents(Output));

@@ -57,6 +57,26 @@ public sealed class ImageFileTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(0, 8, false), InlineData(1, 8, true), InlineData(255, 8, false), InlineData(256, 9, false), InlineData(511, 9, true)]
+    [InlineData(4095, 12, false), InlineData(4095, 12, true), InlineData(4096, 13, false), InlineData(16_383, 14, true)]
+    [InlineData(32_767, 15, false), InlineData(32_768, 16, false), InlineData(65_535, 16, true)]
+    public void Sixteen_bit_gray_is_scaled_by_the_bits_that_its_highest_value_needs(int highest, int bits, bool interlaced)
+    {
+        var random = new Random(highest);
+        var samples = Enumerable.Range(0, 13)
+            .Select(_ => Enumerable.Range(0, 11).Select(_ => random.Next(highest + 1)).ToArray()).ToArray();
+        samples[7][3] = highest;
+        var buffer = new DecodeBuffer(); // a picture before it leaves nothing behind
+        ImageFile.Decode(PngWriter.Write(0, 16, [[65_535, 1, 65_535, 2], [3, 65_535, 65_535, 65_535]]), "before.png", buffer);
+        var image = ImageFile.Decode(PngWriter.Write(0, 16, samples, interlaced), "x.png", buffer);
+        var white = Math.Pow(2, bits) - 1;
+        Assert.Equal(samples.SelectMany(row => row).Select(value => (byte)Math.Round(value * 255 / white)), image.Pixels.ToArray());
+        Assert.Equal(bits < 16, image.Note!.Contains($"with values of {bits} bits was scaled to 8 bits, {white} as white",
+            StringComparison.Ordinal));
+        Assert.Contains("16-bit gray", image.Note, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_header_alone_gives_the_size()
     {

@@ -6,6 +6,7 @@ using Pfmvg.Geometry;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Evaluation.Predictions;
+using Pfmvg.Tests.Imaging.Formats;
 using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.Runs;
@@ -78,6 +79,19 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
             Assert.Null(line["failure"]);
         });
         Assert.Equal(["0001-first.png", "0002-a_b.png"], Directory.GetFiles(folder.In("drawn")).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public void A_picture_of_12_bits_is_said_to_be_scaled_once()
+    {
+        using var folder = new TemporaryFolder();
+        var session = new RecordedSession(workspace.Configuration("predict", "eval.max_new_tokens=2", "eval.batch_size=1"));
+        File.WriteAllBytes(folder.In("twelve.png"), PngWriter.Write(0, 16, [[0, 4095], [2048, 100]]));
+        File.WriteAllBytes(folder.In("eight.png"), PngWriter.Write(0, 8, [[0, 255], [3, 100]]));
+        PredictionCase Case(string id, string picture) => new(id, folder.In(picture), "edema");
+        PredictionRun.Execute(session.Session, [Case("1", "twelve.png"), Case("2", "eight.png"), Case("3", "twelve.png")], fromBase: true);
+        var note = Assert.Single(session.Lines, line => line.Contains("bit gray", StringComparison.Ordinal));
+        Assert.StartsWith(folder.In("twelve.png") + ": 16-bit gray with values of 12 bits", note, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
@@ -129,6 +130,70 @@ public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<Tra
         {
             Shell.Run("umount", [folder.Checkpoints]);
         }
+    }
+
+    [Fact]
+    public void A_resume_that_is_killed_while_it_loads_blocks_no_later_one()
+    {
+        workspace.Train("sound-loads");
+        Stop("loads", afterStep: 2);
+        var folder = workspace.Run("loads");
+        var (record, settings) = (File.ReadAllText(folder.InfoPath), File.ReadAllText(folder.ConfigurationPath));
+        // The same samples per step, divided otherwise; killed after the folder is taken, before anything is loaded.
+        string[] divided = ["stage1.batch_size=2", "stage1.accumulate=2"];
+        using (folder.Begin(workspace.Configuration("loads", divided), ExistingRun.Resume)) { }
+        Assert.Equal((record, settings), (File.ReadAllText(folder.InfoPath), File.ReadAllText(folder.ConfigurationPath)));
+
+        // Killed between the two files that a resumed run writes: run.json is new, or both are.
+        foreach (var ranks in new[] { 2, 1 })
+        {
+            (RunInfo.Read(folder.InfoPath) with { Ranks = ranks, Status = RunStatus.Running }).Write(folder.InfoPath);
+            if (ranks == 1) folder.WriteConfiguration(workspace.Configuration("loads", divided));
+            Assert.Empty(EarlierTraining.ChangedSettings(workspace.Configuration("loads"),
+                new TrainingOptions { Stage = 1, Existing = ExistingRun.Resume }, ranks: 1));
+        }
+
+        workspace.Train("loads", ExistingRun.Resume);
+        Assert.Equal(workspace.Losses("sound-loads"), workspace.Losses("loads"));
+    }
+
+    [Theory, InlineData("stage1.log_every=3"), InlineData("stage1.keep_last=1"), InlineData("stage1.checkpoint_every=1")]
+    public void What_changes_no_weight_may_change_on_resume(string change)
+    {
+        var name = $"free-{change.Split('.', '=')[1]}";
+        Stop(name, afterStep: 2);
+        workspace.Train(name, ExistingRun.Resume, [change]);
+        Assert.Equal(RunStatus.Finished, RunInfo.Read(workspace.Run(name).InfoPath).Status);
+        Assert.Contains(change.Split('.')[1].Replace("=", ": ", StringComparison.Ordinal),
+            File.ReadAllText(workspace.Run(name).ConfigurationPath), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_resumed_run_starts_from_what_it_was_begun_from_without_being_told()
+    {
+        workspace.Train("first");
+        var start = workspace.Run("first").Path;
+        using var stop = new CancellationTokenSource();
+        var begun = new RecordedSession(workspace.Configuration("from"), (_, report) => stop.Cancel(), stop.Token);
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            TrainingRun.Execute(begun.Session, new TrainingOptions { Stage = 1, From = start }));
+        Assert.Equal(start, RunInfo.Read(workspace.Run("from").InfoPath).From);
+        var told = workspace.Train("from", ExistingRun.Resume);
+        Assert.Contains(told, line => line.StartsWith($"weights  {start}", StringComparison.Ordinal));
+        Assert.Equal("base", RunInfo.Read(workspace.Run("first").InfoPath).From);
+    }
+
+    [Fact]
+    public void A_killed_run_tells_the_step_that_is_saved()
+    {
+        Stop("saved", afterStep: 5);
+        var folder = workspace.Run("saved");
+        var steps = RunInfo.Read(folder.InfoPath).Steps;
+        (RunInfo.Read(folder.InfoPath) with { Status = RunStatus.Running, Step = 0 }).Write(folder.InfoPath); // as a kill leaves it
+        var saved = Checkpoint.List(folder.Checkpoints)[0].Step;
+        Assert.Equal($"killed at step {saved} of {steps}", folder.State(RunInfo.Read(folder.InfoPath)));
+        Assert.Contains($"killed at step {saved} of {steps}",
+            Assert.Throws<InputException>(() => workspace.Train("saved")).Message, StringComparison.Ordinal);
     }
 
     private void Stop(string name, int afterStep, string[]? changes = null) =>

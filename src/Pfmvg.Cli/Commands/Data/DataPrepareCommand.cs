@@ -57,11 +57,11 @@ internal static class DataPrepareCommand
             var rule = parsed.GetValue(split)!;
             var options = new PrepareOptions
             {
-                Output = parsed.GetValue(output)!,
+                Output = Path.GetFullPath(parsed.GetValue(output)!),
                 Sources = sources.Read(parsed),
                 Seed = parsed.GetValue(seed),
                 Split = rule switch { "ratio" => SplitRule.Ratio, "official" => SplitRule.Official, _ => SplitRule.List },
-                SplitFile = rule is "ratio" or "official" ? null : rule,
+                SplitFile = rule is "ratio" or "official" ? null : Path.GetFullPath(rule),
                 MultiBox = parsed.GetValue(boxes) == "per-phrase" ? MultiBox.PerPhrase : MultiBox.PerBox,
                 Bad = parsed.GetValue(bad) == "skip" ? BadSamples.Skip : BadSamples.Fail,
                 AllowLeak = parsed.GetValue(allowLeak),
@@ -95,5 +95,7 @@ internal static class DataPrepareCommand
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
         foreach (var (file, count) in report.Samples)
             Terminal.Standard.Print($"{Path.Combine(folder, file)}  {Units.Count(count)} samples");
+        string[] next = report.Samples.ContainsKey("caption.train.jsonl") ? ["--stage", "1"] : ["--stage", "2", "--from", "base"];
+        Terminal.Standard.Message($"Next: {ShellWords.Join(["pfmvg", "train", .. next, "--set", $"data.folder={folder}"])}");
     }
 }

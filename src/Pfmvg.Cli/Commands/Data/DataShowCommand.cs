@@ -78,7 +78,8 @@ internal static class DataShowCommand
                 Class = parsed.GetValue(name),
                 ShowIds = parsed.GetValue(ids),
             };
-            var data = PreparedData.Open(parsed.GetValue(folder)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!));
+            var data = PreparedData.Open(Path.GetFullPath(parsed.GetValue(folder)!),
+                DataSourceOptions.ImageFolders(parsed.GetValue(images)!));
             var entries = ContactSheet.Write(path, data, options);
             Terminal.Standard.Print($"{path}  {entries.Count} pictures, listed in {Path.ChangeExtension(path, ".json")}");
         });

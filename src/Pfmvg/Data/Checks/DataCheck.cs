@@ -27,7 +27,7 @@ public static class DataCheck
     public const int MostCases = 1000;
 
     /// <summary>Data sets with at most so many listed samples have every picture decoded unasked.</summary>
-    public const int EveryPixelUpTo = 2000;
+    public const int EveryPixelUpTo = EntryRules.EveryPixelUpTo;
 
     /// <summary>Checks the data sets one by one and against each other.</summary>
     /// <exception cref="InputException">A folder or a list is not there or not of its layout.</exception>
@@ -53,13 +53,19 @@ public static class DataCheck
     {
         if (sets.Find(set => set.Source == "ms-cxr") is not { } phrases || sets.Find(set => set.Source == "mimic-cxr") is not { } captions)
             return;
+        foreach (var set in new[] { phrases, captions })
+            foreach (var (id, place) in set.PatientUnknown)
+                findings.Add(FindingLevel.Error, set.Source, "patient-unknown", id, place, LeakGuard.Unknown);
         var shared = phrases.Patients.Where(patient => captions.Patients.ContainsKey(patient.Key)).ToList();
         var heldOut = shared.Count(patient => patient.Value.Overlaps([Split.Validate, Split.Test])
             && captions.Patients[patient.Key].Contains(Split.Train));
+        var trained = shared.Count(patient => patient.Value.Contains(Split.Train)
+            && captions.Patients[patient.Key].Overlaps([Split.Validate, Split.Test]));
         if (shared.Count == 0) return;
         findings.Add(FindingLevel.Note, "ms-cxr", "patient-in-two-sets", "", "mimic-cxr",
             $"{shared.Count:N0} of {phrases.Patients.Count:N0} patients are also in mimic-cxr, {heldOut:N0} of them in validation or "
-                + "test here and in training there; 'data prepare' leaves the held-out ones out of the captions");
+                + $"test here and in training there, {trained:N0} the other way round; 'data prepare' leaves the held-out ones out of the "
+                + "captions");
     }
 
     private static void ComparePictures(List<SetCheck> sets, FindingList findings)

@@ -15,13 +15,17 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly SeenSamples _seen = new();
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
     private readonly Dictionary<string, long> _splits = [], _views = [];
-    private long _listed, _present, _boxes, _rightSide, _wrongSide;
+    private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
+    private long _usable, _wrong, _listed, _present, _boxes, _rightSide, _wrongSide;
     private bool _everyPixel;
 
     public string Source => reader.Source;
 
     /// <summary>The splits that each patient is in.</summary>
     public Dictionary<string, HashSet<Split>> Patients { get; } = [];
+
+    /// <summary>Entries that tell no patient.</summary>
+    public List<(string Id, string Place)> PatientUnknown { get; } = [];
 
     /// <summary>Hash and path of the pictures, where they were read whole.</summary>
     public List<(string Hash, string Image)> Hashes { get; } = [];
@@ -30,7 +34,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     {
         try
         {
-            _everyPixel = everyPixel || reader.Read().Take(DataCheck.EveryPixelUpTo + 1).Count() <= DataCheck.EveryPixelUpTo;
+            _everyPixel = everyPixel || EntryRules.EveryPixel(reader);
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
             var examined = LoadAhead.InOrder(items, (item, buffer) => (
@@ -51,11 +55,13 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         foreach (var note in reader.Notes) Add(FindingLevel.Note, "not-utf8", "", reader.Files[0], note);
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
             Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
-                $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}");
+                EntryRules.Crossing(splits));
         ReportSides();
         if (_pictures.Count > 0 && _present == 0)
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
                 $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
+        else if (_usable + _wrong == 0)
+            Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0], $"none of {_listed:N0} samples has a picture and a text");
         var several = _phrases.Values.Sum(phrase => phrase.Boxes.GroupBy(box => box.Class).Count(boxes => boxes.Count() > 1));
         if (several > 0)
             Add(FindingLevel.Note, "several-boxes", "", reader.Files[0], $"{several:N0} phrases have several boxes: contradicting targets "
@@ -99,9 +105,11 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     {
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
+        var problems = EntryRules.Problems(sample, picture).ToList();
+        if (problems.Count > 0) _wrong++;
         if (sample.Problem is not null)
         {
-            Add(FindingLevel.Error, "malformed-entry", sample.Id, sample.Place, sample.Problem);
+            Add(FindingLevel.Error, problems[0].Kind, sample.Id, sample.Place, problems[0].Detail);
             return;
         }
 
@@ -116,9 +124,16 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
                 break;
         }
 
-        if (_pictures.Add(sample.Image)) CheckPicture(sample, picture, id);
+        var first = _pictures.Add(sample.Image);
+        if (first) CheckPicture(sample, picture, id);
+        foreach (var problem in problems)
+            if (problem.OfPicture ? first : problem.Kind != "size-mismatch" || _sizes.Add((sample.Image, sample.Width, sample.Height)))
+                Add(FindingLevel.Error, problem.Kind, id,
+                    problem.Kind == "unreadable-picture" ? sample.Image : sample.Place, problem.Detail);
+        if (problems.Count == 0 && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
         if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
         if (sample.View is { } view) Count(_views, view);
+        if (sample.Patient is null) PatientUnknown.Add((sample.Id, sample.Place));
         if (sample.Patient is { } patient)
         {
             if (!Patients.TryGetValue(patient, out var splits)) Patients[patient] = splits = [];
@@ -127,7 +142,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 
         if (text is null) return;
         CheckText(sample, text.Value, id);
-        foreach (var box in sample.Boxes) CheckBox(sample, picture, text.Value, box, id);
+        foreach (var box in sample.Boxes) CheckBox(sample, text.Value, box, id);
     }
 
     /// <summary>False when another picture of the study has the same report; its study is counted on the way.</summary>
@@ -142,23 +157,12 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
                 Add(FindingLevel.Warning, "missing-picture", id, sample.Image, "there is no such file in the image folder");
                 return;
             case PictureState.Refused:
-                Add(FindingLevel.Error, "path-refused", id, sample.Place, picture.Problem!);
-                return;
-            case PictureState.Broken:
-                _present++;
-                Add(FindingLevel.Error, "unreadable-picture", id, sample.Image, picture.Problem!);
                 return;
         }
 
         _present++;
         if (picture.Sha256 is not null) Hashes.Add((picture.Sha256, sample.Image));
         if (picture.Note is not null) Add(FindingLevel.Note, "scaled-picture", id, sample.Image, picture.Note);
-        if (SizeDiffers(sample, picture))
-        {
-            var exchanged = sample.Width == picture.Height && sample.Height == picture.Width ? ": width and height are exchanged" : "";
-            Add(FindingLevel.Error, "size-mismatch", id, sample.Place,
-                $"the picture has {picture.Width} x {picture.Height} pixels, the list says {sample.Width} x {sample.Height}{exchanged}");
-        }
     }
 
     private void CheckText(ListedSample sample, TextFacts text, string id)
@@ -177,7 +181,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (text.Cut) Add(FindingLevel.Warning, "caption-cut", id, sample.Place, $"normalisation keeps 50 of {text.Words} words");
     }
 
-    private void CheckBox(ListedSample sample, PictureFacts picture, TextFacts text, Box box, string id)
+    private void CheckBox(ListedSample sample, TextFacts text, Box box, string id)
     {
         _boxes++;
         if (sample.Class is null || (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class)))
@@ -190,18 +194,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (!phrase.Boxes.Add((sample.Class ?? "", box)))
             Add(FindingLevel.Warning, "duplicate-phrase", id, sample.Place, "the same box for the same words occurs before");
 
-        // Boxes belong to the size that their annotation claims; a wrong claim is a finding of its own.
-        var measured = picture.State == PictureState.Good && !SizeDiffers(sample, picture);
-        if ((measured ? picture.Width : sample.Width) is not { } width || (measured ? picture.Height : sample.Height) is not { } height)
-        {
-            Add(FindingLevel.Error, "size-missing", id, sample.Place, "the picture's size is missing or no positive number");
-            return;
-        }
-
-        var flaw = BoxRules.FlawOfAnnotation(box, width, height);
-        if (flaw != Flaw.None)
-            Add(FindingLevel.Error, BoxRules.Name(flaw), id, sample.Place, BoxRules.Problem(box, width, height)!);
-        else if (text.Sides.Side is (Side.Left or Side.Right) and var side)
+        if (sample is { Width: { } width, Height: { } height } && BoxRules.FlawOfAnnotation(box, width, height) == Flaw.None
+            && text.Sides.Side is (Side.Left or Side.Right) and var side)
         {
             // The patient's right is at the left of the picture.
             if ((box.Left + box.Right < width) == (side == Side.Right)) _rightSide++;
@@ -220,9 +214,6 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     }
 
     private static void Count(Dictionary<string, long> counts, string what) => counts[what] = counts.GetValueOrDefault(what) + 1;
-
-    private static bool SizeDiffers(ListedSample sample, PictureFacts picture) =>
-        sample.Width is not null && sample.Height is not null && (sample.Width != picture.Width || sample.Height != picture.Height);
 
     private void Add(FindingLevel level, string kind, string id, string place, string detail) =>
         findings.Add(level, Source, kind, id, place, detail);

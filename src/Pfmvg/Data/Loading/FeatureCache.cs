@@ -17,7 +17,7 @@ namespace Pfmvg.Data.Loading;
 /// </param>
 public sealed class FeatureCache(string folder, string encoder, long bytes)
 {
-    private const uint Version = 0x31465650;
+    private const uint Version = 0x32465650; // changes with how pictures are decoded, too
     private const string Extension = ".features";
     private const long MemoryBytes = 256L << 20;
 

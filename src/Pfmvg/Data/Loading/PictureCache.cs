@@ -11,7 +11,7 @@ namespace Pfmvg.Data.Loading;
 /// <param name="size">S.</param>
 internal sealed class PictureCache(string folder, int size)
 {
-    private const uint Version = 0x31474d49; // changes with the transform
+    private const uint Version = 0x32474d49; // changes with the transform
 
     private long _hits, _misses;
 

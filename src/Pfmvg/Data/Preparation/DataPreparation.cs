@@ -18,8 +18,9 @@ public sealed class DataPreparation
     private readonly CancellationToken _cancel;
     private readonly Dictionary<string, SourceCounts> _counts = [];
     private readonly List<string> _notes = [];
-    private readonly HashSet<string> _heldOut = []; // patients of MS-CXR's validation and test
+    private readonly LeakGuard _guard = new();
     private readonly Dictionary<string, string> _pictures = []; // first picture of each hash
+    private readonly HashSet<string> _synthetic = []; // data sets that are phantoms
 
     private DataPreparation(PrepareOptions options, IProgress<PrepareProgress>? progress, CancellationToken cancel) =>
         (_options, _progress, _cancel) = (options, progress, cancel);
@@ -37,14 +38,17 @@ public sealed class DataPreparation
     {
         var readers = _options.Sources.Readers();
         var roots = readers.ToDictionary(reader => reader.Source, reader => new ImageRoot(reader.ImageFolder));
-        PreparedData.Clear(_options.Output);
+        _synthetic.UnionWith(readers.Where(PhantomMark.IsOn).Select(reader => reader.Source));
+        using var output = OutputFolder.Take(_options.Output);
         using var catalog = new PictureCatalog(Path.Combine(_options.Output, "pictures.jsonl"), _options.Hash);
-        using var manifests = new ManifestWriter(_options.Output);
+        using var manifests = new ManifestWriter(output.New);
+        _guard.IsOn = !_options.AllowLeak && new[] { LeakGuard.Phrases, LeakGuard.Captions }.All(roots.ContainsKey);
         foreach (var reader in readers)
         {
             var counts = _counts[reader.Source] = new SourceCounts();
-            var found = Usable(reader, roots[reader.Source], catalog, counts);
-            var samples = reader.Task == SampleTask.Refer ? Phrases(reader, found, counts) : Captions(reader, found, counts);
+            Func<ListedSample, Split?> splitOf = reader.Task == SampleTask.Refer ? SplitOf(reader) : sample => sample.Split;
+            var found = Usable(reader, roots[reader.Source], catalog, counts, splitOf);
+            var samples = reader.Task == SampleTask.Refer ? Phrases(reader, found, counts, splitOf) : Captions(reader, found, counts);
             foreach (var (sample, split) in samples)
             {
                 manifests.Add(sample, split);
@@ -56,16 +60,18 @@ public sealed class DataPreparation
             _notes.AddRange(reader.Notes);
         }
 
-        manifests.Commit();
+        manifests.Finish();
         var folders = roots.ToDictionary(root => root.Key, root => root.Value.Folder);
-        PreparedData.WriteDescription(_options, folders, manifests.Counts, _counts, _notes);
+        _cancel.ThrowIfCancellationRequested();
+        PreparedData.WriteDescription(output.New, _options, folders, _synthetic, manifests.Counts, _counts, _notes);
+        output.Change();
         return new PrepareReport(manifests.Counts, _counts, _notes);
     }
 
     /// <summary>The samples that the options ask for. The pictures of the others are not even opened.</summary>
-    private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts)
+    private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts, Func<ListedSample, Split?> splitOf)
     {
-        var (seen, repeated) = (new SeenSamples(), 0L);
+        var (seen, repeated, splits) = (new SeenSamples(), 0L, new Dictionary<string, Split>());
         foreach (var listed in reader.Read())
         {
             _cancel.ThrowIfCancellationRequested();
@@ -80,8 +86,15 @@ public sealed class DataPreparation
                 continue;
             }
 
-            if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
-            else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && _heldOut.Contains(listed.Patient ?? "")) counts.Leak++;
+            if (listed is { Problem: null, Patient: { } patient } && splitOf(listed) is { } split
+                && !splits.TryAdd(patient, split) && splits[patient] != split)
+                Wrong(counts, $"{listed.Place}: {EntryRules.Crossing([splits[patient], split])}"
+                    + (reader.Task == SampleTask.Refer && _options.Split == SplitRule.List ? $" by {_options.SplitFile}" : "")
+                    + "; put the list right");
+            else if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
+            else if (_guard.IsOn && listed.Patient is null && reader.Source is LeakGuard.Phrases or LeakGuard.Captions)
+                Wrong(counts, $"{listed.Place}: {LeakGuard.Unknown}; put it right");
+            else if (_guard.IsOn && reader.Source == LeakGuard.Captions && _guard.HoldsOut(listed)) counts.Leak++;
             else yield return listed;
         }
 
@@ -90,24 +103,18 @@ public sealed class DataPreparation
 
     /// <summary>The samples whose picture is there and whose annotation makes sense.</summary>
     private IEnumerable<(ListedSample Listed, PictureFacts Facts)> Usable(
-        IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts)
+        IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts, Func<ListedSample, Split?> splitOf)
     {
-        foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts), root, _cancel))
+        var depth = EntryRules.EveryPixel(reader) ? PictureDepth.Pixels : _options.Hash ? PictureDepth.Hash : PictureDepth.Header;
+        foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts, splitOf), root, depth, _cancel))
         {
-            if (facts.State == PictureState.Missing)
+            if (EntryRules.Problems(listed, facts).Cast<EntryProblem?>().FirstOrDefault() is { } problem)
+                Wrong(counts, problem.OfPicture ? $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem.Detail}"
+                    : $"{listed.Place}: {problem.Detail}; put it right");
+            else if (facts.State == PictureState.Missing)
             {
                 counts.Missing++;
                 Example(counts, $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder");
-            }
-            else if (Problem(listed, facts) is { } problem)
-            {
-                var sentence = facts.Problem is null
-                    ? $"{listed.Place}: {problem}; put it right"
-                    : $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem}";
-                if (_options.Bad == BadSamples.Fail)
-                    throw new InputException($"{sentence}, or leave such samples out with '--bad skip' ('pfmvg data check' lists all).");
-                counts.Bad++;
-                Example(counts, sentence);
             }
             else if (listed.Text.Length == 0)
             {
@@ -118,23 +125,30 @@ public sealed class DataPreparation
         }
     }
 
-    private static string? Problem(ListedSample listed, PictureFacts facts) =>
-        facts.Problem
-        ?? listed.Problem
-        ?? (listed.Boxes.Count > 0 && (listed.Width is null || listed.Height is null)
-            ? "the picture's size is missing or no positive number" : null)
-        ?? (listed.Boxes.Count > 0 && (listed.Width != facts.Width || listed.Height != facts.Height)
-            ? $"the picture has {facts.Width} x {facts.Height} pixels, its annotation says {listed.Width} x {listed.Height}, so its "
-                + "boxes are in another coordinate space"
-            : null)
-        ?? listed.Boxes.Select(box => BoxRules.Problem(box, facts.Width, facts.Height)).FirstOrDefault(problem => problem is not null);
+    /// <summary>Refuses a sample, or leaves it out, as the options say.</summary>
+    private void Wrong(SourceCounts counts, string sentence)
+    {
+        if (_options.Bad == BadSamples.Fail)
+            throw new InputException($"{sentence}, or leave such samples out with '--bad skip' ('pfmvg data check' lists all).");
+        counts.Bad++;
+        Example(counts, sentence);
+    }
 
     private IEnumerable<(Sample, Split)> Phrases(
-        IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
+        IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts,
+        Func<ListedSample, Split?> splitOf)
     {
-        var splitOf = SplitOf(reader);
+        var clashes = new HashSet<string>();
         foreach (var listed in reader.Read())
-            if (listed.Patient is not null && splitOf(listed) is Split.Validate or Split.Test) _heldOut.Add(listed.Patient);
+        {
+            var split = splitOf(listed);
+            _guard.Add(listed, split);
+            if (listed.Split is not null && split is not null && split != listed.Split) clashes.Add(listed.Patient ?? listed.Image);
+        }
+
+        if (clashes.Count > 0)
+            _notes.Add($"{Units.Count(clashes.Count)} patients of {reader.Source} are in another split here than in the official one of "
+                + "its list; compare scores only with those on the same split.");
         var samples = found.Select(entry => (Sample: ToSample(reader, entry.Listed, entry.Facts), Split: splitOf(entry.Listed))).ToList();
         var twice = samples.Count - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text, s.Sample.Boxes[0])).Count();
         if (twice > 0) _notes.Add($"{Units.Count(twice)} boxes of {reader.Source} repeat an earlier row exactly.");
@@ -175,6 +189,7 @@ public sealed class DataPreparation
         foreach (var (listed, facts) in found)
         {
             var picture = $"{reader.Source}/{listed.Image}";
+            if (reader.Source == LeakGuard.Captions) _guard.CountTraining(listed);
             if (listed.Split is null) counts.Unassigned++;
             else if (!_options.KeepDuplicates && reader.Source != "mimic-cxr" && facts.Sha256 is not null
                 && !_pictures.TryAdd(facts.Sha256, picture) && _pictures[facts.Sha256] != picture) counts.Duplicate++;
@@ -190,11 +205,14 @@ public sealed class DataPreparation
             _notes.Add("Patients of MS-CXR's validation and test may be in mimic-cxr's captions, as asked for: scores can be too good.");
         else if (!_counts.ContainsKey("ms-cxr"))
             _notes.Add("MS-CXR was not given, so patients of its validation and test could not be left out of mimic-cxr's captions.");
-        else _notes.Add($"{counts.Leak:N0} samples of mimic-cxr are left out because their patients are among the {_heldOut.Count:N0} "
+        else _notes.Add($"{counts.Leak:N0} samples of mimic-cxr are left out because their patients are among the {_guard.HeldOut:N0} "
             + "of MS-CXR's validation and test.");
+        if (_guard.Trained is { Samples: > 0 } trained)
+            _notes.Add($"{trained.Samples:N0} samples of mimic-cxr's validation and test stay there although MS-CXR trains on their "
+                + $"{trained.Patients:N0} patients: caption scores on them can be too good.");
     }
 
-    private static Sample ToSample(IDataSetReader reader, ListedSample listed, PictureFacts facts) => new()
+    private Sample ToSample(IDataSetReader reader, ListedSample listed, PictureFacts facts) => new()
     {
         Id = $"{reader.Source}/{listed.Id}",
         Task = reader.Task,
@@ -208,6 +226,7 @@ public sealed class DataPreparation
         Study = listed.Study,
         Source = reader.Source,
         Sha256 = facts.Sha256,
+        Synthetic = _synthetic.Contains(reader.Source),
     };
 
     private static void Example(SourceCounts counts, string text)

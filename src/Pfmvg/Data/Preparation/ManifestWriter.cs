@@ -2,10 +2,10 @@ using Pfmvg.Data.Files;
 
 namespace Pfmvg.Data.Preparation;
 
-/// <summary>Writes all manifests of a folder beside the old ones and puts them in their place together at the end.</summary>
+/// <summary>Writes the manifests of a folder, which has none yet.</summary>
 internal sealed class ManifestWriter(string folder) : IDisposable
 {
-    private readonly SortedDictionary<string, (FileStream Stream, string Temporary)> _open = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, FileStream> _open = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, long> _counts = new(StringComparer.Ordinal);
 
     /// <summary>Samples by file name.</summary>
@@ -16,42 +16,25 @@ internal sealed class ManifestWriter(string folder) : IDisposable
         var name = Manifest.FileName(sample.Task, split);
         if (!_open.TryGetValue(name, out var file))
         {
-            var temporary = Path.Combine(folder, $".{name}.{Environment.ProcessId}.tmp");
-            _open[name] = file = (new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16), temporary);
+            file = _open[name] = new FileStream(Path.Combine(folder, name), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16);
             _counts[name] = 0;
         }
 
-        file.Stream.Write(Manifest.Write(sample));
-        file.Stream.WriteByte((byte)'\n');
+        file.Write(Manifest.Write(sample));
+        file.WriteByte((byte)'\n');
         _counts[name]++;
     }
 
-    /// <summary>Puts the written manifests in the place of the old ones; others are removed.</summary>
-    public void Commit()
+    /// <summary>Puts the manifests on the disk.</summary>
+    public void Finish()
     {
-        foreach (var (stream, _) in _open.Values)
-        {
-            stream.Flush(flushToDisk: true);
-            stream.Dispose();
-        }
-
-        foreach (var (task, split) in Enum.GetValues<SampleTask>()
-            .SelectMany(task => Enum.GetValues<Split>().Select(split => (task, split))))
-        {
-            var name = Manifest.FileName(task, split);
-            if (_open.TryGetValue(name, out var file)) File.Move(file.Temporary, Path.Combine(folder, name), overwrite: true);
-            else File.Delete(Path.Combine(folder, name));
-        }
-
-        _open.Clear();
+        foreach (var file in _open.Values) file.Flush(flushToDisk: true);
+        Dispose();
     }
 
     public void Dispose()
     {
-        foreach (var (stream, temporary) in _open.Values)
-        {
-            stream.Dispose();
-            File.Delete(temporary);
-        }
+        foreach (var file in _open.Values) file.Dispose();
+        _open.Clear();
     }
 }

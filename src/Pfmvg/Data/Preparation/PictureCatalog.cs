@@ -42,9 +42,9 @@ internal sealed class PictureCatalog : IDisposable
 
     /// <summary>Pairs every sample with what is known of its picture, in the given order.</summary>
     public IEnumerable<(ListedSample Sample, PictureFacts Facts)> Examine(
-        string source, IEnumerable<ListedSample> samples, ImageRoot root, CancellationToken cancel)
+        string source, IEnumerable<ListedSample> samples, ImageRoot root, PictureDepth depth, CancellationToken cancel)
     {
-        var examined = LoadAhead.InOrder(samples, (sample, buffer) => Examine(source, sample, root, buffer), cancel);
+        var examined = LoadAhead.InOrder(samples, (sample, buffer) => Examine(source, sample, root, depth, buffer), cancel);
         foreach (var (sample, facts, fresh) in examined)
         {
             if (fresh is not null)
@@ -62,23 +62,26 @@ internal sealed class PictureCatalog : IDisposable
 
     /// <summary>What is known of a picture, and what is new about it.</summary>
     private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Examine(
-        string source, ListedSample sample, ImageRoot root, DecodeBuffer buffer)
+        string source, ListedSample sample, ImageRoot root, PictureDepth depth, DecodeBuffer buffer)
     {
         var picture = $"{source}/{sample.Image}";
         var path = root.Resolve(sample.Image, out var problem);
         var file = problem is null ? new FileInfo(path) : null;
         if (file is { Exists: true } && _known.TryGetValue(picture, out var known) && known.Bytes == file.Length
             && known.Changed == file.LastWriteTimeUtc.Ticks
-            && (known.Sha256 is not null || !_hash))
+            && (known.Sha256 is not null || !_hash) && (known.Decoded || depth != PictureDepth.Pixels))
             return (sample, new PictureFacts(PictureState.Good, known.Width, known.Height, _hash ? known.Sha256 : null), null);
 
-        var facts = PictureProbe.Examine(root, sample.Image, _hash ? PictureDepth.Hash : PictureDepth.Header, buffer);
+        var facts = PictureProbe.Examine(root, sample.Image, depth, buffer);
+        if (!_hash) facts = facts with { Sha256 = null };
         var fresh = facts.State == PictureState.Good
-            ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256) : null;
+            ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256,
+                depth == PictureDepth.Pixels) : null;
         if (fresh is not null) _known[picture] = fresh; // a picture with several boxes is listed several times
         return (sample, facts, fresh);
     }
 
     /// <summary>One line of the journal.</summary>
-    private sealed record Entry(string Picture, long Bytes, long Changed, int Width, int Height, string? Sha256);
+    private sealed record Entry(
+        string Picture, long Bytes, long Changed, int Width, int Height, string? Sha256, bool Decoded = false);
 }

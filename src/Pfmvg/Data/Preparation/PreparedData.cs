@@ -8,7 +8,7 @@ namespace Pfmvg.Data.Preparation;
 /// <summary>A folder of manifests that <see cref="DataPreparation"/> wrote.</summary>
 public sealed class PreparedData
 {
-    private const string Description = "prepared.json";
+    private const string Description = OutputFolder.Description;
     private const int Version = 1;
 
     private static readonly JsonSerializerOptions Options = new()
@@ -21,11 +21,20 @@ public sealed class PreparedData
     };
 
     private readonly IReadOnlyDictionary<string, ImageRoot> _roots;
+    private readonly HashSet<string> _synthetic;
 
-    private PreparedData(string folder, IReadOnlyDictionary<string, ImageRoot> roots) => (Folder, _roots) = (folder, roots);
+    private PreparedData(string folder, IReadOnlyDictionary<string, ImageRoot> roots, HashSet<string> synthetic) =>
+        (Folder, _roots, _synthetic) = (folder, roots, synthetic);
 
     /// <summary>The folder of the manifests.</summary>
     public string Folder { get; }
+
+    /// <summary>Whether pictures of these data were drawn by a program: scores on them are not clinical scores.</summary>
+    public bool IsSynthetic => _synthetic.Count > 0;
+
+    /// <summary>Where the data are and what they are, in a few words.</summary>
+    internal string Title => $"{Path.GetFullPath(Folder)}: "
+        + string.Join(", ", _roots.Keys.Select(source => _synthetic.Contains(source) ? $"{source} (synthetic phantoms)" : source));
 
     /// <summary>The image folder of each data set.</summary>
     public IReadOnlyDictionary<string, string> Roots => _roots.ToDictionary(root => root.Key, root => root.Value.Folder);
@@ -38,7 +47,7 @@ public sealed class PreparedData
     public static PreparedData Open(string folder, IReadOnlyDictionary<string, string>? rootOverrides = null)
     {
         var path = Path.Combine(folder, Description);
-        if (!File.Exists(path))
+        if (!OutputFolder.IsPrepared(folder))
             throw new InputException($"{folder}: there is no {Description}, so no data were prepared here; "
                 + $"run 'pfmvg data prepare --out {folder}' first.");
         try
@@ -47,6 +56,10 @@ public sealed class PreparedData
             if (description?["roots"] is not JsonObject known || (int?)description["version"] != Version)
                 throw Bad("is of another version");
             var roots = known.ToDictionary(root => root.Key, root => (string?)root.Value ?? "");
+            // Descriptions of earlier versions do not tell phantoms.
+            var synthetic = description["synthetic"] is JsonArray sources ? sources.Select(source => (string?)source ?? "")
+                : roots.Where(root => PhantomMark.IsIn(root.Value)).Select(root => root.Key);
+            var drawn = synthetic.ToHashSet();
             foreach (var (source, root) in rootOverrides ?? new Dictionary<string, string>())
             {
                 if (!roots.ContainsKey(source))
@@ -55,7 +68,7 @@ public sealed class PreparedData
                 roots[source] = root;
             }
 
-            return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)));
+            return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)), drawn);
         }
         catch (Exception e) when (
             e is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
@@ -76,7 +89,8 @@ public sealed class PreparedData
     {
         var path = Path.Combine(Folder, Manifest.FileName(task, split));
         if (!File.Exists(path) || new FileInfo(path).Length == 0) return [];
-        var samples = Manifest.Read(path, task).ToList();
+        var samples = Manifest.Read(path, task)
+            .Select(sample => sample.Synthetic || !_synthetic.Contains(sample.Source) ? sample : sample with { Synthetic = true }).ToList();
         return samples.Find(sample => !_roots.ContainsKey(sample.Source)) is { } stray
             ? throw new InputException($"{path}: the data set '{stray.Source}' of sample {stray.Id} has no image folder in "
                 + $"{Description}; prepare the data again.")
@@ -91,20 +105,14 @@ public sealed class PreparedData
         return problem is null ? path : throw new InputException($"{Privacy.Mask(sample.Image)}: {problem}; prepare the data again.");
     }
 
-    /// <summary>Takes the description away: from here on until it is written, the folder is not prepared.</summary>
-    internal static void Clear(string folder)
-    {
-        Directory.CreateDirectory(folder);
-        File.Delete(Path.Combine(folder, Description));
-    }
-
-    /// <summary>Writes the description; the folder is prepared from now on.</summary>
+    /// <summary>Writes the description beside the manifests.</summary>
     internal static void WriteDescription(
-        PrepareOptions options, IReadOnlyDictionary<string, string> roots, IReadOnlyDictionary<string, long> samples,
-        IReadOnlyDictionary<string, SourceCounts> sources, IReadOnlyList<string> notes) =>
-        AtomicFile.WriteText(Path.Combine(options.Output, Description), JsonSerializer.Serialize(new
+        string folder, PrepareOptions options, IReadOnlyDictionary<string, string> roots, IReadOnlySet<string> synthetic,
+        IReadOnlyDictionary<string, long> samples, IReadOnlyDictionary<string, SourceCounts> sources, IReadOnlyList<string> notes) =>
+        AtomicFile.WriteText(Path.Combine(folder, Description), JsonSerializer.Serialize(new
         {
             Version,
+            Synthetic = synthetic.Count > 0 ? synthetic.Order(StringComparer.Ordinal) : null,
             options.Seed,
             Options = options with { Output = "." },
             Roots = roots,

@@ -40,9 +40,12 @@ internal static class CaptionList
         }
     }
 
-    /// <summary>A picture's path as a list has it, without a "./" in front; empty when the list has none.</summary>
-    public static string ImagePath(string? listed) =>
-        listed is null ? "" : listed.StartsWith("./", StringComparison.Ordinal) ? listed[2..] : listed;
+    /// <summary>A picture's path as a list has it, with '/' and without a "./" in front; empty when the list has none.</summary>
+    public static string ImagePath(string? listed)
+    {
+        var path = listed?.Replace('\\', '/') ?? "";
+        return path.StartsWith("./", StringComparison.Ordinal) ? path[2..] : path;
+    }
 
     private static bool IsList(string file)
     {

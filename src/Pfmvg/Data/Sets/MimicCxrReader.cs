@@ -97,7 +97,8 @@ public sealed class MimicCxrReader : IDataSetReader
                 Split = splits.GetValueOrDefault(dicom),
                 View = row["ViewPosition"],
                 TextFile = known ? Path.Join(_reports, file) : null,
-                Problem = known ? null : "subject_id or study_id is no number",
+                Problem = !known ? "subject_id or study_id is no number"
+                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank" : null,
             };
         }
     }

@@ -83,10 +83,13 @@ public sealed partial class MsCxrReader : IDataSetReader
     {
         foreach (var row in CsvTable.Read(_annotations, _repairs, Columns))
         {
+            var (image, dicom) = (CaptionList.ImagePath(row["path"]), row["dicom_id"]);
             yield return new ListedSample
             {
                 Id = Unnumbered,
-                Image = row["path"],
+                Image = image,
+                Problem = string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
+                    : dicom != Path.GetFileNameWithoutExtension(image) ? "the dicom_id is not that of the picture in the path" : null,
                 Text = row["label_text"],
                 Place = row.Place,
                 Width = row.Pixels("image_width"),
@@ -110,7 +113,7 @@ public sealed partial class MsCxrReader : IDataSetReader
             yield return new ListedSample
             {
                 Id = Unnumbered,
-                Image = picture.Path ?? "",
+                Image = CaptionList.ImagePath(picture.Path),
                 Text = annotation.Text ?? "",
                 Place = $"{Privacy.Mask(_annotations)}, annotation {annotation.Id}",
                 Width = picture.Width,

@@ -77,10 +77,17 @@ public sealed class RocoReader : IDataSetReader
         {
             if (string.IsNullOrWhiteSpace(line.Text)) continue;
             var tab = line.Text.IndexOf('\t', StringComparison.Ordinal);
-            var (name, caption) = tab < 0 ? (line.Text.Trim(), "") : (line.Text[..tab].Trim(), line.Text[(tab + 1)..].Trim());
-            yield return Listed(file, split, name, name + ".jpg", caption, $"{file}:{line.Number}") with
+            var place = $"{file}:{line.Number}";
+            var name = tab < 0 ? "" : line.Text[..tab].Trim();
+            yield return name.Length > 0 ? Listed(file, split, name, name + ".jpg", line.Text[(tab + 1)..].Trim(), place) : new ListedSample
             {
-                Problem = tab < 0 ? "the line has no tab between name and caption" : null,
+                // What the line holds may be a caption, which belongs into no message.
+                Id = $"line {line.Number} of {Path.GetRelativePath(_root, file)}",
+                Image = "",
+                Text = "",
+                Place = place,
+                Split = split,
+                Problem = tab < 0 ? "the line has no tab between name and caption" : "the line has no name before the tab",
             };
         }
     }

@@ -42,14 +42,19 @@ internal static class ImageSharpFile
     {
         try
         {
-            var pixels = buffer.Pixels(header.Width * header.Height * (gray ? 1 : 3));
+            var count = header.Width * header.Height;
+            var pixels = buffer.Pixels(count * (gray ? 1 : 3));
+            string? note = null;
             if (gray)
             {
                 using var image = Image.Load<L16>(Limited, file, decoder);
+                var wide = buffer.Wide(count);
                 CopyRows(image, header, (row, y) =>
                 {
-                    for (var x = 0; x < row.Length; x++) pixels[y * header.Width + x] = (byte)((row[x].PackedValue + 128) / 257);
+                    for (var x = 0; x < row.Length; x++) wide[y * header.Width + x] = row[x].PackedValue;
                 });
+                if (scaled) note = WideGray.Narrow(wide.AsSpan(0, count), pixels);
+                else for (var i = 0; i < count; i++) pixels[i] = (byte)((wide[i] + 128) / 257); // 8 bits and fewer were widened
             }
             else
             {
@@ -65,7 +70,7 @@ internal static class ImageSharpFile
                 });
             }
 
-            return new DecodedImage(header.Width, header.Height, gray ? 1 : 3, pixels) { Note = scaled ? DecodedImage.Scaled : null };
+            return new DecodedImage(header.Width, header.Height, gray ? 1 : 3, pixels) { Note = note };
         }
         catch (Exception e) when (e is not InputException) // the decoders throw whatever a broken file leads them to
         {

@@ -43,7 +43,9 @@ internal static class Png
             throw picture.Damaged($"too few bytes for {format.Width} x {format.Height} pixels");
 
         var channels = format.Colour is Gray or GrayAlpha ? 1 : 3;
-        var pixels = buffer.Pixels(format.Width * format.Height * channels);
+        var count = format.Width * format.Height;
+        var pixels = buffer.Pixels(count * channels);
+        var wide = format is { Colour: Gray, Depth: 16 } ? buffer.Wide(count) : null;
         try
         {
             using var inflater = new ZLibStream(compressed, CompressionMode.Decompress);
@@ -59,7 +61,10 @@ internal static class Png
                     if (!Unfilter(row[0], row.AsSpan(1), above.AsSpan(1), format.PixelBytes))
                         throw picture.Damaged($"unknown row filter {row[0]}");
                     var first = (target * format.Width + x) * channels;
-                    Unpack(row.AsSpan(1), width, format, palette, pixels.AsSpan(first), stepX * channels);
+                    if (wide is null) Unpack(row.AsSpan(1), width, format, palette, pixels.AsSpan(first), stepX * channels);
+                    else
+                        for (var i = 0; i < width; i++)
+                            wide[first + i * stepX] = BinaryPrimitives.ReadUInt16BigEndian(row.AsSpan(1 + 2 * i));
                     (row, above) = (above, row);
                 }
             }
@@ -73,7 +78,7 @@ internal static class Png
 
         return new DecodedImage(format.Width, format.Height, channels, pixels)
         {
-            Note = format is { Colour: Gray, Depth: 16 } ? DecodedImage.Scaled : null,
+            Note = wide is null ? null : WideGray.Narrow(wide.AsSpan(0, count), pixels),
         };
     }
 
@@ -155,7 +160,7 @@ internal static class Png
         return (byte)(toLeft <= toUp && toLeft <= toCorner ? left : toUp <= toCorner ? up : corner);
     }
 
-    /// <summary>Turns one row of samples into pixels, <paramref name="step"/> bytes apart.</summary>
+    /// <summary>Turns one row of samples into pixels, <paramref name="step"/> bytes apart; 16-bit gray is not made here.</summary>
     private static void Unpack(ReadOnlySpan<byte> row, int width, Format format, byte[]? palette, Span<byte> target, int step)
     {
         var (depth, wide) = (format.Depth, format.Depth == 16 ? 2 : 1);
@@ -163,10 +168,6 @@ internal static class Png
         {
             case Gray when depth == 8 && step == 1:
                 row[..width].CopyTo(target);
-                break;
-            case Gray when depth == 16:
-                for (var i = 0; i < width; i++)
-                    target[i * step] = (byte)((BinaryPrimitives.ReadUInt16BigEndian(row[(2 * i)..]) + 128) / 257);
                 break;
             case Gray:
                 var scale = 255 / ((1 << depth) - 1);

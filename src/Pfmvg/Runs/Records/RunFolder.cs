@@ -1,4 +1,5 @@
 using Pfmvg.Configuration;
+using Pfmvg.Training;
 
 namespace Pfmvg.Runs.Records;
 
@@ -78,19 +79,21 @@ public sealed class RunFolder
     {
         var present = File.Exists(InfoPath);
         if (present && existing == ExistingRun.Refuse)
-            throw new InputException($"{Path} already holds a run ({RunInfo.Read(InfoPath).Describe(IsInUse)}): use --resume to "
+            throw new InputException($"{Path} already holds a run ({State(RunInfo.Read(InfoPath))}): use --resume to "
                 + "continue it, --overwrite to start again, or --set name=OTHER to keep both.");
         if (!present && existing == ExistingRun.Resume)
             throw new InputException($"There is no run in {Path} to continue: start it without --resume.");
 
-        FileStream? hold = null;
+        IDisposable? hold = null;
         try
         {
             Directory.CreateDirectory(Path);
             hold = TryHold() ?? throw new InputException(
                 $"Another process is writing the run in {Path}: wait for it, or use --set name=OTHER.");
             if (present && existing == ExistingRun.Overwrite) Empty();
-            AtomicFile.WriteText(ConfigurationPath, ConfigurationFile.ToYaml(configuration));
+            foreach (var half in Directory.GetFiles(Path, ".*.tmp")) File.Delete(half); // of a killed process
+            // A run that is continued keeps its settings until it has loaded all that it needs.
+            if (!present || existing != ExistingRun.Resume) WriteConfiguration(configuration);
             return hold;
         }
         catch (Exception failure)
@@ -100,6 +103,10 @@ public sealed class RunFolder
             throw new InputException($"Cannot write in {Path}: {failure.Message} Choose another place with --set runs=FOLDER.", failure);
         }
     }
+
+    /// <summary>Writes the resolved configuration.</summary>
+    internal void WriteConfiguration(PfmvgConfiguration configuration) =>
+        AtomicFile.WriteText(ConfigurationPath, ConfigurationFile.ToYaml(configuration));
 
     /// <summary>True when a process, this one included, is writing the folder now.</summary>
     public bool IsInUse
@@ -112,6 +119,14 @@ public sealed class RunFolder
         }
     }
 
+    /// <summary>The end or the state of this part; a killed one is at the step that is saved.</summary>
+    public string State(RunInfo info)
+    {
+        var inUse = IsInUse;
+        var saved = info.Status == RunStatus.Running && !inUse ? Checkpoint.List(Checkpoints) : [];
+        return (saved.Count > 0 ? info with { Step = saved[0].Step } : info).Describe(inUse);
+    }
+
     /// <summary>The result of the finished stage 1 of the configured run, which stage 2 starts from.</summary>
     /// <returns>Absolute path of what the trainer noted as its result.</returns>
     /// <exception cref="InputException">There is no finished stage 1.</exception>
@@ -122,7 +137,7 @@ public sealed class RunFolder
         if (!File.Exists(folder.InfoPath)) throw new InputException($"No trained stage 1 in {folder.Path}: {Advice}.");
         var info = RunInfo.Read(folder.InfoPath);
         if (info is not { Status: RunStatus.Finished, Result: { } result })
-            throw new InputException($"Stage 1 in {folder.Path} is not finished ({info.Describe(folder.IsInUse)}): {Advice}.");
+            throw new InputException($"Stage 1 in {folder.Path} is not finished ({folder.State(info)}): {Advice}.");
         var path = folder.In(result);
         return System.IO.Path.Exists(path) ? path : throw new InputException($"The result of stage 1, {path}, is gone: {Advice}.");
     }
@@ -132,18 +147,7 @@ public sealed class RunFolder
     private static IEnumerable<RunFolder> Parts(string run) => Directory.GetDirectories(run).Order(StringComparer.Ordinal)
         .Select(path => new RunFolder(path)).Where(folder => File.Exists(folder.InfoPath));
 
-    // An advisory lock: it goes with the process, so a killed one leaves nothing to clean up.
-    private FileStream? TryHold()
-    {
-        try
-        {
-            return new FileStream(HoldPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException) when (File.Exists(HoldPath))
-        {
-            return null;
-        }
-    }
+    private IDisposable? TryHold() => HoldFile.TryTake(HoldPath);
 
     private void Empty()
     {

@@ -43,11 +43,23 @@ public sealed record RunInfo
     /// <summary>Versions of the program, the runtime and the libraries, and the machine.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
+    /// <summary><see cref="From"/> of a training that starts from the base weights alone.</summary>
+    internal const string Base = "base";
+
+    /// <summary>The trained tensors that a training starts from, or "base"; null where it was not noted.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Samples of an optimizer step over all processes; null where it was not noted.</summary>
+    public long? SamplesPerStep { get; init; }
+
     /// <summary>Base weights, with their hashes.</summary>
     public IReadOnlyList<RunFile> Weights { get; init; } = [];
 
     /// <summary>Prepared data, with their hashes.</summary>
     public IReadOnlyList<RunFile> Data { get; init; } = [];
+
+    /// <summary>Pictures of these data were drawn by a program: the data say so, not the settings.</summary>
+    public bool Synthetic { get; init; }
 
     /// <summary>Counts by name: parameters, trainable parameters, samples.</summary>
     public IReadOnlyDictionary<string, long> Counts { get; init; } = new Dictionary<string, long>();

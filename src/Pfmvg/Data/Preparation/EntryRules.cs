@@ -1,0 +1,64 @@
+using Pfmvg.Data.Files;
+using Pfmvg.Text;
+
+namespace Pfmvg.Data.Preparation;
+
+/// <summary>What is wrong with an entry.</summary>
+/// <param name="Kind">A stable name, as `pfmvg data check` lists it.</param>
+/// <param name="Detail">A clause without patient text.</param>
+/// <param name="OfPicture">The picture's file is at fault, not the list.</param>
+internal readonly record struct EntryProblem(string Kind, string Detail, bool OfPicture = false);
+
+/// <summary>
+/// When an entry of a data set is wrong: one list of rules, so that what `data check` calls an error `data prepare` refuses, and
+/// the reverse.
+/// </summary>
+internal static class EntryRules
+{
+    /// <summary>All that is wrong with an entry and its picture.</summary>
+    /// <param name="listed">As listed.</param>
+    /// <param name="picture">What is on the disk. Boxes of an absent picture are measured by the size that the list gives.</param>
+    public static IEnumerable<EntryProblem> Problems(ListedSample listed, PictureFacts picture)
+    {
+        if (listed.Problem is not null)
+        {
+            yield return new EntryProblem("malformed-entry", listed.Problem);
+            yield break;
+        }
+
+        if (picture.State == PictureState.Refused) yield return new EntryProblem("path-refused", picture.Problem!, OfPicture: true);
+        if (picture.State == PictureState.Broken) yield return new EntryProblem("unreadable-picture", picture.Problem!, OfPicture: true);
+        if (listed.Width is not { } width || listed.Height is not { } height)
+        {
+            if (listed.Boxes.Count > 0)
+            {
+                yield return new EntryProblem("size-missing", "the picture's size is missing or no positive number");
+                yield break;
+            }
+
+            (width, height) = (picture.Width, picture.Height);
+        }
+
+        if (picture.State == PictureState.Good && (width != picture.Width || height != picture.Height))
+        {
+            var boxes = listed.Boxes.Count > 0 ? ", so its boxes are in another coordinate space" : "";
+            var exchanged = width == picture.Height && height == picture.Width ? ": width and height are exchanged" : "";
+            yield return new EntryProblem("size-mismatch", $"the picture has {picture.Width} x {picture.Height} pixels, its annotation "
+                + $"says {width} x {height}{exchanged}{boxes}");
+        }
+
+        foreach (var box in listed.Boxes) // they belong to the size that their annotation claims
+            if (BoxRules.FlawOfAnnotation(box, width, height) is var flaw and not Flaw.None)
+                yield return new EntryProblem(BoxRules.Name(flaw), BoxRules.Problem(box, width, height)!);
+    }
+
+    /// <summary>Data sets with at most so many listed samples have every picture decoded unasked.</summary>
+    public const int EveryPixelUpTo = 2000;
+
+    /// <summary>Whether every picture of a data set is decoded unasked, which finds what headers and ends do not tell.</summary>
+    public static bool EveryPixel(IDataSetReader reader) => reader.Read().Take(EveryPixelUpTo + 1).Count() <= EveryPixelUpTo;
+
+    /// <summary>That a patient is in several splits of a data set, as a clause.</summary>
+    public static string Crossing(IEnumerable<Split> splits) =>
+        $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}";
+}

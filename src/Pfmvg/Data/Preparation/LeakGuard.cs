@@ -1,0 +1,54 @@
+namespace Pfmvg.Data.Preparation;
+
+/// <summary>
+/// Keeps what grounding is tested on out of the captions: MS-CXR's pictures are MIMIC-CXR's, under another split. A patient is
+/// known by every name that an entry gives: number, study, picture.
+/// </summary>
+internal sealed class LeakGuard
+{
+    /// <summary>The data set that is tested on.</summary>
+    public const string Phrases = "ms-cxr";
+
+    /// <summary>The data set whose captions are learnt.</summary>
+    public const string Captions = "mimic-cxr";
+
+    /// <summary>What is wrong with an entry of either when both are given.</summary>
+    public const string Unknown = "the path tells no patient (files/p10/p10000032/s50414267/...), so nobody can say whether the test of "
+        + "MS-CXR is in MIMIC-CXR's captions";
+
+    private readonly HashSet<string> _heldOut = [], _names = [], _training = [], _trained = [];
+    private long _trainedSamples;
+
+    /// <summary>Whether both data sets are given and the rule holds.</summary>
+    public bool IsOn { get; set; }
+
+    /// <summary>Patients of MS-CXR's validation and test.</summary>
+    public int HeldOut => _heldOut.Count;
+
+    /// <summary>The other way round: validation and test samples of MIMIC-CXR whose patients MS-CXR trains on.</summary>
+    public (long Samples, int Patients) Trained => (_trainedSamples, _trained.Count);
+
+    /// <summary>Notes an entry of MS-CXR, whether it is usable or not.</summary>
+    public void Add(ListedSample phrase, Split? split)
+    {
+        if (split == Split.Train && phrase.Patient is not null) _training.Add(phrase.Patient);
+        if (split is not (Split.Validate or Split.Test)) return;
+        if (phrase.Patient is not null) _heldOut.Add(phrase.Patient);
+        if (phrase.Study is not null) _names.Add(phrase.Study);
+        if (Picture(phrase) is { Length: > 0 } picture) _names.Add(picture);
+    }
+
+    /// <summary>Whether an entry of MIMIC-CXR must stay out.</summary>
+    public bool HoldsOut(ListedSample caption) => _heldOut.Contains(caption.Patient ?? "") || _names.Contains(caption.Study ?? "")
+        || _names.Contains(Picture(caption));
+
+    /// <summary>Counts an entry of MIMIC-CXR that is kept.</summary>
+    public void CountTraining(ListedSample caption)
+    {
+        if (caption is not { Split: Split.Validate or Split.Test, Patient: { } patient } || !_training.Contains(patient)) return;
+        _trainedSamples++;
+        _trained.Add(patient);
+    }
+
+    private static string Picture(ListedSample sample) => Path.GetFileNameWithoutExtension(sample.Image).ToLowerInvariant();
+}

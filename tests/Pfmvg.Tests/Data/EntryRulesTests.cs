@@ -1,0 +1,134 @@
+using Pfmvg.Data.Checks;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Data.Sets;
+
+namespace Pfmvg.Tests.Data;
+
+/// <summary>What `data check` calls an error `data prepare` refuses, and the reverse.</summary>
+public sealed class EntryRulesTests : IDisposable
+{
+    private const string Good = "Edema,edema,files/p10/p10000000/s50000000/d0.jpg,1,1,5,5,40,30,d0";
+    private const string Metadata = "mimic-cxr-2.0.0-metadata.csv.gz", Head = "dicom_id,subject_id,study_id,ViewPosition,Rows,Columns\n";
+
+    private readonly StudyTree _tree = new();
+
+    public void Dispose() => _tree.Dispose();
+
+    private static IReadOnlyList<string> Errors(DataSources sources) =>
+    [
+        .. DataCheck.Run(new CheckOptions { Sources = sources }, cancel: TestContext.Current.CancellationToken).Findings
+            .Where(finding => finding.Level == FindingLevel.Error).Select(finding => finding.Kind),
+    ];
+
+    private string? Refusal(DataSources sources, SplitRule split = SplitRule.Ratio)
+    {
+        try
+        {
+            StudyTree.Prepare(new PrepareOptions { Output = _tree["prepared"], Sources = sources, Split = split });
+            return null;
+        }
+        catch (InputException refusal)
+        {
+            return refusal.Message;
+        }
+    }
+
+    private DataSources Phrases(string rows, string columns = "")
+    {
+        _tree.Picture("files/p10/p10000000/s50000000/d0.jpg");
+        _tree.Picture("files/p10/p10000000/s50000000/d1.jpg", shade: 1);
+        _tree.Write("files/p10/p10000000/s50000000/broken.jpg", "no picture");
+        return new DataSources { MsCxr = _tree.Write("ms.csv", $"{StudyTree.MsCxrHeader}{columns}\n{rows}\n") };
+    }
+
+    [Theory]
+    [InlineData(Good, null)]
+    [InlineData(Good + "\nEdema,right,files/p10/p10000000/s50000000/d0.jpg,1,1,5,5,80,60,d0", "size-mismatch")]
+    [InlineData("Edema,edema,files/p10/p10000000/s50000000/d0.jpg,1,1,5,5,30,40,d0", "size-mismatch")]
+    [InlineData("Edema,edema,files/p10/p10000000/s50000000/d0.jpg,1,1,5,5,,30,d0", "size-missing")]
+    [InlineData(Good + "\nEdema,gone,files/p10/p10000000/s50000000/gone.jpg,1,1,90,5,40,30,gone", "box-outside")]
+    [InlineData("Edema,edema,files/p10/p10000000/s50000000/d0.jpg,1,1,0,5,40,30,d0", "box-empty")]
+    [InlineData(Good + "\nEdema,x,files/p10/p10000000/s50000000/broken.jpg,1,1,5,5,40,30,broken", "unreadable-picture")]
+    [InlineData(Good + "\nEdema,x,../x.jpg,1,1,5,5,40,30,x", "path-refused")]
+    [InlineData(Good + "\nEdema,x,files/p10/p10000000/s50000000/d1.jpg,1,1,5,5,40,30,", "malformed-entry")]
+    [InlineData(Good + "\nEdema,x,files/p10/p10000000/s50000000/d1.jpg,1,1,5,5,40,30,d0", "malformed-entry")]
+    [InlineData("Edema,edema,files/p10/p10000000/s50000000/gone.jpg,1,1,5,5,40,30,gone", "no-picture")]
+    [InlineData("", "nothing-usable")]
+    public void An_error_of_the_check_is_a_refusal_of_the_preparation_and_the_reverse(string rows, string? kind)
+    {
+        var sources = Phrases(rows);
+        Assert.Equal(kind is null ? [] : [kind], Errors(sources));
+        Assert.Equal(kind is null, Refusal(sources) is null);
+    }
+
+    [Theory]
+    [InlineData("a,10000000,50000000,AP,30,40\n", "a,train", null)]
+    [InlineData("a,10000000,50000000,AP,60,80\n", "a,train", "size-mismatch")]
+    [InlineData("a,10000000,50000000,AP,30,40\na,10000000,50000000,AP,31,40\n", "a,train", "duplicate-id")]
+    [InlineData("a,10000000,50000000,AP,30,40\n,10000000,50000000,AP,30,40\n", "a,train", "malformed-entry")]
+    [InlineData("a,10000000,50000000,AP,30,40\nb,10000000,50000000,AP,30,40\n", "a,train\nb,test", "patient-crosses-splits")]
+    public void Captions_are_under_the_same_rules(string rows, string splits, string? kind)
+    {
+        _tree.Picture("files/p10/p10000000/s50000000/a.jpg");
+        _tree.Picture("files/p10/p10000000/s50000000/b.jpg", shade: 1);
+        _tree.Write("files/p10/p10000000/s50000000.txt", " FINDINGS: clear.\n");
+        _tree.Write(Metadata, Head + rows);
+        _tree.Write("mimic-cxr-2.0.0-split.csv.gz", "dicom_id,split\n" + splits + "\n");
+        var sources = new DataSources { Mimic = _tree.Root };
+        if (kind is null) Assert.Empty(Errors(sources));
+        else Assert.Contains(kind, Errors(sources));
+        Assert.Equal(kind is null, Refusal(sources) is null);
+    }
+
+    [Fact]
+    public void A_picture_whose_middle_is_broken_is_refused_as_the_check_refuses_it()
+    {
+        _tree.Picture("train/radiology/images/ROCO_1.jpg");
+        var path = _tree["train", "radiology", "images", "ROCO_2.jpg"];
+        var png = Imaging.Formats.PngWriter.Write(0, 8, [.. Enumerable.Range(0, 60).Select(y => Enumerable.Range(0, 60)
+            .Select(x => x * y % 251).ToArray())]);
+        png[png.Length / 2] ^= 0xff;
+        File.WriteAllBytes(path, png);
+        _tree.Write("train/radiology/captions.txt", "ROCO_1\tone\nROCO_2\ttwo\n");
+        var sources = new DataSources { Roco = _tree.Root };
+        Assert.Equal(["unreadable-picture"], Errors(sources));
+        Assert.Contains("ROCO_2.jpg: ", Refusal(sources), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_patient_in_two_splits_is_refused_unless_the_official_split_is_not_used()
+    {
+        var sources = Phrases($"{Good},train\nEdema,x,files/p10/p10000000/s50000000/d1.jpg,1,1,5,5,40,30,d1,test", ",split");
+        Assert.Equal(["patient-crosses-splits"], Errors(sources));
+        Assert.Equal($"{_tree["ms.csv"]}:3: the patient is in train and test; put the list right, or leave such samples out with "
+            + "'--bad skip' ('pfmvg data check' lists all).", Refusal(sources, SplitRule.Official));
+        var options = new PrepareOptions
+        {
+            Output = _tree["prepared"], Sources = sources, Split = SplitRule.List,
+            SplitFile = _tree.Write("list.csv", "dicom_id,split\nd0,train\nd1,validate\n"),
+        };
+        Assert.Contains($"the patient is in train and validate by {_tree["list.csv"]}",
+            Assert.Throws<InputException>(() => StudyTree.Prepare(options)).Message, StringComparison.Ordinal);
+        var skipped = StudyTree.Prepare(options with { Bad = BadSamples.Skip }).Sources["ms-cxr"];
+        Assert.Equal((1, 1), (skipped.Kept, skipped.Bad));
+        Assert.Contains(StudyTree.Prepare(options with { Split = SplitRule.Ratio }).Notes,
+            note => note.StartsWith("1 patients of ms-cxr are in another split here than in the official one", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_line_without_a_tab_is_refused_without_its_caption()
+    {
+        _tree.Write("train/radiology/captions.txt", "ROCO_1\tone\nSECRET finding of the patient\nSECRET again\n\tSECRET, nameless\n");
+        _tree.Picture("train/radiology/images/ROCO_1.jpg");
+        var sources = new DataSources { Roco = _tree.Root };
+        var report = DataCheck.Run(new CheckOptions { Sources = sources }, cancel: TestContext.Current.CancellationToken);
+        var finding = Assert.Single(report.Findings, finding => finding.Level == FindingLevel.Error);
+        Assert.Equal(("malformed-entry", 3), (finding.Kind, finding.Count));
+        var skipped = StudyTree.Prepare(new PrepareOptions { Output = _tree["prepared"], Sources = sources, Bad = BadSamples.Skip });
+        var said = string.Join('\n', [.. finding.Cases.Select(one => one.ToString()), Refusal(sources)!,
+            .. skipped.Sources["roco"].Examples]);
+        Assert.DoesNotContain("SECRET", said, StringComparison.Ordinal);
+        Assert.Contains("captions.txt:2: the line has no tab", said, StringComparison.Ordinal);
+        Assert.Equal((1, 3), (skipped.Sources["roco"].Kept, skipped.Sources["roco"].Bad));
+    }
+}
