@@ -36,10 +36,20 @@ internal sealed class DataSourceOptions
         Description = "ImageCLEFmedical 2022: its folder or file, or a JSON list of {image, caption}.",
         HelpName = "PATH",
     };
+    private readonly Option<string?> _padChest = new("--padchest-gr")
+    {
+        Description = "PadChest-GR: the folder of grounded_reports_*.json and master_table.csv.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string> _padChestReader = new Option<string>("--padchest-reader")
+    {
+        Description = "Boxes of PadChest-GR: the 'first' reader's (boxes), or the 'second' one's (extra_boxes) where there are any.",
+        DefaultValueFactory = _ => "first",
+    }.AcceptOnlyFromAmong("first", "second");
     private readonly Option<string[]> _images = new("--images")
     {
-        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022), if it is not beside the annotations. "
-            + "May be repeated.",
+        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr), if it is not beside the "
+            + "annotations. May be repeated.",
         HelpName = "NAME=FOLDER",
         DefaultValueFactory = _ => [],
     };
@@ -50,8 +60,8 @@ internal sealed class DataSourceOptions
 
     public DataSourceOptions AddTo(Command command)
     {
-        foreach (var option in (Option[])[_from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology])
-            command.Add(option);
+        Option[] options = [_from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology, _padChest, _padChestReader];
+        foreach (var option in options) command.Add(option);
         return this;
     }
 
@@ -67,6 +77,8 @@ internal sealed class DataSourceOptions
             MimicReports = parsed.GetValue(_reports) ?? found.MimicReports,
             Roco = parsed.GetValue(_roco) ?? found.Roco,
             ImageClef = parsed.GetValue(_clef) ?? found.ImageClef,
+            PadChestGr = parsed.GetValue(_padChest) ?? found.PadChestGr,
+            PadChestSecondReader = parsed.GetValue(_padChestReader) == "second",
             ImageFolders = ImageFolders(parsed.GetValue(_images)!),
             NonRadiology = parsed.GetValue(_nonRadiology),
         };

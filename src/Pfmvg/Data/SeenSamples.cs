@@ -8,7 +8,8 @@ internal sealed class SeenSamples
     /// <summary>Where the identifier stood before, and whether that was the same entry; null the first time.</summary>
     public (string Place, bool Same)? Before(ListedSample listed)
     {
-        var entry = (listed.Place, listed.Image, HashCode.Combine(listed.Text, listed.Split, listed.Patient, listed.Study, listed.Class));
+        var entry = (listed.Place, listed.Image, HashCode.Combine(listed.Text, listed.Split, listed.Patient, listed.Study, listed.Class,
+            listed.Boxes.Aggregate(0, HashCode.Combine)));
         return _seen.TryAdd(listed.Id, entry) ? null
             : (_seen[listed.Id].Place, _seen[listed.Id].Image == entry.Image && _seen[listed.Id].Content == entry.Item3);
     }

@@ -15,7 +15,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly SeenSamples _seen = new();
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
     private readonly Dictionary<string, long> _splits = [], _views = [];
-    private long _listed, _present, _boxes, _rightSide, _wrongSide;
+    private long _listed, _present, _boxes, _withoutBox, _rightSide, _wrongSide;
     private bool _everyPixel;
 
     public string Source => reader.Source;
@@ -48,7 +48,9 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Add(FindingLevel.Error, "unreadable-list", "", reader.Files[0], e.Message);
         }
 
-        foreach (var note in reader.Notes) Add(FindingLevel.Note, "not-utf8", "", reader.Files[0], note);
+        foreach (var note in reader.Notes)
+            Add(FindingLevel.Note, note.Contains("are not UTF-8", StringComparison.Ordinal) ? "not-utf8" : "reading", "",
+                reader.Files[0], note);
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
             Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
                 $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}");
@@ -71,7 +73,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present),
             ("patients", Patients.Count), ("studies", _studies.Count),
             ("reports", _manifest.Counts.ContainsKey("reports") ? _studies.Count - _silent.Count : 0),
-            ("phrases", phrases.Count), ("boxes", _boxes),
+            ("phrases", phrases.Count), ("phrases without a box", _withoutBox), ("boxes", _boxes),
             .. _splits.OrderBy(split => split.Key, StringComparer.Ordinal).Select(split => (split.Key, split.Value)),
             .. _views.OrderByDescending(view => view.Value).ThenBy(view => view.Key, StringComparer.Ordinal).Take(12)
                 .Select(view => ($"view {(view.Key.Length == 0 ? "(blank)" : view.Key)}", view.Value)),
@@ -127,7 +129,9 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 
         if (text is null) return;
         CheckText(sample, text.Value, id);
-        foreach (var box in sample.Boxes) CheckBox(sample, picture, text.Value, box, id);
+        _withoutBox += reader.Task == SampleTask.Refer && sample.Boxes.Count == 0 ? 1 : 0;
+        var boxes = picture.State == PictureState.Good ? sample.BoxesIn(picture.Width, picture.Height) : sample.Boxes;
+        foreach (var box in boxes) CheckBox(sample, picture, text.Value, box, id);
     }
 
     /// <summary>False when another picture of the study has the same report; its study is counted on the way.</summary>
@@ -180,7 +184,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private void CheckBox(ListedSample sample, PictureFacts picture, TextFacts text, Box box, string id)
     {
         _boxes++;
-        if (sample.Class is null || (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class)))
+        if (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class ?? ""))
             Add(FindingLevel.Warning, "unknown-class", id, sample.Place, "the finding class is none of the known ones");
         var phrase = _phrases.GetValueOrDefault((sample.Image, sample.Text))
             ?? (_phrases[(sample.Image, sample.Text)] = new PhraseSeen([], []));
@@ -189,6 +193,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
                 "the same words about the same picture belong to two classes");
         if (!phrase.Boxes.Add((sample.Class ?? "", box)))
             Add(FindingLevel.Warning, "duplicate-phrase", id, sample.Place, "the same box for the same words occurs before");
+
+        if (sample.ToPixels is not null && picture.State != PictureState.Good) return; // only the picture tells its size
 
         // Boxes belong to the size that their annotation claims; a wrong claim is a finding of its own.
         var measured = picture.State == PictureState.Good && !SizeDiffers(sample, picture);

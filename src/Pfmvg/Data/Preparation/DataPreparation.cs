@@ -101,7 +101,7 @@ public sealed class DataPreparation
             }
             else if (Problem(listed, facts) is { } problem)
             {
-                var sentence = facts.Problem is null
+                var sentence = facts.Problem is null || listed.Problem is not null
                     ? $"{listed.Place}: {problem}; put it right"
                     : $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem}";
                 if (_options.Bad == BadSamples.Fail)
@@ -119,31 +119,36 @@ public sealed class DataPreparation
     }
 
     private static string? Problem(ListedSample listed, PictureFacts facts) =>
-        facts.Problem
-        ?? listed.Problem
-        ?? (listed.Boxes.Count > 0 && (listed.Width is null || listed.Height is null)
+        listed.Problem
+        ?? facts.Problem
+        ?? (listed.Boxes.Count > 0 && listed.ToPixels is null && (listed.Width is null || listed.Height is null)
             ? "the picture's size is missing or no positive number" : null)
-        ?? (listed.Boxes.Count > 0 && (listed.Width != facts.Width || listed.Height != facts.Height)
+        ?? (listed.Boxes.Count > 0 && listed.Width is not null && (listed.Width != facts.Width || listed.Height != facts.Height)
             ? $"the picture has {facts.Width} x {facts.Height} pixels, its annotation says {listed.Width} x {listed.Height}, so its "
                 + "boxes are in another coordinate space"
             : null)
-        ?? listed.Boxes.Select(box => BoxRules.Problem(box, facts.Width, facts.Height)).FirstOrDefault(problem => problem is not null);
+        ?? listed.BoxesIn(facts.Width, facts.Height).Select(box => BoxRules.Problem(box, facts.Width, facts.Height))
+            .FirstOrDefault(problem => problem is not null);
 
     private IEnumerable<(Sample, Split)> Phrases(
         IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
     {
         var splitOf = SplitOf(reader);
         foreach (var listed in reader.Read())
-            if (listed.Patient is not null && splitOf(listed) is Split.Validate or Split.Test) _heldOut.Add(listed.Patient);
+            if (reader.Source is "ms-cxr" or "own" && listed.Patient is not null && splitOf(listed) is Split.Validate or Split.Test)
+                _heldOut.Add(listed.Patient);
         var samples = found.Select(entry => (Sample: ToSample(reader, entry.Listed, entry.Facts), Split: splitOf(entry.Listed))).ToList();
-        var twice = samples.Count - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text, s.Sample.Boxes[0])).Count();
+        var twice = samples.Count
+            - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text, string.Join(' ', s.Sample.Boxes))).Count();
         if (twice > 0) _notes.Add($"{Units.Count(twice)} boxes of {reader.Source} repeat an earlier row exactly.");
+        _notes.AddRange(PhraseNotes.Of(reader, samples, _options.OnlyWithBoxes));
         counts.Unassigned = samples.Count(sample => sample.Split is null);
         if (counts.Unassigned > 0) _notes.Add($"{counts.Unassigned} boxes of {reader.Source} have no split and are left out.");
         foreach (var split in Enum.GetValues<Split>())
         {
-            var boxes = samples.Where(sample => sample.Split == split).Select(sample => sample.Sample);
-            foreach (var sample in _options.MultiBox == MultiBox.PerPhrase ? PhraseGroups.PerPhrase(boxes) : boxes)
+            var boxes = samples.Where(sample => sample.Split == split && (sample.Sample.Boxes.Count > 0 || !_options.OnlyWithBoxes))
+                .Select(sample => sample.Sample);
+            foreach (var sample in _options.MultiBox == MultiBox.PerPhrase ? PhraseGroups.PerPhrase(boxes) : PhraseGroups.PerBox(boxes))
                 yield return (sample, split);
         }
     }
@@ -151,12 +156,13 @@ public sealed class DataPreparation
     /// <summary>The split of a phrase; patients are divided as listed, whether their pictures are on the disk or not.</summary>
     private Func<ListedSample, Split?> SplitOf(IDataSetReader reader)
     {
+        if (reader.KeepsItsSplit && _options.Split != SplitRule.List) return sample => sample.Split;
         switch (_options.Split)
         {
             case SplitRule.Official:
                 if (reader.Read().All(sample => sample.Split is null))
-                    throw new InputException($"{reader.Files[0]}: there is no split in it; take the CSV of version 1.1.0, or divide the "
-                        + "patients at random with '--split ratio'.");
+                    throw new InputException($"{reader.Files[0]}: there is no split in it; of MS-CXR, take the CSV of version 1.1.0, or "
+                        + "divide the patients at random with '--split ratio'.");
                 return sample => sample.Split;
             case SplitRule.List:
                 return Splits.FromFile(_options.SplitFile
@@ -202,7 +208,8 @@ public sealed class DataPreparation
         Width = facts.Width,
         Height = facts.Height,
         Text = listed.Text,
-        Boxes = [.. listed.Boxes.Select(box => box.Intersect(new Box(0, 0, facts.Width, facts.Height)))], // half a pixel at most
+        Boxes = [.. listed.BoxesIn(facts.Width, facts.Height)
+            .Select(box => box.Intersect(new Box(0, 0, facts.Width, facts.Height)))], // half a pixel at most
         Class = listed.Class,
         Patient = listed.Patient,
         Study = listed.Study,

@@ -24,6 +24,12 @@ public sealed record DataSources
     /// <summary>Also ROCO's pictures that are no radiology.</summary>
     public bool NonRadiology { get; init; }
 
+    /// <summary>PadChest-GR: its folder.</summary>
+    public string? PadChestGr { get; init; }
+
+    /// <summary>Take the boxes of PadChest-GR's second reader, and only the findings that have them.</summary>
+    public bool PadChestSecondReader { get; init; }
+
     /// <summary>
     /// Looks for the data sets' layouts in a folder and below it, as `pfmvg data phantom` or a download leaves them. Folders
     /// of pictures are not searched.
@@ -44,6 +50,7 @@ public sealed record DataSources
                 if (found.Mimic is null && MimicCxrReader.IsRoot(place)) found = found with { Mimic = place };
                 if (reports is null && ReportFolder.IsRoot(place)) reports = place;
                 if (found.ImageClef is null && ImageClefReader.IsRoot(place)) found = found with { ImageClef = place };
+                if (found.PadChestGr is null && PadChestGrReader.Find(place) is not null) found = found with { PadChestGr = place };
                 if (found.Roco is null && RocoReader.IsRoot(place)) found = found with { Roco = place };
             }
 
@@ -64,10 +71,10 @@ public sealed record DataSources
         }
     }
 
-    private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null;
+    private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null && PadChestGr is null;
 
     /// <summary>
-    /// The readers of the data sets that are there: MS-CXR first, then the caption sets in the order in which
+    /// The readers of the data sets that are there: the sets of phrases, MS-CXR first, then the caption sets in the order in which
     /// duplicates are kept.
     /// </summary>
     /// <exception cref="InputException">A folder does not have the layout of its data set, or no data set is named.</exception>
@@ -75,6 +82,8 @@ public sealed record DataSources
     {
         var readers = new List<IDataSetReader>();
         if (MsCxr is not null) readers.Add(new MsCxrReader(MsCxr, ImageFolders.GetValueOrDefault("ms-cxr") ?? PicturesOfMsCxr()));
+        if (PadChestGr is not null)
+            readers.Add(new PadChestGrReader(PadChestGr, ImageFolders.GetValueOrDefault("padchest-gr"), PadChestSecondReader));
         if (Mimic is not null) readers.Add(new MimicCxrReader(Mimic, MimicReports, ImageFolders.GetValueOrDefault("mimic-cxr")));
         if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
         if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));

@@ -19,7 +19,10 @@ public enum PhantomSets
     /// <summary>`imageclef-2022`: captions, some pictures shared with ROCO.</summary>
     ImageClef = 8,
 
-    /// <summary>All four.</summary>
+    /// <summary>`padchest-gr`: reports' sentences with boxes, normal ones without.</summary>
+    PadChestGr = 16,
+
+    /// <summary>The four of the paper.</summary>
     All = MsCxr | MimicCxr | Roco | ImageClef,
 }
 

@@ -1,0 +1,35 @@
+using System.Globalization;
+
+namespace Pfmvg.Phantoms.Planning;
+
+/// <summary>A picture of a set of boxes beside MS-CXR, one a patient.</summary>
+/// <param name="Set">The data set.</param>
+/// <param name="Home">The data set's folder.</param>
+/// <param name="Split">train, validation or test.</param>
+/// <param name="Patient">The patient's number.</param>
+/// <param name="Image">The picture.</param>
+internal sealed record BoxedPicture(PhantomSets Set, string Home, string Split, int Patient, PlannedImage Image);
+
+/// <summary>Decides which pictures the sets of boxes beside MS-CXR have.</summary>
+internal static class BoxSetPlan
+{
+    /// <summary>The pictures of all sets that are asked for.</summary>
+    public static List<BoxedPicture> Pictures(PhantomOptions options) =>
+    [
+        .. Of(options, PhantomSets.PadChestGr, "padchest-gr", 3, (split, name) => $"PadChest_GR/{name}.png"),
+    ];
+
+    private static IEnumerable<BoxedPicture> Of(
+        PhantomOptions options, PhantomSets set, string home, long patients, Func<string, string, string> path)
+    {
+        if (!options.Sets.HasFlag(set)) return [];
+        return Enumerable.Range(0, options.Patients).Select(number =>
+        {
+            var split = (number % 10) switch { 4 => "validation", 8 or 9 => "test", _ => "train" };
+            var picture = PhantomPicture.Sample(
+                options.Seed, (patients << 32) + number, 0, options.ImageWidth, options.ImageHeight, (FindingClass)(number % 8));
+            var name = ((ulong)picture.Random("name").NextBits()).ToString("x16", CultureInfo.InvariantCulture);
+            return new BoxedPicture(set, home, split, number, new PlannedImage(name, path(split, name), picture));
+        });
+    }
+}
