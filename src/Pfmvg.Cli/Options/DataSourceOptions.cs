@@ -46,10 +46,28 @@ internal sealed class DataSourceOptions
         Description = "Boxes of PadChest-GR: the 'first' reader's (boxes), or the 'second' one's (extra_boxes) where there are any.",
         DefaultValueFactory = _ => "first",
     }.AcceptOnlyFromAmong("first", "second");
+    private readonly Option<string?> _vinDr = new("--vindr-cxr")
+    {
+        Description = "VinDr-CXR: the folder of annotations/annotations_{train,test}.csv, with PNG or JPEG pictures.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string> _vinDrReaders = new("--vindr-readers")
+    {
+        Description = "How the boxes of VinDr-CXR's three training readers are merged: 'union' keeps all as separate boxes; 'agree:2' or "
+            + "'agree:3' those that so many readers draw with an IoU of 0.5 ('agree:2:0.4': of 0.4), as the mean of their edges; 'R9' "
+            + "takes one reader's.",
+        HelpName = "RULE",
+        DefaultValueFactory = _ => "union",
+    };
+    private readonly Option<string?> _nih = new("--nih-boxes")
+    {
+        Description = "NIH ChestX-ray14: the folder of BBox_List_2017.csv, or the file.",
+        HelpName = "PATH",
+    };
     private readonly Option<string[]> _images = new("--images")
     {
-        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr), if it is not beside the "
-            + "annotations. May be repeated.",
+        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr, vindr-cxr, nih-cxr14), if it "
+            + "is not beside the annotations. May be repeated.",
         HelpName = "NAME=FOLDER",
         DefaultValueFactory = _ => [],
     };
@@ -60,7 +78,11 @@ internal sealed class DataSourceOptions
 
     public DataSourceOptions AddTo(Command command)
     {
-        Option[] options = [_from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology, _padChest, _padChestReader];
+        Option[] options =
+        [
+            _from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology, _padChest, _padChestReader, _vinDr,
+            _vinDrReaders, _nih,
+        ];
         foreach (var option in options) command.Add(option);
         return this;
     }
@@ -79,6 +101,9 @@ internal sealed class DataSourceOptions
             ImageClef = parsed.GetValue(_clef) ?? found.ImageClef,
             PadChestGr = parsed.GetValue(_padChest) ?? found.PadChestGr,
             PadChestSecondReader = parsed.GetValue(_padChestReader) == "second",
+            VinDr = parsed.GetValue(_vinDr) ?? found.VinDr,
+            VinDrReaders = (parsed.GetValue(_vinDr) ?? found.VinDr) is null ? null : parsed.GetValue(_vinDrReaders),
+            NihBoxes = parsed.GetValue(_nih) ?? found.NihBoxes,
             ImageFolders = ImageFolders(parsed.GetValue(_images)!),
             NonRadiology = parsed.GetValue(_nonRadiology),
         };

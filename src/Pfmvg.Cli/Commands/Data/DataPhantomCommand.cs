@@ -18,6 +18,8 @@ internal static class DataPhantomCommand
         ["roco"] = PhantomSets.Roco,
         ["imageclef-2022"] = PhantomSets.ImageClef,
         ["padchest-gr"] = PhantomSets.PadChestGr,
+        ["vindr-cxr"] = PhantomSets.VinDr,
+        ["nih-cxr14"] = PhantomSets.NihBoxes,
     };
 
     public static Command Create()

@@ -30,6 +30,15 @@ public sealed record DataSources
     /// <summary>Take the boxes of PadChest-GR's second reader, and only the findings that have them.</summary>
     public bool PadChestSecondReader { get; init; }
 
+    /// <summary>VinDr-CXR: its folder.</summary>
+    public string? VinDr { get; init; }
+
+    /// <summary>How the boxes of VinDr-CXR's three readers are merged: union (null is the same), agree:2, agree:3 or a reader.</summary>
+    public string? VinDrReaders { get; init; }
+
+    /// <summary>NIH ChestX-ray14: the folder of its list of boxes, or the list.</summary>
+    public string? NihBoxes { get; init; }
+
     /// <summary>
     /// Looks for the data sets' layouts in a folder and below it, as `pfmvg data phantom` or a download leaves them. Folders
     /// of pictures are not searched.
@@ -51,6 +60,8 @@ public sealed record DataSources
                 if (reports is null && ReportFolder.IsRoot(place)) reports = place;
                 if (found.ImageClef is null && ImageClefReader.IsRoot(place)) found = found with { ImageClef = place };
                 if (found.PadChestGr is null && PadChestGrReader.Find(place) is not null) found = found with { PadChestGr = place };
+                if (found.VinDr is null && VinDrReader.Find(place) is not null) found = found with { VinDr = place };
+                if (found.NihBoxes is null && NihBoxReader.Find(place) is not null) found = found with { NihBoxes = place };
                 if (found.Roco is null && RocoReader.IsRoot(place)) found = found with { Roco = place };
             }
 
@@ -71,7 +82,8 @@ public sealed record DataSources
         }
     }
 
-    private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null && PadChestGr is null;
+    private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null && PadChestGr is null && VinDr is null
+        && NihBoxes is null;
 
     /// <summary>
     /// The readers of the data sets that are there: the sets of phrases, MS-CXR first, then the caption sets in the order in which
@@ -84,6 +96,8 @@ public sealed record DataSources
         if (MsCxr is not null) readers.Add(new MsCxrReader(MsCxr, ImageFolders.GetValueOrDefault("ms-cxr") ?? PicturesOfMsCxr()));
         if (PadChestGr is not null)
             readers.Add(new PadChestGrReader(PadChestGr, ImageFolders.GetValueOrDefault("padchest-gr"), PadChestSecondReader));
+        if (VinDr is not null) readers.Add(new VinDrReader(VinDr, ImageFolders.GetValueOrDefault("vindr-cxr"), VinDrReaders ?? "union"));
+        if (NihBoxes is not null) readers.Add(new NihBoxReader(NihBoxes, ImageFolders.GetValueOrDefault("nih-cxr14")));
         if (Mimic is not null) readers.Add(new MimicCxrReader(Mimic, MimicReports, ImageFolders.GetValueOrDefault("mimic-cxr")));
         if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
         if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));

@@ -17,6 +17,8 @@ internal static class BoxSetFiles
             Action<string, List<(BoxedPicture Picture, List<BoxedFinding> Findings)>> write = set.Key.Set switch
             {
                 PhantomSets.PadChestGr => PadChestGrFiles.Write,
+                PhantomSets.VinDr => VinDrFiles.Write,
+                PhantomSets.NihBoxes => NihBoxFiles.Write,
                 _ => throw new ArgumentOutOfRangeException(nameof(pictures)),
             };
             write(Path.Combine(root, set.Key.Home), [.. set.Select(picture => (picture, Findings(picture, boxes[picture.Image.Id])))]);

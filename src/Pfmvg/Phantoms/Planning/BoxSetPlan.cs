@@ -17,6 +17,8 @@ internal static class BoxSetPlan
     public static List<BoxedPicture> Pictures(PhantomOptions options) =>
     [
         .. Of(options, PhantomSets.PadChestGr, "padchest-gr", 3, (split, name) => $"PadChest_GR/{name}.png"),
+        .. Of(options, PhantomSets.VinDr, "vindr-cxr", 4, (split, name) => $"{(split == "test" ? "test" : "train")}/{name}.png"),
+        .. Of(options, PhantomSets.NihBoxes, "nih-cxr14", 5, (split, name) => $"images_001/images/{name}.png"),
     ];
 
     private static IEnumerable<BoxedPicture> Of(
@@ -29,6 +31,9 @@ internal static class BoxSetPlan
             var picture = PhantomPicture.Sample(
                 options.Seed, (patients << 32) + number, 0, options.ImageWidth, options.ImageHeight, (FindingClass)(number % 8));
             var name = ((ulong)picture.Random("name").NextBits()).ToString("x16", CultureInfo.InvariantCulture);
+            if (set == PhantomSets.NihBoxes) // its boxes are of pictures of this size, and the name is patient and follow-up
+                (picture, name) = (picture with { Width = 1024, Height = 1024 },
+                    string.Create(CultureInfo.InvariantCulture, $"{number + 1:00000000}_000"));
             return new BoxedPicture(set, home, split, number, new PlannedImage(name, path(split, name), picture));
         });
     }

@@ -22,6 +22,12 @@ public enum PhantomSets
     /// <summary>`padchest-gr`: reports' sentences with boxes, normal ones without.</summary>
     PadChestGr = 16,
 
+    /// <summary>`vindr-cxr`: boxes of three readers.</summary>
+    VinDr = 32,
+
+    /// <summary>`nih-cxr14`: boxes of pictures of 1024 x 1024 pixels.</summary>
+    NihBoxes = 64,
+
     /// <summary>The four of the paper.</summary>
     All = MsCxr | MimicCxr | Roco | ImageClef,
 }
