@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pfmvg.Data.Sets;
+using Pfmvg.Geometry;
 
 namespace Pfmvg.Cli.Options;
 
@@ -64,9 +65,25 @@ internal sealed class DataSourceOptions
         Description = "NIH ChestX-ray14: the folder of BBox_List_2017.csv, or the file.",
         HelpName = "PATH",
     };
+    private readonly Option<string?> _own = new("--own")
+    {
+        Description = "A file of your own: pictures, phrases and boxes. Pictures' paths start at its folder, else at --images own=FOLDER.",
+        HelpName = "FILE",
+    };
+    private readonly Option<string?> _format = new Option<string?>("--format")
+    {
+        Description = "Form of --own: 'jsonl' is {\"image\", \"phrase\", \"boxes\"} a line, 'coco' instances, "
+            + "'imagefolder' a metadata.jsonl.",
+    }.AcceptOnlyFromAmong("jsonl", "coco", "imagefolder");
+    private readonly Option<string?> _coordinates = new("--coordinates")
+    {
+        Description = $"What the numbers of --own's boxes mean, where its form does not say: {string.Join(", ", Coordinates.All)}. "
+            + "Default: pixels-xyxy.",
+        HelpName = "KIND",
+    };
     private readonly Option<string[]> _images = new("--images")
     {
-        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr, vindr-cxr, nih-cxr14), if it "
+        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr, vindr-cxr, nih-cxr14, own), if it "
             + "is not beside the annotations. May be repeated.",
         HelpName = "NAME=FOLDER",
         DefaultValueFactory = _ => [],
@@ -81,7 +98,7 @@ internal sealed class DataSourceOptions
         Option[] options =
         [
             _from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology, _padChest, _padChestReader, _vinDr,
-            _vinDrReaders, _nih,
+            _vinDrReaders, _nih, _own, _format, _coordinates,
         ];
         foreach (var option in options) command.Add(option);
         return this;
@@ -104,6 +121,9 @@ internal sealed class DataSourceOptions
             VinDr = parsed.GetValue(_vinDr) ?? found.VinDr,
             VinDrReaders = (parsed.GetValue(_vinDr) ?? found.VinDr) is null ? null : parsed.GetValue(_vinDrReaders),
             NihBoxes = parsed.GetValue(_nih) ?? found.NihBoxes,
+            Own = parsed.GetValue(_own),
+            OwnFormat = parsed.GetValue(_format),
+            OwnCoordinates = parsed.GetValue(_coordinates),
             ImageFolders = ImageFolders(parsed.GetValue(_images)!),
             NonRadiology = parsed.GetValue(_nonRadiology),
         };

@@ -39,6 +39,15 @@ public sealed record DataSources
     /// <summary>NIH ChestX-ray14: the folder of its list of boxes, or the list.</summary>
     public string? NihBoxes { get; init; }
 
+    /// <summary>A file of one's own: pictures, phrases and boxes.</summary>
+    public string? Own { get; init; }
+
+    /// <summary>The form of <see cref="Own"/>: jsonl, coco or imagefolder.</summary>
+    public string? OwnFormat { get; init; }
+
+    /// <summary>What the numbers of its boxes mean, such as "unit-xyxy"; null: pixels-xyxy.</summary>
+    public string? OwnCoordinates { get; init; }
+
     /// <summary>
     /// Looks for the data sets' layouts in a folder and below it, as `pfmvg data phantom` or a download leaves them. Folders
     /// of pictures are not searched.
@@ -83,7 +92,7 @@ public sealed record DataSources
     }
 
     private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null && PadChestGr is null && VinDr is null
-        && NihBoxes is null;
+        && NihBoxes is null && Own is null;
 
     /// <summary>
     /// The readers of the data sets that are there: the sets of phrases, MS-CXR first, then the caption sets in the order in which
@@ -98,6 +107,7 @@ public sealed record DataSources
             readers.Add(new PadChestGrReader(PadChestGr, ImageFolders.GetValueOrDefault("padchest-gr"), PadChestSecondReader));
         if (VinDr is not null) readers.Add(new VinDrReader(VinDr, ImageFolders.GetValueOrDefault("vindr-cxr"), VinDrReaders ?? "union"));
         if (NihBoxes is not null) readers.Add(new NihBoxReader(NihBoxes, ImageFolders.GetValueOrDefault("nih-cxr14")));
+        if (Own is not null) readers.Add(new OwnReader(Own, OwnFormat, ImageFolders.GetValueOrDefault("own"), OwnCoordinates));
         if (Mimic is not null) readers.Add(new MimicCxrReader(Mimic, MimicReports, ImageFolders.GetValueOrDefault("mimic-cxr")));
         if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
         if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));
