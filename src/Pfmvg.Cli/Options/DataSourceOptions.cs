@@ -73,8 +73,14 @@ internal sealed class DataSourceOptions
     private readonly Option<string?> _format = new Option<string?>("--format")
     {
         Description = "Form of --own: 'jsonl' is {\"image\", \"phrase\", \"boxes\"} a line, 'coco' instances, "
-            + "'imagefolder' a metadata.jsonl.",
-    }.AcceptOnlyFromAmong("jsonl", "coco", "imagefolder");
+            + "'imagefolder' a metadata.jsonl; the others are questions and answers of these trainers.",
+        HelpName = string.Join('|', OwnReader.Formats),
+    }.AcceptOnlyFromAmong(OwnReader.Formats);
+    private readonly Option<string?> _question = new("--question")
+    {
+        Description = $"How the phrase stands in the questions of --own. Default: '{OwnReader.UsualQuestion}'.",
+        HelpName = "TEXT",
+    };
     private readonly Option<string?> _coordinates = new("--coordinates")
     {
         Description = $"What the numbers of --own's boxes mean, where its form does not say: {string.Join(", ", Coordinates.All)}. "
@@ -98,7 +104,7 @@ internal sealed class DataSourceOptions
         Option[] options =
         [
             _from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology, _padChest, _padChestReader, _vinDr,
-            _vinDrReaders, _nih, _own, _format, _coordinates,
+            _vinDrReaders, _nih, _own, _format, _coordinates, _question,
         ];
         foreach (var option in options) command.Add(option);
         return this;
@@ -123,6 +129,7 @@ internal sealed class DataSourceOptions
             NihBoxes = parsed.GetValue(_nih) ?? found.NihBoxes,
             Own = parsed.GetValue(_own),
             OwnFormat = parsed.GetValue(_format),
+            OwnQuestion = parsed.GetValue(_question),
             OwnCoordinates = parsed.GetValue(_coordinates),
             ImageFolders = ImageFolders(parsed.GetValue(_images)!),
             NonRadiology = parsed.GetValue(_nonRadiology),

@@ -15,6 +15,16 @@ public class OwnFormatTests
     [Theory]
     [InlineData("coco/instances.json", "coco", null)]
     [InlineData("pictures/metadata.jsonl", "imagefolder", null)]
+    [InlineData("ms-swift/objects_real.jsonl", "ms-swift", null)]
+    [InlineData("ms-swift/objects_norm1.jsonl", "ms-swift", null)]
+    [InlineData("ms-swift/text_0_1000.jsonl", "ms-swift", "thousand-xyxy")]
+    [InlineData("llamafactory/sharegpt_0_1000.json", "llamafactory", "thousand-xyxy")]
+    [InlineData("llamafactory/messages_pixels.json", "llamafactory", "pixels-xyxy")]
+    [InlineData("llamafactory/alpaca_0_100.json", "llamafactory", null)]
+    [InlineData("llava/conversations_0_1.json", "llava", null)]
+    [InlineData("llava/conversations_0_1_padded.json", "llava-padded", null)]
+    [InlineData("trl/messages_0_1000.jsonl", "trl", "thousand-xyxy")]
+    [InlineData("trl/prompt_completion_0_1000.jsonl", "trl", "thousand-xyxy")]
     public void A_file_is_read_as_its_tool_means_it(string file, string format, string? coordinates)
     {
         var expected = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, "expected_samples.json")))!["files"]![file]!.AsArray()

@@ -42,11 +42,14 @@ public sealed record DataSources
     /// <summary>A file of one's own: pictures, phrases and boxes.</summary>
     public string? Own { get; init; }
 
-    /// <summary>The form of <see cref="Own"/>: jsonl, coco or imagefolder.</summary>
+    /// <summary>The form of <see cref="Own"/>: jsonl, coco, imagefolder, ms-swift, llamafactory, llava, llava-padded or trl.</summary>
     public string? OwnFormat { get; init; }
 
     /// <summary>What the numbers of its boxes mean, such as "unit-xyxy"; null: pixels-xyxy.</summary>
     public string? OwnCoordinates { get; init; }
+
+    /// <summary>How a phrase stands in its questions, with {phrase}; null: "Where is {phrase}?".</summary>
+    public string? OwnQuestion { get; init; }
 
     /// <summary>
     /// Looks for the data sets' layouts in a folder and below it, as `pfmvg data phantom` or a download leaves them. Folders
@@ -107,7 +110,8 @@ public sealed record DataSources
             readers.Add(new PadChestGrReader(PadChestGr, ImageFolders.GetValueOrDefault("padchest-gr"), PadChestSecondReader));
         if (VinDr is not null) readers.Add(new VinDrReader(VinDr, ImageFolders.GetValueOrDefault("vindr-cxr"), VinDrReaders ?? "union"));
         if (NihBoxes is not null) readers.Add(new NihBoxReader(NihBoxes, ImageFolders.GetValueOrDefault("nih-cxr14")));
-        if (Own is not null) readers.Add(new OwnReader(Own, OwnFormat, ImageFolders.GetValueOrDefault("own"), OwnCoordinates));
+        if (Own is not null)
+            readers.Add(new OwnReader(Own, OwnFormat, ImageFolders.GetValueOrDefault("own"), OwnCoordinates, OwnQuestion));
         if (Mimic is not null) readers.Add(new MimicCxrReader(Mimic, MimicReports, ImageFolders.GetValueOrDefault("mimic-cxr")));
         if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
         if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));

@@ -10,11 +10,14 @@ namespace Pfmvg.Data.Sets;
 internal sealed class OwnReader : IDataSetReader
 {
     /// <summary>The forms that are read.</summary>
-    public static readonly string[] Formats = ["jsonl", "coco", "imagefolder"];
+    public static readonly string[] Formats = ["jsonl", "coco", "imagefolder", "ms-swift", "llamafactory", "llava", "llava-padded", "trl"];
+
+    /// <summary>How a phrase stands in a question, unless it is said.</summary>
+    public const string UsualQuestion = "Where is {phrase}?";
 
     private readonly TextRepairs _repairs = new();
     private readonly List<string> _notes = [];
-    private readonly string _file, _format, _home;
+    private readonly string _file, _format, _question, _home;
     private readonly string? _named;
     private readonly Coordinates? _coordinates;
     private readonly Lazy<(string Root, List<ListedSample> Samples)> _read;
@@ -24,8 +27,9 @@ internal sealed class OwnReader : IDataSetReader
     /// <param name="format">One of <see cref="Formats"/>.</param>
     /// <param name="imageFolder">Where pictures lie that are not found from the file's folder; null: nowhere else.</param>
     /// <param name="coordinates">What the numbers of boxes mean; null: pixels, left, top, right, bottom.</param>
+    /// <param name="question">How the phrase stands in the questions of a chat format; null: as in <see cref="UsualQuestion"/>.</param>
     /// <exception cref="InputException">There is no such file, format or folder, or the coordinates are not to be chosen.</exception>
-    public OwnReader(string file, string? format, string? imageFolder = null, string? coordinates = null)
+    public OwnReader(string file, string? format, string? imageFolder = null, string? coordinates = null, string? question = null)
     {
         if (!File.Exists(file)) throw new InputException($"{file}: there is no such file; name your list with --own.");
         if (!Formats.Contains(format))
@@ -37,6 +41,10 @@ internal sealed class OwnReader : IDataSetReader
                 + "leave the option out.");
         (_file, _format, _named) = (file, format!, imageFolder is null ? null : ImageRoot.RealPath(Path.GetFullPath(imageFolder)));
         _home = ImageRoot.RealPath(Path.GetDirectoryName(Path.GetFullPath(file))!);
+        _question = question ?? UsualQuestion;
+        if (format == "llava" && Path.GetFileName(file).Contains("padded", StringComparison.OrdinalIgnoreCase))
+            throw new InputException($"{file}: its name says that its boxes are of padded pictures; read it with '--format llava-padded', "
+                + "or give it another name.");
         _coordinates = coordinates is null ? null : Coordinates.Parse(coordinates);
         _read = new(Load);
     }
@@ -68,6 +76,7 @@ internal sealed class OwnReader : IDataSetReader
         {
             "coco" => OwnLists.Coco(_file, _repairs, _notes),
             "imagefolder" => OwnLists.ImageFolder(_file, _repairs),
+            not "jsonl" => new OwnChats(_format, _question, _coordinates).Read(_file, _repairs),
             _ => OwnLists.Lines(_file, _repairs, _coordinates ?? new Coordinates(null, BoxLayout.Xyxy)),
         }).ToList();
         if (listed.Count == 0) throw new InputException($"{_file}: there is no sample in it; check that it is the right file and format.");
