@@ -65,6 +65,11 @@ internal sealed class DataSourceOptions
         Description = "NIH ChestX-ray14: the folder of BBox_List_2017.csv, or the file.",
         HelpName = "PATH",
     };
+    private readonly Option<string?> _imaGenome = new("--chest-imagenome")
+    {
+        Description = "Chest ImaGenome: the folder of silver_dataset (scene graphs unpacked) and gold_dataset.",
+        HelpName = "FOLDER",
+    };
     private readonly Option<string?> _own = new("--own")
     {
         Description = "A file of your own: pictures, phrases and boxes. Pictures' paths start at its folder, else at --images own=FOLDER.",
@@ -89,7 +94,8 @@ internal sealed class DataSourceOptions
     };
     private readonly Option<string[]> _images = new("--images")
     {
-        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr, vindr-cxr, nih-cxr14, own), if it "
+        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr, vindr-cxr, nih-cxr14, "
+            + "chest-imagenome, own), if it "
             + "is not beside the annotations. May be repeated.",
         HelpName = "NAME=FOLDER",
         DefaultValueFactory = _ => [],
@@ -104,7 +110,7 @@ internal sealed class DataSourceOptions
         Option[] options =
         [
             _from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology, _padChest, _padChestReader, _vinDr,
-            _vinDrReaders, _nih, _own, _format, _coordinates, _question,
+            _vinDrReaders, _nih, _imaGenome, _own, _format, _coordinates, _question,
         ];
         foreach (var option in options) command.Add(option);
         return this;
@@ -127,6 +133,7 @@ internal sealed class DataSourceOptions
             VinDr = parsed.GetValue(_vinDr) ?? found.VinDr,
             VinDrReaders = (parsed.GetValue(_vinDr) ?? found.VinDr) is null ? null : parsed.GetValue(_vinDrReaders),
             NihBoxes = parsed.GetValue(_nih) ?? found.NihBoxes,
+            ImaGenome = parsed.GetValue(_imaGenome) ?? found.ImaGenome,
             Own = parsed.GetValue(_own),
             OwnFormat = parsed.GetValue(_format),
             OwnQuestion = parsed.GetValue(_question),

@@ -18,6 +18,7 @@ public sealed class BoxSetPhantomTests : IDisposable
     [InlineData(PhantomSets.PadChestGr, "padchest-gr")]
     [InlineData(PhantomSets.VinDr, "vindr-cxr")]
     [InlineData(PhantomSets.NihBoxes, "nih-cxr14")]
+    [InlineData(PhantomSets.ImaGenome, "chest-imagenome")]
     public void A_phantom_is_found_checked_and_prepared_with_its_boxes(PhantomSets set, string source)
     {
         var folder = _tree["study"];

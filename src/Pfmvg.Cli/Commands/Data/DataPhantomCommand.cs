@@ -20,6 +20,7 @@ internal static class DataPhantomCommand
         ["padchest-gr"] = PhantomSets.PadChestGr,
         ["vindr-cxr"] = PhantomSets.VinDr,
         ["nih-cxr14"] = PhantomSets.NihBoxes,
+        ["chest-imagenome"] = PhantomSets.ImaGenome,
     };
 
     public static Command Create()

@@ -81,7 +81,8 @@ public sealed class DataPreparation
             }
 
             if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
-            else if (!_options.AllowLeak && reader.Source == "mimic-cxr" && _heldOut.Contains(listed.Patient ?? "")) counts.Leak++;
+            else if (!_options.AllowLeak && reader.Source is "mimic-cxr" or "chest-imagenome" && _heldOut.Contains(listed.Patient ?? ""))
+                counts.Leak++;
             else yield return listed;
         }
 
@@ -134,8 +135,8 @@ public sealed class DataPreparation
         IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
     {
         var splitOf = SplitOf(reader);
-        foreach (var listed in reader.Read())
-            if (reader.Source is "ms-cxr" or "own" && listed.Patient is not null && splitOf(listed) is Split.Validate or Split.Test)
+        foreach (var listed in reader.Source is "ms-cxr" or "own" ? reader.Read() : [])
+            if (listed.Patient is not null && splitOf(listed) is Split.Validate or Split.Test)
                 _heldOut.Add(listed.Patient);
         var samples = found.Select(entry => (Sample: ToSample(reader, entry.Listed, entry.Facts), Split: splitOf(entry.Listed))).ToList();
         var twice = samples.Count

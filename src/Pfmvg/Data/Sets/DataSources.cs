@@ -39,6 +39,9 @@ public sealed record DataSources
     /// <summary>NIH ChestX-ray14: the folder of its list of boxes, or the list.</summary>
     public string? NihBoxes { get; init; }
 
+    /// <summary>Chest ImaGenome: the folder of silver_dataset and gold_dataset.</summary>
+    public string? ImaGenome { get; init; }
+
     /// <summary>A file of one's own: pictures, phrases and boxes.</summary>
     public string? Own { get; init; }
 
@@ -74,6 +77,7 @@ public sealed record DataSources
                 if (found.PadChestGr is null && PadChestGrReader.Find(place) is not null) found = found with { PadChestGr = place };
                 if (found.VinDr is null && VinDrReader.Find(place) is not null) found = found with { VinDr = place };
                 if (found.NihBoxes is null && NihBoxReader.Find(place) is not null) found = found with { NihBoxes = place };
+                if (found.ImaGenome is null && ImaGenomeReader.IsRoot(place)) found = found with { ImaGenome = place };
                 if (found.Roco is null && RocoReader.IsRoot(place)) found = found with { Roco = place };
             }
 
@@ -95,7 +99,7 @@ public sealed record DataSources
     }
 
     private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null && PadChestGr is null && VinDr is null
-        && NihBoxes is null && Own is null;
+        && NihBoxes is null && Own is null && ImaGenome is null;
 
     /// <summary>
     /// The readers of the data sets that are there: the sets of phrases, MS-CXR first, then the caption sets in the order in which
@@ -112,6 +116,8 @@ public sealed record DataSources
         if (NihBoxes is not null) readers.Add(new NihBoxReader(NihBoxes, ImageFolders.GetValueOrDefault("nih-cxr14")));
         if (Own is not null)
             readers.Add(new OwnReader(Own, OwnFormat, ImageFolders.GetValueOrDefault("own"), OwnCoordinates, OwnQuestion));
+        if (ImaGenome is not null)
+            readers.Add(new ImaGenomeReader(ImaGenome, ImageFolders.GetValueOrDefault("chest-imagenome") ?? PicturesOfImaGenome()));
         if (Mimic is not null) readers.Add(new MimicCxrReader(Mimic, MimicReports, ImageFolders.GetValueOrDefault("mimic-cxr")));
         if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
         if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));
@@ -120,6 +126,10 @@ public sealed record DataSources
                 + $"{string.Join(", ", readers.Select(reader => reader.Source))}.");
         return readers.Count > 0 ? readers : throw new InputException("No data set is named: give at least one of the folders.");
     }
+
+    /// <summary>Chest ImaGenome, too, annotates pictures of MIMIC-CXR-JPG; null: beside the annotations.</summary>
+    private string? PicturesOfImaGenome() => Directory.Exists(Path.Combine(ImaGenome!, "files")) ? null
+        : ImageFolders.GetValueOrDefault("mimic-cxr") ?? (Directory.Exists(Mimic) ? Mimic : Path.GetDirectoryName(Mimic));
 
     /// <summary>MS-CXR annotates pictures of MIMIC-CXR-JPG, which may lie elsewhere; null: beside the annotations.</summary>
     private string? PicturesOfMsCxr()

@@ -18,6 +18,7 @@ internal static class BoxSetFiles
             {
                 PhantomSets.PadChestGr => PadChestGrFiles.Write,
                 PhantomSets.VinDr => VinDrFiles.Write,
+                PhantomSets.ImaGenome => ImaGenomeFiles.Write,
                 PhantomSets.NihBoxes => NihBoxFiles.Write,
                 _ => throw new ArgumentOutOfRangeException(nameof(pictures)),
             };

@@ -19,7 +19,15 @@ internal static class BoxSetPlan
         .. Of(options, PhantomSets.PadChestGr, "padchest-gr", 3, (split, name) => $"PadChest_GR/{name}.png"),
         .. Of(options, PhantomSets.VinDr, "vindr-cxr", 4, (split, name) => $"{(split == "test" ? "test" : "train")}/{name}.png"),
         .. Of(options, PhantomSets.NihBoxes, "nih-cxr14", 5, (split, name) => $"images_001/images/{name}.png"),
+        .. Of(options, PhantomSets.ImaGenome, "chest-imagenome", 6, MimicPath),
     ];
+
+    /// <summary>A path like MIMIC-CXR's; patient and study have numbers of their own, made of the name.</summary>
+    private static string MimicPath(string split, string name)
+    {
+        var number = 18_000_000 + (int)(ulong.Parse(name, NumberStyles.HexNumber, CultureInfo.InvariantCulture) % 1_999_999);
+        return string.Create(CultureInfo.InvariantCulture, $"files/p{number / 1_000_000}/p{number}/s{number + 40_000_000}/{name}.jpg");
+    }
 
     private static IEnumerable<BoxedPicture> Of(
         PhantomOptions options, PhantomSets set, string home, long patients, Func<string, string, string> path)

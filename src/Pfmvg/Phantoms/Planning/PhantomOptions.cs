@@ -28,6 +28,9 @@ public enum PhantomSets
     /// <summary>`nih-cxr14`: boxes of pictures of 1024 x 1024 pixels.</summary>
     NihBoxes = 64,
 
+    /// <summary>`chest-imagenome`: scene graphs and gold boxes, with pictures in `files`.</summary>
+    ImaGenome = 128,
+
     /// <summary>The four of the paper.</summary>
     All = MsCxr | MimicCxr | Roco | ImageClef,
 }
