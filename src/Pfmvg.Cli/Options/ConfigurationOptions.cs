@@ -65,7 +65,7 @@ internal sealed class ConfigurationOptions
     /// The configuration of a command that works on prepared data. With a `phantom` section absent data are drawn, but never in
     /// the place of data that the user named or prepared.
     /// </summary>
-    /// <exception cref="InputException">As for <see cref="Read"/>; or the data that the user means are elsewhere.</exception>
+    /// <exception cref="InputException">As for <see cref="Read(ParseResult)"/>; or the data that the user means are elsewhere.</exception>
     public PfmvgConfiguration ReadForData(ParseResult parsed)
     {
         var configuration = Read(parsed);

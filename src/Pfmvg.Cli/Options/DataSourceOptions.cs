@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pfmvg.Data.Sets;
+using Pfmvg.Geometry;
 
 namespace Pfmvg.Cli.Options;
 
@@ -36,10 +37,66 @@ internal sealed class DataSourceOptions
         Description = "ImageCLEFmedical 2022: its folder or file, or a JSON list of {image, caption}.",
         HelpName = "PATH",
     };
+    private readonly Option<string?> _padChest = new("--padchest-gr")
+    {
+        Description = "PadChest-GR: the folder of grounded_reports_*.json and master_table.csv.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string> _padChestReader = new Option<string>("--padchest-reader")
+    {
+        Description = "Boxes of PadChest-GR: the 'first' reader's (boxes), or the 'second' one's (extra_boxes) where there are any.",
+        DefaultValueFactory = _ => "first",
+    }.AcceptOnlyFromAmong("first", "second");
+    private readonly Option<string?> _vinDr = new("--vindr-cxr")
+    {
+        Description = "VinDr-CXR: the folder of annotations/annotations_{train,test}.csv, with PNG or JPEG pictures.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string> _vinDrReaders = new("--vindr-readers")
+    {
+        Description = "How the boxes of VinDr-CXR's three training readers are merged: 'union' keeps all as separate boxes; 'agree:2' or "
+            + "'agree:3' those that so many readers draw with an IoU of 0.5 ('agree:2:0.4': of 0.4), as the mean of their edges; 'R9' "
+            + "takes one reader's.",
+        HelpName = "RULE",
+        DefaultValueFactory = _ => "union",
+    };
+    private readonly Option<string?> _nih = new("--nih-boxes")
+    {
+        Description = "NIH ChestX-ray14: the folder of BBox_List_2017.csv, or the file.",
+        HelpName = "PATH",
+    };
+    private readonly Option<string?> _imaGenome = new("--chest-imagenome")
+    {
+        Description = "Chest ImaGenome: the folder of silver_dataset (scene graphs unpacked) and gold_dataset.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string?> _own = new("--own")
+    {
+        Description = "A file of your own: pictures, phrases and boxes. Pictures' paths start at its folder, else at --images own=FOLDER.",
+        HelpName = "FILE",
+    };
+    private readonly Option<string?> _format = new Option<string?>("--format")
+    {
+        Description = "Form of --own: 'jsonl' is {\"image\", \"phrase\", \"boxes\"} a line, 'coco' instances, "
+            + "'imagefolder' a metadata.jsonl; the others are questions and answers of these trainers.",
+        HelpName = string.Join('|', OwnReader.Formats),
+    }.AcceptOnlyFromAmong(OwnReader.Formats);
+    private readonly Option<string?> _question = new("--question")
+    {
+        Description = $"How the phrase stands in the questions of --own. Default: '{OwnReader.UsualQuestion}'.",
+        HelpName = "TEXT",
+    };
+    private readonly Option<string?> _coordinates = new("--coordinates")
+    {
+        Description = $"What the numbers of --own's boxes mean, where its form does not say: {string.Join(", ", Coordinates.All)}. "
+            + "Default: pixels-xyxy.",
+        HelpName = "KIND",
+    };
     private readonly Option<string[]> _images = new("--images")
     {
-        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022), if it is not beside the annotations. "
-            + "May be repeated.",
+        Description = "Image folder of a data set (ms-cxr, mimic-cxr, roco, imageclef-2022, padchest-gr, vindr-cxr, nih-cxr14, "
+            + "chest-imagenome, own), if it "
+            + "is not beside the annotations. May be repeated.",
         HelpName = "NAME=FOLDER",
         DefaultValueFactory = _ => [],
     };
@@ -50,8 +107,12 @@ internal sealed class DataSourceOptions
 
     public DataSourceOptions AddTo(Command command)
     {
-        foreach (var option in (Option[])[_from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology])
-            command.Add(option);
+        Option[] options =
+        [
+            _from, _msCxr, _mimic, _reports, _roco, _clef, _images, _nonRadiology, _padChest, _padChestReader, _vinDr,
+            _vinDrReaders, _nih, _imaGenome, _own, _format, _coordinates, _question,
+        ];
+        foreach (var option in options) command.Add(option);
         return this;
     }
 
@@ -67,6 +128,16 @@ internal sealed class DataSourceOptions
             MimicReports = Full(_reports) ?? found.MimicReports,
             Roco = Full(_roco) ?? found.Roco,
             ImageClef = Full(_clef) ?? found.ImageClef,
+            PadChestGr = Full(_padChest) ?? found.PadChestGr,
+            PadChestSecondReader = parsed.GetValue(_padChestReader) == "second",
+            VinDr = Full(_vinDr) ?? found.VinDr,
+            VinDrReaders = (Full(_vinDr) ?? found.VinDr) is null ? null : parsed.GetValue(_vinDrReaders),
+            NihBoxes = Full(_nih) ?? found.NihBoxes,
+            ImaGenome = Full(_imaGenome) ?? found.ImaGenome,
+            Own = Full(_own),
+            OwnFormat = parsed.GetValue(_format),
+            OwnQuestion = parsed.GetValue(_question),
+            OwnCoordinates = parsed.GetValue(_coordinates),
             ImageFolders = ImageFolders(parsed.GetValue(_images)!),
             NonRadiology = parsed.GetValue(_nonRadiology),
         };

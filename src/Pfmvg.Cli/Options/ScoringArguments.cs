@@ -4,6 +4,7 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Geometry;
 
 namespace Pfmvg.Cli.Options;
 

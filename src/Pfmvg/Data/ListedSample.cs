@@ -27,6 +27,12 @@ public sealed partial record ListedSample
     /// <summary>Boxes as listed, in pixels of the original picture; not a number where the data set has none.</summary>
     public IReadOnlyList<Box> Boxes { get; init; } = [];
 
+    /// <summary>
+    /// Turns a listed box into pixels of its picture, given the picture's width and height, where the list has other numbers or no
+    /// size; null: the boxes are pixels of a picture of the listed size.
+    /// </summary>
+    internal Func<Box, int, int, Box>? ToPixels { get; init; }
+
     /// <summary>Finding class.</summary>
     public string? Class { get; init; }
 
@@ -51,6 +57,10 @@ public sealed partial record ListedSample
     /// <summary>Why the entry itself cannot be used, for example a line without a caption; null when it can.</summary>
     public string? Problem { get; init; }
 
+    /// <summary>The boxes in pixels of the picture, which has this width and height.</summary>
+    internal IReadOnlyList<Box> BoxesIn(int width, int height) =>
+        ToPixels is null ? Boxes : [.. Boxes.Select(box => ToPixels(box, width, height))];
+
     /// <summary>Patient and study of a path like `files/p10/p10000032/s50414267/picture.jpg`.</summary>
     internal static (string? Patient, string? Study) Owner(string image)
     {
@@ -65,7 +75,7 @@ public sealed partial record ListedSample
 /// <summary>Reads one data set in one of its file layouts.</summary>
 public interface IDataSetReader
 {
-    /// <summary>Name of the data set: "ms-cxr", "mimic-cxr", "roco" or "imageclef-2022".</summary>
+    /// <summary>Name of the data set, for example "ms-cxr".</summary>
     string Source { get; }
 
     /// <summary>What its samples teach.</summary>
@@ -76,6 +86,9 @@ public interface IDataSetReader
 
     /// <summary>The lists that the samples are read from.</summary>
     IReadOnlyList<string> Files { get; }
+
+    /// <summary>Whether a set of phrases keeps its own split, unless the user names a list; MS-CXR's is divided as asked for.</summary>
+    bool KeepsItsSplit => false;
 
     /// <summary>What a user should know about how the lists were read; complete once they were.</summary>
     IReadOnlyList<string> Notes => [];

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Serialization;
 using Pfmvg.Geometry;
 
@@ -24,7 +26,7 @@ public sealed record Sample
     /// <summary>The phrase to ground, or the caption, as the data set has it.</summary>
     public required string Text { get; init; }
 
-    /// <summary>True boxes in original pixels; empty for captions.</summary>
+    /// <summary>True boxes in original pixels; empty for captions, and for a phrase that names nothing to be seen.</summary>
     public IReadOnlyList<Box> Boxes { get; init; } = [];
 
     /// <summary>Finding class, for example "Pneumothorax"; null for captions.</summary>
@@ -36,7 +38,7 @@ public sealed record Sample
     /// <summary>Study identifier; null when the data set has none.</summary>
     public string? Study { get; init; }
 
-    /// <summary>Name of the data set: "ms-cxr", "mimic-cxr", "roco" or "imageclef-2022".</summary>
+    /// <summary>Name of the data set, for example "ms-cxr".</summary>
     public required string Source { get; init; }
 
     /// <summary>SHA-256 of the picture's file in lower-case hex; null when it was not read.</summary>
@@ -44,4 +46,11 @@ public sealed record Sample
 
     /// <summary>A program drew the picture: scores on it are not clinical scores.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Synthetic { get; init; }
+
+    /// <summary>
+    /// An identifier that may be shared where patients' and pictures' names must not: the first 16 hex digits of the SHA-256 of
+    /// the picture's file name, a line end and the text. Boxes of one phrase have the same.
+    /// </summary>
+    public string ShareableId => Convert.ToHexStringLower(
+        SHA256.HashData(Encoding.UTF8.GetBytes($"{Path.GetFileName(Image)}\n{Text}")))[..16];
 }

@@ -9,7 +9,8 @@ internal sealed class SeenSamples
     public (string Place, bool Same)? Before(ListedSample listed)
     {
         var entry = (listed.Place, listed.Image, HashCode.Combine(
-            (listed.Text, listed.Split, listed.Patient, listed.Study, listed.Class, listed.Width, listed.Height), listed.Problem));
+            (listed.Text, listed.Split, listed.Patient, listed.Study, listed.Class, listed.Width, listed.Height), listed.Problem,
+            listed.Boxes.Aggregate(0, HashCode.Combine)));
         return _seen.TryAdd(listed.Id, entry) ? null
             : (_seen[listed.Id].Place, _seen[listed.Id].Image == entry.Image && _seen[listed.Id].Content == entry.Item3);
     }

@@ -60,6 +60,9 @@ public static class PhantomStudy
         var charts = sets.HasFlag(PhantomSets.Roco) ? Charts(options, figures.Count) : [];
         foreach (var (chart, draw) in charts) jobs.Add(new(Path.Combine(roco, chart.Image.Path), chart.Image.Id, draw));
 
+        var boxed = BoxSetPlan.Pictures(options);
+        foreach (var picture in boxed) Plan(Path.Combine(root, picture.Home), picture.Image);
+
         var boxes = Draw(jobs, options, progress, cancellationToken);
 
         var annotations = sets.HasFlag(PhantomSets.MsCxr) ? Annotate(patients, boxes) : [];
@@ -76,6 +79,7 @@ public static class PhantomStudy
         if (sets.HasFlag(PhantomSets.MimicCxr)) MimicFiles.Write(mimic, patients);
         CaptionFiles.WriteRoco(roco, [.. figures, .. charts.Select(c => c.Chart)]);
         CaptionFiles.WriteImageClef(clef, shared);
+        BoxSetFiles.Write(root, boxed, boxes);
         foreach (var place in Directory.GetDirectories(root).Prepend(root)) // a set that is moved away is still known as a phantom
             AtomicFile.WriteText(Path.Combine(place, PhantomMark.FileName), Notice(options));
         return new()
@@ -160,9 +164,10 @@ public static class PhantomStudy
         using var bitmap = new SKBitmap(new SKImageInfo(image.Width, image.Height, SKColorType.Gray8, SKAlphaType.Opaque));
         for (var y = 0; y < image.Height; y++)
             image.Gray.AsSpan(y * image.Width, image.Width).CopyTo(bitmap.GetPixelSpan()[(y * bitmap.RowBytes)..]);
-        using var jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, JpegQuality);
+        var format = path.EndsWith(".png", StringComparison.Ordinal) ? SKEncodedImageFormat.Png : SKEncodedImageFormat.Jpeg;
+        using var encoded = bitmap.Encode(format, JpegQuality);
         using var file = File.Create(path);
-        jpeg.SaveTo(file);
+        encoded.SaveTo(file);
     }
 
     private static void Check(PhantomOptions options)
@@ -173,7 +178,7 @@ public static class PhantomStudy
         InRange("number of ROCO pictures", options.RocoPictures ?? 0, 0, 90_000);
         InRange("number of ImageCLEF pictures", options.ImageClefPictures ?? 0, 0, 900_000);
         InRange("number of workers", options.Workers, 0, 1024);
-        if ((options.Sets & PhantomSets.All) == 0)
+        if (options.Sets == PhantomSets.None)
             throw new InputException("No data set is chosen for the phantom study; choose at least one.");
 
         if (options.Defects)

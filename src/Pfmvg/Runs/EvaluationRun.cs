@@ -91,7 +91,11 @@ public sealed class EvaluationRun
     {
         (_session, _options, _from) = (session, options, from);
         _data = GroundingSetup.OpenData(session.Configuration);
-        _samples = _data.Read(SampleTask.Refer, options.Split);
+        var listed = _data.Read(SampleTask.Refer, options.Split);
+        _samples = [.. listed.Where(sample => sample.Boxes.Count > 0)];
+        if (_samples.Count < listed.Count)
+            session.Tell($"{listed.Count - _samples.Count} of {listed.Count} phrases have no true box and are not asked: "
+                + "nothing scores them.");
         if (_samples.Count == 0)
             throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
                 + "nothing to evaluate; prepare MS-CXR.");
@@ -178,7 +182,7 @@ public sealed class EvaluationRun
             {
                 ControlCondition.Blind => Ask(model, ControlQuestions.Blind(_samples), (_, _) => blank),
                 ControlCondition.Shuffled => Ask(model, ControlQuestions.Shuffle(_samples, configuration.Seed), pictures.Whole),
-                _ => new ConstantBoxes(_data.Read(SampleTask.Refer, Split.Train)).Answer(_samples),
+                _ => new ConstantBoxes([.. _data.Read(SampleTask.Refer, Split.Train).Where(s => s.Boxes.Count > 0)]).Answer(_samples),
             });
         }
 

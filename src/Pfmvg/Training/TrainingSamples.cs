@@ -36,8 +36,8 @@ public sealed class TrainingSamples(
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
-        ? PhraseGroups.PerBox(samples)
-        : samples;
+        ? PhraseGroups.PerBox(WithBoxes(data, samples))
+        : WithBoxes(data, samples);
 
     /// <summary>Number of samples.</summary>
     public int Count => Samples.Count;
@@ -86,6 +86,13 @@ public sealed class TrainingSamples(
 
         return (tensor(ids, [examples.Count, length]), tensor(targets, [examples.Count, length]));
     }
+
+    /// <summary>The samples; an answer is boxes, so a phrase without one has none to be taught.</summary>
+    private static IReadOnlyList<Sample> WithBoxes(PreparedData data, IReadOnlyList<Sample> samples) =>
+        samples.FirstOrDefault(sample => sample is { Task: SampleTask.Refer, Boxes.Count: 0 }) is not { } first ? samples
+            : throw new InputException($"{data.Folder}: {samples.Count(sample => sample.Boxes.Count == 0)} of {samples.Count} phrases have "
+                + $"no box (\"boxes\": []), the first is one of {first.Source}, and training has no answer for them; prepare the data with "
+                + "'--only-with-boxes'.");
 
     private TrainingExample ToExample(LoadedSample loaded, int epoch, bool augment)
     {

@@ -63,7 +63,7 @@ public sealed class PreparedDataTests : IDisposable
             foreach (var (field, value, error) in new[]
             {
                 ("width", "0", "size"), ("image", "\"../x\"", "leaves the image folder"), ("text", "\"\"", "text is empty"),
-                ("boxes", "[[1,2,3,400]]", "outside"), ("boxes", "[]", "no box"), ("boxes", "[[1,2,3]]", "no valid JSON"),
+                ("boxes", "[[1,2,3,400]]", "outside"), ("boxes", "null", "no list 'boxes'"), ("boxes", "[[1,2,3]]", "no valid JSON"),
                 ("task", "\"caption\"", "task"), ("source", "\"other\"", "no image folder"),
             })
             {

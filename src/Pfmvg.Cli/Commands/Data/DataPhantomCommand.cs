@@ -17,6 +17,10 @@ internal static class DataPhantomCommand
         ["mimic-cxr-jpg"] = PhantomSets.MimicCxr,
         ["roco"] = PhantomSets.Roco,
         ["imageclef-2022"] = PhantomSets.ImageClef,
+        ["padchest-gr"] = PhantomSets.PadChestGr,
+        ["vindr-cxr"] = PhantomSets.VinDr,
+        ["nih-cxr14"] = PhantomSets.NihBoxes,
+        ["chest-imagenome"] = PhantomSets.ImaGenome,
     };
 
     public static Command Create()
@@ -34,7 +38,7 @@ internal static class DataPhantomCommand
         var height = Number("--height", "Typical picture height in pixels.", defaults.ImageHeight);
         var sets = new Option<string[]>("--sets")
         {
-            Description = "Data sets to write. Default: all.",
+            Description = "Data sets to write. Default: the four of the paper, ms-cxr, mimic-cxr-jpg, roco and imageclef-2022.",
             AllowMultipleArgumentsPerToken = true,
         };
         sets.AcceptOnlyFromAmong([.. SetNames.Keys]);
@@ -46,7 +50,7 @@ internal static class DataPhantomCommand
         };
         var workers = Number(
             "--workers", "Drawing threads; 0 for one per core. Their number does not change the result.", defaults.Workers);
-        var command = new Command("phantom", "Write synthetic chest studies in the official layouts of the four data sets.")
+        var command = new Command("phantom", "Write synthetic chest studies in the official layouts of the data sets.")
         {
             output, seed, patients, width, height, sets, roco, clef, defects, workers,
         };

@@ -16,8 +16,8 @@ internal static class DataPrepareCommand
         var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
         var split = new Option<string>("--split")
         {
-            Description = "Split of MS-CXR: 'ratio' (7:1:2 of the patients), 'official' (version 1.1.0), or a CSV file with the columns "
-                + "patient and split.",
+            Description = "Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
+                + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split.",
             HelpName = "ratio|official|FILE",
             DefaultValueFactory = _ => "ratio",
         };
@@ -43,13 +43,17 @@ internal static class DataPrepareCommand
             Description = "Views of MIMIC-CXR: 'frontal' (AP and PA) or 'all'.",
             DefaultValueFactory = _ => "frontal",
         }.AcceptOnlyFromAmong("frontal", "all");
+        var onlyWithBoxes = new Option<bool>("--only-with-boxes")
+        {
+            Description = "Leave out phrases without a box, which training cannot teach.",
+        };
         var noHash = new Option<bool>("--no-hash")
         {
             Description = "Do not hash the pictures: this is faster, but shared pictures are not found.",
         };
         var command = new Command("prepare", "Turn data sets as downloaded into manifests for training and evaluation.")
         {
-            output, split, seed, boxes, bad, allowLeak, keepDuplicates, views, noHash,
+            output, split, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
         };
         var sources = new DataSourceOptions().AddTo(command);
         command.SetAction((parsed, cancel) =>
@@ -63,6 +67,7 @@ internal static class DataPrepareCommand
                 Split = rule switch { "ratio" => SplitRule.Ratio, "official" => SplitRule.Official, _ => SplitRule.List },
                 SplitFile = rule is "ratio" or "official" ? null : Path.GetFullPath(rule),
                 MultiBox = parsed.GetValue(boxes) == "per-phrase" ? MultiBox.PerPhrase : MultiBox.PerBox,
+                OnlyWithBoxes = parsed.GetValue(onlyWithBoxes),
                 Bad = parsed.GetValue(bad) == "skip" ? BadSamples.Skip : BadSamples.Fail,
                 AllowLeak = parsed.GetValue(allowLeak),
                 KeepDuplicates = parsed.GetValue(keepDuplicates),

@@ -16,7 +16,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
     private readonly Dictionary<string, long> _splits = [], _views = [];
     private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
-    private long _usable, _wrong, _listed, _present, _boxes, _rightSide, _wrongSide;
+    private long _usable, _wrong, _listed, _present, _boxes, _withoutBox, _rightSide, _wrongSide;
     private bool _everyPixel;
 
     public string Source => reader.Source;
@@ -52,7 +52,9 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Add(FindingLevel.Error, "unreadable-list", "", reader.Files[0], e.Message);
         }
 
-        foreach (var note in reader.Notes) Add(FindingLevel.Note, "not-utf8", "", reader.Files[0], note);
+        foreach (var note in reader.Notes)
+            Add(FindingLevel.Note, note.Contains("are not UTF-8", StringComparison.Ordinal) ? "not-utf8" : "reading", "",
+                reader.Files[0], note);
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
             Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
                 EntryRules.Crossing(splits));
@@ -77,7 +79,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present),
             ("patients", Patients.Count), ("studies", _studies.Count),
             ("reports", _manifest.Counts.ContainsKey("reports") ? _studies.Count - _silent.Count : 0),
-            ("phrases", phrases.Count), ("boxes", _boxes),
+            ("phrases", phrases.Count), ("phrases without a box", _withoutBox), ("boxes", _boxes),
             .. _splits.OrderBy(split => split.Key, StringComparer.Ordinal).Select(split => (split.Key, split.Value)),
             .. _views.OrderByDescending(view => view.Value).ThenBy(view => view.Key, StringComparer.Ordinal).Take(12)
                 .Select(view => ($"view {(view.Key.Length == 0 ? "(blank)" : view.Key)}", view.Value)),
@@ -142,7 +144,12 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 
         if (text is null) return;
         CheckText(sample, text.Value, id);
-        foreach (var box in sample.Boxes) CheckBox(sample, text.Value, box, id);
+        _withoutBox += reader.Task == SampleTask.Refer && sample.Boxes.Count == 0 ? 1 : 0;
+        var isGood = picture.State == PictureState.Good;
+        (int, int)? size = sample.ToPixels is not null ? isGood ? (picture.Width, picture.Height) : null
+            : sample is { Width: { } listedWidth, Height: { } listedHeight } ? (listedWidth, listedHeight) : null;
+        foreach (var box in isGood ? sample.BoxesIn(picture.Width, picture.Height) : sample.Boxes)
+            CheckBox(sample, size, text.Value, box, id);
     }
 
     /// <summary>False when another picture of the study has the same report; its study is counted on the way.</summary>
@@ -181,10 +188,10 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (text.Cut) Add(FindingLevel.Warning, "caption-cut", id, sample.Place, $"normalisation keeps 50 of {text.Words} words");
     }
 
-    private void CheckBox(ListedSample sample, TextFacts text, Box box, string id)
+    private void CheckBox(ListedSample sample, (int Width, int Height)? size, TextFacts text, Box box, string id)
     {
         _boxes++;
-        if (sample.Class is null || (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class)))
+        if (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class ?? ""))
             Add(FindingLevel.Warning, "unknown-class", id, sample.Place, "the finding class is none of the known ones");
         var phrase = _phrases.GetValueOrDefault((sample.Image, sample.Text))
             ?? (_phrases[(sample.Image, sample.Text)] = new PhraseSeen([], []));
@@ -194,7 +201,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (!phrase.Boxes.Add((sample.Class ?? "", box)))
             Add(FindingLevel.Warning, "duplicate-phrase", id, sample.Place, "the same box for the same words occurs before");
 
-        if (sample is { Width: { } width, Height: { } height } && BoxRules.FlawOfAnnotation(box, width, height) == Flaw.None
+        if (size is var (width, height) && BoxRules.FlawOfAnnotation(box, width, height) == Flaw.None
             && text.Sides.Side is (Side.Left or Side.Right) and var side)
         {
             // The patient's right is at the left of the picture.

@@ -69,7 +69,7 @@ internal sealed class ImageRoot
     }
 
     /// <summary>The path with every link on the way replaced by what it leads to.</summary>
-    private static string RealPath(string path, int depth = 0)
+    internal static string RealPath(string path, int depth = 0)
     {
         if (depth > 40) throw new IOException("Too many levels of links.");
         var real = "/";

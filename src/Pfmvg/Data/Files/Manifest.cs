@@ -50,7 +50,9 @@ public static class Manifest
             if (ImageRoot.WrongName(sample.Image) is { } wrong) throw Bad(wrong);
             if (sample.Width <= 0 || sample.Height <= 0) throw Bad($"the picture's size is {sample.Width} x {sample.Height}");
             if (sample.Text.Length == 0) throw Bad("the text is empty");
-            if (task == SampleTask.Refer && sample.Boxes.Count == 0) throw Bad("there is no box");
+            if (sample.Boxes is null
+                || task == SampleTask.Refer && sample.Boxes.Count == 0 && !line.Text.Contains("\"boxes\"", StringComparison.Ordinal))
+                throw Bad("there is no list 'boxes', which is empty where a phrase has no box");
             if (sample.Boxes.Select(box => BoxRules.Problem(box, sample.Width, sample.Height))
                 .FirstOrDefault(problem => problem is not null) is { } badBox) throw Bad(badBox);
             yield return sample;

@@ -42,7 +42,8 @@ public sealed class DataPreparation
         using var output = OutputFolder.Take(_options.Output);
         using var catalog = new PictureCatalog(Path.Combine(_options.Output, "pictures.jsonl"), _options.Hash);
         using var manifests = new ManifestWriter(output.New);
-        _guard.IsOn = !_options.AllowLeak && new[] { LeakGuard.Phrases, LeakGuard.Captions }.All(roots.ContainsKey);
+        _guard.IsOn = !_options.AllowLeak && new[] { LeakGuard.Phrases, "own" }.Any(roots.ContainsKey)
+            && new[] { LeakGuard.Captions, "chest-imagenome" }.Any(roots.ContainsKey);
         foreach (var reader in readers)
         {
             var counts = _counts[reader.Source] = new SourceCounts();
@@ -94,7 +95,7 @@ public sealed class DataPreparation
             else if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
             else if (_guard.IsOn && listed.Patient is null && reader.Source is LeakGuard.Phrases or LeakGuard.Captions)
                 Wrong(counts, $"{listed.Place}: {LeakGuard.Unknown}; put it right");
-            else if (_guard.IsOn && reader.Source == LeakGuard.Captions && _guard.HoldsOut(listed)) counts.Leak++;
+            else if (_guard.IsOn && reader.Source is LeakGuard.Captions or "chest-imagenome" && _guard.HoldsOut(listed)) counts.Leak++;
             else yield return listed;
         }
 
@@ -142,7 +143,7 @@ public sealed class DataPreparation
         foreach (var listed in reader.Read())
         {
             var split = splitOf(listed);
-            _guard.Add(listed, split);
+            if (reader.Source is LeakGuard.Phrases or "own") _guard.Add(listed, split);
             if (listed.Split is not null && split is not null && split != listed.Split) clashes.Add(listed.Patient ?? listed.Image);
         }
 
@@ -150,14 +151,17 @@ public sealed class DataPreparation
             _notes.Add($"{Units.Count(clashes.Count)} patients of {reader.Source} are in another split here than in the official one of "
                 + "its list; compare scores only with those on the same split.");
         var samples = found.Select(entry => (Sample: ToSample(reader, entry.Listed, entry.Facts), Split: splitOf(entry.Listed))).ToList();
-        var twice = samples.Count - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text, s.Sample.Boxes[0])).Count();
+        var twice = samples.Count
+            - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text, string.Join(' ', s.Sample.Boxes))).Count();
         if (twice > 0) _notes.Add($"{Units.Count(twice)} boxes of {reader.Source} repeat an earlier row exactly.");
+        _notes.AddRange(PhraseNotes.Of(reader, samples, _options.OnlyWithBoxes));
         counts.Unassigned = samples.Count(sample => sample.Split is null);
         if (counts.Unassigned > 0) _notes.Add($"{counts.Unassigned} boxes of {reader.Source} have no split and are left out.");
         foreach (var split in Enum.GetValues<Split>())
         {
-            var boxes = samples.Where(sample => sample.Split == split).Select(sample => sample.Sample);
-            foreach (var sample in _options.MultiBox == MultiBox.PerPhrase ? PhraseGroups.PerPhrase(boxes) : boxes)
+            var boxes = samples.Where(sample => sample.Split == split && (sample.Sample.Boxes.Count > 0 || !_options.OnlyWithBoxes))
+                .Select(sample => sample.Sample);
+            foreach (var sample in _options.MultiBox == MultiBox.PerPhrase ? PhraseGroups.PerPhrase(boxes) : PhraseGroups.PerBox(boxes))
                 yield return (sample, split);
         }
     }
@@ -165,12 +169,13 @@ public sealed class DataPreparation
     /// <summary>The split of a phrase; patients are divided as listed, whether their pictures are on the disk or not.</summary>
     private Func<ListedSample, Split?> SplitOf(IDataSetReader reader)
     {
+        if (reader.KeepsItsSplit && _options.Split != SplitRule.List) return sample => sample.Split;
         switch (_options.Split)
         {
             case SplitRule.Official:
                 if (reader.Read().All(sample => sample.Split is null))
-                    throw new InputException($"{reader.Files[0]}: there is no split in it; take the CSV of version 1.1.0, or divide the "
-                        + "patients at random with '--split ratio'.");
+                    throw new InputException($"{reader.Files[0]}: there is no split in it; of MS-CXR, take the CSV of version 1.1.0, or "
+                        + "divide the patients at random with '--split ratio'.");
                 return sample => sample.Split;
             case SplitRule.List:
                 return Splits.FromFile(_options.SplitFile
@@ -220,7 +225,8 @@ public sealed class DataPreparation
         Width = facts.Width,
         Height = facts.Height,
         Text = listed.Text,
-        Boxes = [.. listed.Boxes.Select(box => box.Intersect(new Box(0, 0, facts.Width, facts.Height)))], // half a pixel at most
+        Boxes = [.. listed.BoxesIn(facts.Width, facts.Height)
+            .Select(box => box.Intersect(new Box(0, 0, facts.Width, facts.Height)))], // half a pixel at most
         Class = listed.Class,
         Patient = listed.Patient,
         Study = listed.Study,

@@ -30,7 +30,7 @@ internal static class EntryRules
         if (picture.State == PictureState.Broken) yield return new EntryProblem("unreadable-picture", picture.Problem!, OfPicture: true);
         if (listed.Width is not { } width || listed.Height is not { } height)
         {
-            if (listed.Boxes.Count > 0)
+            if (listed.Boxes.Count > 0 && listed.ToPixels is null)
             {
                 yield return new EntryProblem("size-missing", "the picture's size is missing or no positive number");
                 yield break;
@@ -47,7 +47,13 @@ internal static class EntryRules
                 + $"says {width} x {height}{exchanged}{boxes}");
         }
 
-        foreach (var box in listed.Boxes) // they belong to the size that their annotation claims
+        if (listed.ToPixels is not null)
+        {
+            if (picture.State != PictureState.Good) yield break; // only the picture tells its size
+            (width, height) = (picture.Width, picture.Height);
+        }
+
+        foreach (var box in listed.BoxesIn(width, height)) // they belong to the size that their annotation claims
             if (BoxRules.FlawOfAnnotation(box, width, height) is var flaw and not Flaw.None)
                 yield return new EntryProblem(BoxRules.Name(flaw), BoxRules.Problem(box, width, height)!);
     }

@@ -49,6 +49,9 @@ public sealed record PrepareOptions
     /// </summary>
     public MultiBox MultiBox { get; init; } = MultiBox.PerPhrase;
 
+    /// <summary>Leave out phrases without a box, which training cannot teach.</summary>
+    public bool OnlyWithBoxes { get; init; }
+
     /// <summary>What to do with wrong samples.</summary>
     public BadSamples Bad { get; init; } = BadSamples.Fail;
 

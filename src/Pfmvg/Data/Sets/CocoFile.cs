@@ -10,7 +10,14 @@ namespace Pfmvg.Data.Sets;
 /// <param name="Height">Rows; null when it is no positive whole number.</param>
 /// <param name="Split">Its split, where the file names splits.</param>
 /// <param name="Place">File and item, for errors.</param>
-internal sealed record CocoImage(string? Path, int? Width, int? Height, Split? Split, string Place);
+internal sealed record CocoImage(string? Path, int? Width, int? Height, Split? Split, string Place)
+{
+    /// <summary>Identifiers of the classes that the picture is said not to have (`neg_category_ids`).</summary>
+    public IReadOnlyList<string> Absent { get; init; } = [];
+
+    /// <summary>Its patient, where the file names one.</summary>
+    public string? Patient { get; init; }
+}
 
 /// <summary>A phrase and its box in a COCO-like file.</summary>
 /// <param name="Id">Its identifier; null when it has none.</param>
@@ -84,7 +91,12 @@ internal sealed class CocoFile
 
     private void AddImage(JsonElement item, string place) => Images[Id(item, place, "images")!] = new CocoImage(
         JsonItem.TextOf(item, "path", "file_name"), Pixels(item, "width"), Pixels(item, "height"),
-        SplitNames.Find(JsonItem.TextOf(item, "split")), place);
+        SplitNames.Find(JsonItem.TextOf(item, "split")), place)
+    {
+        Absent = JsonItem.Member(item, "neg_category_ids") is { ValueKind: JsonValueKind.Array } absent
+            ? [.. absent.EnumerateArray().Select(id => id.ToString())] : [],
+        Patient = JsonItem.TextOf(item, "patient", "patient_id"),
+    };
 
     private void AddCategory(JsonElement item, string place) => Categories[Id(item, place, "categories")!] =
         JsonItem.TextOf(item, "name") ?? throw new InputException($"{place}: 'name' is missing.");

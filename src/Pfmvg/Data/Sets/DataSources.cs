@@ -24,6 +24,36 @@ public sealed record DataSources
     /// <summary>Also ROCO's pictures that are no radiology.</summary>
     public bool NonRadiology { get; init; }
 
+    /// <summary>PadChest-GR: its folder.</summary>
+    public string? PadChestGr { get; init; }
+
+    /// <summary>Take the boxes of PadChest-GR's second reader, and only the findings that have them.</summary>
+    public bool PadChestSecondReader { get; init; }
+
+    /// <summary>VinDr-CXR: its folder.</summary>
+    public string? VinDr { get; init; }
+
+    /// <summary>How the boxes of VinDr-CXR's three readers are merged: union (null is the same), agree:2, agree:3 or a reader.</summary>
+    public string? VinDrReaders { get; init; }
+
+    /// <summary>NIH ChestX-ray14: the folder of its list of boxes, or the list.</summary>
+    public string? NihBoxes { get; init; }
+
+    /// <summary>Chest ImaGenome: the folder of silver_dataset and gold_dataset.</summary>
+    public string? ImaGenome { get; init; }
+
+    /// <summary>A file of one's own: pictures, phrases and boxes.</summary>
+    public string? Own { get; init; }
+
+    /// <summary>The form of <see cref="Own"/>: jsonl, coco, imagefolder, ms-swift, llamafactory, llava, llava-padded or trl.</summary>
+    public string? OwnFormat { get; init; }
+
+    /// <summary>What the numbers of its boxes mean, such as "unit-xyxy"; null: pixels-xyxy.</summary>
+    public string? OwnCoordinates { get; init; }
+
+    /// <summary>How a phrase stands in its questions, with {phrase}; null: "Where is {phrase}?".</summary>
+    public string? OwnQuestion { get; init; }
+
     /// <summary>
     /// Looks for the data sets' layouts in a folder and below it, as `pfmvg data phantom` or a download leaves them. Folders
     /// of pictures are not searched.
@@ -44,6 +74,10 @@ public sealed record DataSources
                 if (found.Mimic is null && MimicCxrReader.IsRoot(place)) found = found with { Mimic = place };
                 if (reports is null && ReportFolder.IsRoot(place)) reports = place;
                 if (found.ImageClef is null && ImageClefReader.IsRoot(place)) found = found with { ImageClef = place };
+                if (found.PadChestGr is null && PadChestGrReader.Find(place) is not null) found = found with { PadChestGr = place };
+                if (found.VinDr is null && VinDrReader.Find(place) is not null) found = found with { VinDr = place };
+                if (found.NihBoxes is null && NihBoxReader.Find(place) is not null) found = found with { NihBoxes = place };
+                if (found.ImaGenome is null && ImaGenomeReader.IsRoot(place)) found = found with { ImaGenome = place };
                 if (found.Roco is null && RocoReader.IsRoot(place)) found = found with { Roco = place };
             }
 
@@ -64,10 +98,11 @@ public sealed record DataSources
         }
     }
 
-    private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null;
+    private bool IsEmpty => MsCxr is null && Mimic is null && Roco is null && ImageClef is null && PadChestGr is null && VinDr is null
+        && NihBoxes is null && Own is null && ImaGenome is null;
 
     /// <summary>
-    /// The readers of the data sets that are there: MS-CXR first, then the caption sets in the order in which
+    /// The readers of the data sets that are there: the sets of phrases, MS-CXR first, then the caption sets in the order in which
     /// duplicates are kept.
     /// </summary>
     /// <exception cref="InputException">A folder does not have the layout of its data set, or no data set is named.</exception>
@@ -75,6 +110,14 @@ public sealed record DataSources
     {
         var readers = new List<IDataSetReader>();
         if (MsCxr is not null) readers.Add(new MsCxrReader(MsCxr, ImageFolders.GetValueOrDefault("ms-cxr") ?? PicturesOfMsCxr()));
+        if (PadChestGr is not null)
+            readers.Add(new PadChestGrReader(PadChestGr, ImageFolders.GetValueOrDefault("padchest-gr"), PadChestSecondReader));
+        if (VinDr is not null) readers.Add(new VinDrReader(VinDr, ImageFolders.GetValueOrDefault("vindr-cxr"), VinDrReaders ?? "union"));
+        if (NihBoxes is not null) readers.Add(new NihBoxReader(NihBoxes, ImageFolders.GetValueOrDefault("nih-cxr14")));
+        if (Own is not null)
+            readers.Add(new OwnReader(Own, OwnFormat, ImageFolders.GetValueOrDefault("own"), OwnCoordinates, OwnQuestion));
+        if (ImaGenome is not null)
+            readers.Add(new ImaGenomeReader(ImaGenome, ImageFolders.GetValueOrDefault("chest-imagenome") ?? PicturesOfImaGenome()));
         if (Mimic is not null) readers.Add(new MimicCxrReader(Mimic, MimicReports, ImageFolders.GetValueOrDefault("mimic-cxr")));
         if (Roco is not null) readers.Add(new RocoReader(Roco, ImageFolders.GetValueOrDefault("roco"), NonRadiology));
         if (ImageClef is not null) readers.Add(new ImageClefReader(ImageClef, ImageFolders.GetValueOrDefault("imageclef-2022")));
@@ -83,6 +126,10 @@ public sealed record DataSources
                 + $"{string.Join(", ", readers.Select(reader => reader.Source))}.");
         return readers.Count > 0 ? readers : throw new InputException("No data set is named: give at least one of the folders.");
     }
+
+    /// <summary>Chest ImaGenome, too, annotates pictures of MIMIC-CXR-JPG; null: beside the annotations.</summary>
+    private string? PicturesOfImaGenome() => Directory.Exists(Path.Combine(ImaGenome!, "files")) ? null
+        : ImageFolders.GetValueOrDefault("mimic-cxr") ?? (Directory.Exists(Mimic) ? Mimic : Path.GetDirectoryName(Mimic));
 
     /// <summary>MS-CXR annotates pictures of MIMIC-CXR-JPG, which may lie elsewhere; null: beside the annotations.</summary>
     private string? PicturesOfMsCxr()

@@ -1,3 +1,4 @@
+using Pfmvg.Geometry;
 using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Predictions;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Pfmvg.Data.Files;
+using Pfmvg.Geometry;
 
 namespace Pfmvg.Evaluation.Predictions;
 

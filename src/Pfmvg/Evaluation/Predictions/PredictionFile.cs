@@ -124,7 +124,7 @@ public static class PredictionFile
                 continue;
             }
 
-            var question = questions is null ? TruthFile.ReadLine(line, "truth") : questions.Find(line);
+            var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: false, "truth") : questions.Find(line);
             var prediction = WithAnswer(question, line, Agreed(line, coordinates, declared), options, check);
             if (!places.TryAdd(prediction.Id, line.Place))
                 throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");

@@ -49,7 +49,7 @@ public static class TruthFile
         Dictionary<string, string> places = new(IdComparer.Instance);
         foreach (var line in JsonInput.Lines(path))
         {
-            questions.Add(ReadLine(line, "truth", "boxes"));
+            questions.Add(ReadLine(line, emptyTruth: true, "truth", "boxes"));
             if (!places.TryAdd(questions[^1].Id, line.Place))
                 throw line.Wrong($"the id '{questions[^1].Id}' stands at {places[questions[^1].Id]}, too; identifiers must be unique");
         }
@@ -59,8 +59,9 @@ public static class TruthFile
 
     /// <summary>One sample of a manifest or predictions file.</summary>
     /// <param name="line">The line.</param>
+    /// <param name="emptyTruth">Whether a phrase may have no box, as in a manifest.</param>
     /// <param name="truthNames">What the true boxes may be called; in a predictions file "boxes" are the predicted ones.</param>
-    internal static Prediction ReadLine(JsonInput line, params ReadOnlySpan<string> truthNames)
+    internal static Prediction ReadLine(JsonInput line, bool emptyTruth, params ReadOnlySpan<string> truthNames)
     {
         int Number(string name) => line.Integer(name) ?? throw line.Wrong($"'{name}' is missing");
         string Text(params ReadOnlySpan<string> names) => line.Text(names) ?? throw line.Wrong($"'{names[0]}' is missing");
@@ -77,7 +78,8 @@ public static class TruthFile
             Phrase = Text("phrase", "label_text", "text"),
             Width = width,
             Height = height,
-            Truth = TrueBoxes(line, boxes.Select(n => new Box(n[0], n[1], n[2], n[3])), width, height),
+            Truth = emptyTruth && boxes.Count == 0 ? []
+                : TrueBoxes(line, boxes.Select(n => new Box(n[0], n[1], n[2], n[3])), width, height),
             Patient = line.Text("patient") ?? ListedSample.Owner(image).Patient,
             Synthetic = line.Find("synthetic") is { ValueKind: JsonValueKind.True },
         };

@@ -19,7 +19,19 @@ public enum PhantomSets
     /// <summary>`imageclef-2022`: captions, some pictures shared with ROCO.</summary>
     ImageClef = 8,
 
-    /// <summary>All four.</summary>
+    /// <summary>`padchest-gr`: reports' sentences with boxes, normal ones without.</summary>
+    PadChestGr = 16,
+
+    /// <summary>`vindr-cxr`: boxes of three readers.</summary>
+    VinDr = 32,
+
+    /// <summary>`nih-cxr14`: boxes of pictures of 1024 x 1024 pixels.</summary>
+    NihBoxes = 64,
+
+    /// <summary>`chest-imagenome`: scene graphs and gold boxes, with pictures in `files`.</summary>
+    ImaGenome = 128,
+
+    /// <summary>The four of the paper.</summary>
     All = MsCxr | MimicCxr | Roco | ImageClef,
 }
 

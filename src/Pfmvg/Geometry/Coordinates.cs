@@ -1,6 +1,4 @@
-using Pfmvg.Geometry;
-
-namespace Pfmvg.Evaluation.Predictions;
+namespace Pfmvg.Geometry;
 
 /// <summary>What the numbers of a box from another program mean. It is declared once for a file and never guessed.</summary>
 /// <param name="Range">The number that stands for the picture's far edge: 1, 100 or 1000; null for pixels of the original picture.</param>
