@@ -70,6 +70,7 @@ public sealed class OwnReaderTests : IDisposable
     [InlineData("""{"image": "a.png", "phrase": "x", "boxes": [[1, 2, 3, 4]], "width": 80, "height": 60}""", "80 x 60")]
     [InlineData("""{"image": "a.png", "phrase": "x", "boxes": [], "boxes": [[1, 2, 3, 4]]}""", "a name stands twice")]
     [InlineData("""{"image": "a.png", "phrase": "x", "boxes": []""", "no valid JSON")]
+    [InlineData("""{"image": "a.png", "\ud800": 1, "phrase": "x", "boxes": []}""", "no valid JSON")]
     [InlineData("7", "no JSON object")]
     [InlineData("""{"image": "https://example.org/a.png", "phrase": "x", "boxes": []}""", "must be files")]
     [InlineData("""{"image": "b\\a.png", "phrase": "x", "boxes": []}""", "'/' between folders")]
@@ -150,6 +151,30 @@ public sealed class OwnReaderTests : IDisposable
             ImageFolders = new Dictionary<string, string> { ["own"] = "/nowhere" },
         }), StringComparison.Ordinal);
         Assert.Contains("there is no sample in it", Refused(Lines("\n \n")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_list_is_as_strict_as_lines()
+    {
+        var sources = Lines("""[{"image": "a.png", "phrase": "x", "boxes": [], "boxes": [[1, 2, 3, 4]]}]""");
+        Assert.Contains("item 1: no valid JSON, or a name stands twice", Refused(sources), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Pictures_of_a_coco_file_that_nothing_is_said_about_are_counted()
+    {
+        _tree.Picture("b.png", shade: 1);
+        var file = _tree.Write("coco.json", """
+            {"images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30},
+                        {"id": 2, "file_name": "b.png", "width": 40, "height": 30}],
+             "categories": [{"id": 5, "name": "mass"}],
+             "annotations": [{"id": 1, "image_id": 1, "category_id": 5, "bbox": [1, 2, 3, 4]},
+                             {"id": 2, "image_id": 1, "category_id": 5, "bbox": [9, 9, 9, 9], "iscrowd": 1}]}
+            """);
+        Assert.Equal("mass", Assert.Single(Prepare(new DataSources { Own = file, OwnFormat = "coco" })).Text);
+        var prepared = File.ReadAllText(Path.Combine(Output, "prepared.json"));
+        Assert.Contains("1 pictures of own have no annotation", prepared, StringComparison.Ordinal);
+        Assert.Contains("1 annotations of own are marked iscrowd", prepared, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -54,6 +54,22 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
     }
 
     [Fact]
+    public void Phrases_without_a_box_are_refused_because_an_answer_is_boxes()
+    {
+        using var run = new Run(workspace);
+        var caption = run.Setup.Data.Read(SampleTask.Caption, Split.Train)[0];
+        Sample[] samples = [caption with { Task = SampleTask.Refer, Boxes = [new(1, 1, 9, 9)] }, caption with { Task = SampleTask.Refer }];
+        var message = Assert.Throws<InputException>(() => Of(samples)).Message;
+        Assert.Contains("1 of 2 phrases have no box", message, StringComparison.Ordinal);
+        Assert.Contains("--only-with-boxes", message, StringComparison.Ordinal);
+        Assert.Equal(1, Of(samples[..1]).Count);
+        Assert.Equal(1, Of([caption]).Count); // captions never have boxes
+
+        TrainingSamples Of(Sample[] set) => new(
+            run.Setup.Data, set, run.Setup.Builder, new StageSettings(), new LoaderOptions { Size = 56, Seed = 4 });
+    }
+
+    [Fact]
     public void A_trained_tensor_gone_NaN_stops_the_run_after_the_tolerated_steps_and_is_never_saved()
     {
         using var folder = new TemporaryFolder();

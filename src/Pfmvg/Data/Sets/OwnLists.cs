@@ -58,6 +58,10 @@ internal static class OwnLists
         if (crowds > 0) notes.Add($"{Units.Count(crowds)} annotations of own are marked iscrowd and are left out.");
         if (file.Annotations.Exists(annotation => annotation.Text is null))
             notes.Add("Annotations of own without a phrase have the name of their category as the prompt.");
+        var annotated = file.Annotations.Select(annotation => annotation.Image).ToHashSet(IdComparer.Instance);
+        var silent = file.Images.Count(image => image.Value.Absent.Count == 0 && !annotated.Contains(image.Key));
+        if (silent > 0)
+            notes.Add($"{Units.Count(silent)} pictures of own have no annotation and no neg_category_ids: nothing is asked there.");
         foreach (var phrase in file.Annotations.Where(annotation => !annotation.IsCrowd).GroupBy(a => (a.Image, a.Category, a.Text)))
         {
             var first = phrase.First();

@@ -14,9 +14,15 @@ internal static class OwnRows
     /// <exception cref="InputException">The file cannot be read, or something in it is no JSON object.</exception>
     public static IEnumerable<JsonItem> Read(string path, TextRepairs repairs)
     {
-        foreach (var item in IsList(path, repairs) ? JsonItems.Read(path, repairs) : Lines(path, repairs))
-            yield return item.Value.ValueKind == JsonValueKind.Object ? item
-                : throw new InputException($"{item.Place}: this is no JSON object; every sample is one.");
+        var rows = IsList(path, repairs) ? JsonItems.Read(path, repairs).Select(item => (Text: item.Value.GetRawText(), item.Place))
+            : DataFile.Lines(path, repairs).Where(line => !string.IsNullOrWhiteSpace(line.Text))
+                .Select(line => (line.Text, Place: $"{Privacy.Mask(path)}:{line.Number}"));
+        foreach (var (text, place) in rows)
+        {
+            using var row = Parse(text, place);
+            yield return row.RootElement.ValueKind == JsonValueKind.Object ? new JsonItem(null, row.RootElement, place)
+                : throw new InputException($"{place}: this is no JSON object; every sample is one.");
+        }
     }
 
     /// <summary>What every kind of row may tell about its sample.</summary>
@@ -54,27 +60,16 @@ internal static class OwnRows
             && value.EnumerateArray().All(number => number.ValueKind == JsonValueKind.Number)
                 ? new Box(value[0].GetDouble(), value[1].GetDouble(), value[2].GetDouble(), value[3].GetDouble()) : null;
 
-    private static IEnumerable<JsonItem> Lines(string path, TextRepairs repairs)
-    {
-        foreach (var line in DataFile.Lines(path, repairs))
-        {
-            if (string.IsNullOrWhiteSpace(line.Text)) continue;
-            var place = $"{Privacy.Mask(path)}:{line.Number}";
-            using var document = Parse(line.Text, place);
-            yield return new JsonItem(null, document.RootElement, place);
-        }
-    }
-
     private static JsonDocument Parse(string line, string place)
     {
         try
         {
             return JsonDocument.Parse(line, Strict);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: half of a surrogate pair in a name
         {
-            throw new InputException(
-                $"{place}: no valid JSON near byte {e.BytePositionInLine + 1}, or a name stands twice; every line is one JSON object.", e);
+            var near = e is JsonException { BytePositionInLine: { } at } ? $" near byte {at + 1}" : "";
+            throw new InputException($"{place}: no valid JSON{near}, or a name stands twice; every sample is one JSON object.", e);
         }
     }
 

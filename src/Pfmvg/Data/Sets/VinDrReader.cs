@@ -14,7 +14,7 @@ internal sealed class VinDrReader : IDataSetReader
     private readonly TextRepairs _repairs = new();
     private readonly List<(string File, Split Split)> _files = [];
     private readonly VinDrRule _rule;
-    private long _dropped;
+    private long _drawn, _kept;
 
     /// <summary>Finds the annotations.</summary>
     /// <param name="path">The data set's folder, or its `annotations`.</param>
@@ -53,7 +53,7 @@ internal sealed class VinDrReader : IDataSetReader
     [
         .. _repairs.Notes,
         "vindr-cxr has no phrases: its class names are the prompts.",
-        $"Of vindr-cxr's training pictures, {_rule}{(_dropped > 0 ? $"; {Units.Count(_dropped)} boxes are left out by this rule" : "")}.",
+        $"Of vindr-cxr's training pictures, {_rule}{(_drawn > 0 ? $"; {Units.Count(_drawn)} boxes became {Units.Count(_kept)}" : "")}.",
         "vindr-cxr's boxes are in pixels of the original pictures, whose size its lists do not tell: resized pictures go unnoticed.",
         "vindr-cxr names no patients: every picture counts as a patient of its own.",
     ];
@@ -65,7 +65,7 @@ internal sealed class VinDrReader : IDataSetReader
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
     {
-        _dropped = 0;
+        (_drawn, _kept) = (0, 0);
         var pictures = new PictureIndex(ImageFolder);
         return _files.SelectMany(file => Read(file.File, file.Split, pictures));
     }
@@ -99,7 +99,7 @@ internal sealed class VinDrReader : IDataSetReader
         {
             var all = group.Where(row => row.Problem is null).Select(row => new ReaderBox(row.Reader ?? "", row.Box)).ToList();
             var boxes = split == Split.Test ? [.. all.Select(box => box.Box)] : _rule.Merge(all);
-            _dropped += _rule.Readers > 1 && split != Split.Test ? Math.Max(0, all.Count - boxes.Count) : 0;
+            if (_rule.Readers > 1 && split != Split.Test) (_drawn, _kept) = (_drawn + all.Count, _kept + boxes.Count);
             var wrong = group.FirstOrDefault(row => row.Problem is not null);
             if (boxes.Count == 0 && wrong is null) continue;
             kept++;

@@ -13,9 +13,9 @@ internal static class ImaGenomeFiles
     public static void Write(string folder, List<(BoxedPicture Picture, List<BoxedFinding> Findings)> pictures)
     {
         var gold = pictures.Where(picture => picture.Picture.Patient % 10 == 9).ToList();
-        foreach (var part in pictures.GroupBy(picture => picture.Picture.Split == "validation" ? "valid" : picture.Picture.Split))
-            DelimitedText.Write(Path.Combine(folder, "silver_dataset", "splits", part.Key + ".csv"), ',', Columns,
-                part.Select(picture => Row(picture.Picture)));
+        foreach (var (name, split) in new[] { ("train", "train"), ("valid", "validation"), ("test", "test") }) // a small one may be empty
+            DelimitedText.Write(Path.Combine(folder, "silver_dataset", "splits", name + ".csv"), ',', Columns,
+                pictures.Where(picture => picture.Picture.Split == split).Select(picture => Row(picture.Picture)));
         DelimitedText.Write(Path.Combine(folder, "silver_dataset", "splits", "images_to_avoid.csv"), ',', Columns,
             gold.Select(picture => Row(picture.Picture)));
         foreach (var (picture, findings) in pictures)
