@@ -5,16 +5,34 @@ namespace Pfmvg;
 /// </summary>
 internal static class HoldFile
 {
+    /// <summary>The lock's name within a folder.</summary>
+    public const string Name = ".hold";
+
     /// <summary>Takes a lock file, which is made when it does not exist; null while another process, or this one, has it.</summary>
-    public static IDisposable? TryTake(string path, FileOptions options = FileOptions.None)
+    public static IDisposable? TryTake(string path)
     {
         try
         {
-            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, options);
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException) when (File.Exists(path))
         {
             return null;
+        }
+    }
+
+    /// <summary>A new folder beside the one that is to be written, in which it is made.</summary>
+    public static string Beside(string folder) => $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+
+    /// <summary>Removes what <see cref="Beside"/> named and a killed process left: folders that nobody holds.</summary>
+    public static void RemoveAbandoned(string folder)
+    {
+        var parent = Path.GetDirectoryName(Path.GetFullPath(folder));
+        if (!Directory.Exists(parent)) return;
+        foreach (var left in Directory.GetDirectories(parent, $"{Path.GetFileName(folder)}.*.tmp"))
+        {
+            using var hold = TryTake(Path.Combine(left, Name));
+            if (hold is not null) Directory.Delete(left, recursive: true);
         }
     }
 }

@@ -31,11 +31,15 @@ public static class PhantomStudy
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (File.Exists(folder) || Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
             throw new InputException($"{folder}: this is not an empty folder; name a new one for the phantom study, or remove it first.");
-        var temporary = $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+        HoldFile.RemoveAbandoned(folder);
+        var temporary = HoldFile.Beside(folder);
         try
         {
             Directory.CreateDirectory(temporary);
-            var summary = WriteSets(temporary, options, progress, cancellationToken);
+            PhantomSummary summary;
+            using (HoldFile.TryTake(Path.Combine(temporary, HoldFile.Name)))
+                summary = WriteSets(temporary, options, progress, cancellationToken);
+            File.Delete(Path.Combine(temporary, HoldFile.Name));
             if (Directory.Exists(folder)) Directory.Delete(folder);
             Directory.Move(temporary, folder);
             return summary;
@@ -198,8 +202,8 @@ public static class PhantomStudy
 
     private static string Notice(PhantomOptions options) => string.Create(CultureInfo.InvariantCulture, $"""
         {PhantomMark.Start}{options.Seed}, {options.Patients} patients: drawn by a program. The pictures, patients,
-        phrases and reports are invented; they follow the layouts of MS-CXR, MIMIC-CXR-JPG, ROCO and ImageCLEFmedical 2022 and contain nothing of them.
-        Scores on them are not clinical scores.
+        phrases and reports are invented; they follow the layouts of MS-CXR, MIMIC-CXR-JPG, ROCO and
+        ImageCLEFmedical 2022 and contain nothing of them. Scores on them are not clinical scores.
 
         """);
 

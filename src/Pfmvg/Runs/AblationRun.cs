@@ -54,7 +54,8 @@ public static class AblationRun
         {
             var todo = session.World.FromRankZero(() => Plan(session, training, options.Overwrite));
             if (todo == ToDo.Nothing) session.Tell($"gathered  {training.Folder(configuration).Path}");
-            else TrainingRun.Execute(session, training with { ResumeCommand = options.ResumeCommand ?? "the same command", Existing = Existing(todo) });
+            else TrainingRun.Execute(session, training with { ResumeCommand = options.ResumeCommand ?? "the same command",
+                Existing = Existing(todo) });
         }
 
         var split = options.Split.ToString().ToLowerInvariant();

@@ -23,6 +23,8 @@ public sealed class GroundingSetup : IDisposable
         var configuration = language.Configuration;
         (Configuration, Builder, Model, Files) = (configuration, builder, model, files);
         Notes = [.. language.Notes, .. LoadedFile.NotesOf(files)];
+        foreach (var cache in new[] { configuration.Data.Cache, configuration.Data.FeatureCache })
+            if (cache is not null) CacheFile.RemoveHalfWritten(configuration.Resolve(cache));
         if (configuration.Data.FeatureCache is { } folder)
             Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
     }

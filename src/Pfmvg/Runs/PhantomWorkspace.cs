@@ -1,4 +1,5 @@
 using Pfmvg.Configuration;
+using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Models.Building;
@@ -26,10 +27,13 @@ internal static class PhantomWorkspace
     {
         if (configuration.Phantom is not { } phantom) return;
         var prepared = configuration.Resolve(configuration.Data.Folder);
+        var study = configuration.Resolve(Path.Combine("data", "phantom"));
+        RequireDrawnAs(configuration, study);
+        if (OutputFolder.IsPrepared(prepared) && !LacksBase(configuration)) return;
+        using var hold = Take(Path.GetFullPath(configuration.Workspace), tell, cancel);
         if (!OutputFolder.IsPrepared(prepared))
         {
             RequireEmpty(prepared);
-            var study = configuration.Resolve(Path.Combine("data", "phantom"));
             if (!Directory.Exists(study))
             {
                 tell(FormattableString.Invariant($"phantoms  drawing {phantom.Patients} patients, once"));
@@ -49,6 +53,7 @@ internal static class PhantomWorkspace
 
         if (!LacksBase(configuration)) return;
         var paths = GroundingSetup.Paths(configuration);
+        AtomicFile.WriteText(BaseNotice(paths), Origin(phantom) + "\n");
         if (phantom.Base == PhantomBase.Pretrained)
         {
             CopyPretrained(paths);
@@ -65,6 +70,42 @@ internal static class PhantomWorkspace
         tell($"base weights  random, {parameters:n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
     }
 
+    /// <summary>Takes the workspace; of several processes that find it empty one fills it, and the others wait.</summary>
+    private static IDisposable Take(string workspace, Action<string> tell, CancellationToken cancel)
+    {
+        Directory.CreateDirectory(workspace);
+        for (var told = false; ; told = true)
+        {
+            if (HoldFile.TryTake(Path.Combine(workspace, HoldFile.Name)) is { } hold) return hold;
+            if (!told) tell($"{workspace}: another process draws phantoms or makes base weights here; waiting for it");
+            cancel.WaitHandle.WaitOne(TimeSpan.FromSeconds(0.2));
+            cancel.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>What is there was made with the settings that the run records: they cannot change behind it.</summary>
+    private static void RequireDrawnAs(PfmvgConfiguration configuration, string study)
+    {
+        var phantom = configuration.Phantom!;
+        const string Advice = "set them back, or use another workspace with --set workspace=FOLDER";
+        var start = FormattableString.Invariant($"{PhantomMark.Start}{phantom.Seed}");
+        var used = !OutputFolder.IsPrepared(configuration.Resolve(configuration.Data.Folder))
+            || GroundingSetup.OpenData(configuration).IsSynthetic;
+        if (used && PhantomMark.Notice(study) is { } notice && !notice.StartsWith(start + ":", StringComparison.Ordinal) // of old versions
+            && !notice.StartsWith(FormattableString.Invariant($"{start}, {phantom.Patients} patients:"), StringComparison.Ordinal))
+            throw new InputException($"{study}: the study here was drawn otherwise ({notice.Split(':')[0]}) than "
+                + FormattableString.Invariant($"by phantom.seed={phantom.Seed} and phantom.patients={phantom.Patients}; {Advice}."));
+        var made = BaseNotice(GroundingSetup.Paths(configuration));
+        if (!LacksBase(configuration) && File.Exists(made) && File.ReadAllText(made).Trim() is var origin && origin != Origin(phantom))
+            throw new InputException($"{made}: the base weights here were made by {origin}, not by {Origin(phantom)}; {Advice}.");
+    }
+
+    /// <summary>Tells by which settings the base weights were made.</summary>
+    private static string BaseNotice(WeightPaths paths) => Path.Combine(Path.GetDirectoryName(paths.Vision)!, "phantom-base.txt");
+
+    private static string Origin(PhantomSettings phantom) => phantom.Base == PhantomBase.Pretrained ? "phantom.base=pretrained"
+        : FormattableString.Invariant($"phantom.base=random and phantom.seed={phantom.Seed}");
+
     /// <summary>A phantom study is never written where anything else is: it could be somebody's data, half prepared.</summary>
     private static void RequireEmpty(string folder)
     {
@@ -76,7 +117,8 @@ internal static class PhantomWorkspace
     /// <summary>Prepares a phantom study; the folder appears whole or not at all.</summary>
     private static PrepareReport PrepareStudy(string study, string folder, long seed, CancellationToken cancel)
     {
-        var temporary = $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+        HoldFile.RemoveAbandoned(folder);
+        var temporary = HoldFile.Beside(folder);
         try
         {
             var report = DataPreparation.Run(new PrepareOptions

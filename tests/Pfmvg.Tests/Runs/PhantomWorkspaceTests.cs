@@ -58,6 +58,64 @@ public sealed class PhantomWorkspaceTests(TrainingWorkspace workspace) : IClassF
         Assert.True(RunInfo.Read(workspace.Run("unknowing").InfoPath).Synthetic);
     }
 
+    [Theory]
+    [InlineData("phantom.patients=11", "phantom.seed=7 and phantom.patients=11")]
+    [InlineData("phantom.seed=8", "phantom.seed=8 and phantom.patients=10")]
+    [InlineData("phantom.base=pretrained", "were made by phantom.base=random and phantom.seed=7, not by phantom.base=pretrained")]
+    public void Phantom_settings_of_a_filled_workspace_cannot_change_behind_it(string change, string said)
+    {
+        Prepare(workspace.Configuration("as-drawn"));
+        var refused = Assert.Throws<InputException>(() =>
+            Prepare(workspace.Configuration("otherwise", change, "weights.start=weights/start.safetensors")));
+        Assert.Contains(said, refused.Message, StringComparison.Ordinal);
+        Assert.Contains("--set workspace=FOLDER", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_several_that_find_a_workspace_empty_one_fills_it_and_the_others_wait()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.In("data", "phantom.1.a.tmp", "roco")); // of killed ones
+        Directory.CreateDirectory(folder.In("data", "prepared.1.b.tmp"));
+        var configuration = workspace.Configuration("fresh") with { Workspace = folder.Path };
+        var lines = new System.Collections.Concurrent.ConcurrentBag<string>();
+        Parallel.For(0, 3, new ParallelOptions { MaxDegreeOfParallelism = 3 },
+            _ => PhantomWorkspace.Prepare(configuration, lines.Add, TestContext.Current.CancellationToken));
+        Assert.Single(lines, line => line.StartsWith("phantoms  drawing", StringComparison.Ordinal));
+        Assert.Single(lines, line => line.StartsWith("base weights", StringComparison.Ordinal));
+        Assert.Equal(["phantom", "prepared"], Directory.GetDirectories(folder.In("data")).Select(Path.GetFileName).Order());
+        Assert.NotEmpty(GroundingSetup.OpenData(configuration).Read(SampleTask.Refer, Split.Train));
+    }
+
+    [Fact]
+    public void A_folder_in_work_is_never_taken_for_an_abandoned_one()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in (string[])["study.1.a.tmp", "study.2.b.tmp", "other.3.c.tmp"]) Directory.CreateDirectory(folder.In(name));
+        using (HoldFile.TryTake(folder.In("study.2.b.tmp", HoldFile.Name))) HoldFile.RemoveAbandoned(folder.In("study"));
+        Assert.Equal(["other.3.c.tmp", "study.2.b.tmp"], Directory.GetDirectories(folder.Path).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public void Half_written_files_of_the_caches_and_of_a_run_are_removed_at_the_next_start()
+    {
+        var configuration = workspace.Configuration("caches", "data.cache=cache");
+        var evaluation = new EvaluationOptions { Split = Split.Test, FromBase = true };
+        string[] left =
+        [
+            Path.Combine(workspace.Path, "cache", "56", "ab", "abcd.1.2.tmp"), evaluation.Folder(configuration).In(".scores.json.1.a.tmp"),
+        ];
+        foreach (var half in left)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(half)!);
+            File.WriteAllText(half, "half");
+            File.SetLastWriteTimeUtc(half, DateTime.UtcNow.AddHours(-2));
+        }
+
+        EvaluationRun.Execute(new RecordedSession(configuration).Session, evaluation);
+        Assert.All(left, half => Assert.False(File.Exists(half), half));
+    }
+
     [Fact]
     public void A_phantom_set_is_known_wherever_it_is_moved()
     {

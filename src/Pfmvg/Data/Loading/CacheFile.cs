@@ -61,6 +61,17 @@ internal static class CacheFile
         return written;
     }
 
+    /// <summary>Removes what killed processes left half written. Writing takes no hour, so younger files may be in work.</summary>
+    public static void RemoveHalfWritten(string folder)
+    {
+        if (!Directory.Exists(folder)) return;
+        foreach (var half in Directory.EnumerateFiles(folder, "*.tmp", SearchOption.AllDirectories))
+            Attempt(() =>
+            {
+                if (DateTime.UtcNow - File.GetLastWriteTimeUtc(half) > TimeSpan.FromHours(1)) File.Delete(half);
+            });
+    }
+
     /// <summary>Does something to a cache's files. It may fail: another process was faster, or the folder can only be read.</summary>
     /// <returns>Whether it was done.</returns>
     public static bool Attempt(Action action)

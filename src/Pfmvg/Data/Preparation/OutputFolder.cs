@@ -30,7 +30,7 @@ internal sealed class OutputFolder : IDisposable
         try
         {
             Directory.CreateDirectory(folder);
-            var hold = HoldFile.TryTake(Path.Combine(folder, ".hold")) ?? throw new InputException(
+            var hold = HoldFile.TryTake(Path.Combine(folder, HoldFile.Name)) ?? throw new InputException(
                 $"{Path.GetFullPath(folder)}: another process is preparing data here; wait for it, or give another folder with --out.");
             FinishChange(folder);
             var taken = new OutputFolder(folder, hold);

@@ -142,7 +142,7 @@ public sealed class RunFolder
         return System.IO.Path.Exists(path) ? path : throw new InputException($"The result of stage 1, {path}, is gone: {Advice}.");
     }
 
-    private string HoldPath => In(".hold");
+    private string HoldPath => In(HoldFile.Name);
 
     private static IEnumerable<RunFolder> Parts(string run) => Directory.GetDirectories(run).Order(StringComparer.Ordinal)
         .Select(path => new RunFolder(path)).Where(folder => File.Exists(folder.InfoPath));
