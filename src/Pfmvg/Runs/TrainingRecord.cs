@@ -41,7 +41,8 @@ internal sealed class TrainingRecord : IDisposable
     /// <summary>Notes a step.</summary>
     public void Add(StepEntry entry)
     {
-        (_lastLoss, _info) = (entry.Loss, _info with { Step = entry.Step });
+        if (entry.Skipped is null) _lastLoss = entry.Loss;
+        _info = _info with { Step = entry.Step };
         GpuMemory.Note();
         _log.Add(entry);
     }

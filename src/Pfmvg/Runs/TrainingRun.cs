@@ -90,9 +90,15 @@ public sealed class TrainingRun
         using var record = info is null ? null : run.Record(info, done, samples.Count);
         run.Train(start, done, record);
         if (setup.Features is { } features) tell(features.Summary);
-        if (samples.Broken is not { Count: > 0 } broken) return;
-        tell($"{broken.Count} of {samples.Count} samples were left out, their pictures are broken: "
-            + $"{string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
+        TellBroken(samples, "samples");
+        TellBroken(validation, "validation samples");
+
+        void TellBroken(TrainingSamples split, string what)
+        {
+            if (split.Broken is not { Count: > 0 } broken) return;
+            tell($"{broken.Count} of {split.Count} {what} were left out, their pictures are broken: "
+                + $"{string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
+        }
     }
 
     private string ResumeCommand => (_session.World.Size > 1 ? $"mpirun -n {_session.World.Size} " : "")
@@ -178,12 +184,15 @@ public sealed class TrainingRun
         {
             var model = _setup.Answers();
             record?.NoteDecoding(model.Decoding);
-            var answers = model.Answer([.. share.Select(i => _validation.Samples[i])], _setup.Pictures().Whole);
-            var table = Scorer.Score(answers, new ScoringOptions { Resamples = 0 });
-            (sums[2], sums[3]) = (table.Samples.Sum(s => s.Iou), table.Samples.Count);
+            var broken = _validation.Broken.Select(sample => sample.Index); // found by the loss, which looked at the same pictures
+            var answers = model.Answer([.. share.Except(broken).Select(i => _validation.Samples[i])], _setup.Pictures().Whole);
+            var scored = answers.Count == 0 ? [] : Scorer.Score(answers, new ScoringOptions { Resamples = 0 }).Samples;
+            (sums[2], sums[3]) = (scored.Sum(s => s.Iou), scored.Count);
         }
 
         world.AllReduceSum(sums);
+        if (sums[1] == 0) _tell($"epoch {epoch + 1}  no picture of the validation samples can be read, so nothing was validated");
+        if (sums[1] == 0) return;
         var figures = new Dictionary<string, double> { ["loss"] = sums[0] / sums[1] };
         double? wiou = sums[3] > 0 ? sums[2] / sums[3] : null;
         if (wiou is { } value) figures["wiou"] = value;

@@ -165,6 +165,7 @@ public sealed class Trainer : IDisposable
 
         interrupted = sums.Interrupts > 0;
         var rate = _schedule.At(epoch, step);
+        if (sums.AnswerTokens == 0) return Entry(0, null, "no picture of its samples can be read");
         _gradients.Scale(1.0 / sums.AnswerTokens); // from the gradient of the summed loss to that of the mean over answer tokens
         var read = Read([.. losses, _gradients.Norms()]);
         sums.Loss += read.Take(losses.Count).Sum(value => (double)value);
@@ -183,10 +184,15 @@ public sealed class Trainer : IDisposable
             skipped = SkipOrStop(epoch, step, loss, norms, batch);
         }
 
-        var seconds = _clock.Elapsed.TotalSeconds;
-        _clock.Restart();
-        return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds,
-            norm, skipped);
+        return Entry(loss, norm, skipped);
+
+        StepEntry Entry(double loss, double? norm, string? skipped)
+        {
+            var seconds = _clock.Elapsed.TotalSeconds;
+            _clock.Restart();
+            return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds,
+                norm, skipped);
+        }
     }
 
     private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)

@@ -44,6 +44,17 @@ public sealed class ReaderTests : IDisposable
     }
 
     [Fact]
+    public void Classes_of_MsCxr_spelled_otherwise_are_the_known_ones_and_it_is_said()
+    {
+        string[] written = ["Pleural effusion", "LUNG_OPACITY", "Edema", "Fracture"];
+        var reader = new MsCxrReader(_tree.Write("MS_CXR_Local_Alignment_v1.1.0.csv", StudyTree.MsCxrHeader + "\n" + string.Concat(
+            written.Select(name => $"{name},a phrase,files/p10/p10000032/s50414267/aa-bb.jpg,10,20,30,40,200,100,aa-bb\n"))));
+        Assert.Equal(["Pleural Effusion", "Lung Opacity", "Edema", "Fracture"], reader.Read().Select(sample => sample.Class));
+        Assert.Equal(["The class 'LUNG_OPACITY' is read as Lung Opacity.", "The class 'Pleural effusion' is read as Pleural Effusion."],
+            reader.Notes);
+    }
+
+    [Fact]
     public void MsCxr_folder_gives_the_newest_release_and_csv_before_json()
     {
         foreach (var name in new[] { "v1.0.0.csv", "v1.0.0.json", "v1.1.0.json", "v1.1.0.csv" })

@@ -14,7 +14,17 @@ public sealed class TrainingWorkspace : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    public TrainingWorkspace() => PhantomWorkspace.Prepare(Configuration("prepare"), _ => { }, CancellationToken.None);
+    private readonly int _patients;
+
+    public TrainingWorkspace() : this(10)
+    {
+    }
+
+    internal TrainingWorkspace(int patients)
+    {
+        _patients = patients;
+        PhantomWorkspace.Prepare(Configuration("prepare"), _ => { }, CancellationToken.None);
+    }
 
     /// <summary>Root of the prepared files and of the runs.</summary>
     public string Path => _folder.Path;
@@ -25,7 +35,7 @@ public sealed class TrainingWorkspace : IDisposable
     /// <summary>The settings of a run of this name, as `--set` takes them.</summary>
     public string[] Settings(string name, params string[] changes) =>
     [
-        $"name={name}", $"workspace={Path}", "threads=1", "phantom.patients=10",
+        $"name={name}", $"workspace={Path}", "threads=1", $"phantom.patients={_patients}",
         "model.image_size=56", "model.vision.width=32", "model.vision.depth=1", "model.vision.heads=2", "model.vision.mlp_hidden=64",
         "model.language.hidden_size=32", "model.language.layers=2", "model.language.heads=2", "model.language.intermediate_size=64",
         "model.lora.rank=2", "model.lora.dropout=0.1", "stage1.image=random_crop", "stage1.batch_size=4", "stage1.epochs=2",

@@ -15,7 +15,11 @@ public sealed partial class MsCxrReader : IDataSetReader
 
     private const string Unnumbered = "";
 
+    private static readonly Dictionary<string, string> Classes =
+        DataSetManifest.Load("ms-cxr").Classes.Keys.ToDictionary(Letters, name => name);
+
     private readonly TextRepairs _repairs = new();
+    private readonly Dictionary<string, string> _respelled = [];
     private readonly string _annotations;
 
     /// <summary>Names the annotation file.</summary>
@@ -43,7 +47,11 @@ public sealed partial class MsCxrReader : IDataSetReader
     public IReadOnlyList<string> Files => [_annotations];
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => _repairs.Notes;
+    public IReadOnlyList<string> Notes =>
+    [
+        .. _repairs.Notes,
+        .. _respelled.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"The class '{pair.Key}' is read as {pair.Value}."),
+    ];
 
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
@@ -58,7 +66,7 @@ public sealed partial class MsCxrReader : IDataSetReader
                     + "a dicom_id names one picture, so put the table right.");
             var number = boxes[name] = boxes.GetValueOrDefault(name) + 1;
             var (patient, study) = ListedSample.Owner(sample.Image);
-            yield return sample with { Id = $"{name}#{number}", Patient = patient, Study = study };
+            yield return sample with { Id = $"{name}#{number}", Patient = patient, Study = study, Class = Spelled(sample.Class) };
         }
     }
 
@@ -73,6 +81,16 @@ public sealed partial class MsCxrReader : IDataSetReader
             .ThenBy(DataFile.IsJson).ThenBy(file => file, StringComparer.Ordinal)
             .FirstOrDefault();
     }
+
+    // Copies of the table write the classes with other capitals, or underscores for spaces.
+    private string? Spelled(string? name)
+    {
+        if (name is null || Classes.ContainsValue(name) || Classes.GetValueOrDefault(Letters(name)) is not { } known) return name;
+        lock (_respelled) _respelled[name] = known;
+        return known;
+    }
+
+    private static string Letters(string name) => string.Concat(name.Where(char.IsLetter)).ToLowerInvariant();
 
     private static Version ReleaseOf(string file) =>
         Version.TryParse(Release().Match(Path.GetFileName(file)).Groups[1].Value, out var release) ? release : new Version();
