@@ -62,6 +62,22 @@ public sealed class PreparationTests : IDisposable
     }
 
     [Fact]
+    public void Phrases_that_become_one_prompt_are_one_phrase_and_it_is_said()
+    {
+        _tree.Picture("files/p10/p10000000/s50000000/d.jpg");
+        var file = _tree.Write("ms.csv", $"""
+            {StudyTree.MsCxrHeader}
+            Edema,Both lungs.,files/p10/p10000000/s50000000/d.jpg,1,2,10,10,40,30,d
+            Edema,both  lungs,files/p10/p10000000/s50000000/d.jpg,20,2,10,10,40,30,d
+            Edema,both bases,files/p10/p10000000/s50000000/d.jpg,20,2,10,10,40,30,d
+            """);
+        var options = Options(new DataSources { MsCxr = file }) with { MultiBox = MultiBox.PerPhrase };
+        Assert.Equal([("Both lungs.", 2), ("both bases", 1)], All(options).Select(sample => (sample.Text, sample.Boxes.Count)));
+        Assert.Contains(StudyTree.Prepare(options).Notes, note => note.StartsWith(
+            "1 phrases of ms-cxr differ from another of their picture in capitals or punctuation only", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Phrases_with_several_boxes_are_one_sample_per_box_or_per_phrase()
     {
         _tree.Picture("files/p10/p10000000/s50000000/d.jpg");

@@ -193,8 +193,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         _boxes++;
         if (_manifest.Classes.Count > 0 && !_manifest.Classes.ContainsKey(sample.Class ?? ""))
             Add(FindingLevel.Warning, "unknown-class", id, sample.Place, "the finding class is none of the known ones");
-        var phrase = _phrases.GetValueOrDefault((sample.Image, sample.Text))
-            ?? (_phrases[(sample.Image, sample.Text)] = new PhraseSeen([], []));
+        var key = (sample.Image, PhraseGroups.Prompt(sample.Text));
+        var phrase = _phrases.GetValueOrDefault(key) ?? (_phrases[key] = new PhraseSeen([], []));
         if (phrase.Classes.Add(sample.Class ?? "") && phrase.Classes.Count == 2)
             Add(FindingLevel.Warning, "contradicting-target", id, sample.Place,
                 "the same words about the same picture belong to two classes");

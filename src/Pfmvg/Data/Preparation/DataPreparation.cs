@@ -154,6 +154,11 @@ public sealed class DataPreparation
         var twice = samples.Count
             - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text, string.Join(' ', s.Sample.Boxes))).Count();
         if (twice > 0) _notes.Add($"{Units.Count(twice)} boxes of {reader.Source} repeat an earlier row exactly.");
+        var spelled = samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, s.Sample.Text)).Count()
+            - samples.DistinctBy(s => (s.Sample.Image, s.Sample.Class, PhraseGroups.Prompt(s.Sample.Text))).Count();
+        if (spelled > 0 && _options.MultiBox == MultiBox.PerPhrase)
+            _notes.Add($"{Units.Count(spelled)} phrases of {reader.Source} differ from another of their picture in capitals or punctuation "
+                + "only, so that they are one prompt; they are one phrase here.");
         _notes.AddRange(PhraseNotes.Of(reader, samples, _options.OnlyWithBoxes));
         counts.Unassigned = samples.Count(sample => sample.Split is null);
         if (counts.Unassigned > 0) _notes.Add($"{counts.Unassigned} boxes of {reader.Source} have no split and are left out.");
