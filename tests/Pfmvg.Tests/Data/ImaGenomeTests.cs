@@ -70,7 +70,9 @@ public sealed class ImaGenomeTests : IDisposable
             + "Edema,edema,files/p10/p10000000/s50000000/d0.jpg,1,2,10,10,40,30,d0,test\n");
         var sources = Sources with { MsCxr = file };
         sources = sources with { ImageFolders = new Dictionary<string, string>(sources.ImageFolders) { ["ms-cxr"] = _tree["jpg"] } };
-        StudyTree.Prepare(new PrepareOptions { Output = _tree["prepared"], Sources = sources, Split = SplitRule.Official });
+        var options = new PrepareOptions { Output = _tree["prepared"], Sources = sources, Split = SplitRule.Official };
+        Assert.Contains("1 samples of chest-imagenome are left out because their patients are among the 1 of MS-CXR's validation and test.",
+            StudyTree.Prepare(options).Notes);
         Assert.Empty(PreparedData.Open(_tree["prepared"]).Read(SampleTask.Refer, Split.Train));
     }
 

@@ -47,6 +47,27 @@ public sealed class LeakGuardTests : IDisposable
             .Select(sample => System.IO.Path.GetFileNameWithoutExtension(sample.Image)));
     }
 
+    [Fact]
+    public void Patients_of_one_s_own_validation_and_test_are_left_out_and_it_is_said_of_which_set()
+    {
+        for (var patient = 1; patient <= 3; patient++) Mimic(patient, "train");
+        var options = Options(Row(Path(1), "d1", "test"));
+        var own = _tree.Write("own.jsonl", string.Concat(Enumerable.Range(1, 3).Select(patient =>
+            $"{{\"image\":\"{Path(patient)}\",\"patient\":\"p1{patient}000000\",\"phrase\":\"x\",\"boxes\":[[1,1,5,5]]}}\n")));
+        var list = _tree.Write("list.csv", "patient,split\n" + string.Concat(new[] { "train", "validate", "test" }.Select((split, i) =>
+            $"p1{i + 1}000000,{split}\n")));
+        options = options with
+        {
+            Sources = options.Sources with { MsCxr = null, Own = own, OwnFormat = "jsonl" },
+            Split = SplitRule.List,
+            SplitFile = list,
+        };
+        var notes = StudyTree.Prepare(options).Notes;
+        Assert.Contains("2 samples of mimic-cxr are left out because their patients are among the 2 of own's validation and test.", notes);
+        Assert.Contains(notes, note => note.StartsWith("MS-CXR was not given", StringComparison.Ordinal));
+        Assert.Equal("d1", Captions(options));
+    }
+
     private static string Row(string path, string dicom, string split) => $"Edema,x {split},{path},1,1,5,5,40,30,{dicom},{split}";
 
     [Theory]

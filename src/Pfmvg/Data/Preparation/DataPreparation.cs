@@ -42,8 +42,7 @@ public sealed class DataPreparation
         using var output = OutputFolder.Take(_options.Output);
         using var catalog = new PictureCatalog(Path.Combine(_options.Output, "pictures.jsonl"), _options.Hash);
         using var manifests = new ManifestWriter(output.New);
-        _guard.IsOn = !_options.AllowLeak && new[] { LeakGuard.Phrases, "own" }.Any(roots.ContainsKey)
-            && new[] { LeakGuard.Captions, "chest-imagenome" }.Any(roots.ContainsKey);
+        _guard.IsOn = !_options.AllowLeak && roots.Keys.Any(LeakGuard.IsTested) && roots.Keys.Any(LeakGuard.IsGuarded);
         foreach (var reader in readers)
         {
             var counts = _counts[reader.Source] = new SourceCounts();
@@ -95,7 +94,7 @@ public sealed class DataPreparation
             else if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
             else if (_guard.IsOn && listed.Patient is null && reader.Source is LeakGuard.Phrases or LeakGuard.Captions)
                 Wrong(counts, $"{listed.Place}: {LeakGuard.Unknown}; put it right");
-            else if (_guard.IsOn && reader.Source is LeakGuard.Captions or "chest-imagenome" && _guard.HoldsOut(listed)) counts.Leak++;
+            else if (_guard.IsOn && LeakGuard.IsGuarded(reader.Source) && _guard.HoldsOut(listed)) counts.Leak++;
             else yield return listed;
         }
 
@@ -143,7 +142,7 @@ public sealed class DataPreparation
         foreach (var listed in reader.Read())
         {
             var split = splitOf(listed);
-            if (reader.Source is LeakGuard.Phrases or "own") _guard.Add(listed, split);
+            if (LeakGuard.IsTested(reader.Source)) _guard.Add(listed, split);
             if (listed.Split is not null && split is not null && split != listed.Split) clashes.Add(listed.Patient ?? listed.Image);
         }
 
@@ -210,14 +209,19 @@ public sealed class DataPreparation
     /// <summary>Notes what a user should know about a data set's counts.</summary>
     private void Explain(IDataSetReader reader, SourceCounts counts)
     {
-        if (reader.Source != "mimic-cxr") return;
+        if (!LeakGuard.IsGuarded(reader.Source)) return;
         if (_options.AllowLeak)
-            _notes.Add("Patients of MS-CXR's validation and test may be in mimic-cxr's captions, as asked for: scores can be too good.");
-        else if (!_counts.ContainsKey("ms-cxr"))
-            _notes.Add("MS-CXR was not given, so patients of its validation and test could not be left out of mimic-cxr's captions.");
-        else _notes.Add($"{counts.Leak:N0} samples of mimic-cxr are left out because their patients are among the {_guard.HeldOut:N0} "
-            + "of MS-CXR's validation and test.");
-        if (_guard.Trained is { Samples: > 0 } trained)
+            _notes.Add($"Patients of MS-CXR's validation and test may be in {reader.Source}, as asked for: scores can be too good.");
+        else if (!_counts.ContainsKey(LeakGuard.Phrases))
+            _notes.Add($"MS-CXR was not given, so patients of its validation and test could not be left out of {reader.Source}.");
+        if (_guard.IsOn)
+        {
+            var tested = string.Join(" and ", _counts.Keys.Where(LeakGuard.IsTested).Select(source => source == "own" ? "own" : "MS-CXR"));
+            _notes.Add($"{counts.Leak:N0} samples of {reader.Source} are left out because their patients are among the "
+                + $"{_guard.HeldOut:N0} of {tested}'s validation and test.");
+        }
+
+        if (reader.Source == LeakGuard.Captions && _guard.Trained is { Samples: > 0 } trained)
             _notes.Add($"{trained.Samples:N0} samples of mimic-cxr's validation and test stay there although MS-CXR trains on their "
                 + $"{trained.Patients:N0} patients: caption scores on them can be too good.");
     }

@@ -1,7 +1,8 @@
 namespace Pfmvg.Data.Preparation;
 
 /// <summary>
-/// Keeps what grounding is tested on out of the captions: MS-CXR's pictures are MIMIC-CXR's, under another split. A patient is
+/// Keeps what grounding is tested on out of what is learnt before: MS-CXR's pictures, perhaps one's own, and those of Chest ImaGenome
+/// are MIMIC-CXR's, under other splits. A patient is
 /// known by every name that an entry gives: number, study, picture.
 /// </summary>
 internal sealed class LeakGuard
@@ -11,6 +12,12 @@ internal sealed class LeakGuard
 
     /// <summary>The data set whose captions are learnt.</summary>
     public const string Captions = "mimic-cxr";
+
+    /// <summary>Whether a data set is tested on.</summary>
+    public static bool IsTested(string source) => source is Phrases or "own";
+
+    /// <summary>Whether a data set must be kept free of the patients that are tested on.</summary>
+    public static bool IsGuarded(string source) => source is Captions or "chest-imagenome";
 
     /// <summary>What is wrong with an entry of either when both are given.</summary>
     public const string Unknown = "the path tells no patient (files/p10/p10000032/s50414267/...), so nobody can say whether the test of "
@@ -22,13 +29,13 @@ internal sealed class LeakGuard
     /// <summary>Whether both data sets are given and the rule holds.</summary>
     public bool IsOn { get; set; }
 
-    /// <summary>Patients of MS-CXR's validation and test.</summary>
+    /// <summary>Patients of validation and test that are tested on.</summary>
     public int HeldOut => _heldOut.Count;
 
     /// <summary>The other way round: validation and test samples of MIMIC-CXR whose patients MS-CXR trains on.</summary>
     public (long Samples, int Patients) Trained => (_trainedSamples, _trained.Count);
 
-    /// <summary>Notes an entry of MS-CXR, whether it is usable or not.</summary>
+    /// <summary>Notes an entry that is tested on, whether it is usable or not.</summary>
     public void Add(ListedSample phrase, Split? split)
     {
         if (split == Split.Train && phrase.Patient is not null) _training.Add(phrase.Patient);
@@ -38,7 +45,7 @@ internal sealed class LeakGuard
         if (Picture(phrase) is { Length: > 0 } picture) _names.Add(picture);
     }
 
-    /// <summary>Whether an entry of MIMIC-CXR must stay out.</summary>
+    /// <summary>Whether an entry of a guarded set must stay out.</summary>
     public bool HoldsOut(ListedSample caption) => _heldOut.Contains(caption.Patient ?? "") || _names.Contains(caption.Study ?? "")
         || _names.Contains(Picture(caption));
 
