@@ -21,6 +21,11 @@ public sealed class DecodedImage(int width, int height, int channels, byte[] pix
 
     /// <summary>What decoding changed that a reader of the scores should know; null when nothing.</summary>
     public string? Note { get; init; }
+
+    /// <summary>
+    /// The values of a gray picture of 16 bits before they were scaled to 8, in the buffer's memory; empty for all others.
+    /// </summary>
+    internal ReadOnlyMemory<ushort> Wide { get; init; }
 }
 
 /// <summary>Memory that one worker uses again for every picture, so that large pictures do not touch new pages each time.</summary>

@@ -24,7 +24,7 @@ public static class ImageTransform
         if (from.Left < 0 || from.Top < 0 || from.Width <= 0 || from.Height <= 0
             || from.Left + from.Width > image.Width || from.Top + from.Height > image.Height)
             throw new ArgumentException($"{from} is not inside a picture of {image.Width} x {image.Height}.", nameof(crop));
-        return new DecodedImage(size, size, image.Channels, BicubicResize.Run(image, from, size, size)) { Note = image.Note };
+        return new DecodedImage(size, size, image.Channels, PillowResize.Run(image, from, size, size)) { Note = image.Note };
     }
 
     /// <summary>Normalises: v / 255, minus CLIP's mean, divided by CLIP's deviation; gray becomes three channels.</summary>

@@ -45,6 +45,7 @@ internal static class ImageSharpFile
             var count = header.Width * header.Height;
             var pixels = buffer.Pixels(count * (gray ? 1 : 3));
             string? note = null;
+            ReadOnlyMemory<ushort> values = default;
             if (gray)
             {
                 using var image = Image.Load<L16>(Limited, file, decoder);
@@ -53,7 +54,7 @@ internal static class ImageSharpFile
                 {
                     for (var x = 0; x < row.Length; x++) wide[y * header.Width + x] = row[x].PackedValue;
                 });
-                if (scaled) note = WideGray.Narrow(wide.AsSpan(0, count), pixels);
+                if (scaled) (note, values) = (WideGray.Narrow(wide.AsSpan(0, count), pixels), wide.AsMemory(0, count));
                 else for (var i = 0; i < count; i++) pixels[i] = (byte)((wide[i] + 128) / 257); // 8 bits and fewer were widened
             }
             else
@@ -70,7 +71,7 @@ internal static class ImageSharpFile
                 });
             }
 
-            return new DecodedImage(header.Width, header.Height, gray ? 1 : 3, pixels) { Note = note };
+            return new DecodedImage(header.Width, header.Height, gray ? 1 : 3, pixels) { Note = note, Wide = values };
         }
         catch (Exception e) when (e is not InputException) // the decoders throw whatever a broken file leads them to
         {

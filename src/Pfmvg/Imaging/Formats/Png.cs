@@ -79,6 +79,7 @@ internal static class Png
         return new DecodedImage(format.Width, format.Height, channels, pixels)
         {
             Note = wide is null ? null : WideGray.Narrow(wide.AsSpan(0, count), pixels),
+            Wide = wide.AsMemory(0, wide is null ? 0 : count),
         };
     }
 

@@ -5,11 +5,21 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Pfmvg.Imaging;
 
+/// <summary>The kernel of a resize.</summary>
+internal enum ResizeFilter
+{
+    /// <summary>Cubic convolution with a = -0.5, two pixels to each side.</summary>
+    Bicubic,
+
+    /// <summary>The triangle, one pixel to each side.</summary>
+    Bilinear,
+}
+
 /// <summary>
-/// Pillow's bicubic resize to the bit: a = -0.5, the support widened when shrinking (antialiasing), 22-bit fixed-point
-/// weights, a horizontal pass and then a vertical one, each rounded to 8 bits.
+/// Pillow's resize to the bit: the support widened when shrinking (antialiasing), 22-bit fixed-point weights, a horizontal pass
+/// and then a vertical one, each rounded to 8 bits.
 /// </summary>
-internal static class BicubicResize
+internal static class PillowResize
 {
     private const int Precision = 32 - 8 - 2; // bits behind the point of a weight
     private const int RoundingTerm = 1 << (Precision - 1);
@@ -19,12 +29,19 @@ internal static class BicubicResize
     /// <param name="crop">A rectangle inside it.</param>
     /// <param name="width">Pixels per row of the result.</param>
     /// <param name="height">Rows of the result.</param>
-    /// <returns>Interleaved samples, height * width * channels.</returns>
-    public static byte[] Run(DecodedImage image, Crop crop, int width, int height)
+    /// <param name="filter">The kernel.</param>
+    /// <param name="window">The part of the result that is wanted; null for all of it. Only this part is computed.</param>
+    /// <returns>Interleaved samples, height * width * channels, of the result or its window.</returns>
+    public static byte[] Run(
+        DecodedImage image, Crop crop, int width, int height, ResizeFilter filter = ResizeFilter.Bicubic, Crop? window = null)
     {
+        var wanted = window ?? Crop.Whole(width, height);
         var channels = image.Channels;
-        var horizontal = new Weights(crop.Width, width);
-        var vertical = new Weights(crop.Height, height);
+        var horizontal = new Weights(crop.Width, width, wanted.Left, wanted.Width, filter);
+        var vertical = new Weights(crop.Height, height, wanted.Top, wanted.Height, filter);
+        var (isAsWide, isAsHigh) = (crop.Width == width, crop.Height == height);
+        var (firstRow, endRow) = isAsHigh ? (wanted.Top, wanted.Top + wanted.Height) : vertical.Range;
+        (width, height) = (wanted.Width, wanted.Height);
         var narrow = new byte[crop.Height * width]; // one channel after the horizontal pass
         var row = new int[crop.Width + Weights.Lanes];
         var line = new byte[width];
@@ -32,13 +49,13 @@ internal static class BicubicResize
 
         for (var channel = 0; channel < channels; channel++)
         {
-            for (var y = 0; y < crop.Height; y++)
+            for (var y = firstRow; y < endRow; y++)
             {
                 var source = image.Pixels.Slice(((crop.Top + y) * image.Width + crop.Left) * channels + channel);
                 var target = narrow.AsSpan(y * width, width);
-                if (crop.Width == width)
+                if (isAsWide)
                 {
-                    for (var x = 0; x < width; x++) target[x] = source[x * channels];
+                    for (var x = 0; x < width; x++) target[x] = source[(wanted.Left + x) * channels];
                     continue;
                 }
 
@@ -48,7 +65,7 @@ internal static class BicubicResize
 
             for (var y = 0; y < height; y++)
             {
-                if (crop.Height == height) narrow.AsSpan(y * width, width).CopyTo(line);
+                if (isAsHigh) narrow.AsSpan((wanted.Top + y) * width, width).CopyTo(line);
                 else vertical.Blend(y, narrow, line);
                 if (channels == 1) line.CopyTo(result, y * width);
                 else for (var x = 0; x < width; x++) result[(y * width + x) * channels + channel] = line[x];
@@ -93,23 +110,28 @@ internal static class BicubicResize
         private readonly int _stride;
         private readonly int[] _first, _count, _weight;
 
-        public Weights(int from, int to)
+        /// <param name="from">Pixels of the source.</param>
+        /// <param name="to">Pixels of the whole result.</param>
+        /// <param name="start">The first pixel of the result that is wanted.</param>
+        /// <param name="wanted">How many are.</param>
+        /// <param name="filter">The kernel.</param>
+        public Weights(int from, int to, int start, int wanted, ResizeFilter filter)
         {
             var scale = (double)from / to;
             var filterScale = Math.Max(1, scale);
-            var support = 2 * filterScale;
+            var support = (filter == ResizeFilter.Bicubic ? 2 : 1) * filterScale;
             var most = (int)Math.Ceiling(support) * 2 + 1;
             _stride = (most + Lanes - 1) / Lanes * Lanes;
-            (_first, _count, _weight) = (new int[to], new int[to], new int[to * _stride]);
+            (_first, _count, _weight) = (new int[wanted], new int[wanted], new int[wanted * _stride]);
             var exact = new double[most];
-            for (var i = 0; i < to; i++)
+            for (var i = 0; i < wanted; i++)
             {
-                var center = (i + 0.5) * scale;
+                var center = (start + i + 0.5) * scale;
                 var first = Math.Max(0, (int)(center - support + 0.5));
                 var count = Math.Min(from, (int)(center + support + 0.5)) - first;
                 var inverse = 1.0 / filterScale;
                 var sum = 0.0;
-                for (var k = 0; k < count; k++) sum += exact[k] = Cubic((k + first - center + 0.5) * inverse);
+                for (var k = 0; k < count; k++) sum += exact[k] = Kernel(filter, (k + first - center + 0.5) * inverse);
                 for (var k = 0; k < count; k++)
                 {
                     var weight = sum != 0 ? exact[k] / sum : exact[k];
@@ -119,6 +141,9 @@ internal static class BicubicResize
                 (_first[i], _count[i]) = (first, count);
             }
         }
+
+        /// <summary>The first input pixel that is needed, and the one behind the last.</summary>
+        public (int First, int End) Range => (_first.Min(), _first.Zip(_count, (first, count) => first + count).Max());
 
         /// <summary>An output row from a row of widened pixels, which is longer than the picture by <see cref="Lanes"/>.</summary>
         public void Blend(int[] row, Span<byte> line)
@@ -186,10 +211,11 @@ internal static class BicubicResize
             }
         }
 
-        private static double Cubic(double x)
+        private static double Kernel(ResizeFilter filter, double x)
         {
             const double a = -0.5;
             x = Math.Abs(x);
+            if (filter == ResizeFilter.Bilinear) return Math.Max(0, 1 - x);
             return x < 1 ? ((a + 2) * x - (a + 3)) * x * x + 1
                 : x < 2 ? (((x - 5) * x + 8) * x - 4) * a
                 : 0;
