@@ -71,7 +71,7 @@ internal static class PredictCommand
             {
                 var file = $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png";
                 var path = parsed.GetValue(table) is null ? target : Path.Combine(target, file);
-                Overlay.WriteOne(path, answer.Prediction.Image, [], answer.Boxes, chosen);
+                Overlay.WriteOne(path, answer.Prediction.Image, [], answer.Boxes, chosen, settings.Data.Dicom);
             }
 
             return ExitCode.Success;

@@ -90,6 +90,7 @@ internal static class RunsCommand
         if (info.Result is { } result) Row("result", folder.In(result));
         foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists))
             Row(Path.GetFileName(path), path);
+        if (info.Dicom is { } dicom) Row("DICOM pictures", $"gray by data.dicom={dicom}");
         if (info.Synthetic) Row("data", "synthetic phantoms: scores on them are not clinical scores");
         foreach (var file in info.Weights) Row("weights", Describe(file));
         foreach (var file in info.Data) Row("data", Describe(file));

@@ -77,7 +77,7 @@ public sealed record EvaluationResult(
 public sealed class EvaluationRun
 {
     // What answers depend on beside the weights and the data, whose content is compared.
-    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "eval."];
+    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "eval.", "data.dicom:"];
 
     private readonly Session _session;
     private readonly EvaluationOptions _options;
@@ -122,6 +122,7 @@ public sealed class EvaluationRun
     {
         var started = DateTimeOffset.UtcNow;
         _session.Tell($"data  {_data.Title}");
+        if (DicomPictures.Among(_samples, _session.Configuration) is { } dicom) _session.Tell(dicom.Line);
         var info = _session.IsFirst ? Describe(started) : null;
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo is { Answers: false, Controls: [] })
@@ -230,6 +231,7 @@ public sealed class EvaluationRun
         {
             Status = RunStatus.Finished,
             Synthetic = _data.IsSynthetic,
+            Dicom = DicomPictures.Among(_samples, configuration)?.Rule,
             Started = started,
             Command = _options.Command,
             Ranks = _session.World.Size,

@@ -26,7 +26,8 @@ public sealed class GroundingSetup : IDisposable
         foreach (var cache in new[] { configuration.Data.Cache, configuration.Data.FeatureCache })
             if (cache is not null) CacheFile.RemoveHalfWritten(configuration.Resolve(cache));
         if (configuration.Data.FeatureCache is { } folder)
-            Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
+            Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash() + configuration.Data.Dicom.Suffix(),
+                (long)(configuration.Data.FeatureCacheGb * 1e9));
     }
 
     /// <summary>The configuration; settings of the language model that were left open are those of its config.json.</summary>
@@ -66,6 +67,7 @@ public sealed class GroundingSetup : IDisposable
         Size = Configuration.Model.ImageSize,
         Seed = Configuration.Seed,
         Workers = Configuration.Data.Workers,
+        Dicom = Configuration.Data.Dicom,
         Broken = Configuration.Data.SkipBroken ? BadSamples.Skip : BadSamples.Fail,
         Cache = Configuration.Data.Cache is { } cache ? Configuration.Resolve(cache) : null,
         Features = Features,

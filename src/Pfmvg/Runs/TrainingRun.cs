@@ -66,20 +66,23 @@ public sealed class TrainingRun
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
         var data = GroundingSetup.OpenData(configuration);
-        var training = GroundingSetup.TrainingSplit(data, options.Stage, settings);
+        var (training, heldOut) = (GroundingSetup.TrainingSplit(data, options.Stage, settings), data.Read(settings.Task, Split.Validate));
+        var dicom = DicomPictures.Among([.. training, .. heldOut], configuration);
         var folder = options.Folder(configuration);
         var resumed = options.Existing == ExistingRun.Resume;
         if (resumed && session.IsFirst) RequireSameSettings(session, options, tell);
         using var hold = session.IsFirst ? folder.Begin(configuration, options.Existing) : null;
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
-        var info = session.IsFirst ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic } : null;
+        var info = session.IsFirst
+            ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
         tell($"data  {data.Title}");
+        if (dicom is not null) tell(dicom.Line);
 
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
         foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
         foreach (var note in setup.Notes) tell(note);
         var samples = setup.Samples(training, settings);
-        var validation = setup.Samples(data.Read(settings.Task, Split.Validate), settings);
+        var validation = setup.Samples(heldOut, settings);
         using var trainer = new Trainer(setup.Model, settings, samples, world);
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
         var start = resumed ? run.Resume() : new Position(0, 0);

@@ -46,11 +46,13 @@ internal static class DataCheckCommand
             json, pixels, tokenizer, examples, ids, strict,
         };
         var sources = new DataSourceOptions().AddTo(command);
+        var dicom = new DicomOption().AddTo(command);
         command.SetAction((parsed, cancel) =>
         {
             var options = new CheckOptions
             {
                 Sources = sources.Read(parsed),
+                Dicom = dicom.Read(parsed),
                 EveryPixel = parsed.GetValue(pixels),
                 Tokenizer = parsed.GetValue(tokenizer),
             };

@@ -56,6 +56,7 @@ internal static class DataPrepareCommand
             output, split, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
         };
         var sources = new DataSourceOptions().AddTo(command);
+        var dicom = new DicomOption().AddTo(command);
         command.SetAction((parsed, cancel) =>
         {
             var rule = parsed.GetValue(split)!;
@@ -63,6 +64,7 @@ internal static class DataPrepareCommand
             {
                 Output = Path.GetFullPath(parsed.GetValue(output)!),
                 Sources = sources.Read(parsed),
+                Dicom = dicom.Read(parsed),
                 Seed = parsed.GetValue(seed),
                 Split = rule switch { "ratio" => SplitRule.Ratio, "official" => SplitRule.Official, _ => SplitRule.List },
                 SplitFile = rule is "ratio" or "official" ? null : Path.GetFullPath(rule),

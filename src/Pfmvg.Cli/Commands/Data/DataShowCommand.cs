@@ -59,6 +59,7 @@ internal static class DataShowCommand
         {
             folder, output, task, split, count, size, augment, least, seed, epoch, name, ids, images,
         };
+        var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
             var area = parsed.GetValue(least);
@@ -76,6 +77,7 @@ internal static class DataShowCommand
                 Seed = parsed.GetValue(seed),
                 Epoch = parsed.GetValue(epoch),
                 Class = parsed.GetValue(name),
+                Dicom = dicom.Read(parsed),
                 ShowIds = parsed.GetValue(ids),
             };
             var data = PreparedData.Open(Path.GetFullPath(parsed.GetValue(folder)!),

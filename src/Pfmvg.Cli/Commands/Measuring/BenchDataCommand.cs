@@ -14,7 +14,10 @@ internal static class BenchDataCommand
 {
     public static Command Create()
     {
-        var images = new Argument<string>("FOLDER") { Description = "Folder of JPEG or PNG pictures; subfolders are searched, too." };
+        var images = new Argument<string>("FOLDER")
+        {
+            Description = "Folder of JPEG, PNG or DICOM pictures; subfolders are searched, too.",
+        };
         var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
         var workers = new Option<string?>("--workers")
         {
@@ -33,17 +36,20 @@ internal static class BenchDataCommand
         {
             images, size, workers, rounds, limit, model, json,
         };
+        var dicom = new DicomOption().AddTo(command);
         command.SetAction((parsed, cancel) =>
         {
             var folder = parsed.GetValue(images)!;
             if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; name one with pictures.");
-            string[] endings = [".jpg", ".jpeg", ".png"];
+            string[] endings = [".jpg", ".jpeg", ".png", ".dcm", ".dicom"];
             var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
                 .Where(file => endings.Contains(Path.GetExtension(file).ToLowerInvariant())).Order(StringComparer.Ordinal)
                 .Take(Math.Max(1, parsed.GetValue(limit))).ToList();
-            if (files.Count == 0) throw new InputException($"{folder}: there is no .jpg or .png file; name a folder with pictures.");
+            if (files.Count == 0)
+                throw new InputException($"{folder}: there is no .jpg, .png, .dcm or .dicom file; name a folder with pictures.");
             var options = new BenchmarkOptions
             {
+                Dicom = dicom.Read(parsed),
                 Size = OptionRange.Whole(parsed.GetValue(size), "--size", 1, 4096),
                 Workers = [.. (parsed.GetValue(workers) ?? $"1,{Environment.ProcessorCount}").Split(',').Select(WorkerCount)],
                 Rounds = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 1000),

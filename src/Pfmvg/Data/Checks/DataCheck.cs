@@ -1,5 +1,6 @@
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
+using Pfmvg.Imaging;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
@@ -15,6 +16,9 @@ public sealed record CheckOptions
     /// <see cref="DataCheck.EveryPixelUpTo"/> pictures.
     /// </summary>
     public bool EveryPixel { get; init; }
+
+    /// <summary>How DICOM values become gray.</summary>
+    public DicomGray Dicom { get; init; }
 
     /// <summary>LLaMA's tokenizer.model, to give text lengths in tokens.</summary>
     public string? Tokenizer { get; init; }
@@ -39,7 +43,7 @@ public static class DataCheck
         foreach (var reader in options.Sources.Readers())
         {
             var set = new SetCheck(reader, findings, new TextStatistics(tokenizer));
-            set.Run(options.EveryPixel, progress, cancel);
+            set.Run(options.EveryPixel, options.Dicom, progress, cancel);
             sets.Add(set);
         }
 

@@ -2,6 +2,7 @@ using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
@@ -30,17 +31,19 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     /// <summary>Hash and path of the pictures, where they were read whole.</summary>
     public List<(string Hash, string Image)> Hashes { get; } = [];
 
-    public void Run(bool everyPixel, IProgress<PrepareProgress>? progress, CancellationToken cancel)
+    public void Run(bool everyPixel, DicomGray dicom, IProgress<PrepareProgress>? progress, CancellationToken cancel)
     {
         try
         {
             _everyPixel = everyPixel || EntryRules.EveryPixel(reader);
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
-            var examined = LoadAhead.InOrder(items, (item, buffer) => (
-                item.Sample,
-                PictureProbe.Examine(_root, item.Sample.Image, depth, buffer),
-                item.OwnText ? texts.Describe(item.Sample.Text) : (TextFacts?)null), cancel);
+            var examined = LoadAhead.InOrder(items, (item, buffer) =>
+            {
+                var sample = item.Sample.AnyEdition ? item.Sample with { Image = _root.Present(item.Sample.Image) } : item.Sample;
+                return (sample, PictureProbe.Examine(_root, sample.Image, depth, dicom, buffer),
+                    item.OwnText ? texts.Describe(sample.Text) : (TextFacts?)null);
+            }, cancel);
             foreach (var (sample, picture, text) in examined)
             {
                 CheckSample(sample, picture, text);
@@ -61,7 +64,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         ReportSides();
         if (_pictures.Count > 0 && _present == 0)
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
-                $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
+                $"none of the {_pictures.Count:N0} listed pictures is in the image folder{EntryRules.Sought(reader)}; is it the right "
+                    + "one?");
         else if (_usable + _wrong == 0)
             Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0], $"none of {_listed:N0} samples has a picture and a text");
         var several = _phrases.Values.Sum(phrase => phrase.Boxes.GroupBy(box => box.Class).Count(boxes => boxes.Count() > 1));

@@ -6,6 +6,9 @@ namespace Pfmvg.Data.Files;
 /// </summary>
 internal sealed class ImageRoot
 {
+    // Endings of DICOM files as archives have them: PhysioNet's, Kaggle's, none.
+    private static readonly string?[] DicomEndings = [".dcm", ".dicom", ".DCM", ".DICOM", null];
+
     private readonly string _real;
     private FolderCheck _last = new("", null);
 
@@ -31,6 +34,17 @@ internal sealed class ImageRoot
         var full = Path.Join(Folder, relative);
         problem = FolderProblem(Path.GetDirectoryName(full)!) ?? LinkProblem(full);
         return full;
+    }
+
+    /// <summary>
+    /// The path at which a picture lies whose list names it without regard to its format: as it is listed, else as a DICOM file of
+    /// the same name; as listed where there is neither.
+    /// </summary>
+    public string Present(string relative)
+    {
+        if (File.Exists(Resolve(relative, out var problem)) || problem is not null) return relative;
+        return DicomEndings.Select(ending => Path.ChangeExtension(relative, ending))
+            .FirstOrDefault(path => File.Exists(Resolve(path, out var wrong)) && wrong is null) ?? relative;
     }
 
     /// <summary>Why a relative path cannot be one of a picture inside a folder; null when it can.</summary>

@@ -39,8 +39,9 @@ internal enum PictureDepth
 /// <param name="Sha256">Hash of the file in lower-case hex; null when it was not asked for or the picture cannot be used.</param>
 /// <param name="Problem">Why the picture cannot be used, and what to do; null when it can or is missing.</param>
 /// <param name="Note">What decoding changed; null when nothing, or when the pixels were not decoded.</param>
+/// <param name="Dicom">Whether the file is DICOM.</param>
 internal sealed record PictureFacts(PictureState State, int Width = 0, int Height = 0, string? Sha256 = null, string? Problem = null,
-    string? Note = null);
+    string? Note = null, bool Dicom = false);
 
 /// <summary>Examines pictures on the disk.</summary>
 internal static class PictureProbe

@@ -40,7 +40,7 @@ public sealed class DataPreparation
         var roots = readers.ToDictionary(reader => reader.Source, reader => new ImageRoot(reader.ImageFolder));
         _synthetic.UnionWith(readers.Where(PhantomMark.IsOn).Select(reader => reader.Source));
         using var output = OutputFolder.Take(_options.Output);
-        using var catalog = new PictureCatalog(Path.Combine(_options.Output, "pictures.jsonl"), _options.Hash);
+        using var catalog = new PictureCatalog(Path.Combine(_options.Output, "pictures.jsonl"), _options.Hash, _options.Dicom);
         using var manifests = new ManifestWriter(output.New);
         _guard.IsOn = !_options.AllowLeak && roots.Keys.Any(LeakGuard.IsTested) && roots.Keys.Any(LeakGuard.IsGuarded);
         foreach (var reader in readers)
@@ -242,6 +242,7 @@ public sealed class DataPreparation
         Source = reader.Source,
         Sha256 = facts.Sha256,
         Synthetic = _synthetic.Contains(reader.Source),
+        Dicom = facts.Dicom,
     };
 
     private static void Example(SourceCounts counts, string text)
@@ -250,8 +251,8 @@ public sealed class DataPreparation
     }
 
     private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) => counts.Missing > 0
-        ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here; name the "
-            + $"image folder with '--images {reader.Source}=FOLDER'.")
+        ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here"
+            + $"{EntryRules.Sought(reader)}; name the image folder with '--images {reader.Source}=FOLDER'.")
         : reader is MimicCxrReader { Reports: var folder } && counts.WithoutText == counts.Listed - counts.OtherView - counts.Leak
             ? new InputException($"{folder}: no report files/p10/p10000032/s50414267.txt is here; they are a download of their own "
                 + "(mimic-cxr-reports.zip of MIMIC-CXR, to be unpacked): name its folder with '--mimic-reports'.")

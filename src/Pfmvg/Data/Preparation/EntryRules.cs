@@ -64,6 +64,10 @@ internal static class EntryRules
     /// <summary>Whether every picture of a data set is decoded unasked, which finds what headers and ends do not tell.</summary>
     public static bool EveryPixel(IDataSetReader reader) => reader.Read().Take(EveryPixelUpTo + 1).Count() <= EveryPixelUpTo;
 
+    /// <summary>The formats that a data set's pictures were looked for in, as a clause; empty where its list names files exactly.</summary>
+    public static string Sought(IDataSetReader reader) => reader.Source is "roco" or "imageclef-2022" or "own" ? ""
+        : ", neither as JPEG or PNG nor as DICOM (.dcm, .dicom or no extension)";
+
     /// <summary>That a patient is in several splits of a data set, as a clause.</summary>
     public static string Crossing(IEnumerable<Split> splits) =>
         $"the patient is in {string.Join(" and ", splits.Order()).ToLowerInvariant()}";

@@ -1,5 +1,7 @@
+using System.Text.Json.Serialization;
 using Pfmvg.Configuration;
 using Pfmvg.Data.Sets;
+using Pfmvg.Imaging;
 
 namespace Pfmvg.Data.Preparation;
 
@@ -51,6 +53,9 @@ public sealed record PrepareOptions
 
     /// <summary>Leave out phrases without a box, which training cannot teach.</summary>
     public bool OnlyWithBoxes { get; init; }
+
+    /// <summary>How DICOM values become gray where pictures are decoded to find out whether they can be.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public DicomGray Dicom { get; init; }
 
     /// <summary>What to do with wrong samples.</summary>
     public BadSamples Bad { get; init; } = BadSamples.Fail;

@@ -146,6 +146,7 @@ internal sealed class ImaGenomeReader : IDataSetReader
                 Image = known ? $"files/p{subject[..2]}/p{subject}/s{study}/{dicom}.jpg" : "",
                 Text = "",
                 Place = row.Place,
+                AnyEdition = true,
                 Patient = "p" + subject,
                 Study = "s" + study,
                 Split = split,

@@ -113,6 +113,7 @@ public sealed partial class MsCxrReader : IDataSetReader
                 Width = row.Pixels("image_width"),
                 Height = row.Pixels("image_height"),
                 Boxes = [Box.FromXywh(row.Number("x"), row.Number("y"), row.Number("w"), row.Number("h"))],
+                AnyEdition = true,
                 Class = row["category_name"],
                 Split = SplitNames.Find(row.Find("split")),
             };
@@ -137,6 +138,7 @@ public sealed partial class MsCxrReader : IDataSetReader
                 Width = picture.Width,
                 Height = picture.Height,
                 Boxes = [annotation.Box ?? new Box(double.NaN, double.NaN, double.NaN, double.NaN)],
+                AnyEdition = true,
                 Class = file.Categories.GetValueOrDefault(annotation.Category),
                 Split = annotation.Split ?? picture.Split,
             };

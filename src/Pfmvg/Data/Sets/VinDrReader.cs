@@ -88,9 +88,6 @@ internal sealed class VinDrReader : IDataSetReader
     {
         string? problem = null;
         var path = name.Length == 0 ? "" : pictures.Find(name, out problem);
-        if (PictureIndex.IsDicom(path))
-            throw new InputException($"{Path.Join(ImageFolder, path)}: this picture is a DICOM file, which cannot be read yet; convert the "
-                + "pictures to PNG or JPEG of the same width and height and name their folder with '--images vindr-cxr=FOLDER'.");
         var counted = split == Split.Test ? rows
             : rows.FindAll(row => _rule.Reader is null || row.Reader == _rule.Reader || row.Problem is not null);
         var classes = counted.Where(row => row.Class != Nothing).GroupBy(row => row.Class).ToList();

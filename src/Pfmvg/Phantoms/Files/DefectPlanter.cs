@@ -71,8 +71,8 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         Plant("contradicting-target", MsCxrTable, torn.Image.Id, "the same words name another class and place");
 
         var (missing, broken) = (victims.Dequeue().Image, victims.Dequeue().Image);
-        Missing("mimic-cxr-jpg", missing);
-        Unreadable("mimic-cxr-jpg", broken, "the second half of the file is cut off", content => content[..(content.Length / 2)]);
+        Missing(options.MimicFolder, missing);
+        Unreadable(options.MimicFolder, broken, "the second half of the file is cut off", content => content[..(content.Length / 2)]);
         return result;
 
         void Box(string kind, string detail, Func<Box, int, int, Box> change)
@@ -95,7 +95,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         var own = patients.Where(p => p.MsCxrSplit is null).ToList();
         var crossing = own.Find(p => p.Studies.Count > 1) ?? throw TooFew();
         var other = crossing.Studies[0].MimicSplit == "train" ? "test" : "train";
-        Plant("patient-crosses-splits", "mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz", $"p{crossing.SubjectId}",
+        Plant("patient-crosses-splits", $"{options.MimicFolder}/mimic-cxr-2.0.0-split.csv.gz", $"p{crossing.SubjectId}",
             $"the last study is in {other}, the patient's others are not");
 
         var studies = own.Where(p => p != crossing).SelectMany(p => p.Studies).Take(2).ToList();
@@ -107,7 +107,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         var moved = crossing with { Studies = [.. crossing.Studies.SkipLast(1), crossing.Studies[^1] with { MimicSplit = other }] };
         return patients.ConvertAll(p => p == crossing ? moved : p);
 
-        static string ReportOf(PlannedStudy study) => $"mimic-cxr-jpg/{Path.GetDirectoryName(study.Frontal.Path)}.txt";
+        string ReportOf(PlannedStudy study) => $"{options.MimicFolder}/{Path.GetDirectoryName(study.Frontal.Path)}.txt";
     }
 
     /// <summary>Defects of ROCO or ImageCLEF: captions that normalisation empties or cuts, missing and unreadable pictures.</summary>

@@ -61,6 +61,9 @@ public sealed record RunInfo
     /// <summary>Pictures of these data were drawn by a program: the data say so, not the settings.</summary>
     public bool Synthetic { get; init; }
 
+    /// <summary>The rule by which DICOM pictures among the samples became gray, as `data.dicom`; null where there were none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public string? Dicom { get; init; }
+
     /// <summary>Counts by name: parameters, trainable parameters, samples.</summary>
     public IReadOnlyDictionary<string, long> Counts { get; init; } = new Dictionary<string, long>();
 
