@@ -121,8 +121,8 @@ public sealed class EvaluationRun
     private EvaluationResult Execute()
     {
         var started = DateTimeOffset.UtcNow;
-        _session.Tell($"data  {_data.Title}");
-        if (DicomPictures.Among(_samples, _session.Configuration) is { } dicom) _session.Tell(dicom.Line);
+        var dicom = DicomPictures.Among(_samples, _session.Configuration);
+        _session.Tell($"data  {_data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
         var info = _session.IsFirst ? Describe(started) : null;
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo is { Answers: false, Controls: [] })

@@ -92,13 +92,15 @@ internal static class PhantomWorkspace
         var phantom = configuration.Phantom!;
         const string Advice = "set them back, or use another workspace with --set workspace=FOLDER";
         var start = FormattableString.Invariant($"{PhantomMark.Start}{phantom.Seed}");
+        var mark = Options(phantom).FormatMark;
         var used = !OutputFolder.IsPrepared(configuration.Resolve(configuration.Data.Folder))
             || GroundingSetup.OpenData(configuration).IsSynthetic;
         if (used && PhantomMark.Notice(study) is { } notice && !notice.StartsWith(start + ":", StringComparison.Ordinal) // of old versions
-            && !notice.StartsWith(FormattableString.Invariant($"{start}, {phantom.Patients} patients{Options(phantom).FormatMark}:"), StringComparison.Ordinal))
+            && !notice.StartsWith(FormattableString.Invariant($"{start}, {phantom.Patients} patients{mark}:"), StringComparison.Ordinal))
             throw new InputException($"{study}: the study here was drawn otherwise ({notice.Split(':')[0]}) than "
-                + FormattableString.Invariant($"by phantom.seed={phantom.Seed}, phantom.patients={phantom.Patients} and ")
-                + $"phantom.format={phantom.Format.ToString().ToLowerInvariant()}; {Advice}.");
+                + FormattableString.Invariant($"by phantom.seed={phantom.Seed} and phantom.patients={phantom.Patients}")
+                + (notice.Contains(", DICOM:", StringComparison.Ordinal) == (mark.Length > 0) ? ""
+                    : $" and phantom.format={phantom.Format.ToString().ToLowerInvariant()}") + $"; {Advice}.");
         var made = BaseNotice(GroundingSetup.Paths(configuration));
         if (!LacksBase(configuration) && File.Exists(made) && File.ReadAllText(made).Trim() is var origin && origin != Origin(phantom))
             throw new InputException($"{made}: the base weights here were made by {origin}, not by {Origin(phantom)}; {Advice}.");

@@ -53,7 +53,7 @@ public static class PredictionRun
         var answers = model.Ask(cases, done => session.ShowAnswered(done, cases.Count),
             (picture, note) => session.Tell($"{Privacy.Mask(picture)}: {note}"), session.Interrupt);
         var dicom = answers.Where(answer => answer.Dicom is not null).DistinctBy(answer => answer.Image).Count();
-        if (DicomPictures.Of(dicom, session.Configuration) is { } said) session.Tell(said.Line);
+        if (DicomPictures.Of(dicom, session.Configuration) is { } said) session.Tell(said.Clause);
         return answers;
     }
 }

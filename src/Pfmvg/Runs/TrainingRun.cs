@@ -75,8 +75,7 @@ public sealed class TrainingRun
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
         var info = session.IsFirst
             ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
-        tell($"data  {data.Title}");
-        if (dicom is not null) tell(dicom.Line);
+        tell($"data  {data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
 
         using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
         foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");

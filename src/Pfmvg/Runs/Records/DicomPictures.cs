@@ -6,8 +6,8 @@ namespace Pfmvg.Runs.Records;
 
 /// <summary>What a run says of DICOM pictures among its samples.</summary>
 /// <param name="Rule">The rule by which their values become gray.</param>
-/// <param name="Line">The line that the user reads.</param>
-internal sealed record DicomPictures(string Rule, string Line)
+/// <param name="Clause">What the user reads.</param>
+internal sealed record DicomPictures(string Rule, string Clause)
 {
     /// <summary>Null where no picture is DICOM: then the rule changes nothing.</summary>
     public static DicomPictures? Among(IEnumerable<Sample> samples, PfmvgConfiguration configuration) => Of(
@@ -18,7 +18,6 @@ internal sealed record DicomPictures(string Rule, string Line)
     {
         var rule = configuration.Data.Dicom.Word();
         return count == 0 ? null
-            : new DicomPictures(rule, $"dicom  {Units.Count(count)} {(count == 1 ? "picture is" : "pictures are")} DICOM, gray by "
-                + $"data.dicom={rule}");
+            : new DicomPictures(rule, $"{Units.Count(count)} {(count == 1 ? "picture is" : "pictures are")} DICOM, gray by data.dicom={rule}");
     }
 }
