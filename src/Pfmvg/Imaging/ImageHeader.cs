@@ -1,7 +1,7 @@
 namespace Pfmvg.Imaging;
 
 /// <summary>Size and kind of a picture, from the first bytes of its file.</summary>
-/// <param name="Format">"JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF" or "TGA".</param>
+/// <param name="Format">"JPEG", "PNG", "DICOM", "BMP", "GIF", "WEBP", "TIFF" or "TGA".</param>
 /// <param name="Width">Pixels per row.</param>
 /// <param name="Height">Rows.</param>
 public sealed record ImageHeader(string Format, int Width, int Height);
