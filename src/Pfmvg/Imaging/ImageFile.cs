@@ -54,19 +54,17 @@ public static class ImageFile
     /// Reads the size and kind, and makes sure that the file is whole: by its end mark, or by decoding it when there is none.
     /// </summary>
     /// <exception cref="InputException">The file is missing, empty, truncated, no picture, or its header is damaged.</exception>
-    public static ImageHeader Check(string path, DecodeBuffer buffer)
+    public static ImageHeader Check(string path, DecodeBuffer buffer, DicomGray dicom = DicomGray.Window)
     {
         var header = Probe(path, out var whole);
-        if (!whole) Decode(path, buffer);
-        return header;
+        return whole ? header : header with { Note = Decode(path, buffer, dicom).Note };
     }
 
-    /// <summary>As <see cref="Check(string, DecodeBuffer)"/> for a file that is in memory.</summary>
-    internal static ImageHeader Check(ReadOnlySpan<byte> file, string path)
+    /// <summary>As <see cref="Check(string, DecodeBuffer, DicomGray)"/> for a file that is in memory.</summary>
+    internal static ImageHeader Check(ReadOnlySpan<byte> file, string path, DicomGray dicom)
     {
         var header = Header(file, new PictureName(path)) ?? throw new PictureName(path).Damaged("it ends before its size");
-        if (!EndsWhole(file)) Decode(file, path);
-        return header;
+        return EndsWhole(file) ? header : header with { Note = Decode(file, path, null, dicom).Note };
     }
 
     private static ImageHeader Probe(string path, out bool whole)

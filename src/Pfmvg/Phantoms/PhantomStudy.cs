@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using Pfmvg.Configuration;
 using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
 using Pfmvg.Phantoms.Drawing;

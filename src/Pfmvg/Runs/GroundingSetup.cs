@@ -4,6 +4,7 @@ using Pfmvg.Data;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
 using Pfmvg.Runs.Records;

@@ -3,6 +3,7 @@ using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 using Pfmvg.Imaging;
+using Pfmvg.Imaging.Dicom;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
@@ -17,7 +18,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
     private readonly Dictionary<string, long> _splits = [], _views = [];
     private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
-    private long _usable, _wrong, _listed, _present, _boxes, _withoutBox, _rightSide, _wrongSide;
+    private long _usable, _wrong, _listed, _present, _dicom, _boxes, _withoutBox, _rightSide, _wrongSide;
     private bool _everyPixel;
 
     public string Source => reader.Source;
@@ -80,7 +81,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         var classes = phrases.GroupBy(phrase => phrase.Class).ToDictionary(group => group.Key, group => (long)group.Count());
         (string What, long Count)[] counts =
         [
-            ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present),
+            ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present), ("DICOM pictures", _dicom),
             ("patients", Patients.Count), ("studies", _studies.Count),
             ("reports", _manifest.Counts.ContainsKey("reports") ? _studies.Count - _silent.Count : 0),
             ("phrases", phrases.Count), ("phrases without a box", _withoutBox), ("boxes", _boxes),
@@ -173,7 +174,11 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 
         _present++;
         if (picture.Sha256 is not null) Hashes.Add((picture.Sha256, sample.Image));
-        if (picture.Note is not null) Add(FindingLevel.Note, "scaled-picture", id, sample.Image, picture.Note);
+        _dicom += picture.Dicom ? 1 : 0;
+        if (picture.Note is not null)
+            Add(FindingLevel.Note, !picture.Dicom ? "scaled-picture"
+                : picture.Note.Contains(DicomNotes.NoWindow, StringComparison.Ordinal) ? "dicom-stretched" : "dicom-reading",
+                id, sample.Image, picture.Note);
     }
 
     private void CheckText(ListedSample sample, TextFacts text, string id)

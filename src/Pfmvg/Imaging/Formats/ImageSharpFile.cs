@@ -88,7 +88,7 @@ internal static class ImageSharpFile
     {
         if (bitmap.ColorType != SKColorType.Rgba8888) throw new ArgumentException("The colour type is not Rgba8888.", nameof(bitmap));
         // The bitmap's own memory: a copy of a large picture would be beyond the limit.
-        using var image = Image.WrapMemory<Rgba32>(Limited, (void*)bitmap.GetPixels(), bitmap.ByteCount, bitmap.Width, bitmap.Height);
+        using var image = Image.WrapMemory<Rgba32>(Limited, (void*)bitmap.GetPixels(), bitmap.Width, bitmap.Height);
         AtomicFile.Write(path, stream => image.Save(stream, Encoder));
     }
 
@@ -98,8 +98,8 @@ internal static class ImageSharpFile
         fixed (byte* pixels = picture.Pixels)
         {
             using Image image = picture.Channels == 1
-                ? Image.WrapMemory<L8>(Limited, pixels, picture.Pixels.Length, picture.Width, picture.Height)
-                : Image.WrapMemory<Rgb24>(Limited, pixels, picture.Pixels.Length, picture.Width, picture.Height);
+                ? Image.WrapMemory<L8>(Limited, pixels, picture.Width, picture.Height)
+                : Image.WrapMemory<Rgb24>(Limited, pixels, picture.Width, picture.Height);
             AtomicFile.Write(path, stream => image.Save(stream, picture.Channels == 1 ? GrayEncoder : Encoder));
         }
     }

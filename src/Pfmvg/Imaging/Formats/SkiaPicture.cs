@@ -58,10 +58,11 @@ internal static class SkiaPicture
     public static SKBitmap ToBitmap(DecodedImage image)
     {
         var bitmap = new SKBitmap(image.Width, image.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        var (target, pixels, green, blue) = (bitmap.GetPixelSpan(), image.Pixels, image.Channels == 3 ? 1 : 0, image.Channels == 3 ? 2 : 0);
+        var target = bitmap.GetPixelSpan();
+        var pixels = image.Pixels;
+        var (green, blue) = image.Channels == 3 ? (1, 2) : (0, 0);
         for (var (i, from) = (0, 0); from < pixels.Length; i += 4, from += image.Channels)
             (target[i], target[i + 1], target[i + 2], target[i + 3]) = (pixels[from], pixels[from + green], pixels[from + blue], 255);
-
         return bitmap;
     }
 

@@ -18,6 +18,7 @@ internal sealed record DicomPictures(string Rule, string Clause)
     {
         var rule = configuration.Data.Dicom.Word();
         return count == 0 ? null
-            : new DicomPictures(rule, $"{Units.Count(count)} {(count == 1 ? "picture is" : "pictures are")} DICOM, gray by data.dicom={rule}");
+            : new DicomPictures(rule,
+                $"{Units.Count(count)} {(count == 1 ? "picture is" : "pictures are")} DICOM, gray by data.dicom={rule}");
     }
 }
