@@ -11,11 +11,11 @@ public sealed record PhantomSettings
     /// <summary>Patients.</summary>
     [Range(10, 1_000_000)] public int Patients { get; init; } = 60;
 
-    /// <summary>The format of the pictures that the real data sets have as DICOM, too.</summary>
-    public PhantomFormat Format { get; init; } = PhantomFormat.Usual;
-
     /// <summary>Where base weights come from when the configured files are absent.</summary>
     public PhantomBase Base { get; init; } = PhantomBase.Random;
+
+    /// <summary>The format of the pictures that the real data sets have as DICOM, too.</summary>
+    public PhantomFormat Format { get; init; } = PhantomFormat.Usual;
 }
 
 /// <summary>The format of a phantom study's pictures.</summary>
