@@ -22,8 +22,8 @@ public sealed class DicomChainTests(TrainingWorkspace workspace) : IClassFixture
             "data.cache=cache", "data.feature_cache=features", "stage1.epochs=1", "stage2.epochs=1")];
         Run("data", "phantom", "--out", folder.In("study"), "--format", "dicom", "--patients", "10", "--seed", "3", "--width", "72",
             "--height", "90", "--sets", "ms-cxr", "mimic-cxr-jpg", "vindr-cxr");
-        Assert.Contains("DICOM pictures", Run("data", "check", "--from", folder.In("study"), "--show-ids", "--json", folder.In("check.json")),
-            StringComparison.Ordinal);
+        var check = Run("data", "check", "--from", folder.In("study"), "--show-ids", "--json", folder.In("check.json"));
+        Assert.Contains("DICOM pictures", check, StringComparison.Ordinal);
         Run("data", "prepare", "--from", folder.In("study"), "--out", folder.In("prepared"));
         Run("data", "show", folder.In("prepared"), "--out", folder.In("sheet.png"), "--count", "4", "--show-ids");
         Run("data", "export", "--from", folder.In("prepared"), "--format", "jsonl", "--out", folder.In("export"));
