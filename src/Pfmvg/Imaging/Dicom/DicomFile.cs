@@ -1,9 +1,12 @@
+using System.IO.Compression;
+
 namespace Pfmvg.Imaging.Dicom;
 
 /// <summary>A file as its data set and transfer syntax: with preamble and meta group, without the one, or without both.</summary>
 internal readonly ref struct DicomFile
 {
     private const int Preamble = 128;
+    private const int MostInflated = 128 << 20; // a picture of 64 million pixels
 
     public DataSet Set { get; private init; }
 
@@ -31,8 +34,13 @@ internal readonly ref struct DicomFile
             }
 
             if (uid.Length == 0) throw picture.Refuse(Tag.TransferSyntax, "is missing", "export the file again");
-            syntax = TransferSyntax.Find(uid) ?? throw picture.Refuse(Tag.TransferSyntax, "is none that is read", "export the file without compression");
+            syntax = TransferSyntax.Find(uid, picture);
             start = meta.Position;
+            if (syntax.Deflated)
+            {
+                file = Inflate(file[start..], picture, buffer);
+                start = 0;
+            }
         }
         else
         {
@@ -48,6 +56,35 @@ internal readonly ref struct DicomFile
         }
 
         return new DicomFile { Set = DataSet.Read(file, start, file.Length, encoding, picture), Syntax = syntax, Notes = notes };
+    }
+
+    /// <summary>Inflates a data set in steps, and no further than the largest picture needs.</summary>
+    private static unsafe ReadOnlySpan<byte> Inflate(ReadOnlySpan<byte> deflated, PictureName picture, DecodeBuffer buffer)
+    {
+        fixed (byte* start = deflated)
+        {
+            using var stream = new DeflateStream(new UnmanagedMemoryStream(start, deflated.Length), CompressionMode.Decompress);
+            var inflated = buffer.Scratch(Math.Max(1 << 16, (int)Math.Min(4L * deflated.Length, MostInflated)));
+            var length = 0;
+            try
+            {
+                for (int read; (read = stream.Read(inflated, length, inflated.Length - length)) > 0;)
+                {
+                    length += read;
+                    if (length < inflated.Length) continue;
+                    if (length >= MostInflated) break; // who reads on names the element that is not there as a whole
+                    var old = inflated;
+                    inflated = buffer.Scratch(Math.Min(2 * length, MostInflated));
+                    old.AsSpan(0, length).CopyTo(inflated);
+                }
+            }
+            catch (InvalidDataException e)
+            {
+                throw picture.Broken(Tag.TransferSyntax, "is deflated, but the data are broken", e);
+            }
+
+            return inflated.AsSpan(0, length);
+        }
     }
 
     private static bool HasMark(ReadOnlySpan<byte> file) => file.Length >= Preamble + 4 && file[Preamble..].StartsWith("DICM"u8);
