@@ -6,6 +6,7 @@ namespace Pfmvg.Imaging.Dicom;
 internal readonly ref struct DicomFile
 {
     private const int Preamble = 128;
+    private const long Inflation = 1032; // deflate cannot make more bytes than this from one
     private const int MostInflated = 128 << 20; // a picture of 64 million pixels
 
     public DataSet Set { get; private init; }
@@ -58,32 +59,23 @@ internal readonly ref struct DicomFile
         return new DicomFile { Set = DataSet.Read(file, start, file.Length, encoding, picture), Syntax = syntax, Notes = notes };
     }
 
-    /// <summary>Inflates a data set in steps, and no further than the largest picture needs.</summary>
+    /// <summary>Inflates a data set, no further than the largest picture needs: who reads on names the element that is cut.</summary>
     private static unsafe ReadOnlySpan<byte> Inflate(ReadOnlySpan<byte> deflated, PictureName picture, DecodeBuffer buffer)
     {
         fixed (byte* start = deflated)
         {
             using var stream = new DeflateStream(new UnmanagedMemoryStream(start, deflated.Length), CompressionMode.Decompress);
-            var inflated = buffer.Scratch(Math.Max(1 << 16, (int)Math.Min(4L * deflated.Length, MostInflated)));
-            var length = 0;
+            // Memory that is never written to costs nothing, so the most that can be needed is asked for at once.
+            var most = (int)Math.Min(deflated.Length * Inflation, MostInflated);
+            var inflated = buffer.Scratch(most).AsSpan(0, most);
             try
             {
-                for (int read; (read = stream.Read(inflated, length, inflated.Length - length)) > 0;)
-                {
-                    length += read;
-                    if (length < inflated.Length) continue;
-                    if (length >= MostInflated) break; // who reads on names the element that is not there as a whole
-                    var old = inflated;
-                    inflated = buffer.Scratch(Math.Min(2 * length, MostInflated));
-                    old.AsSpan(0, length).CopyTo(inflated);
-                }
+                return inflated[..stream.ReadAtLeast(inflated, most, throwOnEndOfStream: false)];
             }
             catch (InvalidDataException e)
             {
                 throw picture.Broken(Tag.TransferSyntax, "is deflated, but the data are broken", e);
             }
-
-            return inflated.AsSpan(0, length);
         }
     }
 
