@@ -15,6 +15,10 @@ internal sealed record TransferSyntax(DataEncoding Encoding, bool Deflated = fal
 
     private const string Root = "1.2.840.10008.1.2";
 
+    private static readonly TransferSyntax
+        ByJpegLs = Compressed(CompressedPixels.Codec(JpegLs.ReadHeader, JpegLs.Decode)),
+        ByJpeg2000 = Compressed(CompressedPixels.Codec(Jpeg2000.ReadHeader, Jpeg2000.Decode, knowsSign: true));
+
     private static readonly Dictionary<string, TransferSyntax> Read = new()
     {
         [Root] = new(ImplicitLittle),
@@ -24,6 +28,13 @@ internal sealed record TransferSyntax(DataEncoding Encoding, bool Deflated = fal
         [Root + ".5"] = Compressed(CompressedPixels.RunLengths),
         [Root + ".4.50"] = Compressed(CompressedPixels.Jpeg),
         [Root + ".4.51"] = Compressed(CompressedPixels.Jpeg),
+        [Root + ".4.80"] = ByJpegLs,
+        [Root + ".4.81"] = ByJpegLs, // near-lossless
+        [Root + ".4.90"] = ByJpeg2000,
+        [Root + ".4.91"] = ByJpeg2000, // lossy
+        [Root + ".4.201"] = ByJpeg2000, // HTJ2K, as the next two
+        [Root + ".4.202"] = ByJpeg2000,
+        [Root + ".4.203"] = ByJpeg2000,
     };
 
     /// <summary>What is not read, but so often met that its name helps; the rest of JPEG's processes are retired.</summary>
