@@ -37,7 +37,7 @@ internal readonly ref struct DataSet
         while (!(last == Tag.PixelData && bytes[reader.Position..end].IndexOfAnyExcept((byte)0) < 0) && reader.MoveNext())
         {
             var tag = reader.Element.Tag;
-            if (tag == last) throw picture.Broken(tag, "stands twice");
+            if (tag == last || elements.ContainsKey(tag)) throw picture.Broken(tag, "stands twice");
             if (tag.Number < last.Number) throw picture.Broken(tag, "is not in order: it must not stand behind a higher tag");
             last = tag;
             if (tag.Group is 0x0028 or 0x2050 or 0x7fe0 || tag == Tag.DirectoryRecords) elements.Add(tag, reader.Element);

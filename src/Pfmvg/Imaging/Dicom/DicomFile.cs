@@ -1,9 +1,13 @@
+using System.IO.Compression;
+
 namespace Pfmvg.Imaging.Dicom;
 
 /// <summary>A file as its data set and transfer syntax: with preamble and meta group, without the one, or without both.</summary>
 internal readonly ref struct DicomFile
 {
     private const int Preamble = 128;
+    private const long Inflation = 1032; // deflate cannot make more bytes than this from one
+    private const int MostInflated = 128 << 20; // a picture of 64 million pixels
 
     public DataSet Set { get; private init; }
 
@@ -31,8 +35,13 @@ internal readonly ref struct DicomFile
             }
 
             if (uid.Length == 0) throw picture.Refuse(Tag.TransferSyntax, "is missing", "export the file again");
-            syntax = TransferSyntax.Find(uid) ?? throw picture.Refuse(Tag.TransferSyntax, "is none that is read", "export the file without compression");
+            syntax = TransferSyntax.Find(uid, picture);
             start = meta.Position;
+            if (syntax.Deflated)
+            {
+                file = Inflate(file[start..], picture, buffer);
+                start = 0;
+            }
         }
         else
         {
@@ -48,6 +57,26 @@ internal readonly ref struct DicomFile
         }
 
         return new DicomFile { Set = DataSet.Read(file, start, file.Length, encoding, picture), Syntax = syntax, Notes = notes };
+    }
+
+    /// <summary>Inflates a data set, no further than the largest picture needs: who reads on names the element that is cut.</summary>
+    private static unsafe ReadOnlySpan<byte> Inflate(ReadOnlySpan<byte> deflated, PictureName picture, DecodeBuffer buffer)
+    {
+        fixed (byte* start = deflated)
+        {
+            using var stream = new DeflateStream(new UnmanagedMemoryStream(start, deflated.Length), CompressionMode.Decompress);
+            // Memory that is never written to costs nothing, so the most that can be needed is asked for at once.
+            var most = (int)Math.Min(deflated.Length * Inflation, MostInflated);
+            var inflated = buffer.Scratch(most).AsSpan(0, most);
+            try
+            {
+                return inflated[..stream.ReadAtLeast(inflated, most, throwOnEndOfStream: false)];
+            }
+            catch (InvalidDataException e)
+            {
+                throw picture.Broken(Tag.TransferSyntax, "is deflated, but the data are broken", e);
+            }
+        }
     }
 
     private static bool HasMark(ReadOnlySpan<byte> file) => file.Length >= Preamble + 4 && file[Preamble..].StartsWith("DICM"u8);

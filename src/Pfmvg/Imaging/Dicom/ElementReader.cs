@@ -70,7 +70,7 @@ internal ref struct ElementReader(
         if (length == Undefined) Position = EndOfOpen(tag, vr, value);
         else
         {
-            if (length > end - value) throw picture.Broken(tag, $"is longer than {(depth == 0 ? "the file" : "what it stands in")}");
+            if (length > end - value) throw picture.Broken(tag, $"is longer than {(depth == 0 ? "the file is, or may be when it is deflated" : "what it stands in")}");
             Position = value + (int)length;
             if (vr == Vr.SQ && tag.IsStandard) EndOfItems(tag, value, Position, false, encoding, false);
         }
@@ -126,7 +126,7 @@ internal ref struct ElementReader(
 /// <summary>A value representation: two letters that say how a value is written.</summary>
 internal readonly record struct Vr(ushort Letters)
 {
-    public static readonly Vr None, OB = new("OB"), OW = new("OW"), SQ = new("SQ"), UN = new("UN"),
+    public static readonly Vr None = default, OB = new("OB"), OW = new("OW"), SQ = new("SQ"), UN = new("UN"),
         US = new("US"), SS = new("SS"), UL = new("UL"), SL = new("SL"), FL = new("FL"), FD = new("FD"), DS = new("DS");
 
     private static readonly Vr[] Narrow =
