@@ -62,7 +62,11 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
         }
 
         var kind = Boxes.Count == 0 ? "no region" : "note";
-        if (Flaw != Flaw.None) parts.Add($"{kind}: {ScoreGrid.Label(Flaw)}, the answer was '{Prediction.Answer}'");
+        if (Flaw != Flaw.None) parts.Add($"{kind}: {ScoreGrid.Label(Flaw)}, the answer was '{Shown(Prediction.Answer)}'");
         return string.Join("; ", parts);
     }
+
+    // A model that was taught nothing writes anything, also what moves a terminal's cursor.
+    private static string Shown(string? answer) =>
+        string.Concat((answer ?? "").Select(c => char.IsControl(c) ? FormattableString.Invariant($"\\u{(int)c:x4}") : $"{c}"));
 }
