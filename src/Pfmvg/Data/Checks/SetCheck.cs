@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
@@ -13,6 +14,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 {
     private readonly ImageRoot _root = new(reader.ImageFolder);
     private readonly DataSetManifest _manifest = DataSetManifest.Load(reader.Source);
+    private readonly ConcurrentDictionary<string, Lazy<PictureFacts>> _examined = new(); // a picture may have dozens of samples
     private readonly HashSet<string> _pictures = [], _studies = [], _silent = [];
     private readonly SeenSamples _seen = new();
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
@@ -42,8 +44,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             var examined = LoadAhead.InOrder(items, (item, buffer) =>
             {
                 var sample = item.Sample.AnyEdition ? item.Sample with { Image = _root.Present(item.Sample.Image) } : item.Sample;
-                return (sample, PictureProbe.Examine(_root, sample.Image, depth, dicom, buffer),
-                    item.OwnText ? texts.Describe(sample.Text) : (TextFacts?)null);
+                var picture = _examined.GetOrAdd(sample.Image, image => new(() => PictureProbe.Examine(_root, image, depth, dicom, buffer)));
+                return (sample, picture.Value, item.OwnText ? texts.Describe(sample.Text) : (TextFacts?)null);
             }, cancel);
             foreach (var (sample, picture, text) in examined)
             {

@@ -13,6 +13,7 @@ namespace Pfmvg.Data.Preparation;
 internal sealed class PictureCatalog : IDisposable
 {
     private readonly ConcurrentDictionary<string, Entry> _known = [];
+    private readonly ConcurrentDictionary<string, Lazy<PictureFacts>> _examined = new(); // a picture may have dozens of samples
     private readonly StreamWriter _journal;
     private readonly bool _hash;
     private readonly DicomGray _dicom;
@@ -83,7 +84,7 @@ internal sealed class PictureCatalog : IDisposable
             return (sample, new PictureFacts(PictureState.Good, known.Width, known.Height, _hash ? known.Sha256 : null,
                 Dicom: known.Rule is not null), null);
 
-        var facts = PictureProbe.Examine(root, sample.Image, depth, _dicom, buffer);
+        var facts = _examined.GetOrAdd(picture, _ => new(() => PictureProbe.Examine(root, sample.Image, depth, _dicom, buffer))).Value;
         if (!_hash) facts = facts with { Sha256 = null };
         var fresh = facts.State == PictureState.Good
             ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256,
