@@ -85,6 +85,18 @@ public sealed class DicomEditionTests : IDisposable
             + "extension)", message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("a.png", "pictures/a.dcm"), InlineData("a", "pictures/a.dcm"), InlineData("1.2.3_4-5.png", "pictures/1.2.3_4-5")]
+    [InlineData("1.2.3_4-5", "pictures/1.2.3_4-5"), InlineData("1.2.3_4-6.png", "1.2.3_4-6.png"), InlineData("b.jpg", "b.png")]
+    [InlineData("none", "none.png")]
+    public void A_picture_is_found_by_its_name_whatever_its_format(string listed, string found)
+    {
+        foreach (var name in new[] { "a.dcm", "1.2.3_4-5", "b.dicom" }) _tree.Dicom("pictures/" + name);
+        _tree.Picture("b.png");
+        Assert.Equal(found, new PictureIndex(_tree.Root).Find(listed, out var problem));
+        Assert.Null(problem);
+    }
+
     [Fact]
     public void A_list_of_ones_own_may_name_pictures_of_every_kind_and_files_named_by_numbers()
     {
