@@ -126,7 +126,7 @@ internal ref struct ElementReader(
 /// <summary>A value representation: two letters that say how a value is written.</summary>
 internal readonly record struct Vr(ushort Letters)
 {
-    public static readonly Vr None = default, OB = new("OB"), OW = new("OW"), SQ = new("SQ"), UN = new("UN"),
+    public static readonly Vr None = new(0), OB = new("OB"), OW = new("OW"), SQ = new("SQ"), UN = new("UN"),
         US = new("US"), SS = new("SS"), UL = new("UL"), SL = new("SL"), FL = new("FL"), FD = new("FD"), DS = new("DS");
 
     private static readonly Vr[] Narrow =
