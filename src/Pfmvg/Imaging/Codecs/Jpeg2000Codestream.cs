@@ -85,7 +85,10 @@ internal readonly ref struct Jpeg2000Codestream
                 packets += here.Layers * precincts;
             }
 
-            left += end - (at + 2);
+            var data = Bytes[(at + 2)..(int)end];
+            if (highThroughput && (here.Layers > 1 || HasMark(data))) throw new StreamException(
+                "the High-Throughput JPEG 2000 (HTJ2K) stream is damaged, or has quality layers or marks in its data, which are not read");
+            left += data.Length;
             at = (int)end;
         }
 
@@ -94,6 +97,14 @@ internal readonly ref struct Jpeg2000Codestream
             whole &= parts[tile] > 0 && (promised[tile] == 0 ? IsEnd(at) : parts[tile] >= promised[tile]);
         if (!whole || packets > left) throw Cut;
         return highThroughput;
+    }
+
+    // No byte above 8F follows FF in data without marks; the library ends the process where one does in High-Throughput code.
+    private static bool HasMark(ReadOnlySpan<byte> data)
+    {
+        for (int at; (at = data.IndexOf((byte)0xFF)) >= 0; data = data[(at + 1)..])
+            if (at + 1 == data.Length || data[at + 1] > 0x8F) return true;
+        return false;
     }
 
     private static Jpeg2000Coding Read(ushort marker, ReadOnlySpan<byte> segment, Jpeg2000Coding coding)

@@ -45,6 +45,8 @@ internal static unsafe class JpegLs
         if (header.Components != 1) throw new StreamException("the JPEG-LS stream is not gray");
         if (header.Precision is < 2 or > 16) throw new StreamException("the JPEG-LS stream has samples of an impossible depth");
         ArgumentOutOfRangeException.ThrowIfNotEqual(values.Length, (long)header.Width * header.Height);
+        stream = stream.TrimEnd((byte)0); // padding
+        if (stream is not [.., 0xFF, EndOfImage]) throw Damaged; // the library may search for ever for a mark that is not there
         var native = CharLs.Functions;
         var bytes = MemoryMarshal.AsBytes(values);
         if (header.Precision <= 8) bytes = bytes[values.Length..]; // the library writes bytes; they are widened from the front
@@ -58,7 +60,7 @@ internal static unsafe class JpegLs
                     || native.GetFrame(decoder, &frame) != 0
                     || frame != new CharLs.Frame((uint)header.Width, (uint)header.Height, header.Precision, Components: 1)
                     || native.DecodeTo(decoder, target, (nuint)bytes.Length, 0) != 0)
-                    throw new StreamException("the JPEG-LS stream is cut or damaged");
+                    throw Damaged;
         }
         finally
         {
@@ -68,6 +70,8 @@ internal static unsafe class JpegLs
         if (header.Precision <= 8)
             for (var i = 0; i < values.Length; i++) values[i] = bytes[i];
     }
+
+    private static StreamException Damaged => new("the JPEG-LS stream is cut or damaged");
 
     // Precision, rows, columns, components. Every row takes at least one bit, whatever it shows.
     private static StreamHeader Frame(ReadOnlySpan<byte> segment, int left)
