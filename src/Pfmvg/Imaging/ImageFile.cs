@@ -61,7 +61,7 @@ public static class ImageFile
     }
 
     /// <summary>As <see cref="Check(string, DecodeBuffer, DicomGray)"/> for a file that is in memory.</summary>
-    internal static ImageHeader Check(ReadOnlySpan<byte> file, string path, DicomGray dicom)
+    internal static ImageHeader Check(ReadOnlySpan<byte> file, string path, DicomGray dicom = DicomGray.Window)
     {
         var header = Header(file, new PictureName(path)) ?? throw new PictureName(path).Damaged("it ends before its size");
         return EndsWhole(file) ? header : header with { Note = Decode(file, path, null, dicom).Note };
