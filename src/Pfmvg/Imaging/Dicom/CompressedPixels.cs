@@ -41,6 +41,7 @@ internal static class CompressedPixels
     {
         if (JpegHeader(stream) is not { } header) throw Undecodable(picture, "the JPEG stream has no header of a sequential picture");
         Compare(header, layout, knowsSign: false, picture);
+        if (header.Precision != 8) throw Undecodable(picture, "JPEG of 12 bits is not read; export the file without compression");
         if (layout.Count > stream.Length * Formats.Jpeg.MostPixelsPerByte) throw Undecodable(picture, "the JPEG stream is cut");
         try
         {

@@ -16,6 +16,7 @@ internal sealed record TransferSyntax(DataEncoding Encoding, bool Deflated = fal
     private const string Root = "1.2.840.10008.1.2";
 
     private static readonly TransferSyntax
+        ByJpegLossless = Compressed(CompressedPixels.Codec(JpegLossless.ReadHeader, JpegLossless.Decode)),
         ByJpegLs = Compressed(CompressedPixels.Codec(JpegLs.ReadHeader, JpegLs.Decode)),
         ByJpeg2000 = Compressed(CompressedPixels.Codec(Jpeg2000.ReadHeader, Jpeg2000.Decode, knowsSign: true));
 
@@ -28,6 +29,8 @@ internal sealed record TransferSyntax(DataEncoding Encoding, bool Deflated = fal
         [Root + ".5"] = Compressed(CompressedPixels.RunLengths),
         [Root + ".4.50"] = Compressed(CompressedPixels.Jpeg),
         [Root + ".4.51"] = Compressed(CompressedPixels.Jpeg),
+        [Root + ".4.57"] = ByJpegLossless,
+        [Root + ".4.70"] = ByJpegLossless,
         [Root + ".4.80"] = ByJpegLs,
         [Root + ".4.81"] = ByJpegLs, // near-lossless
         [Root + ".4.90"] = ByJpeg2000,
