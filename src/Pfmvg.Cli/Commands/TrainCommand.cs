@@ -39,6 +39,7 @@ internal static class TrainCommand
         {
             if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
                 throw new InputException("--resume and --overwrite contradict each other: give one of them.");
+            if (!parsed.GetValue(resume)) parsed.Refuse("belongs to --resume; leave it out, or continue a run with both", allowChanges);
             var isBase = parsed.GetValue(from) == "base";
             var (number, start) = (parsed.GetValue(stage), parsed.GetValue(from) is { } path && !isBase ? Path.GetFullPath(path) : null);
             var options = new TrainingOptions
