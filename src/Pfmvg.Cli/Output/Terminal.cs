@@ -1,3 +1,4 @@
+using System.Text;
 using Pfmvg.Distributed;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -32,6 +33,18 @@ internal sealed class Terminal
     public static void ForgetPretendedTerminal()
     {
         if (Communicator.StartedTogether() > 1) Environment.SetEnvironmentVariable("TERM", "dumb");
+    }
+
+    /// <summary>
+    /// Writes UTF-8 whatever the locale is: JSON and CSV are UTF-8 by definition, and a letter that a locale lacks would become a
+    /// question mark. Call before anything uses the console.
+    /// </summary>
+    public static void WriteUtf8()
+    {
+        Console.SetOut(Writer(Console.OpenStandardOutput()));
+        Console.SetError(Writer(Console.OpenStandardError()));
+
+        static StreamWriter Writer(Stream stream) => new(stream, new UTF8Encoding(false)) { AutoFlush = true };
     }
 
     /// <summary>The console of this process.</summary>
