@@ -22,7 +22,7 @@ internal static partial class PathText
 
     /// <summary>A path as <see cref="Expand"/> reads it back.</summary>
     public static string Escape(string path) =>
-        (path.StartsWith('~') ? "./" : "") + Variable().Replace(path, match => "$" + match.Value);
+        (path.StartsWith('~') ? "./" : "") + path.Replace("$", "$$", StringComparison.Ordinal);
 
     [GeneratedRegex(@"\$\$|\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}")] private static partial Regex Variable();
 }

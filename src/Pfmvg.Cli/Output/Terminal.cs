@@ -53,6 +53,9 @@ internal sealed class Terminal
     /// <summary>True when messages go to a terminal that can rewrite its last line.</summary>
     public bool IsLive { get; } = !Console.IsErrorRedirected && Communicator.StartedTogether() == 1;
 
+    /// <summary>Columns of the terminal that results go to.</summary>
+    public int Width => _results.Profile.Width;
+
     /// <summary>Prints a text as a result.</summary>
     public void Print(string text) => Result(() => Console.Out.WriteLine(text));
 

@@ -62,7 +62,8 @@ internal static partial class YamlText
     };
 
     private static IEnumerable<string> Pairs(IReadOnlyDictionary<string, string> table) =>
-        table.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{Quoted(pair.Key)}: {Quoted(PathText.Escape(pair.Value))}");
+        table.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => $"{Quoted(pair.Key)}: {Quoted(PathText.Escape(pair.Value))}");
 
     // YAML 1.1 readers take 1E-05 for a text: a number with an exponent needs a point.
     private static string Number(double number)
