@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Pfmvg.Cli;
+using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 
@@ -10,6 +11,7 @@ NativeSetup.ShortenIdleSpinning();
 NativeSetup.PrepareGpu();
 NativeSetup.LoadOpenSslWhereMissing();
 Terminal.ForgetPretendedTerminal();
+Terminal.WriteUtf8();
 var parsed = CommandTree.Create().Parse(args);
 var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash) // a misspelt option must not pass for a folder's name
     .Where(token => token.Type == TokenType.Argument && token.Value.StartsWith("--", StringComparison.Ordinal))
@@ -24,6 +26,7 @@ if (errors.Length > 0)
 
 try
 {
+    if (PathArguments.Expand(parsed, args) is var written && written != args) parsed = CommandTree.Create().Parse(written);
     return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (Exception exception)

@@ -64,6 +64,7 @@ internal static class EvalCommand
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
                     + "answers from a file"
                     + (path is null ? "." : ", not both."));
+            RefuseIdle(parsed, path is null);
             if (path is null)
                 return Job.Run(() => configuration.ReadForData(parsed), "nothing is written.", session => FromModel(session, name!));
             if (parsed.GetValue(controls))
@@ -73,6 +74,13 @@ internal static class EvalCommand
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
             report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom);
             return ExitCode.Success;
+
+            void RefuseIdle(ParseResult line, bool asksModel)
+            {
+                if (asksModel) line.Refuse("reads answers from a file, so it needs --predictions; leave it out", scoring.OfFiles);
+                else line.Refuse("asks the model, so it needs --split instead of --predictions", [from, overwrite, .. configuration.All]);
+                if (!asksModel) report.RequireFolder(line);
+            }
 
             int FromModel(Session session, string splitName)
             {

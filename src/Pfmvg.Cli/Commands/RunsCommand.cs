@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Configuration;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs.Records;
 using Spectre.Console;
 
@@ -58,16 +59,14 @@ internal static class RunsCommand
         }
 
         var figures = rows.SelectMany(row => row.info.Figures.Keys).Distinct().ToArray();
-        var table = new Table().Border(TableBorder.Simple).AddColumns("run", "part", "state", "time");
-        foreach (var name in figures) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+        List<IReadOnlyList<string>> lines = [];
         foreach (var (folder, info) in rows)
         {
             string[] cells = [folder.Name, folder.Part, folder.State(info), Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
-            table.AddRow([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-"))
-                .Select(Markup.Escape)]);
+            lines.Add([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-"))]);
         }
 
-        Terminal.Standard.Print(table);
+        GridPrinter.Print(new TextGrid($"Runs in {runs}", ["run", "part", "state", "time", .. figures], lines, []), names: 2);
     }
 
     private static void Show(RunFolder folder)

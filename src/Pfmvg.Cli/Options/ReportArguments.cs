@@ -47,6 +47,15 @@ internal sealed class ReportArguments
             command.Options.Add(option);
     }
 
+    /// <summary>Refuses what shapes a report where none is written.</summary>
+    /// <exception cref="InputException">Such an option is given without --out.</exception>
+    public void RequireFolder(ParseResult parsed)
+    {
+        if (parsed.GetValue(_output) is null)
+            parsed.Refuse("shapes a report, and without --out none is written; name its folder, or leave the option out",
+                _images, _title, _noImages, _phrases, _identifiers, _colors);
+    }
+
     /// <summary>Writes the report, if the user wants one, and prints where it is.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="table">The scores.</param>

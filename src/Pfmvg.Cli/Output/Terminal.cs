@@ -1,3 +1,4 @@
+using System.Text;
 using Pfmvg.Distributed;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -34,11 +35,26 @@ internal sealed class Terminal
         if (Communicator.StartedTogether() > 1) Environment.SetEnvironmentVariable("TERM", "dumb");
     }
 
+    /// <summary>
+    /// Writes UTF-8 whatever the locale is: JSON and CSV are UTF-8 by definition, and a letter that a locale lacks would become a
+    /// question mark. Call before anything uses the console.
+    /// </summary>
+    public static void WriteUtf8()
+    {
+        Console.SetOut(Writer(Console.OpenStandardOutput()));
+        Console.SetError(Writer(Console.OpenStandardError()));
+
+        static StreamWriter Writer(Stream stream) => new(stream, new UTF8Encoding(false)) { AutoFlush = true };
+    }
+
     /// <summary>The console of this process.</summary>
     public static Terminal Standard { get; } = new();
 
     /// <summary>True when messages go to a terminal that can rewrite its last line.</summary>
     public bool IsLive { get; } = !Console.IsErrorRedirected && Communicator.StartedTogether() == 1;
+
+    /// <summary>Columns of the terminal that results go to.</summary>
+    public int Width => _results.Profile.Width;
 
     /// <summary>Prints a text as a result.</summary>
     public void Print(string text) => Result(() => Console.Out.WriteLine(text));

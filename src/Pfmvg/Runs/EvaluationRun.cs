@@ -99,6 +99,7 @@ public sealed class EvaluationRun
         if (_samples.Count == 0)
             throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
                 + "nothing to evaluate; prepare MS-CXR.");
+        PhraseForecast.Check([.. _samples.Select(asked => (asked.Id, asked.Text))], session.Configuration.Eval.NormalizeText, session.Tell);
         _byId = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);
     }

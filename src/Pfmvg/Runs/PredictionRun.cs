@@ -47,6 +47,7 @@ public static class PredictionRun
     public static IReadOnlyList<Prediction> Execute(
         Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false)
     {
+        PhraseForecast.Check([.. cases.Select(asked => (asked.Id, asked.Phrase))], session.Configuration.Eval.NormalizeText, session.Tell);
         foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
         using var model = PhraseGrounder.Open(session.Configuration, from, fromBase);
         foreach (var note in model.Notes) session.Tell(note);

@@ -27,6 +27,7 @@ public sealed class Session
     {
         (Configuration, World, Display, Interrupt) = (configuration, world, display ?? new Silence(), interrupt);
         ComputeThreads.Set(configuration, world);
+        if (ComputeThreads.Describe(configuration) is { } threads) Tell(threads);
         if (Libtorch.Difference() is { } difference) Tell(difference);
         var device = ConfiguredModel.Device(configuration.Device, world.LocalRank);
         if (device.type == DeviceType.CUDA) // libtorch allows it in convolutions by default

@@ -51,6 +51,8 @@ public static class TrainingRehearsal
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         using var trainer = new Trainer(setup.Model, settings, training, world);
+        TrainingForecast.Check(
+            options, configuration, training, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), session.Tell);
         var steps = new List<StepEntry>();
         trainer.Rehearse(Steps, steps.Add, session.Interrupt);
         var validation = setup.Samples(setup.Data.Read(settings.Task, Split.Validate), settings);

@@ -83,6 +83,7 @@ public sealed class TrainingRun
         var samples = setup.Samples(training, settings);
         var validation = setup.Samples(heldOut, settings);
         using var trainer = new Trainer(setup.Model, settings, samples, world);
+        TrainingForecast.Check(options, configuration, samples, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), tell);
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
         var start = resumed ? run.Resume() : new Position(0, 0);
         var done = run.StepOf(start);

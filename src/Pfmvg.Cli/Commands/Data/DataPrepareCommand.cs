@@ -4,7 +4,7 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Data.Preparation;
-using Spectre.Console;
+using Pfmvg.Evaluation.Tables;
 
 namespace Pfmvg.Cli.Commands.Data;
 
@@ -86,17 +86,15 @@ internal static class DataPrepareCommand
 
     private static void Print(PrepareReport report, string folder)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn("data set");
         (string Name, Func<SourceCounts, long> Count)[] columns =
         [
             ("listed", c => c.Listed), ("kept", c => c.Kept), ("missing", c => c.Missing), ("wrong", c => c.Bad),
             ("no text", c => c.WithoutText), ("other view", c => c.OtherView), ("leak", c => c.Leak),
             ("duplicate", c => c.Duplicate), ("no split", c => c.Unassigned),
         ];
-        foreach (var (name, _) in columns) table.AddColumn(new TableColumn(name).RightAligned());
-        foreach (var (source, counts) in report.Sources)
-            table.AddRow([source, .. columns.Select(column => Units.Count(column.Count(counts)))]);
-        Terminal.Standard.Print(table);
+        GridPrinter.Print(new TextGrid("What became of each data set", ["data set", .. columns.Select(column => column.Name)],
+            [.. report.Sources.Select(pair => (IReadOnlyList<string>)
+                [pair.Key, .. columns.Select(column => Units.Count(column.Count(pair.Value)))])], []));
         foreach (var example in report.Sources.Values.SelectMany(counts => counts.Examples.Take(3)))
             Terminal.Standard.Message($"left out: {example}");
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");

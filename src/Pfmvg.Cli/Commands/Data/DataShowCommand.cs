@@ -62,6 +62,7 @@ internal static class DataShowCommand
         var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
+            if (!parsed.GetValue(augment)) parsed.Refuse("belongs to --augment; leave it out, or show random crops", least, epoch);
             var area = parsed.GetValue(least);
             _ = OptionRange.Positive(area, "--least-area", 1);
             var path = parsed.GetValue(output)!;

@@ -4,8 +4,8 @@ using System.Text.Json;
 using Pfmvg.Benchmarks;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Cli.Process;
-using Spectre.Console;
 
 namespace Pfmvg.Cli.Commands.Measuring;
 
@@ -77,14 +77,11 @@ internal static class BenchDataCommand
             $"one thread, one picture: decode {report.DecodeMilliseconds:f1} ms ({report.DecodeMilliseconds / total:p0}), "
             + $"resize {report.ResizeMilliseconds:f1} ms ({report.ResizeMilliseconds / total:p0}), "
             + $"normalise {report.NormaliseMilliseconds:f1} ms ({report.NormaliseMilliseconds / total:p0})"));
-        var table = new Table().Border(TableBorder.Simple);
-        string[] columns = ["workers", "pictures/s", "decode-only limit/s", "from the cache/s",
-            $"wait of a model of {options.ModelMilliseconds:g} ms"];
-        foreach (var name in columns) table.AddColumn(new TableColumn(name).RightAligned());
-        foreach (var row in report.Rows)
-            table.AddRow(Text(row.Workers, "f0"), Text(row.PicturesPerSecond, "f1"), Text(row.DecodedPerSecond, "f1"),
-                Text(row.CachedPerSecond, "f0"), $"{Text(row.ModelWaitMilliseconds, "f1")} ms a picture");
-        Terminal.Standard.Print(table);
+        GridPrinter.Print(new TextGrid("Pictures per second", ["workers", "pictures/s", "decode-only limit/s", "from the cache/s",
+            $"wait of a model of {options.ModelMilliseconds:g} ms"],
+            [.. report.Rows.Select(row => (IReadOnlyList<string>)
+                [Text(row.Workers, "f0"), Text(row.PicturesPerSecond, "f1"), Text(row.DecodedPerSecond, "f1"),
+                    Text(row.CachedPerSecond, "f0"), $"{Text(row.ModelWaitMilliseconds, "f1")} ms a picture"])], []));
 
         static string Text(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
     }

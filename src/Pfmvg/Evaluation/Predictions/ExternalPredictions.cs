@@ -45,7 +45,8 @@ public static class ExternalPredictions
     {
         var truth = options.Truth ?? throw new InputException(
             $"{path}: COCO results hold no truth; name the file with the true boxes with --truth.");
-        var coordinates = options.Coordinates ?? new Coordinates(null, BoxLayout.Xywh); // what COCO's results are by definition
+        // What COCO's results are by definition.
+        var coordinates = (options.Coordinates ?? new Coordinates(null, BoxLayout.Xywh)).In(options.Frame);
         var byId = truth.Questions.ToDictionary(question => question.Id, IdComparer.Instance);
         var byClass = truth.Questions.ToLookup(question => (question.Image, question.Class));
         Dictionary<string, List<(IReadOnlyList<double> Numbers, double Score)>> found = [];
