@@ -10,7 +10,7 @@ internal delegate StreamHeader StreamHeaderReader(ReadOnlySpan<byte> stream);
 /// <summary>Decodes a whole stream, or throws.</summary>
 internal delegate void StreamDecoder(ReadOnlySpan<byte> stream, in StreamHeader header, Span<ushort> values);
 
-/// <summary>Compressed pixels become words. A stream must say of itself what the data set says of it, before memory is taken for it.</summary>
+/// <summary>Compressed pixels become words. A stream must say what the data set says of it before memory is taken for it.</summary>
 internal static class CompressedPixels
 {
     private const int MostPixels = 75_000_000; // some libraries take more memory than PNG does: this bounds by how much
@@ -111,7 +111,8 @@ internal static class CompressedPixels
             || (header.Precision <= layout.High && layout.High != layout.Stored - 1))
             throw picture.Broken(Tag.PixelData, $"has a stream of another depth than {Tag.BitsStored} and {Tag.HighBit} say");
         if (layout.Count > MostPixels)
-            throw picture.Refuse(Tag.Rows, $"and {Tag.Columns} ask for more than {MostPixels:N0} pixels, compressed", "make the picture smaller");
+            throw picture.Refuse(Tag.Rows, $"and {Tag.Columns} ask for more than {MostPixels:N0} pixels, compressed",
+                "make the picture smaller");
     }
 
     /// <summary>A sentence on a stream; a codec's words may bring their own advice.</summary>

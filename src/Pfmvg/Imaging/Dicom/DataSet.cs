@@ -29,7 +29,8 @@ internal readonly ref struct DataSet
     public DataEncoding Encoding { get; }
 
     /// <summary>Reads the elements from <paramref name="start"/> to <paramref name="end"/>.</summary>
-    public static DataSet Read(ReadOnlySpan<byte> bytes, int start, int end, DataEncoding encoding, PictureName picture, Tag parent = default)
+    public static DataSet Read(ReadOnlySpan<byte> bytes, int start, int end,
+        DataEncoding encoding, PictureName picture, Tag parent = default)
     {
         var elements = new Dictionary<Tag, DataElement>();
         var reader = new ElementReader(bytes, start, end, encoding, picture, parent);
@@ -85,7 +86,8 @@ internal readonly ref struct DataSet
         }
 
         if (bytes == 8)
-            return Finite(tag, Encoding.BigEndian ? BinaryPrimitives.ReadDoubleBigEndian(value) : BinaryPrimitives.ReadDoubleLittleEndian(value));
+            return Finite(tag, Encoding.BigEndian ? BinaryPrimitives.ReadDoubleBigEndian(value)
+                : BinaryPrimitives.ReadDoubleLittleEndian(value));
         var text = First(value);
         return text.Length is > 0 and <= LongestNumber && !text.ContainsAnyExcept(NumberLetters)
             && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)

@@ -45,7 +45,8 @@ internal readonly ref struct DicomFile
         }
         else
         {
-            syntax = new(Guess(file[start..]) ?? throw picture.Refuse(Tag.TransferSyntax, "is missing, and no data set begins here", "fetch the file again"));
+            syntax = new(Guess(file[start..])
+                ?? throw picture.Refuse(Tag.TransferSyntax, "is missing, and no data set begins here", "fetch the file again"));
             notes.Add(DicomNotes.NoMeta);
         }
 
@@ -102,7 +103,8 @@ internal readonly ref struct DicomFile
             var vr = new Vr(head[4], head[5]);
             var wide = encoding.Implicit || vr.HasWideLength;
             var length = !wide ? encoding.UInt16(head[6..]) : encoding.UInt32(head[(encoding.Implicit ? 4 : 8)..]);
-            if (tag.Number <= last || tag.Group is not (2 or 4 or 8 or 0x10) || length > longest || (!encoding.Implicit && !vr.IsPlausible)) return false;
+            if (tag.Number <= last || tag.Group is not (2 or 4 or 8 or 0x10)
+                || length > longest || (!encoding.Implicit && !vr.IsPlausible)) return false;
             position += (encoding.Implicit || !wide ? 8 : 12) + (int)length;
             if (position > file.Length) return false;
             last = tag.Number;

@@ -70,7 +70,8 @@ internal ref struct ElementReader(
         if (length == Undefined) Position = EndOfOpen(tag, vr, value);
         else
         {
-            if (length > end - value) throw picture.Broken(tag, $"is longer than {(depth == 0 ? "the file is, or may be when it is deflated" : "what it stands in")}");
+            if (length > end - value)
+                throw picture.Broken(tag, $"is longer than {(depth == 0 ? "the file is, or may be when deflated" : "what it stands in")}");
             Position = value + (int)length;
             if (vr == Vr.SQ && tag.IsStandard) EndOfItems(tag, value, Position, false, encoding, false);
         }

@@ -56,7 +56,8 @@ internal sealed class GrayScale
             var part = highest > lowest ? (x - lowest) / (highest - lowest) : 0;
             var level = mode == DicomGray.Histogram
                     ? Math.Floor(Math.Round(highest > lowest ? (x - lowest) * 255 / (highest - lowest) : 0, 9))
-                : Math.Floor((NeedsCounts(mode) ? part : _voi is { } table ? table.At(x) / ((1 << table.Bits) - 1.0) : _window!.At(x)) * 255 + 0.5);
+                : Math.Floor((NeedsCounts(mode) ? part : _voi is { } table ?
+                    table.At(x) / ((1 << table.Bits) - 1.0) : _window!.At(x)) * 255 + 0.5);
             var shown = (byte)Math.Clamp(level, 0, 255);
             levels[code] = _inverted ? (byte)(255 - shown) : shown;
         }
@@ -110,7 +111,8 @@ internal sealed class GrayScale
 
     private double Scaled(int code) => _layout.Value(code) * _slope + _intercept;
 
-    private bool IsPadding(int code) => _padding is var (lowest, highest) && _layout.Value(code) is var value && value >= lowest && value <= highest;
+    private bool IsPadding(int code) => _padding is var (lowest, highest) && _layout.Value(code) is var value
+        && value >= lowest && value <= highest;
 
     private static (int, int)? Padding(DataSet set, PixelLayout layout)
     {
@@ -132,7 +134,8 @@ internal sealed class GrayScale
     {
         public static Window? Read(DataSet set, PictureName picture)
         {
-            var (center, width, function) = (set.Number(Tag.WindowCenter, Vr.DS), set.Number(Tag.WindowWidth, Vr.DS), set.Text(Tag.VoiFunction));
+            var (center, width, function) = (set.Number(Tag.WindowCenter, Vr.DS),
+                set.Number(Tag.WindowWidth, Vr.DS), set.Text(Tag.VoiFunction));
             if (function is not ("" or "LINEAR" or "LINEAR_EXACT" or "SIGMOID"))
                 throw picture.Refuse(Tag.VoiFunction, "is none of LINEAR, LINEAR_EXACT and SIGMOID", "export it with one of these");
             if (width is { } w && (w <= 0 || (w < 1 && function is "" or "LINEAR" && w < 1)))
@@ -144,7 +147,8 @@ internal sealed class GrayScale
         {
             "SIGMOID" => 1 / (1 + Math.Exp(-4 * (x - Center) / Width)),
             "LINEAR_EXACT" => x <= Center - Width / 2 ? 0 : x > Center + Width / 2 ? 1 : (x - Center) / Width + 0.5,
-            _ => x <= Center - 0.5 - (Width - 1) / 2 ? 0 : x > Center - 0.5 + (Width - 1) / 2 ? 1 : (x - (Center - 0.5)) / (Width - 1) + 0.5,
+            _ => x <= Center - 0.5 - (Width - 1) / 2 ? 0 : x > Center - 0.5 + (Width - 1) / 2 ? 1
+                : (x - (Center - 0.5)) / (Width - 1) + 0.5,
         };
     }
 }

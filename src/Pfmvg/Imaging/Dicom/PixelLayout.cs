@@ -45,13 +45,15 @@ internal sealed record PixelLayout(int Rows, int Columns, int Allocated, int Sto
                 : "is none that is read (MONOCHROME1 or MONOCHROME2)", ExportGray);
         }
 
-        if (set.Required(Tag.SamplesPerPixel) != 1) throw picture.Refuse(Tag.SamplesPerPixel, "is not 1, as it is in gray pictures", ExportGray);
+        if (set.Required(Tag.SamplesPerPixel) != 1)
+            throw picture.Refuse(Tag.SamplesPerPixel, "is not 1, as it is in gray pictures", ExportGray);
         var frames = set.Number(Tag.Frames, Vr.DS) ?? 1;
         if (frames < 1 || frames != Math.Floor(frames)) throw picture.Broken(Tag.Frames, "is no number of frames");
         if (frames > 1) throw picture.Refuse(Tag.Frames, "is more than 1: the file holds several pictures", ExportGray);
         var (rows, columns) = (Side(set, Tag.Rows, picture), Side(set, Tag.Columns, picture));
         if ((long)rows * columns > ImageLimits.Pixels)
-            throw picture.Refuse(Tag.Rows, $"and {Tag.Columns} ask for more than {ImageLimits.Pixels:N0} pixels", "make the picture smaller");
+            throw picture.Refuse(Tag.Rows, $"and {Tag.Columns} ask for more than {ImageLimits.Pixels:N0} pixels",
+                "make the picture smaller");
 
         var allocated = set.Required(Tag.BitsAllocated);
         if (allocated is not (8 or 16)) throw picture.Refuse(Tag.BitsAllocated, "is neither 8 nor 16", "export 16 bits a pixel");
@@ -65,6 +67,7 @@ internal sealed record PixelLayout(int Rows, int Columns, int Allocated, int Sto
         return new PixelLayout(rows, columns, allocated, stored, high, sign == 1);
     }
 
-    private static int Side(DataSet set, Tag tag, PictureName picture) => set.Required(tag) is > 0 and <= ImageLimits.Side and var side ? side
+    private static int Side(DataSet set, Tag tag, PictureName picture) =>
+        set.Required(tag) is > 0 and <= ImageLimits.Side and var side ? side
         : throw picture.Broken(tag, $"is not between 1 and {ImageLimits.Side:N0}");
 }

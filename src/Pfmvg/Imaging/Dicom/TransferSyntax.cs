@@ -11,7 +11,8 @@ internal delegate PixelWords PixelDecoder(ReadOnlySpan<byte> stream, PixelLayout
 /// <param name="Decoder">For pixels that are compressed.</param>
 internal sealed record TransferSyntax(DataEncoding Encoding, bool Deflated = false, PixelDecoder? Decoder = null)
 {
-    public static readonly DataEncoding ImplicitLittle = new(true, false), ExplicitLittle = new(false, false), ExplicitBig = new(false, true);
+    public static readonly DataEncoding ImplicitLittle = new(true, false), ExplicitLittle = new(false, false),
+        ExplicitBig = new(false, true);
 
     private const string Root = "1.2.840.10008.1.2";
 
@@ -52,7 +53,8 @@ internal sealed record TransferSyntax(DataEncoding Encoding, bool Deflated = fal
     /// <summary>The syntax with an UID.</summary>
     /// <exception cref="InputException">It is none that is read.</exception>
     public static TransferSyntax Find(string uid, PictureName picture) => Read.TryGetValue(uid, out var syntax) ? syntax
-        : throw picture.Refuse(Tag.TransferSyntax, Unread.TryGetValue(uid, out var name) ? $"is {name}, which is not read" : "is none that is read",
+        : throw picture.Refuse(Tag.TransferSyntax, Unread.TryGetValue(uid, out var name) ? $"is {name}, which is not read" :
+            "is none that is read",
             "export the file without compression");
 
     private static TransferSyntax Compressed(PixelDecoder decoder) => new(ExplicitLittle, Decoder: decoder);

@@ -18,7 +18,8 @@ internal sealed class DicomBytes(bool bigEndian = false)
     public byte[] Bytes => [.. _bytes];
 
     /// <summary>The elements of a gray picture, up to the pixels.</summary>
-    public static DicomBytes Picture(int rows, int columns, int allocated = 16, bool bigEndian = false, string photometric = "MONOCHROME2") =>
+    public static DicomBytes Picture(int rows, int columns, int allocated = 16, bool bigEndian = false,
+        string photometric = "MONOCHROME2") =>
         new DicomBytes(bigEndian).Add(0x00080060, "CS", "DX").Add(0x00100010, "PN", "Gehlen^Ottoline").Add(0x00280002, "US", 1)
             .Add(0x00280004, "CS", photometric).Add(0x00280010, "US", rows).Add(0x00280011, "US", columns)
             .Add(0x00280100, "US", allocated).Add(0x00280101, "US", allocated == 8 ? 8 : 12)
@@ -58,7 +59,8 @@ internal sealed class DicomBytes(bool bigEndian = false)
     /// <summary>The file: preamble, mark, meta group and this data set.</summary>
     public byte[] File(string? syntax = null)
     {
-        var meta = new DicomBytes().Add(0x00020010, "UI", (syntax ??= bigEndian ? BigEndian : Explicit) + (syntax.Length % 2 == 0 ? "" : "\0"));
+        var meta = new DicomBytes().Add(0x00020010, "UI", (syntax ??= bigEndian ? BigEndian : Explicit)
+            + (syntax.Length % 2 == 0 ? "" : "\0"));
         var set = Bytes;
         if (syntax == Deflated)
         {

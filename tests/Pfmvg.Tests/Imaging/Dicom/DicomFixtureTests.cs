@@ -43,9 +43,11 @@ public partial class DicomFixtureTests
             Assert.NotEqual("error", outcome);
             Assert.Equal(1, image.Channels);
             var key = mode.ToString().ToLowerInvariant();
-            if (facts["pictures"]?[key]?.GetValue<string>() is { } picture) AssertClose(ImageFile.Decode(Path.Combine(Folder, picture)), image);
+            if (facts["pictures"]?[key]?.GetValue<string>() is { } picture)
+                AssertClose(ImageFile.Decode(Path.Combine(Folder, picture)), image);
             else
-                Assert.Contains(Convert.ToHexStringLower(SHA256.HashData(image.Pixels)), facts[key]!.AsArray().Select(sum => sum!.GetValue<string>()));
+                Assert.Contains(Convert.ToHexStringLower(SHA256.HashData(image.Pixels)),
+                    facts[key]!.AsArray().Select(sum => sum!.GetValue<string>()));
             if (image.Note is { } note) Assert.DoesNotContain(Private, text => note.Contains(text, StringComparison.Ordinal));
         }
     }
@@ -112,7 +114,8 @@ public partial class DicomFixtureTests
         Assert.True(message.Length < Folder.Length + 400, message);
         Assert.DoesNotContain(Private, text => message.Contains(text, StringComparison.Ordinal));
         if (tags.Length > 0)
-            Assert.True(Tag().Matches(message).Any(found => tags.Contains("*") || tags.Contains(found.Groups[1].Value.ToLowerInvariant())), message);
+            Assert.True(Tag().Matches(message).Any(found =>
+                tags.Contains("*") || tags.Contains(found.Groups[1].Value.ToLowerInvariant())), message);
     }
 
     private static void AssertClose(DecodedImage expected, DecodedImage actual)

@@ -28,10 +28,12 @@ public class DicomPictureTests
     [InlineData("MONOCHROME1", "IDENTITY", true), InlineData("MONOCHROME1", "INVERSE", true)]
     public void A_picture_is_inverted_once(string photometric, string shape, bool inverted)
     {
-        var file = DicomBytes.Picture(1, 2, photometric: photometric).Window(2048, 4096).Add(0x20500020, "CS", shape).Pixels(0, 4095).File();
+        var file = DicomBytes.Picture(1, 2, photometric: photometric).Window(2048, 4096).Add(0x20500020, "CS", shape)
+            .Pixels(0, 4095).File();
         var image = ImageFile.Decode(file, "x.dcm");
         Assert.Equal(inverted ? [255, 0] : [0, 255], image.Pixels.ToArray());
-        Assert.Equal(photometric == "MONOCHROME2" && inverted, image.Note?.Contains("Presentation LUT Shape", StringComparison.Ordinal) ?? false);
+        Assert.Equal(photometric == "MONOCHROME2" && inverted,
+            image.Note?.Contains("Presentation LUT Shape", StringComparison.Ordinal) ?? false);
     }
 
     [Fact]
@@ -103,7 +105,8 @@ public class DicomPictureTests
     {
         byte[] item = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
         var sequence = new DicomBytes().Item((uint)item.Length, item).Bytes;
-        var set = new DicomBytes().Add((uint)tag, "SQ", sequence).Raw(DicomBytes.Picture(1, 2).Window(2048, 4096).Pixels(0, 4095).Bytes[10..]);
+        var set = new DicomBytes().Add((uint)tag, "SQ", sequence)
+            .Raw(DicomBytes.Picture(1, 2).Window(2048, 4096).Pixels(0, 4095).Bytes[10..]);
         if (refused) AssertRefused(set.File(), "(0201,0403)");
         else Assert.Equal([0, 255], Pixels(set.File()));
     }
@@ -146,7 +149,8 @@ public class DicomPictureTests
     [Fact]
     public void An_element_that_stands_twice_is_refused_wherever_the_second_one_is()
     {
-        AssertRefused(DicomBytes.Picture(1, 2).Window(40, 80).Add(0x00280010, "US", 2).Pixels(7, 9).File(), "(0028,0010) Rows stands twice");
+        AssertRefused(DicomBytes.Picture(1, 2).Window(40, 80).Add(0x00280010, "US", 2).Pixels(7, 9).File(),
+            "(0028,0010) Rows stands twice");
         AssertRefused(DicomBytes.Picture(1, 2).Pixels(7, 9).Add(0x00281050, "DS", "40").File(), "(0028,1050)");
     }
 
@@ -163,6 +167,7 @@ public class DicomPictureTests
     private static void AssertRefused(byte[] file, string part)
     {
         foreach (var mode in Enum.GetValues<DicomGray>())
-            Assert.Contains(part, Assert.Throws<InputException>(() => ImageFile.Decode(file, "x.dcm", dicom: mode)).Message, StringComparison.Ordinal);
+            Assert.Contains(part,
+                Assert.Throws<InputException>(() => ImageFile.Decode(file, "x.dcm", dicom: mode)).Message, StringComparison.Ordinal);
     }
 }
