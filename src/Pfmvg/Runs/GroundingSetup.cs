@@ -133,8 +133,10 @@ public sealed class GroundingSetup : IDisposable
     /// Trained tensors to put on top of the base weights: the folder of a finished training, one of our checkpoints, an adapter folder of
     /// peft, or a checkpoint of the original code; null for the base weights alone.
     /// </param>
+    /// <param name="cancel">Stops between two tensors.</param>
     /// <exception cref="InputException">Weights or tokenizer are absent, broken or do not fit the configuration.</exception>
-    public static GroundingSetup Load(PfmvgConfiguration configuration, int localRank, int maxAnswerTokens, string? from)
+    public static GroundingSetup Load(PfmvgConfiguration configuration, int localRank, int maxAnswerTokens, string? from,
+        CancellationToken cancel = default)
     {
         var device = ConfiguredModel.Device(configuration.Device, localRank);
         var trained = from is null ? null : Trained(from);
@@ -149,7 +151,7 @@ public sealed class GroundingSetup : IDisposable
                 + $"model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
         var (model, files) = ModelBuilder.Load(
             sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map,
-            configuration.Weights.IgnoreUnplaced);
+            configuration.Weights.IgnoreUnplaced, cancel);
         try
         {
             var rule = trained is not null && IsOurs(trained) ? CompareWithTraining(trained, configuration) : null;

@@ -68,10 +68,22 @@ public sealed class Session
     internal void PrepareData()
     {
         if (_prepared) return;
-        if (IsFirst) PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display));
-        World.Barrier();
+        if (!World.FromRankZero(IsMade)) throw new OperationCanceledException("interrupted"); // together: the others wait for it
         Configuration = LanguageFolder.Read(Configuration).Configuration;
         _prepared = true;
+    }
+
+    private bool IsMade()
+    {
+        try
+        {
+            PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display));
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
     }
 
     private sealed class Silence : ISessionDisplay;

@@ -94,8 +94,9 @@ public sealed class TrainingSamples(
     /// The examples of the given samples, in this order, decoded ahead by worker threads. Broken ones are left out
     /// where the settings say so.
     /// </summary>
-    public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment) =>
-        _loader.Load(Samples, indices, epoch, augment).Select(loaded => ToExample(loaded, epoch, augment));
+    public IEnumerable<TrainingExample> Load(
+        IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
+        _loader.Load(Samples, indices, epoch, augment, cancel).Select(loaded => ToExample(loaded, epoch, augment));
 
     /// <summary>Pads the sequences of examples on the right.</summary>
     /// <returns>Token ids and targets (B, T), in the caller's dispose scope.</returns>

@@ -47,8 +47,9 @@ internal static class DataCheckCommand
         };
         var sources = new DataSourceOptions().AddTo(command);
         var dicom = new DicomOption().AddTo(command);
-        command.SetAction((parsed, cancel) =>
+        command.SetAction(parsed =>
         {
+            using var interrupt = new Interrupt("nothing is reported.");
             var options = new CheckOptions
             {
                 Sources = sources.Read(parsed),
@@ -56,17 +57,17 @@ internal static class DataCheckCommand
                 EveryPixel = parsed.GetValue(pixels),
                 Tokenizer = parsed.GetValue(tokenizer),
             };
-            var report = DataCheck.Run(options, new DataProgress(), cancel);
+            var report = DataCheck.Run(options, new DataProgress(), interrupt.Token);
             Terminal.Standard.Live("");
             foreach (var set in report.Sets) Print(set);
             Print(report, Math.Max(0, parsed.GetValue(examples)), parsed.GetValue(ids));
             if (parsed.GetValue(json) is { } file) AtomicFile.WriteText(file, JsonSerializer.Serialize(report, JsonOutput.Readable) + "\n");
-            return Task.FromResult(report.Worst switch
+            return report.Worst switch
             {
                 FindingLevel.Error => ExitCode.WrongInput,
                 FindingLevel.Warning when parsed.GetValue(strict) => Warnings,
                 _ => ExitCode.Success,
-            });
+            };
         });
         return command;
     }

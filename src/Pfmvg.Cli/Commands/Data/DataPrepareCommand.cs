@@ -57,8 +57,9 @@ internal static class DataPrepareCommand
         };
         var sources = new DataSourceOptions().AddTo(command);
         var dicom = new DicomOption().AddTo(command);
-        command.SetAction((parsed, cancel) =>
+        command.SetAction(parsed =>
         {
+            using var interrupt = new Interrupt("the prepared data stay as they were.");
             var rule = parsed.GetValue(split)!;
             var options = new PrepareOptions
             {
@@ -76,10 +77,10 @@ internal static class DataPrepareCommand
                 AllViews = parsed.GetValue(views) == "all",
                 Hash = !parsed.GetValue(noHash),
             };
-            var report = DataPreparation.Run(options, new DataProgress(), cancel);
+            var report = DataPreparation.Run(options, new DataProgress(), interrupt.Token);
             Terminal.Standard.Live("");
             Print(report, options.Output);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }

@@ -37,8 +37,9 @@ internal static class BenchDataCommand
             images, size, workers, rounds, limit, model, json,
         };
         var dicom = new DicomOption().AddTo(command);
-        command.SetAction((parsed, cancel) =>
+        command.SetAction(parsed =>
         {
+            using var interrupt = new Interrupt("stopping after this run.");
             var folder = parsed.GetValue(images)!;
             if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; name one with pictures.");
             string[] endings = [".jpg", ".jpeg", ".png", ".dcm", ".dicom"];
@@ -55,10 +56,10 @@ internal static class BenchDataCommand
                 Rounds = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 1000),
                 ModelMilliseconds = Math.Clamp(parsed.GetValue(model), 0, 60_000),
             };
-            var report = LoadBenchmark.Run(files, options, cancel);
+            var report = LoadBenchmark.Run(files, options, interrupt.Token);
             if (parsed.GetValue(json)) Terminal.Standard.Print(JsonSerializer.Serialize(report, JsonOutput.Line));
             else Print(report, options);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }
