@@ -155,7 +155,10 @@ public sealed class FoundFilesTests : IDisposable
         var csv = _tree.Write("MS_CXR_Local_Alignment_v1.1.0.csv", StudyTree.MsCxrHeader
             + "\nEdema,edema,files/p10/p10000000/s50000000/a.jpg,1,2,3,4,40,30,a\n"
             + "Edema,edema,files/p10/p10000001/s50000001/a.jpg,1,2,3,4,40,30,a\n");
+        _tree.Picture("files/p10/p10000000/s50000000/a.jpg");
+        var options = new PrepareOptions { Sources = new DataSources { MsCxr = csv }, Output = _tree["out"] };
         Assert.Contains("csv:3: the picture a lies at another path", Assert.Throws<InputException>(() =>
-            new MsCxrReader(csv).Read().Count()).Message, StringComparison.Ordinal);
+            StudyTree.Prepare(options)).Message, StringComparison.Ordinal);
+        Assert.Equal(1, StudyTree.Prepare(options with { Bad = BadSamples.Skip }).Sources["ms-cxr"].Bad);
     }
 }

@@ -14,13 +14,9 @@ internal static class DataPrepareCommand
     public static Command Create()
     {
         var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
-        var split = new Option<string>("--split")
-        {
-            Description = "Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
-                + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split.",
-            HelpName = "ratio|official|FILE",
-            DefaultValueFactory = _ => "ratio",
-        };
+        var split = new SplitOption("Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
+            + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split. Default: ratio, where the official split has no "
+            + "patient in two parts.");
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
         var boxes = new Option<string>("--boxes")
         {
@@ -53,19 +49,20 @@ internal static class DataPrepareCommand
         };
         var command = new Command("prepare", "Turn data sets as downloaded into manifests for training and evaluation.")
         {
-            output, split, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
+            output, split.Option, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
         };
         var sources = new DataSourceOptions().AddTo(command);
         command.SetAction((parsed, cancel) =>
         {
-            var rule = parsed.GetValue(split)!;
+            var (rule, file) = split.Read(parsed);
             var options = new PrepareOptions
             {
                 Output = Path.GetFullPath(parsed.GetValue(output)!),
                 Sources = sources.Read(parsed),
                 Seed = parsed.GetValue(seed),
-                Split = rule switch { "ratio" => SplitRule.Ratio, "official" => SplitRule.Official, _ => SplitRule.List },
-                SplitFile = rule is "ratio" or "official" ? null : Path.GetFullPath(rule),
+                Split = rule ?? SplitRule.Ratio,
+                OfficialMustHold = rule is null,
+                SplitFile = file,
                 MultiBox = parsed.GetValue(boxes) == "per-phrase" ? MultiBox.PerPhrase : MultiBox.PerBox,
                 OnlyWithBoxes = parsed.GetValue(onlyWithBoxes),
                 Bad = parsed.GetValue(bad) == "skip" ? BadSamples.Skip : BadSamples.Fail,

@@ -17,6 +17,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly Dictionary<string, long> _splits = [], _views = [];
     private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
     private long _usable, _wrong, _listed, _present, _boxes, _withoutBox, _rightSide, _wrongSide;
+    private Func<ListedSample, Split?> _splitOf = sample => sample.Split;
     private bool _everyPixel;
 
     public string Source => reader.Source;
@@ -30,11 +31,12 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     /// <summary>Hash and path of the pictures, where they were read whole.</summary>
     public List<(string Hash, string Image)> Hashes { get; } = [];
 
-    public void Run(bool everyPixel, IProgress<PrepareProgress>? progress, CancellationToken cancel)
+    public void Run(CheckOptions options, IProgress<PrepareProgress>? progress, CancellationToken cancel)
     {
         try
         {
-            _everyPixel = everyPixel || EntryRules.EveryPixel(reader);
+            _everyPixel = options.EveryPixel || EntryRules.EveryPixel(reader);
+            if (options.Split is { } rule && !Splits.Passes(reader, rule)) _splitOf = Splits.Of(reader, rule, options.SplitFile, seed: 0);
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
             var examined = LoadAhead.InOrder(items, (item, buffer) => (
@@ -56,8 +58,10 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Add(FindingLevel.Note, note.Contains("are not UTF-8", StringComparison.Ordinal) ? "not-utf8" : "reading", "",
                 reader.Files[0], note);
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
-            Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
-                EntryRules.Crossing(splits));
+            if (options.Split is { } rule && Splits.Passes(reader, rule))
+                Add(FindingLevel.Warning, "patient-crosses-splits", patient, reader.Files[^1],
+                    $"{EntryRules.Crossing(splits)} of the official split, which '--split ratio' does not use");
+            else Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1], EntryRules.Crossing(splits));
         ReportSides();
         if (_pictures.Count > 0 && _present == 0)
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
@@ -108,7 +112,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
         var problems = EntryRules.Problems(sample, picture).ToList();
-        if (problems.Count > 0) _wrong++;
+        var wrong = problems.Exists(problem => !problem.Harmless);
+        if (wrong) _wrong++;
         if (sample.Problem is not null)
         {
             Add(FindingLevel.Error, problems[0].Kind, sample.Id, sample.Place, problems[0].Detail);
@@ -129,17 +134,17 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         var first = _pictures.Add(sample.Image);
         if (first) CheckPicture(sample, picture, id);
         foreach (var problem in problems)
-            if (problem.OfPicture ? first : problem.Kind != "size-mismatch" || _sizes.Add((sample.Image, sample.Width, sample.Height)))
-                Add(FindingLevel.Error, problem.Kind, id,
+            if (problem.OfPicture ? first : problem.Kind is not ("size-mismatch" or EntryRules.Resized) || _sizes.Add((sample.Image, sample.Width, sample.Height)))
+                Add(problem.Harmless ? FindingLevel.Warning : FindingLevel.Error, problem.Kind, id,
                     problem.Kind == "unreadable-picture" ? sample.Image : sample.Place, problem.Detail);
-        if (problems.Count == 0 && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
+        if (!wrong && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
         if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
         if (sample.View is { } view) Count(_views, view);
         if (sample.Patient is null) PatientUnknown.Add((sample.Id, sample.Place));
         if (sample.Patient is { } patient)
         {
             if (!Patients.TryGetValue(patient, out var splits)) Patients[patient] = splits = [];
-            if (sample.Split is not null) splits.Add(sample.Split.Value);
+            if (_splitOf(sample) is { } used) splits.Add(used);
         }
 
         if (text is null) return;

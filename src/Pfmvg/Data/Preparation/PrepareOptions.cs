@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Pfmvg.Configuration;
 using Pfmvg.Data.Sets;
 
@@ -40,6 +41,12 @@ public sealed record PrepareOptions
 
     /// <summary>Where the split of MS-CXR comes from.</summary>
     public SplitRule Split { get; init; } = SplitRule.Ratio;
+
+    /// <summary>
+    /// Refuse patients in several parts of a list's official split also where <see cref="Split"/> does not use it: the user has
+    /// chosen no split, and may take that one later.
+    /// </summary>
+    [JsonIgnore] public bool OfficialMustHold { get; init; }
 
     /// <summary>The user's list, for <see cref="SplitRule.List"/>.</summary>
     public string? SplitFile { get; init; }

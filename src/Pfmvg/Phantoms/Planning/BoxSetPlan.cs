@@ -20,6 +20,7 @@ internal static class BoxSetPlan
         .. Of(options, PhantomSets.VinDr, "vindr-cxr", 4, (split, name) => $"{(split == "test" ? "test" : "train")}/{name}.png"),
         .. Of(options, PhantomSets.NihBoxes, "nih-cxr14", 5, (split, name) => $"images_001/images/{name}.png"),
         .. Of(options, PhantomSets.ImaGenome, "chest-imagenome", 6, MimicPath),
+        .. Of(options, PhantomSets.Own, "own", 7, (split, name) => $"pictures/{name}.png"),
     ];
 
     /// <summary>A path like MIMIC-CXR's; patient and study have numbers of their own, made of the name.</summary>
