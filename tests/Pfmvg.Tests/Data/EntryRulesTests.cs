@@ -54,6 +54,7 @@ public sealed class EntryRulesTests : IDisposable
     [InlineData(Good + "\nEdema,x,files/p10/p10000000/s50000000/d1.jpg,1,1,5,5,40,30,d0", "malformed-entry")]
     [InlineData("Edema,edema,files/p10/p10000000/s50000000/gone.jpg,1,1,5,5,40,30,gone", "no-picture")]
     [InlineData("", "nothing-usable")]
+    [InlineData(Good + "\nEdema,x,files/p10/p10000000/s50000000/d1.jpg,1,5,1,5,5,40,30,d1", "malformed-entry")]
     public void An_error_of_the_check_is_a_refusal_of_the_preparation_and_the_reverse(string rows, string? kind)
     {
         var sources = Phrases(rows);
@@ -68,6 +69,9 @@ public sealed class EntryRulesTests : IDisposable
     [InlineData("a,10000000,50000000,AP,30,40\n,10000000,50000000,AP,30,40\n", "a,train", "malformed-entry")]
     [InlineData("a,10000000,50000000,AP,30,40\nb,10000000,50000000,AP,30,40\n", "a,train\na,test\nb,train", "malformed-entry")]
     [InlineData("a,10000000,50000000,AP,30,40\nb,10000000,50000000,AP,30,40\n", "a,train\nb,test", "patient-crosses-splits")]
+    [InlineData("a,10000000,50000000,AP,30,40\nb,x,50000000,LATERAL,30,40\n", "a,train\nb,train", "malformed-entry")]
+    [InlineData("a,10000000,50000000,AP,30,40\nb,10000000,50000000,AP,30,40\n", "a,train\nb,training", "malformed-entry")]
+    [InlineData("a,10000000,50000000,AP,30,40\n", "", "nothing-usable")]
     public void Captions_are_under_the_same_rules(string rows, string splits, string? kind)
     {
         _tree.Picture("files/p10/p10000000/s50000000/a.jpg");
@@ -122,6 +126,34 @@ public sealed class EntryRulesTests : IDisposable
 
         FindingLevel Level(SplitRule? rule) => DataCheck.Run(new CheckOptions { Sources = sources, Split = rule },
             cancel: TestContext.Current.CancellationToken).Findings.Single(finding => finding.Kind == "patient-crosses-splits").Level;
+    }
+
+    [Fact]
+    public void What_a_list_says_twice_or_not_at_all_is_never_silent()
+    {
+        var sources = Phrases(Good);
+        _tree.Write("ms.csv", $"{StudyTree.MsCxrHeader},X\n{Good},9\n");
+        Assert.Contains("ms.csv:1: the column x stands there twice", Refusal(sources), StringComparison.Ordinal);
+        Assert.Equal(["unreadable-list", "nothing-usable"], Errors(sources).Where(kind => kind != "no-picture"));
+
+        _tree.Picture("pictures/a.png");
+        _tree.Write("grounded_reports_1.json", """
+            [{"ImageID": "a.png", "findings": [{"sentence_en": "x", "boxes": [[0.1, 0.1, 0.5, 0.5]], "boxes": []}]}]
+            """);
+        _tree.Write("master_table.csv", "ImageID,PatientID,split\na.png,1,train\n");
+        Assert.Contains("item 1: the name 'boxes' stands twice", Refusal(new DataSources { PadChestGr = _tree.Root }),
+            StringComparison.Ordinal);
+
+        _tree.Picture("train/a.jpg");
+        _tree.Write("caption_prediction_train.csv", "ID\tcaption\na\tclear\n");
+        var empty = _tree.Write("caption_prediction_valid.csv", "ID\tcaption\n");
+        var clef = new DataSources { ImageClef = _tree.Root };
+        var report = StudyTree.Prepare(new PrepareOptions { Output = _tree["prepared"], Sources = clef });
+        Assert.Contains($"{empty} lists nothing; is the file whole?", report.Notes);
+        File.Delete(empty);
+        Directory.CreateDirectory(empty);
+        Assert.Contains("this is a folder where a file is wanted", Refusal(new DataSources { ImageClef = _tree.Root }),
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -120,7 +120,7 @@ public sealed class LeakGuardTests : IDisposable
         Assert.Contains("whether the test of own is in MIMIC-CXR's captions", message, StringComparison.Ordinal);
         Assert.DoesNotContain("MS-CXR", message, StringComparison.Ordinal);
         var check = DataCheck.Run(new CheckOptions { Sources = options.Sources }, cancel: TestContext.Current.CancellationToken);
-        Assert.Contains("patient-unknown", check.Findings.Where(finding => finding.Level == FindingLevel.Error).Select(finding => finding.Kind));
+        Assert.Contains(check.Findings, finding => finding is { Level: FindingLevel.Error, Kind: "patient-unknown" });
     }
 
     [Fact]

@@ -30,8 +30,8 @@ internal static class DataCheckCommand
             Description = "LLaMA's tokenizer.model, to count the tokens of the texts.",
             HelpName = "FILE",
         };
-        var split = new SplitOption("The split that 'data prepare' will be given, by which patients in two splits are judged. Default: each "
-            + "list's own must hold.");
+        var split = new SplitOption("The split that 'data prepare' will be given, by which patients in two splits are judged. Default: "
+            + "each list's own must hold.");
         var examples = new Option<int>("--examples")
         {
             Description = "Number of examples to print of each finding.",

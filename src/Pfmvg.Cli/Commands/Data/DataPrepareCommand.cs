@@ -15,8 +15,8 @@ internal static class DataPrepareCommand
     {
         var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
         var split = new SplitOption("Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
-            + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split. Default: ratio, where the official split has no "
-            + "patient in two parts.");
+            + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split. Default: ratio, where "
+            + "the official split has no patient in two parts.");
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
         var boxes = new Option<string>("--boxes")
         {
@@ -73,14 +73,15 @@ internal static class DataPrepareCommand
             };
             var report = DataPreparation.Run(options, new DataProgress(), cancel);
             Terminal.Standard.Live("");
-            Print(report, options.Output);
+            Print(report, options, [.. parsed.Tokens.Select(token => token.Value)]);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
     }
 
-    private static void Print(PrepareReport report, string folder)
+    private static void Print(PrepareReport report, PrepareOptions options, IReadOnlyList<string> words)
     {
+        var folder = options.Output;
         var table = new Table().Border(TableBorder.Simple).AddColumn("data set");
         (string Name, Func<SourceCounts, long> Count)[] columns =
         [
@@ -97,6 +98,13 @@ internal static class DataPrepareCommand
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
         foreach (var (file, count) in report.Samples)
             Terminal.Standard.Print($"{Path.Combine(folder, file)}  {Units.Count(count)} samples");
+        if (report.TeachesNoBox && !report.Samples.ContainsKey("caption.train.jsonl"))
+        {
+            Terminal.Standard.Message("note: the training split has phrases without a box, which training refuses.");
+            Terminal.Standard.Message($"Next: {ShellWords.Join(["pfmvg", .. words, "--only-with-boxes"])}");
+            return;
+        }
+
         string[] next = report.Samples.ContainsKey("caption.train.jsonl") ? ["--stage", "1"] : ["--stage", "2", "--from", "base"];
         Terminal.Standard.Message($"Next: {ShellWords.Join(["pfmvg", "train", .. next, "--set", $"data.folder={folder}"])}");
     }

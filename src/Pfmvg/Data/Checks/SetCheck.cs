@@ -18,7 +18,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
     private long _usable, _wrong, _listed, _present, _boxes, _withoutBox, _rightSide, _wrongSide;
     private Func<ListedSample, Split?> _splitOf = sample => sample.Split;
-    private bool _everyPixel;
+    private bool _everyPixel, _isGiven; // the latter: the user names the split
 
     public string Source => reader.Source;
 
@@ -36,7 +36,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         try
         {
             _everyPixel = options.EveryPixel || EntryRules.EveryPixel(reader);
-            if (options.Split is { } rule && !Splits.Passes(reader, rule)) _splitOf = Splits.Of(reader, rule, options.SplitFile, seed: 0);
+            if (options.Split is { } rule && !Splits.Passes(reader, rule))
+                (_splitOf, _isGiven) = (Splits.Of(reader, rule, options.SplitFile, seed: 0), true);
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
             var examined = LoadAhead.InOrder(items, (item, buffer) => (
@@ -67,7 +68,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
                 $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
         else if (_usable + _wrong == 0)
-            Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0], $"none of {_listed:N0} samples has a picture and a text");
+            Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0],
+                $"none of {_listed:N0} samples has a picture, a text and a split");
         var several = _phrases.Values.Sum(phrase => phrase.Boxes.GroupBy(box => box.Class).Count(boxes => boxes.Count() > 1));
         if (several > 0)
             Add(FindingLevel.Note, "several-boxes", "", reader.Files[0], $"{several:N0} phrases have several boxes: contradicting targets "
@@ -134,10 +136,13 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         var first = _pictures.Add(sample.Image);
         if (first) CheckPicture(sample, picture, id);
         foreach (var problem in problems)
-            if (problem.OfPicture ? first : problem.Kind is not ("size-mismatch" or EntryRules.Resized) || _sizes.Add((sample.Image, sample.Width, sample.Height)))
+            if (problem.OfPicture ? first : problem.Kind is not ("size-mismatch" or EntryRules.Resized)
+                || _sizes.Add((sample.Image, sample.Width, sample.Height)))
                 Add(problem.Harmless ? FindingLevel.Warning : FindingLevel.Error, problem.Kind, id,
                     problem.Kind == "unreadable-picture" ? sample.Image : sample.Place, problem.Detail);
-        if (!wrong && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
+        var without = (reader.Task == SampleTask.Caption || reader.KeepsItsSplit || _isGiven) && _splitOf(sample) is null;
+        if (without) Add(FindingLevel.Warning, "no-split", sample.Id, sample.Place, "no list gives it a split, so it is left out");
+        if (!wrong && !without && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
         if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
         if (sample.View is { } view) Count(_views, view);
         if (sample.Patient is null) PatientUnknown.Add((sample.Id, sample.Place));

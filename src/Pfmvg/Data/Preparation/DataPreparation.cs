@@ -22,6 +22,7 @@ public sealed class DataPreparation
     private readonly Dictionary<string, string> _pictures = []; // first picture of each hash
     private readonly HashSet<string> _synthetic = []; // data sets that are phantoms
     private readonly List<string> _sources = [];
+    private bool _teachesNoBox;
 
     private DataPreparation(PrepareOptions options, IProgress<PrepareProgress>? progress, CancellationToken cancel) =>
         (_options, _progress, _cancel) = (options, progress, cancel);
@@ -54,6 +55,7 @@ public sealed class DataPreparation
             foreach (var (sample, split) in samples)
             {
                 manifests.Add(sample, split);
+                _teachesNoBox |= split == Split.Train && sample is { Task: SampleTask.Refer, Boxes.Count: 0 };
                 counts.Kept++;
             }
 
@@ -67,7 +69,7 @@ public sealed class DataPreparation
         _cancel.ThrowIfCancellationRequested();
         PreparedData.WriteDescription(output.New, _options, folders, _synthetic, manifests.Counts, _counts, _notes);
         output.Change();
-        return new PrepareReport(manifests.Counts, _counts, _notes);
+        return new PrepareReport(manifests.Counts, _counts, _notes) { TeachesNoBox = _teachesNoBox };
     }
 
     /// <summary>The samples that the options ask for. The pictures of the others are not even opened.</summary>
@@ -108,7 +110,7 @@ public sealed class DataPreparation
                 Wrong(counts, $"{listed.Place}: {crosses}"
                     + (reader.Task == SampleTask.Refer && _options.Split == SplitRule.List ? $" by {_options.SplitFile}" : "")
                     + "; put the list right");
-            else if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
+            else if (!_options.AllViews && listed.Problem is null && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
             else if (_guard.IsOn && listed.Patient is null && LeakGuard.MustTell(reader.Source))
                 Wrong(counts, $"{listed.Place}: {LeakGuard.Unknown(_sources)}; put it right");
             else if (_guard.IsOn && LeakGuard.IsGuarded(reader.Source) && _guard.HoldsOut(listed)) counts.Leak++;

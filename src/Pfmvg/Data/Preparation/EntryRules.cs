@@ -44,10 +44,11 @@ internal static class EntryRules
         {
             var sizes = $"the picture has {picture.Width} x {picture.Height} pixels, its annotation says {width} x {height}"
                 + (width == picture.Height && height == picture.Width ? ": width and height are exchanged" : "");
-            yield return listed.Boxes.Count == 0 ? new EntryProblem(Resized, $"{sizes}; it carries no boxes, so it is used as it is", false, true)
-                : new EntryProblem("size-mismatch", $"{sizes}, so its boxes are in another coordinate space"
-                    + (IsScaled(picture, width, height) ? "; this seems to be a resized copy, and its boxes need the picture of the original "
-                        + "size, whose folder '--images' names" : ""));
+            var copy = !IsScaled(picture, width, height) ? "" : "; this seems to be a resized copy, and its boxes need the picture of the "
+                + "original size, whose folder '--images' names";
+            yield return listed.Boxes.Count == 0
+                ? new EntryProblem(Resized, $"{sizes}; it carries no boxes, so it is used as it is", Harmless: true)
+                : new EntryProblem("size-mismatch", $"{sizes}, so its boxes are in another coordinate space{copy}");
         }
 
         if (listed.ToPixels is not null)

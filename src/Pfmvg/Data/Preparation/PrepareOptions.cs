@@ -119,4 +119,8 @@ public sealed record SourceCounts
 /// <param name="Sources">What became of each data set's samples.</param>
 /// <param name="Notes">What a user should know about the result.</param>
 public sealed record PrepareReport(
-    IReadOnlyDictionary<string, long> Samples, IReadOnlyDictionary<string, SourceCounts> Sources, IReadOnlyList<string> Notes);
+    IReadOnlyDictionary<string, long> Samples, IReadOnlyDictionary<string, SourceCounts> Sources, IReadOnlyList<string> Notes)
+{
+    /// <summary>Whether the training split has phrases without a box, which training cannot teach.</summary>
+    public bool TeachesNoBox { get; init; }
+}

@@ -33,7 +33,7 @@ public static class Splits
             .ToDictionary(pair => pair.patient, pair => pair.Split);
     }
 
-    /// <summary>The split of an entry by the rule that the user chose; patients are divided as listed, pictures on the disk or not.</summary>
+    /// <summary>The split of an entry by the user's rule; patients are divided as listed, whether pictures are there or not.</summary>
     /// <exception cref="InputException">There is no split in the data set, or the user's list is wrong.</exception>
     internal static Func<ListedSample, Split?> Of(IDataSetReader reader, SplitRule rule, string? file, long seed)
     {

@@ -85,7 +85,11 @@ internal sealed class ImaGenomeReader : IDataSetReader
                 if (picture.Problem is not null) yield return picture;
                 else if (avoided.Contains(picture.Id)) _avoided++;
                 else if (!pictures.TryAdd(picture.Id, picture))
-                    yield return picture with { Id = Path.GetFileName(picture.Place), Problem = $"the picture stands at {pictures[picture.Id].Place}, too" };
+                    yield return picture with
+                    {
+                        Id = Path.GetFileName(picture.Place),
+                        Problem = $"the picture stands at {pictures[picture.Id].Place}, too",
+                    };
                 else if (!File.Exists(graph)) _without++;
                 else foreach (var region in Regions(graph, picture)) yield return region;
             }
@@ -98,7 +102,8 @@ internal sealed class ImaGenomeReader : IDataSetReader
             var name = row["image_id"];
             var picture = pictures.GetValueOrDefault(name.EndsWith(".dcm", StringComparison.OrdinalIgnoreCase) ? name[..^4] : name);
             var box = new Box(row.Number(Edges[0]), row.Number(Edges[1]), row.Number(Edges[2]), row.Number(Edges[3]));
-            yield return picture is not null ? Region(picture with { Split = Split.Test }, row["bbox_name"], box, row.Place, "gold/")
+            yield return picture is not null
+                ? Region(picture with { Split = Split.Test, Problem = row.Problem }, row["bbox_name"], box, row.Place, "gold/")
                 : new ListedSample
                 {
                     Id = Path.GetFileName(row.Place),
@@ -167,7 +172,7 @@ internal sealed class ImaGenomeReader : IDataSetReader
                 Patient = "p" + subject,
                 Study = "s" + study,
                 Split = split,
-                Problem = known ? null : "subject_id, study_id or dicom_id is none",
+                Problem = known ? row.Problem : "subject_id, study_id or dicom_id is none",
             };
         }
     }

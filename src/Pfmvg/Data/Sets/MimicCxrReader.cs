@@ -63,6 +63,8 @@ public sealed class MimicCxrReader : IDataSetReader
                 var (dicom, split) = (row["dicom_id"], SplitNames.Find(row["split"]));
                 if (!splits.TryAdd(dicom, (split, null)) && splits[dicom].Split != split)
                     splits[dicom] = (split, $"{row.Place}: the dicom_id has another split in a row before");
+                else if ((row.Problem ?? (SplitNames.IsUnknown(row["split"]) ? "the split is unknown" : null)) is { } wrong)
+                    splits[dicom] = (split, $"{row.Place}: {wrong}");
             }
 
         return IsJson ? ReadJson(splits) : ReadTables(splits);
@@ -101,7 +103,10 @@ public sealed class MimicCxrReader : IDataSetReader
                 View = row["ViewPosition"],
                 TextFile = known ? Path.Join(_reports, file) : null,
                 Problem = !known ? "subject_id or study_id is no number"
-                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank" : splits.GetValueOrDefault(dicom).Problem,
+                    : row.Problem is { } problem ? problem
+                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
+                    : ImageRoot.WrongName(dicom) is { } wrong ? $"the dicom_id is no name ({wrong})"
+                    : splits.GetValueOrDefault(dicom).Problem,
             };
         }
     }

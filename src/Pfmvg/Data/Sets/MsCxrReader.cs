@@ -112,7 +112,9 @@ public sealed partial class MsCxrReader : IDataSetReader
             {
                 Id = Unnumbered,
                 Image = image,
-                Problem = string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
+                Problem = row.Problem is { } problem ? problem
+                    : SplitNames.IsUnknown(row.Find("split")) ? "the split is unknown; write train, validate or test"
+                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
                     : dicom != Path.GetFileNameWithoutExtension(image) ? "the dicom_id is not that of the picture in the path" : null,
                 Text = row["label_text"],
                 Place = row.Place,

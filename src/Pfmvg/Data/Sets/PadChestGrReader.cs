@@ -152,6 +152,8 @@ internal sealed class PadChestGrReader : IDataSetReader
             var (patient, split) = (row["PatientID"].Length > 0 ? row["PatientID"] : null, SplitNames.Find(row["split"]));
             if (!owners.TryAdd(name, (patient, split, null)) && (owners[name].Patient, owners[name].Split) != (patient, split))
                 owners[name] = owners[name] with { Problem = $"{row.Place}: the picture has another patient or split in a row before" };
+            else if ((row.Problem ?? (SplitNames.IsUnknown(row["split"]) ? "the split is unknown" : null)) is { } wrong)
+                owners[name] = owners[name] with { Problem = $"{row.Place}: {wrong}" };
         }
 
         return owners;

@@ -18,7 +18,8 @@ internal sealed class CoordinateCheck(string path)
     /// <summary>Adds the first box of an answer. Where there is no true box, nothing tells whether it fits.</summary>
     public void Add(Prediction question, IReadOnlyList<double> numbers, Coordinates declared)
     {
-        if (_boxes.Count < MostSamples && question.Truth.Count > 0 && numbers.All(double.IsFinite)) _boxes.Add((question, numbers, declared));
+        if (_boxes.Count < MostSamples && question.Truth.Count > 0 && numbers.All(double.IsFinite))
+            _boxes.Add((question, numbers, declared));
     }
 
     /// <exception cref="InputException">The boxes do not fit what was declared.</exception>

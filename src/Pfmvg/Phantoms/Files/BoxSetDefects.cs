@@ -60,7 +60,8 @@ internal sealed class BoxSetDefects(string home, IEnumerable<BoxedPicture> pictu
         Row(Test, 0, "box-outside", "the box reaches over the right edge", cells => cells[4] = Far);
         Row(Train, 0, "malformed-entry", "the row names no reader", cells => cells[1] = "", Finding, null, name: 2);
         Row(Train, 0, "malformed-entry", "the box is empty", cells => cells[5] = cells[3], Finding, null, name: 2);
-        Row(Train, 0, "malformed-entry", "the corners are swapped", cells => (cells[3], cells[5]) = (cells[5], cells[3]), Finding, null, name: 2);
+        Row(Train, 0, "malformed-entry", "the corners are swapped", cells => (cells[3], cells[5]) = (cells[5], cells[3]),
+            Finding, null, name: 2);
         Row(Train, 0, "malformed-entry", "an edge is a word", cells => cells[4] = "top", Finding, null, name: 2);
 
         string Finding(BoxedPicture picture) => $"{picture.Image.Id}#{_name}";
@@ -173,8 +174,10 @@ internal sealed class BoxSetDefects(string home, IEnumerable<BoxedPicture> pictu
         plant("duplicate-id", OwnFiles.List, twin, "two lines have the same id");
         var first = Victim(out _, "train");
         var second = Victim(out var moved, "test");
-        foreach (var line in lines.Where(line => (string)line["image"]! == moved.Image.Path)) line["patient"] = first["patient"]!.DeepClone();
-        plant("patient-crosses-splits", OwnFiles.List, (string)first["patient"]!, "a picture of the patient is in test, the other in train");
+        foreach (var line in lines.Where(line => (string)line["image"]! == moved.Image.Path))
+            line["patient"] = first["patient"]!.DeepClone();
+        plant("patient-crosses-splits", OwnFiles.List, (string)first["patient"]!,
+            "a picture of the patient is in test, the other in train");
         AtomicFile.WriteText(Path.Combine(home, OwnFiles.List), string.Concat(lines.Select(line => line.ToJsonString() + "\n")));
 
         void Box(string kind, string detail, Action<JsonArray> change) =>

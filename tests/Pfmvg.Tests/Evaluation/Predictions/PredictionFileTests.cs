@@ -141,8 +141,8 @@ public sealed class PredictionFileTests : IDisposable
     [InlineData("\"boxes\": [[10, 20, 30, 40]]", 1)]
     public void A_phrase_without_a_true_box_scores_nothing_and_an_empty_list_is_an_answer_without_a_box(string answer, int strays)
     {
-        var truth = TruthFile.Read(Answers.Write(_folder.Path, "truth.jsonl", Line("a", "[[10, 20, 30, 40]]"), Line("b", "[[10, 20, 30, 40]]"),
-            Line("normal", "[]")));
+        var truth = TruthFile.Read(Answers.Write(_folder.Path, "truth.jsonl", Line("a", "[[10, 20, 30, 40]]"),
+            Line("b", "[[10, 20, 30, 40]]"), Line("normal", "[]")));
         var notes = new List<string>();
         var options = new ReadOptions { Truth = truth, Coordinates = Coordinates.Parse("pixels-xyxy"), Note = notes.Add };
         var read = PredictionFile.Read(Answers.Write(_folder.Path, "p.jsonl", """{"id": "a", "boxes": [[10, 20, 30, 40]]}""",
