@@ -1,3 +1,4 @@
+using Pfmvg.Data;
 using Pfmvg.Data.Checks;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
@@ -154,6 +155,27 @@ public sealed class EntryRulesTests : IDisposable
         Directory.CreateDirectory(empty);
         Assert.Contains("this is a folder where a file is wanted", Refusal(new DataSources { ImageClef = _tree.Root }),
             StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("\"text\":\"x\"", "\"text\":null", "refer.train.jsonl:1: 'text' is null")]
+    [InlineData("\"text\":\"x\"", "\"text\":\"x\",\"text\":\"y\"", "refer.train.jsonl:1: not a sample: a name stands twice")]
+    [InlineData("\"own\"", "null", "refer.train.jsonl:1: 'source' is null")]
+    public void A_manifest_that_was_edited_is_refused_with_its_line(string from, string to, string said)
+    {
+        for (var i = 0; i < 3; i++) _tree.Picture($"{i}.jpg", shade: i);
+        var list = _tree.Write("list.jsonl", string.Concat(Enumerable.Range(0, 3).Select(i =>
+            $"{{\"image\":\"{i}.jpg\",\"phrase\":\"x\",\"boxes\":[[1,1,5,5]],\"Split\":\"test\"}}\n")));
+        var report = StudyTree.Prepare(new PrepareOptions
+        {
+            Output = _tree["prepared"],
+            Sources = new DataSources { Own = list, OwnFormat = "jsonl" },
+        });
+        Assert.Contains("The name 'Split' in own is passed over: it must be written 'split'.", report.Notes);
+        var manifest = _tree["prepared", "refer.train.jsonl"];
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace(from, to, StringComparison.Ordinal));
+        Assert.Contains(said, Assert.Throws<InputException>(() =>
+            PreparedData.Open(_tree["prepared"]).Read(SampleTask.Refer, Split.Train)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text;
+using Pfmvg.Data.Checks;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 
@@ -123,6 +124,24 @@ public sealed class FoundFilesTests : IDisposable
 
         PrepareReport Prepare() => StudyTree.Prepare(
             new PrepareOptions { Sources = DataSources.FindIn(_tree.Root), Output = _tree["out"] });
+    }
+
+    [Theory]
+    [InlineData("ROCO_1.JPG", "ROCO_1")]
+    [InlineData("e\u0301.jpg", "\u00e9")]
+    [InlineData("roco_1.jpg", "ROCO_1")]
+    public void A_picture_whose_name_differs_in_capitals_or_accents_is_named(string there, string listed)
+    {
+        _tree.Picture("train/radiology/images/" + there);
+        _tree.Write("train/radiology/captions.txt", listed + "\tone\n");
+        var sources = new DataSources { Roco = _tree.Root };
+        var message = Assert.Throws<InputException>(() =>
+            StudyTree.Prepare(new PrepareOptions { Sources = sources, Output = _tree["out"] })).Message;
+        Assert.Contains($"there is {there}, whose name differs in capitals, spaces or the form of its accents", message,
+            StringComparison.Ordinal);
+        var check = DataCheck.Run(new CheckOptions { Sources = sources }, cancel: TestContext.Current.CancellationToken);
+        Assert.Contains(there, check.Findings.Single(finding => finding.Kind == "missing-picture").Cases[0].Detail,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -171,7 +171,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         switch (picture.State)
         {
             case PictureState.Missing:
-                Add(FindingLevel.Warning, "missing-picture", id, sample.Image, "there is no such file in the image folder");
+                Add(FindingLevel.Warning, "missing-picture", id, sample.Image,
+                    "there is no such file in the image folder" + (picture.Note is null ? "" : $"; {picture.Note}"));
                 return;
             case PictureState.Refused:
                 return;

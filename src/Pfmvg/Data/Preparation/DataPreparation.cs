@@ -143,7 +143,9 @@ public sealed class DataPreparation
             else if (facts.State == PictureState.Missing)
             {
                 counts.Missing++;
-                Example(counts, $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder");
+                var missing = $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder";
+                Example(counts, facts.Note is null ? missing : $"{missing}; {facts.Note}");
+                if (facts.Note is not null) counts.Alike ??= $"{missing}; {facts.Note}";
             }
             else if (listed.Text.Length == 0)
             {
@@ -259,7 +261,9 @@ public sealed class DataPreparation
         if (counts.Examples.Count < MostExamples) counts.Examples.Add(text);
     }
 
-    private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) => counts.Missing > 0
+    private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) =>
+        counts.Alike is { } alike ? new InputException($"{alike} ('pfmvg data check' lists all).")
+        : counts.Missing > 0
         ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here; name the "
             + $"image folder with '--images {reader.Source}=FOLDER'.")
         : reader is MimicCxrReader { Reports: var folder } && counts.WithoutText == counts.Listed - counts.OtherView - counts.Leak

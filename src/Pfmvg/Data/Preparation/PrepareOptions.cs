@@ -92,6 +92,9 @@ public sealed record SourceCounts
     /// <summary>Left out: the picture is not on the disk.</summary>
     public long Missing { get; set; }
 
+    /// <summary>The first missing picture whose name is there with other capitals or accents.</summary>
+    [JsonIgnore] internal string? Alike { get; set; }
+
     /// <summary>Left out: wrong, see <see cref="BadSamples"/>.</summary>
     public long Bad { get; set; }
 
