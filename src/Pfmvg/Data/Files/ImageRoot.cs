@@ -37,8 +37,8 @@ internal sealed partial class ImageRoot
     }
 
     /// <summary>
-    /// The name of a file that is there where the given one is not, and that differs in capitals, outer spaces or the form of its accents only:
-    /// copies by other systems change these. Null when there is none.
+    /// The name of a file that is there where the given one is not, and that differs in capitals, outer spaces or the form of its
+    /// accents only: copies by other systems change these. Null when there is none.
     /// </summary>
     /// <param name="full">As <see cref="Resolve"/> gives it.</param>
     public string? Alike(string full)
