@@ -19,7 +19,7 @@ var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleD
 var errors = parsed.Errors.Select(error => error.Message).Concat(strangers).ToArray();
 if (errors.Length > 0)
 {
-    foreach (var error in errors) Console.Error.WriteLine($"error: {error}");
+    foreach (var error in errors) Console.Error.WriteLine(Terminal.Visible($"error: {error}"));
     Console.Error.WriteLine("Run with --help to see what is possible.");
     return ExitCode.WrongInput;
 }
@@ -32,6 +32,6 @@ try
 catch (Exception exception)
 {
     var failure = Failure.From(exception);
-    Console.Error.WriteLine(failure.Text);
+    Console.Error.WriteLine(Terminal.Visible(failure.Text));
     return failure.Code;
 }

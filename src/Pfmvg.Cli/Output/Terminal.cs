@@ -57,7 +57,16 @@ internal sealed class Terminal
     public int Width => _results.Profile.Width;
 
     /// <summary>Prints a text as a result.</summary>
-    public void Print(string text) => Result(() => Console.Out.WriteLine(text));
+    public void Print(string text) => Result(() => Console.Out.WriteLine(Visible(text)));
+
+    /// <summary>
+    /// A text whose control and direction characters are written out, since names in files may hold them: a terminal would obey.
+    /// </summary>
+    internal static string Visible(string text) => !text.Any(IsHidden) ? text
+        : string.Concat(text.Select(c => IsHidden(c) ? $"\\u{(int)c:x4}" : c.ToString()));
+
+    private static bool IsHidden(char c) => char.IsControl(c) && c is not ('\n' or '\r' or '\t')
+        || c is '\u061c' or '\u200e' or '\u200f' or (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
 
     /// <summary>Prints a table or another drawing as a result.</summary>
     public void Print(IRenderable drawing) => Result(() => _results.Write(drawing));
@@ -68,7 +77,7 @@ internal sealed class Terminal
         lock (_gate)
         {
             Clear();
-            Console.Error.WriteLine(text);
+            Console.Error.WriteLine(Visible(text));
             Draw();
         }
     }

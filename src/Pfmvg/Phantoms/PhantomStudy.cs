@@ -85,6 +85,7 @@ public static class PhantomStudy
         CaptionFiles.WriteRoco(roco, [.. figures, .. charts.Select(c => c.Chart)]);
         CaptionFiles.WriteImageClef(clef, shared);
         BoxSetFiles.Write(root, boxed, boxes);
+        planter?.BoxSets(boxed);
         foreach (var place in Directory.GetDirectories(root).Prepend(root)) // a set that is moved away is still known as a phantom
             AtomicFile.WriteText(Path.Combine(place, PhantomMark.FileName), Notice(options));
         return new()

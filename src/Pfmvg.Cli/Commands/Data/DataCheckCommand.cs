@@ -30,6 +30,8 @@ internal static class DataCheckCommand
             Description = "LLaMA's tokenizer.model, to count the tokens of the texts.",
             HelpName = "FILE",
         };
+        var split = new SplitOption("The split that 'data prepare' will be given, by which patients in two splits are judged. Default: "
+            + "each list's own must hold.");
         var examples = new Option<int>("--examples")
         {
             Description = "Number of examples to print of each finding.",
@@ -43,15 +45,18 @@ internal static class DataCheckCommand
         var command = new Command("check",
             $"Find out what is wrong with data sets. Exit code: 0, or {ExitCode.WrongInput} when there are errors.")
         {
-            json, pixels, tokenizer, examples, ids, strict,
+            json, pixels, split.Option, tokenizer, examples, ids, strict,
         };
         var sources = new DataSourceOptions().AddTo(command);
         var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
             using var interrupt = new Interrupt("nothing is reported.");
+            var (rule, list) = split.Read(parsed);
             var options = new CheckOptions
             {
+                Split = rule,
+                SplitFile = list,
                 Sources = sources.Read(parsed),
                 Dicom = dicom.Read(parsed),
                 EveryPixel = parsed.GetValue(pixels),

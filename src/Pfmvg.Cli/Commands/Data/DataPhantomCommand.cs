@@ -22,6 +22,7 @@ internal static class DataPhantomCommand
         ["vindr-cxr"] = PhantomSets.VinDr,
         ["nih-cxr14"] = PhantomSets.NihBoxes,
         ["chest-imagenome"] = PhantomSets.ImaGenome,
+        ["own"] = PhantomSets.Own,
     };
 
     public static Command Create()

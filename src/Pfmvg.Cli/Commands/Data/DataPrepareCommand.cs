@@ -14,13 +14,9 @@ internal static class DataPrepareCommand
     public static Command Create()
     {
         var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
-        var split = new Option<string>("--split")
-        {
-            Description = "Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
-                + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split.",
-            HelpName = "ratio|official|FILE",
-            DefaultValueFactory = _ => "ratio",
-        };
+        var split = new SplitOption("Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
+            + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split. Default: ratio, where "
+            + "the official split has no patient in two parts.");
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
         var boxes = new Option<string>("--boxes")
         {
@@ -53,22 +49,23 @@ internal static class DataPrepareCommand
         };
         var command = new Command("prepare", "Turn data sets as downloaded into manifests for training and evaluation.")
         {
-            output, split, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
+            output, split.Option, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
         };
         var sources = new DataSourceOptions().AddTo(command);
         var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
             using var interrupt = new Interrupt("the prepared data stay as they were.");
-            var rule = parsed.GetValue(split)!;
+            var (rule, file) = split.Read(parsed);
             var options = new PrepareOptions
             {
                 Output = Path.GetFullPath(parsed.GetValue(output)!),
                 Sources = sources.Read(parsed),
                 Dicom = dicom.Read(parsed),
                 Seed = parsed.GetValue(seed),
-                Split = rule switch { "ratio" => SplitRule.Ratio, "official" => SplitRule.Official, _ => SplitRule.List },
-                SplitFile = rule is "ratio" or "official" ? null : Path.GetFullPath(rule),
+                Split = rule ?? SplitRule.Ratio,
+                OfficialMustHold = rule is null,
+                SplitFile = file,
                 MultiBox = parsed.GetValue(boxes) == "per-phrase" ? MultiBox.PerPhrase : MultiBox.PerBox,
                 OnlyWithBoxes = parsed.GetValue(onlyWithBoxes),
                 Bad = parsed.GetValue(bad) == "skip" ? BadSamples.Skip : BadSamples.Fail,
@@ -79,14 +76,15 @@ internal static class DataPrepareCommand
             };
             var report = DataPreparation.Run(options, new DataProgress(), interrupt.Token);
             Terminal.Standard.Live("");
-            Print(report, options.Output);
+            Print(report, options, [.. parsed.Tokens.Select(token => token.Value)]);
             return ExitCode.Success;
         });
         return command;
     }
 
-    private static void Print(PrepareReport report, string folder)
+    private static void Print(PrepareReport report, PrepareOptions options, IReadOnlyList<string> words)
     {
+        var folder = options.Output;
         (string Name, Func<SourceCounts, long> Count)[] columns =
         [
             ("listed", c => c.Listed), ("kept", c => c.Kept), ("missing", c => c.Missing), ("wrong", c => c.Bad),
@@ -101,6 +99,13 @@ internal static class DataPrepareCommand
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
         foreach (var (file, count) in report.Samples)
             Terminal.Standard.Print($"{Path.Combine(folder, file)}  {Units.Count(count)} samples");
+        if (report.TeachesNoBox && !report.Samples.ContainsKey("caption.train.jsonl"))
+        {
+            Terminal.Standard.Message("note: the training split has phrases without a box, which training refuses.");
+            Terminal.Standard.Message($"Next: {ShellWords.Join(["pfmvg", .. words, "--only-with-boxes"])}");
+            return;
+        }
+
         string[] next = report.Samples.ContainsKey("caption.train.jsonl") ? ["--stage", "1"] : ["--stage", "2", "--from", "base"];
         Terminal.Standard.Message($"Next: {ShellWords.Join(["pfmvg", "train", .. next, "--set", $"data.folder={folder}"])}");
     }

@@ -21,7 +21,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly Dictionary<string, long> _splits = [], _views = [];
     private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
     private long _usable, _wrong, _listed, _present, _dicom, _boxes, _withoutBox, _rightSide, _wrongSide;
-    private bool _everyPixel;
+    private Func<ListedSample, Split?> _splitOf = sample => sample.Split;
+    private bool _everyPixel, _isGiven; // the latter: the user names the split
 
     public string Source => reader.Source;
 
@@ -34,17 +35,19 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     /// <summary>Hash and path of the pictures, where they were read whole.</summary>
     public List<(string Hash, string Image)> Hashes { get; } = [];
 
-    public void Run(bool everyPixel, DicomGray dicom, IProgress<PrepareProgress>? progress, CancellationToken cancel)
+    public void Run(CheckOptions options, IProgress<PrepareProgress>? progress, CancellationToken cancel)
     {
         try
         {
-            _everyPixel = everyPixel || EntryRules.EveryPixel(reader);
+            _everyPixel = options.EveryPixel || EntryRules.EveryPixel(reader);
+            if (options.Split is { } rule && !Splits.Passes(reader, rule))
+                (_splitOf, _isGiven) = (Splits.Of(reader, rule, options.SplitFile, seed: 0), true);
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
             var examined = LoadAhead.InOrder(items, (item, buffer) =>
             {
                 var sample = item.Sample.AnyEdition ? item.Sample with { Image = _root.Present(item.Sample.Image) } : item.Sample;
-                var picture = _examined.GetOrAdd(sample.Image, image => new(() => PictureProbe.Examine(_root, image, depth, dicom, buffer)));
+                var picture = _examined.GetOrAdd(sample.Image, image => new(() => PictureProbe.Examine(_root, image, depth, options.Dicom, buffer)));
                 return (sample, picture.Value, item.OwnText ? texts.Describe(sample.Text) : (TextFacts?)null);
             }, cancel);
             foreach (var (sample, picture, text) in examined)
@@ -62,15 +65,18 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Add(FindingLevel.Note, note.Contains("are not UTF-8", StringComparison.Ordinal) ? "not-utf8" : "reading", "",
                 reader.Files[0], note);
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
-            Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
-                EntryRules.Crossing(splits));
+            if (options.Split is { } rule && Splits.Passes(reader, rule))
+                Add(FindingLevel.Warning, "patient-crosses-splits", patient, reader.Files[^1],
+                    $"{EntryRules.Crossing(splits)} of the official split, which '--split ratio' does not use");
+            else Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1], EntryRules.Crossing(splits));
         ReportSides();
         if (_pictures.Count > 0 && _present == 0)
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
                 $"none of the {_pictures.Count:N0} listed pictures is in the image folder{EntryRules.Sought(reader)}; is it the right "
                     + "one?");
         else if (_usable + _wrong == 0)
-            Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0], $"none of {_listed:N0} samples has a picture and a text");
+            Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0],
+                $"none of {_listed:N0} samples has a picture, a text and a split");
         var several = _phrases.Values.Sum(phrase => phrase.Boxes.GroupBy(box => box.Class).Count(boxes => boxes.Count() > 1));
         if (several > 0)
             Add(FindingLevel.Note, "several-boxes", "", reader.Files[0], $"{several:N0} phrases have several boxes: contradicting targets "
@@ -115,7 +121,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
         var problems = EntryRules.Problems(sample, picture).ToList();
-        if (problems.Count > 0) _wrong++;
+        var wrong = problems.Exists(problem => !problem.Harmless);
+        if (wrong) _wrong++;
         if (sample.Problem is not null)
         {
             Add(FindingLevel.Error, problems[0].Kind, sample.Id, sample.Place, problems[0].Detail);
@@ -136,17 +143,20 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         var first = _pictures.Add(sample.Image);
         if (first) CheckPicture(sample, picture, id);
         foreach (var problem in problems)
-            if (problem.OfPicture ? first : problem.Kind != "size-mismatch" || _sizes.Add((sample.Image, sample.Width, sample.Height)))
-                Add(FindingLevel.Error, problem.Kind, id,
+            if (problem.OfPicture ? first : problem.Kind is not ("size-mismatch" or EntryRules.Resized)
+                || _sizes.Add((sample.Image, sample.Width, sample.Height)))
+                Add(problem.Harmless ? FindingLevel.Warning : FindingLevel.Error, problem.Kind, id,
                     problem.Kind == "unreadable-picture" ? sample.Image : sample.Place, problem.Detail);
-        if (problems.Count == 0 && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
+        var without = (reader.Task == SampleTask.Caption || reader.KeepsItsSplit || _isGiven) && _splitOf(sample) is null;
+        if (without) Add(FindingLevel.Warning, "no-split", sample.Id, sample.Place, "no list gives it a split, so it is left out");
+        if (!wrong && !without && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
         if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
         if (sample.View is { } view) Count(_views, view);
         if (sample.Patient is null) PatientUnknown.Add((sample.Id, sample.Place));
         if (sample.Patient is { } patient)
         {
             if (!Patients.TryGetValue(patient, out var splits)) Patients[patient] = splits = [];
-            if (sample.Split is not null) splits.Add(sample.Split.Value);
+            if (_splitOf(sample) is { } used) splits.Add(used);
         }
 
         if (text is null) return;
@@ -168,7 +178,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         switch (picture.State)
         {
             case PictureState.Missing:
-                Add(FindingLevel.Warning, "missing-picture", id, sample.Image, "there is no such file in the image folder");
+                Add(FindingLevel.Warning, "missing-picture", id, sample.Image,
+                    "there is no such file in the image folder" + (picture.Note is null ? "" : $"; {picture.Note}"));
                 return;
             case PictureState.Refused:
                 return;

@@ -39,7 +39,9 @@ internal enum PictureDepth
 /// <param name="Height">Rows; 0 when it cannot be used.</param>
 /// <param name="Sha256">Hash of the file in lower-case hex; null when it was not asked for or the picture cannot be used.</param>
 /// <param name="Problem">Why the picture cannot be used, and what to do; null when it can or is missing.</param>
-/// <param name="Note">What decoding changed; null when nothing, or when the pixels were not decoded.</param>
+/// <param name="Note">
+/// What decoding changed; null when nothing, or when the pixels were not decoded. Of a missing picture, which one may be meant.
+/// </param>
 /// <param name="Dicom">Whether the file is DICOM.</param>
 internal sealed record PictureFacts(PictureState State, int Width = 0, int Height = 0, string? Sha256 = null, string? Problem = null,
     string? Note = null, bool Dicom = false);
@@ -52,7 +54,9 @@ internal static class PictureProbe
     {
         var path = root.Resolve(image, out var problem);
         if (problem is not null) return new PictureFacts(PictureState.Refused, Problem: $"{problem}; put the path right");
-        if (!File.Exists(path)) return new PictureFacts(PictureState.Missing);
+        if (!File.Exists(path))
+            return new PictureFacts(PictureState.Missing, Note: root.Alike(path) is not { } other ? null
+                : $"there is {other}, whose name differs in capitals, spaces or the form of its accents; rename one of the two");
         try
         {
             if (depth == PictureDepth.Header) return Facts(ImageFile.Check(path, buffer, dicom), null);

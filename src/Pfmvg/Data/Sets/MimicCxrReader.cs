@@ -63,12 +63,17 @@ public sealed class MimicCxrReader : IDataSetReader
     /// <inheritdoc/>
     public IEnumerable<ListedSample> Read()
     {
-        var splits = new Dictionary<string, Split?>();
+        var splits = new Dictionary<string, (Split? Split, string? Problem)>();
         if (_splitFile is not null)
             foreach (var row in CsvTable.Read(_splitFile, _repairs, "dicom_id", "split"))
-                if (!splits.TryAdd(row["dicom_id"], SplitNames.Find(row["split"]))
-                    && splits[row["dicom_id"]] != SplitNames.Find(row["split"]))
-                    throw new InputException($"{row.Place}: the dicom_id has another split in a row before; put the table right.");
+            {
+                var (dicom, split) = (row["dicom_id"], SplitNames.Find(row["split"]));
+                if (!splits.TryAdd(dicom, (split, null)) && splits[dicom].Split != split)
+                    splits[dicom] = (split, $"{row.Place}: the dicom_id has another split in a row before");
+                else if ((row.Problem ?? (SplitNames.IsUnknown(row["split"]) ? "the split is unknown" : null)) is { } wrong)
+                    splits[dicom] = (split, $"{row.Place}: {wrong}");
+            }
+
         return IsJson ? ReadJson(splits) : ReadTables(splits);
     }
 
@@ -86,7 +91,7 @@ public sealed class MimicCxrReader : IDataSetReader
     private static string? JsonList(string folder) => !Directory.Exists(folder) ? null
         : Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal).FirstOrDefault();
 
-    private IEnumerable<ListedSample> ReadTables(Dictionary<string, Split?> splits)
+    private IEnumerable<ListedSample> ReadTables(Dictionary<string, (Split? Split, string? Problem)> splits)
     {
         var reports = new ImageRoot(_reports);
         var last = (File: "", Text: "");
@@ -107,12 +112,15 @@ public sealed class MimicCxrReader : IDataSetReader
                 Height = row.Pixels("Rows"),
                 Patient = "p" + subject,
                 Study = "s" + study,
-                Split = splits.GetValueOrDefault(dicom),
+                Split = splits.GetValueOrDefault(dicom).Split,
                 AnyEdition = true,
                 View = IsRecordList ? null : row["ViewPosition"],
                 TextFile = known ? Path.Join(_reports, file) : null,
                 Problem = !known ? "subject_id or study_id is no number"
-                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank" : null,
+                    : row.Problem is { } problem ? problem
+                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
+                    : ImageRoot.WrongName(dicom) is { } wrong ? $"the dicom_id is no name ({wrong})"
+                    : splits.GetValueOrDefault(dicom).Problem,
             };
         }
     }
@@ -124,7 +132,7 @@ public sealed class MimicCxrReader : IDataSetReader
         return ReportSections.Extract(DataFile.ReadText(path, _repairs));
     }
 
-    private IEnumerable<ListedSample> ReadJson(Dictionary<string, Split?> splits)
+    private IEnumerable<ListedSample> ReadJson(Dictionary<string, (Split? Split, string? Problem)> splits)
     {
         foreach (var item in JsonItems.Read(_list, _repairs))
         {
@@ -145,9 +153,9 @@ public sealed class MimicCxrReader : IDataSetReader
                     Patient = patient,
                     AnyEdition = true,
                     Study = study,
-                    Split = _splitFile is null ? CaptionList.SplitOfName(_list) : splits.GetValueOrDefault(dicom),
+                    Split = _splitFile is null ? CaptionList.SplitOfName(_list) : splits.GetValueOrDefault(dicom).Split,
                     Problem = item.Key is null ? "the file is a list where {picture: [report, ...]} is wanted"
-                        : text is null ? "a report is no text" : null,
+                        : text is null ? "a report is no text" : splits.GetValueOrDefault(dicom).Problem,
                 };
             }
         }

@@ -61,12 +61,18 @@ public sealed partial class MsCxrReader : IDataSetReader
         foreach (var sample in DataFile.IsJson(_annotations) ? ReadJson() : ReadCsv())
         {
             var name = Path.GetFileNameWithoutExtension(sample.Image);
-            if (!pictures.TryAdd(name, (sample.Image, sample.Place)) && pictures[name].Image != sample.Image)
-                throw new InputException($"{sample.Place}: the picture {name} lies at another path than at {pictures[name].Place}; "
-                    + "a dicom_id names one picture, so put the table right.");
+            var elsewhere = !pictures.TryAdd(name, (sample.Image, sample.Place)) && pictures[name].Image != sample.Image;
             var number = boxes[name] = boxes.GetValueOrDefault(name) + 1;
             var (patient, study) = ListedSample.Owner(sample.Image);
-            yield return sample with { Id = $"{name}#{number}", Patient = patient, Study = study, Class = Spelled(sample.Class) };
+            yield return sample with
+            {
+                Id = $"{name}#{number}",
+                Patient = patient,
+                Study = study,
+                Class = Spelled(sample.Class),
+                Problem = sample.Problem ?? (!elsewhere ? null
+                    : $"the picture {name} lies at another path than at {pictures[name].Place}; a dicom_id names one picture"),
+            };
         }
     }
 
@@ -106,7 +112,9 @@ public sealed partial class MsCxrReader : IDataSetReader
             {
                 Id = Unnumbered,
                 Image = image,
-                Problem = string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
+                Problem = row.Problem is { } problem ? problem
+                    : SplitNames.IsUnknown(row.Find("split")) ? "the split is unknown; write train, validate or test"
+                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
                     : dicom != Path.GetFileNameWithoutExtension(image) ? "the dicom_id is not that of the picture in the path" : null,
                 Text = row["label_text"],
                 Place = row.Place,

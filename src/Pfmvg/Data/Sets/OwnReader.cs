@@ -77,7 +77,7 @@ internal sealed class OwnReader : IDataSetReader
             "coco" => OwnLists.Coco(_file, _repairs, _notes),
             "imagefolder" => OwnLists.ImageFolder(_file, _repairs),
             not "jsonl" => new OwnChats(_format, _question, _coordinates).Read(_file, _repairs),
-            _ => OwnLists.Lines(_file, _repairs, _coordinates ?? new Coordinates(null, BoxLayout.Xyxy)),
+            _ => OwnLists.Lines(_file, _repairs, _coordinates ?? new Coordinates(null, BoxLayout.Xyxy), _notes),
         }).ToList();
         if (listed.Count == 0) throw new InputException($"{_file}: there is no sample in it; check that it is the right file and format.");
         if (listed.TrueForAll(sample => sample.Patient is null))

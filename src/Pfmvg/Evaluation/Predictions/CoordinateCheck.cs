@@ -26,7 +26,7 @@ internal sealed class CoordinateCheck(string path)
 
     public string Path => path;
 
-    /// <summary>Adds the first box of an answer.</summary>
+    /// <summary>Adds the first box of an answer. Where there is no true box, nothing tells whether it fits.</summary>
     public void Add(Prediction question, IReadOnlyList<double> numbers, Coordinates declared)
     {
         if (_boxes.Count >= MostSamples || question.Truth.Count == 0 || !numbers.All(double.IsFinite)) return;

@@ -109,7 +109,7 @@ public static class ExternalPredictions
                 results.ConvertAll(r => coordinates.ToPixels(r.Numbers, question.Width, question.Height)),
                 results.ConvertAll(r => r.Score),
                 options.MinimumConfidence);
-            if (results.Count > 0 && question.Truth.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
+            if (results.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
             return question with { Boxes = boxes, Confidence = scores };
         }
     }
@@ -132,7 +132,7 @@ public static class ExternalPredictions
             var names = phrase.Select(question => question.Id).Concat(alone.Contains(picture) ? [picture] : []).Where(files.ContainsKey)
                 .ToList();
             used.UnionWith(names);
-            if (names.Count == 0 && !options.AllowMissing)
+            if (names.Count == 0 && phrase.Exists(question => question.Truth.Count > 0) && !options.AllowMissing)
                 throw new InputException($"{folder}: the sample '{phrase[0].Id}' has no {phrase[0].Id}.npy; " +
                     "add it, or count it as a failure with --allow-missing.");
             answered.Add(QuestionIndex.Merge(phrase) with { HeatMap = names.Count > 0 ? files[names[0]] : null });

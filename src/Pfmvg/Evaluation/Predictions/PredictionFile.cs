@@ -104,7 +104,11 @@ public static class PredictionFile
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
         meaning.ThrowIfContradicted(check);
         if (!options.TrustCoordinates) check.ThrowIfImplausible();
-        return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
+        if (questions is null) return predictions;
+        if (options.Truth!.Questions.Count(question => question.Truth.Count == 0) is > 0 and var unasked)
+            options.Note($"{unasked} of {options.Truth.Questions.Count} phrases have no true box: boxes there are false positives in "
+                + "map50, other protocols leave them out.");
+        return questions.Complete(path, predictions, options.AllowMissing);
     }
 
     /// <summary>Our own predictions from memory, where there may be none.</summary>

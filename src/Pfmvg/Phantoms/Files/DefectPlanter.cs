@@ -127,6 +127,14 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
             : image);
     }
 
+    /// <summary>Defects of the sets of boxes beside MS-CXR, whose files are written.</summary>
+    public void BoxSets(IReadOnlyList<BoxedPicture> pictures)
+    {
+        foreach (var set in pictures.GroupBy(picture => (picture.Set, picture.Home)))
+            new BoxSetDefects(Path.Combine(root, set.Key.Home), Shuffled(set, set.Key.Home),
+                (kind, file, id, detail) => Plant(kind, $"{set.Key.Home}/{file}", id, detail)).Plant(set.Key.Set);
+    }
+
     /// <summary>Damages the written files, lists all defects and returns their number.</summary>
     public int Finish()
     {

@@ -22,6 +22,7 @@ internal static class BoxSetPlan
             $"{(split == "test" ? "test" : "train")}/{name}{(options.Format == PhantomFormat.Dicom ? ".dicom" : ".png")}"),
         .. Of(options, PhantomSets.NihBoxes, "nih-cxr14", 5, (split, name) => $"images_001/images/{name}.png"),
         .. Of(options, PhantomSets.ImaGenome, "chest-imagenome", 6, (_, name) => MimicPath(name, options.MimicEnding)),
+        .. Of(options, PhantomSets.Own, "own", 7, (split, name) => $"pictures/{name}.png"),
     ];
 
     /// <summary>A path like MIMIC-CXR's; patient and study have numbers of their own, made of the name.</summary>

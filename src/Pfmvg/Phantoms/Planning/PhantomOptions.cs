@@ -33,6 +33,9 @@ public enum PhantomSets
     /// <summary>`chest-imagenome`: scene graphs and gold boxes, with pictures in `files`.</summary>
     ImaGenome = 128,
 
+    /// <summary>`own`: a list of one's own, `samples.jsonl`, with pictures beside it.</summary>
+    Own = 256,
+
     /// <summary>The four of the paper.</summary>
     All = MsCxr | MimicCxr | Roco | ImageClef,
 }
