@@ -68,7 +68,7 @@ public sealed partial record PictureFrame
     public override string ToString() => _kind == Kind.Fixed ? FormattableString.Invariant($"{_first}x{_second}")
         : FormattableString.Invariant($"{_kind.ToString().ToLowerInvariant()}-{_first}");
 
-    [GeneratedRegex(@"^(?:(?<width>[0-9]{1,6}) ?[x×] ?(?<height>[0-9]{1,6})|longest-(?<longest>[0-9]{1,6})|shortest-(?<shortest>[0-9]{1,6})"
-        + @"|scale-(?<scale>[0-9]{1,3}(?:\.[0-9]{1,9})?))$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(?:(?<width>[0-9]{1,6}) ?[x×] ?(?<height>[0-9]{1,6})"
+        + @"|longest-(?<longest>[0-9]{1,6})|shortest-(?<shortest>[0-9]{1,6})|scale-(?<scale>[0-9]{1,3}(?:\.[0-9]{1,9})?))$", RegexOptions.IgnoreCase)]
     private static partial Regex Form();
 }

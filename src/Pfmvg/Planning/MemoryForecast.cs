@@ -25,8 +25,8 @@ internal static class MemoryForecast
     /// <summary>A sentence when more is needed than there is; null otherwise.</summary>
     internal static string? Sentence(int stage, long needed, long limit, string name) => limit <= 0 || needed <= limit ? null
         : $"warning: stage {stage} needs about {Units.DecimalBytes(needed)} by 'pfmvg plan', but {name} has {Units.DecimalBytes(limit)}: "
-            + $"it will end when the memory is full; set a smaller stage{stage}.batch_size with more accumulate, recompute: true, precision: "
-            + "bf16, or model.language.quantized: true.";
+            + $"it will end when the memory is full; set a smaller stage{stage}.batch_size with more accumulate, recompute: true, "
+            + "precision: bf16, or model.language.quantized: true.";
 
     /// <summary>The least of the machine's memory and the limits of the containers and jobs that this process is in.</summary>
     /// <param name="root">Where the system's files are; another folder for tests.</param>

@@ -44,7 +44,8 @@ public sealed class DicomChainTests(TrainingWorkspace workspace) : IClassFixture
             Path.Combine(runs, "stage2")]);
         Assert.Contains("was trained with data.dicom=window; now DICOM pictures become gray by data.dicom=full", other,
             StringComparison.Ordinal);
-        var encoders = Directory.GetDirectories(folder.In("work", "features")).Select(Path.GetFileName).Order(StringComparer.Ordinal).ToList();
+        var encoders = Directory.GetDirectories(folder.In("work", "features"))
+            .Select(Path.GetFileName).Order(StringComparer.Ordinal).ToList();
         Assert.Equal([encoders[0]!, encoders[0] + "-full"], encoders); // what one rule left is not read by the other
 
         var one = Directory.GetFiles(folder.In("study", "vindr-cxr", "test"))[0];

@@ -3,7 +3,6 @@ using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
-using Pfmvg.Imaging;
 using Pfmvg.Imaging.Dicom;
 using Pfmvg.Text;
 
@@ -47,7 +46,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             var examined = LoadAhead.InOrder(items, (item, buffer) =>
             {
                 var sample = item.Sample.AnyEdition ? item.Sample with { Image = _root.Present(item.Sample.Image) } : item.Sample;
-                var picture = _examined.GetOrAdd(sample.Image, image => new(() => PictureProbe.Examine(_root, image, depth, options.Dicom, buffer)));
+                var picture = _examined.GetOrAdd(
+                    sample.Image, image => new(() => PictureProbe.Examine(_root, image, depth, options.Dicom, buffer)));
                 return (sample, picture.Value, item.OwnText ? texts.Describe(sample.Text) : (TextFacts?)null);
             }, cancel);
             foreach (var (sample, picture, text) in examined)

@@ -30,7 +30,8 @@ internal static class JpegLossless
         var (width, height, _, precision, _) = scan.Frame;
         ArgumentOutOfRangeException.ThrowIfNotEqual(header, scan.Frame);
         ArgumentOutOfRangeException.ThrowIfNotEqual(values.Length, width * height);
-        if (precision is < 2 or > 16) throw new StreamException($"the JPEG stream says that its samples have {precision} bits, not 2 to 16");
+        if (precision is < 2 or > 16)
+            throw new StreamException($"the JPEG stream says that its samples have {precision} bits, not 2 to 16");
         var (predictor, last, high, shift) = scan.Parameters;
         if (predictor is < 1 or > 7) throw new StreamException($"the JPEG stream's predictor is {predictor}, not 1 to 7");
         if (last != 0 || high != 0 || shift >= precision) throw new StreamException("the JPEG stream's scan header (SOS) is damaged");

@@ -48,7 +48,8 @@ internal sealed class JpegScan
 
     private static JpegScan Read(ReadOnlySpan<byte> stream, string wanted, ReadOnlySpan<byte> processes, bool frameOnly)
     {
-        if (stream.Length < 4 || stream[0] != 0xff || stream[1] != 0xd8) throw new StreamException($"it is not a JPEG stream{Other(stream)}");
+        if (stream.Length < 4 || stream[0] != 0xff || stream[1] != 0xd8)
+            throw new StreamException($"it is not a JPEG stream{Other(stream)}");
         var scan = new JpegScan();
         var (dc, ac, quantization) = (new HuffmanCode?[4], new HuffmanCode?[4], new int[]?[4]);
         var quantizer = 0;
@@ -68,7 +69,8 @@ internal sealed class JpegScan
                     ReadQuantization(content, quantization);
                     break;
                 case JpegSegments.RestartInterval:
-                    if (content.Length != 2) throw new StreamException("the JPEG stream's restart interval (DRI) is not a number of two bytes");
+                    if (content.Length != 2)
+                        throw new StreamException("the JPEG stream's restart interval (DRI) is not a number of two bytes");
                     scan.RestartInterval = BinaryPrimitives.ReadUInt16BigEndian(content);
                     break;
                 case JpegSegments.StartOfScan:
@@ -89,7 +91,8 @@ internal sealed class JpegScan
         }
 
         throw new StreamException(
-            segments.Broken ? "the JPEG stream's header is damaged: no marker where one must be" : "the JPEG stream ends within its header");
+            segments.Broken ? "the JPEG stream's header is damaged: no marker where one must be"
+                : "the JPEG stream ends within its header");
     }
 
     private int ReadFrame(byte marker, JpegSegments segments)
@@ -123,7 +126,8 @@ internal sealed class JpegScan
         {
             var (wide, slot) = (content[0] >> 4, content[0] & 15);
             var size = 1 + 64 * (wide + 1);
-            if (wide > 1 || slot > 3 || content.Length < size) throw new StreamException("a quantization table (DQT) of the JPEG stream is damaged");
+            if (wide > 1 || slot > 3 || content.Length < size)
+                throw new StreamException("a quantization table (DQT) of the JPEG stream is damaged");
             var table = tables[slot] = new int[64];
             for (var i = 0; i < 64; i++)
                 table[i] = wide == 0 ? content[1 + i] : BinaryPrimitives.ReadUInt16BigEndian(content[(1 + 2 * i)..]);

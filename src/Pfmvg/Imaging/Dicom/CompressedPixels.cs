@@ -36,12 +36,12 @@ internal static class CompressedPixels
             }
         };
 
-    /// <summary>JPEG of 8 bits, by the decoders that JPEG files have.</summary>
+    /// <summary>JPEG: of 8 bits by the decoders that JPEG files have, of 12 by their wider sister.</summary>
     public static PixelWords Jpeg(ReadOnlySpan<byte> stream, PixelLayout layout, PictureName picture, DecodeBuffer buffer)
     {
         if (JpegHeader(stream) is not { } header) throw Undecodable(picture, "the JPEG stream has no header of a sequential picture");
+        if (header.Precision > 8) return Codec(JpegExtended.ReadHeader, JpegExtended.Decode)(stream, layout, picture, buffer);
         Compare(header, layout, knowsSign: false, picture);
-        if (header.Precision != 8) throw Undecodable(picture, "JPEG of 12 bits is not read; export the file without compression");
         if (layout.Count > stream.Length * Formats.Jpeg.MostPixelsPerByte) throw Undecodable(picture, "the JPEG stream is cut");
         try
         {

@@ -79,11 +79,13 @@ public class JpegCodecTests
     public void Changed_bytes_give_a_picture_or_a_sentence_and_nothing_else()
     {
         var random = new Random(11);
-        foreach (var (file, decode) in new (string, Func<byte[], ushort[]>)[] { ("signed-predictor-7.jpg", Lossless), ("extended-12.jpg", Extended) })
+        (string, Func<byte[], ushort[]>)[] streams = [("signed-predictor-7.jpg", Lossless), ("extended-12.jpg", Extended)];
+        foreach (var (file, decode) in streams)
             for (var trial = 0; trial < 1000; trial++)
             {
                 var stream = Read(file);
-                for (var n = random.Next(1, 4); n > 0; n--) stream[random.Next(trial % 2 == 0 ? 200 : stream.Length)] = (byte)random.Next(256);
+                for (var n = random.Next(1, 4); n > 0; n--)
+                    stream[random.Next(trial % 2 == 0 ? 200 : stream.Length)] = (byte)random.Next(256);
                 try
                 {
                     _ = decode(stream);

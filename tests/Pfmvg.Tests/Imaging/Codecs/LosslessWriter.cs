@@ -9,7 +9,8 @@ internal static class LosslessWriter
         var interval = restartRows * width;
         List<byte> stream =
         [
-            0xff, 0xd8, 0xff, 0xc3, 0, 11, (byte)precision, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width, 1, 1, 0x11, 0,
+            0xff, 0xd8, 0xff, 0xc3, 0, 11, (byte)precision, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width,
+            1, 1, 0x11, 0,
             0xff, 0xc4, 0, 36, 0, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, .. Enumerable.Range(0, 17).Select(size => (byte)size),
             0xff, 0xdd, 0, 4, (byte)(interval >> 8), (byte)interval,
             0xff, 0xff, 0xda, 0, 8, 1, 1, 0, (byte)predictor, 0, (byte)shift,

@@ -70,8 +70,9 @@ public partial class DicomFixtureTests
 
         var header = new ImageHeader("DICOM", image.Width, image.Height);
         Assert.Equal(header, ImageFile.ReadHeader(path));
-        Assert.Equal(header, ImageFile.Check(path, new DecodeBuffer()));
-        Assert.Equal(header, ImageFile.Check(File.ReadAllBytes(path), path));
+        var decoded = header with { Note = image.Note }; // only decoding tells whether a DICOM file is whole
+        Assert.Equal(decoded, ImageFile.Check(path, new DecodeBuffer()));
+        Assert.Equal(decoded, ImageFile.Check(File.ReadAllBytes(path), path));
     }
 
     [Fact]
