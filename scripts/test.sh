@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need (Open MPI and Chromium, when root on Debian or Ubuntu), builds, and runs all tests.
+# Installs what the tests need (Open MPI, Chromium, CharLS and OpenJPEG, when root on Debian or Ubuntu), builds, and runs all tests.
 # The last line is the result: "N passed, N failed, N skipped".
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,13 +7,16 @@ cd "$(dirname "$0")/.."
 missing=()
 command -v mpirun >/dev/null 2>&1 || missing+=(openmpi-bin libopenmpi-dev)
 command -v chromium >/dev/null 2>&1 || missing+=(chromium)
+libraries=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null || true)
+grep -qi 'libcharls\.so\.2' <<<"$libraries" || missing+=(libcharls2)
+grep -q 'libopenjp2\.so\.7' <<<"$libraries" || missing+=(libopenjp2-7)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "Installing ${missing[*]} ..."
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     else
         echo "Missing: ${missing[*]}. The tests that need them are skipped. Install them with:" >&2
-        echo "    sudo apt-get install ${missing[*]}      # RHEL: sudo dnf install openmpi openmpi-devel chromium" >&2
+        echo "    sudo apt-get install ${missing[*]}      # RHEL: sudo dnf install openmpi openmpi-devel chromium CharLS openjpeg2" >&2
     fi
 fi
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Pfmvg.Cli;
+using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 
@@ -10,6 +11,7 @@ NativeSetup.ShortenIdleSpinning();
 NativeSetup.PrepareGpu();
 NativeSetup.LoadOpenSslWhereMissing();
 Terminal.ForgetPretendedTerminal();
+Terminal.WriteUtf8();
 var parsed = CommandTree.Create().Parse(args);
 var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash) // a misspelt option must not pass for a folder's name
     .Where(token => token.Type == TokenType.Argument && token.Value.StartsWith("--", StringComparison.Ordinal))
@@ -17,18 +19,19 @@ var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleD
 var errors = parsed.Errors.Select(error => error.Message).Concat(strangers).ToArray();
 if (errors.Length > 0)
 {
-    foreach (var error in errors) Console.Error.WriteLine($"error: {error}");
+    foreach (var error in errors) Console.Error.WriteLine(Terminal.Visible($"error: {error}"));
     Console.Error.WriteLine("Run with --help to see what is possible.");
     return ExitCode.WrongInput;
 }
 
 try
 {
+    if (PathArguments.Expand(parsed, args) is var written && written != args) parsed = CommandTree.Create().Parse(written);
     return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (Exception exception)
 {
     var failure = Failure.From(exception);
-    Console.Error.WriteLine(failure.Text);
+    Console.Error.WriteLine(Terminal.Visible(failure.Text));
     return failure.Code;
 }

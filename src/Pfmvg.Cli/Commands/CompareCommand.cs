@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 
@@ -23,26 +24,38 @@ internal static class CompareCommand
             DefaultValueFactory = _ => 10,
         };
         var phrases = new Option<bool>("--with-phrases") { Description = "List these samples with identifier and phrase." };
+        var common = new Option<bool>("--common")
+        {
+            Description = "Compare only the samples that are in both sets; a note counts the others.",
+        };
         var command = new Command("compare", "Compare two sets of answers: paired differences with intervals and p values.")
         {
-            a, b, changes, phrases,
+            a, b, changes, phrases, common,
         };
         scoring.AddTo(command);
         command.SetAction(parsed =>
         {
             var (format, options) = (scoring.Format(parsed), scoring.Options(parsed));
-            var comparison = Comparison.Between(Score(a), Score(b));
+            if (parsed.IsGiven(phrases) && parsed.GetValue(changes) <= 0)
+                throw new InputException("--with-phrases shows samples, and --changes 0 lists none; leave one of them out.");
+            var (inA, inB, leftOut) = (Read(a), Read(b), (string?)null);
+            if (parsed.GetValue(common)) (inA, inB, leftOut) = Comparison.Common(inA, inB);
+            var comparison = Comparison.Between(Score(inA), Score(inB)) with { LeftOut = leftOut };
             foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice, Metric.Accuracy50])
                 GridPrinter.Print(comparison.Grid(metric), format);
             if (parsed.GetValue(changes) is > 0 and var count)
                 GridPrinter.Print(comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
 
-            // Neither set needs intervals of its own; the comparison computes those of the differences.
-            ScoreTable Score(Argument<string> which)
+            IReadOnlyList<Prediction> Read(Argument<string> which)
             {
                 var path = parsed.GetValue(which)!;
-                FileSystemInfo source = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
-                var table = Scorer.Score(scoring.Read(parsed, source), options with { Resamples = 0 });
+                return scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
+            }
+
+            // Neither set needs intervals of its own; the comparison computes those of the differences.
+            ScoreTable Score(IReadOnlyList<Prediction> answers)
+            {
+                var table = Scorer.Score(answers, options with { Resamples = 0 });
                 return table with { Options = table.Options with { Resamples = options.Resamples } };
             }
         });

@@ -8,6 +8,7 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
+using Pfmvg.Imaging.Codecs;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tensors;
@@ -70,6 +71,8 @@ internal static class DoctorCommand
 
         Check("MPI library", () => Mpi.Library() ?? "none (needed for several processes only)");
         Check("exchange", () => Exchange(world));
+        Check("JPEG-LS", () => CharLs.Library.IsFound ? $"CharLS {CharLs.Functions.Version}" : Optional(CharLs.Library));
+        Check("JPEG 2000", () => OpenJpeg.Library.IsFound ? $"OpenJPEG {OpenJpeg.Functions.Version}" : Optional(OpenJpeg.Library));
 
         var threads = findings.Find(finding => finding.What == "threads").Found ?? "no";
         var ranks = world.Gather($"rank {world.Rank}: process {Environment.ProcessId} on {Environment.MachineName}, "
@@ -102,6 +105,8 @@ internal static class DoctorCommand
             }
         }
     }
+
+    private static string Optional(CodecLibrary library) => $"none (for some DICOM files only): {library.Missing}";
 
     private static string Device(DeviceChoice device) => device != DeviceChoice.Cuda || torch.cuda.is_available()
         ? device.ToString().ToLowerInvariant()

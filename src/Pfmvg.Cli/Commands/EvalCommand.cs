@@ -64,6 +64,7 @@ internal static class EvalCommand
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
                     + "answers from a file"
                     + (path is null ? "." : ", not both."));
+            RefuseIdle(parsed, path is null);
             if (path is null)
                 return Job.Run(() => configuration.ReadForData(parsed), "nothing is written.", session => FromModel(session, name!));
             if (parsed.GetValue(controls))
@@ -71,8 +72,15 @@ internal static class EvalCommand
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
             var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
-            report.Write(parsed, table, file.Name, scoring.Files(parsed, file));
+            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom);
             return ExitCode.Success;
+
+            void RefuseIdle(ParseResult line, bool asksModel)
+            {
+                if (asksModel) line.Refuse("reads answers from a file, so it needs --predictions; leave it out", scoring.OfFiles);
+                else line.Refuse("asks the model, so it needs --split instead of --predictions", [from, overwrite, .. configuration.All]);
+                if (!asksModel) report.RequireFolder(line);
+            }
 
             int FromModel(Session session, string splitName)
             {
@@ -95,7 +103,8 @@ internal static class EvalCommand
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
-                report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder), folder.Path,
+                report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder),
+                    settings.Data.Dicom, folder.Path,
                     ImagePath(result.Data), tables);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 Terminal.Standard.Message(isBase || settings.Name.EndsWith("-base", StringComparison.Ordinal)
@@ -127,6 +136,7 @@ internal static class EvalCommand
         {
             Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
             ImagePath = ImagePath(result.Data),
+            Dicom = configuration.Data.Dicom,
             Settings = [.. Settings(configuration, folder)],
             Tables = tables,
         });
@@ -146,7 +156,8 @@ internal static class EvalCommand
 
     private static Func<Prediction, string?> ImagePath(PreparedData data)
     {
-        return prediction => data.Roots.TryGetValue("ms-cxr", out var root) ? Path.Combine(root, prediction.Image) : null;
+        var roots = data.Roots; // a sample's identifier begins with its data set
+        return prediction => roots.TryGetValue(prediction.Id.Split('/')[0], out var root) ? Path.Combine(root, prediction.Image) : null;
     }
 
     private static IEnumerable<(string Name, string Value)> Settings(PfmvgConfiguration configuration, RunFolder folder)
@@ -154,6 +165,7 @@ internal static class EvalCommand
         var info = RunInfo.Read(folder.InfoPath);
         yield return ("configuration", configuration.Name);
         yield return ("decoding", Decoding(configuration.Eval));
+        if (info.Dicom is { } dicom) yield return ("DICOM pictures", $"gray by data.dicom={dicom}");
         yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
         foreach (var file in info.Weights) yield return ($"trained tensors {Path.GetFileName(file.Path)}", $"SHA-256 {file.Sha256}");
         foreach (var key in (string[])["pfmvg", "libtorch", "processor"])

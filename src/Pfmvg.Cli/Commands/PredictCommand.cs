@@ -54,6 +54,8 @@ internal static class PredictCommand
         command.SetAction(parsed =>
         {
             var cases = Cases(parsed.GetValue(image), parsed.GetValue(phrase), parsed.GetValue(table), parsed.GetValue(images));
+            if (parsed.GetValue(overlay) is null)
+                parsed.Refuse("is the colour of the boxes in --overlay, which is not given; name its file, or leave this out", colors);
             var chosen = parsed.GetValue(colors) is { } color
                 ? OverlayColors.Parse($"white,{color}") : new OverlayColors(Prediction: "#f1c40f");
             var (settings, isBase) = (configuration.Read(parsed), parsed.GetValue(from) == "base");
@@ -71,7 +73,7 @@ internal static class PredictCommand
             {
                 var file = $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png";
                 var path = parsed.GetValue(table) is null ? target : Path.Combine(target, file);
-                Overlay.WriteOne(path, answer.Prediction.Image, [], answer.Boxes, chosen);
+                Overlay.WriteOne(path, answer.Prediction.Image, [], answer.Boxes, chosen, settings.Data.Dicom);
             }
 
             return ExitCode.Success;

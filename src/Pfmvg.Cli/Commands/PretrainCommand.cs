@@ -22,7 +22,11 @@ internal static class PretrainCommand
             Required = true,
         };
         command.Add(output);
-        command.SetAction((parsed, cancel) => Task.FromResult(Run(configuration.Read(parsed), parsed.GetValue(output)!, cancel)));
+        command.SetAction(parsed =>
+        {
+            using var interrupt = new Interrupt("the state is saved after this step.");
+            return Run(configuration.Read(parsed), parsed.GetValue(output)!, interrupt.Token);
+        });
         return command;
     }
 

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Configuration;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs.Records;
 using Spectre.Console;
 
@@ -58,16 +59,14 @@ internal static class RunsCommand
         }
 
         var figures = rows.SelectMany(row => row.info.Figures.Keys).Distinct().ToArray();
-        var table = new Table().Border(TableBorder.Simple).AddColumns("run", "part", "state", "time");
-        foreach (var name in figures) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+        List<IReadOnlyList<string>> lines = [];
         foreach (var (folder, info) in rows)
         {
             string[] cells = [folder.Name, folder.Part, folder.State(info), Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
-            table.AddRow([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-"))
-                .Select(Markup.Escape)]);
+            lines.Add([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-"))]);
         }
 
-        Terminal.Standard.Print(table);
+        GridPrinter.Print(new TextGrid($"Runs in {runs}", ["run", "part", "state", "time", .. figures], lines, []), names: 2);
     }
 
     private static void Show(RunFolder folder)
@@ -90,6 +89,7 @@ internal static class RunsCommand
         if (info.Result is { } result) Row("result", folder.In(result));
         foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists))
             Row(Path.GetFileName(path), path);
+        if (info.Dicom is { } dicom) Row("DICOM pictures", $"gray by data.dicom={dicom}");
         if (info.Synthetic) Row("data", "synthetic phantoms: scores on them are not clinical scores");
         foreach (var file in info.Weights) Row("weights", Describe(file));
         foreach (var file in info.Data) Row("data", Describe(file));

@@ -3,6 +3,7 @@ using System.Globalization;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
+using Pfmvg.Planning;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 
@@ -39,6 +40,7 @@ internal static class TrainCommand
         {
             if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
                 throw new InputException("--resume and --overwrite contradict each other: give one of them.");
+            if (!parsed.GetValue(resume)) parsed.Refuse("belongs to --resume; leave it out, or continue a run with both", allowChanges);
             var isBase = parsed.GetValue(from) == "base";
             var (number, start) = (parsed.GetValue(stage), parsed.GetValue(from) is { } path && !isBase ? Path.GetFullPath(path) : null);
             var options = new TrainingOptions
@@ -58,6 +60,7 @@ internal static class TrainCommand
                     session => Rehearse(session, options));
             return Job.Run(() => configuration.ReadForData(parsed), "a checkpoint is written after this step.", session =>
             {
+                TellMemory(session, number);
                 TrainingRun.Execute(session, options);
                 if (!session.IsFirst) return ExitCode.Success;
                 string[] next = number == 1 ? ["train", "--stage", "2"] : ["eval", "--split", "test"];
@@ -68,8 +71,15 @@ internal static class TrainCommand
         return command;
     }
 
+    private static void TellMemory(Session session, int stage)
+    {
+        if (session.IsFirst && MemoryForecast.Check(session.Configuration, stage, session.World.LocalSize) is { } warning)
+            Terminal.Standard.Message(warning);
+    }
+
     private static int Rehearse(Session session, TrainingOptions options)
     {
+        TellMemory(session, options.Stage);
         var found = TrainingRehearsal.Execute(session, options);
         if (!session.IsFirst) return ExitCode.Success;
         var losses = string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)));

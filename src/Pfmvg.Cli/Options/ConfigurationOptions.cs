@@ -28,6 +28,9 @@ internal sealed class ConfigurationOptions
         HelpName = "boxes|none",
     };
 
+    /// <summary>The options.</summary>
+    public IEnumerable<Option> All => [_file, _overrides, _constrain];
+
     /// <summary>Adds the options to a command.</summary>
     public ConfigurationOptions AddTo(Command command)
     {

@@ -120,6 +120,8 @@ internal sealed class DataSourceOptions
     /// <exception cref="InputException">An image folder is not written as NAME=FOLDER, or --from finds nothing.</exception>
     public DataSources Read(ParseResult parsed)
     {
+        if (Full(_own) is null)
+            parsed.Refuse("describes --own, which is not given; name the file, or leave the option out", _format, _coordinates, _question);
         var found = Full(_from) is { } folder ? DataSources.FindIn(folder) : new DataSources();
         return found with
         {

@@ -4,6 +4,7 @@ using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Imaging;
 
 namespace Pfmvg.Cli.Options;
 
@@ -46,16 +47,26 @@ internal sealed class ReportArguments
             command.Options.Add(option);
     }
 
+    /// <summary>Refuses what shapes a report where none is written.</summary>
+    /// <exception cref="InputException">Such an option is given without --out.</exception>
+    public void RequireFolder(ParseResult parsed)
+    {
+        if (parsed.GetValue(_output) is null)
+            parsed.Refuse("shapes a report, and without --out none is written; name its folder, or leave the option out",
+                _images, _title, _noImages, _phrases, _identifiers, _colors);
+    }
+
     /// <summary>Writes the report, if the user wants one, and prints where it is.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="table">The scores.</param>
     /// <param name="title">Headline without --title.</param>
     /// <param name="settings">Settings that the report lists.</param>
+    /// <param name="dicom">How DICOM values became gray when the model saw the pictures.</param>
     /// <param name="folder">Folder without --out; null writes no report then.</param>
     /// <param name="imagePath">Finds the pictures without --images.</param>
     /// <param name="tables">Tables to show after the scores.</param>
     public void Write(ParseResult parsed, ScoreTable table, string title, IEnumerable<(string Name, string Value)> settings,
-        string? folder = null, Func<Prediction, string?>? imagePath = null, IReadOnlyList<TextGrid>? tables = null)
+        DicomGray dicom, string? folder = null, Func<Prediction, string?>? imagePath = null, IReadOnlyList<TextGrid>? tables = null)
     {
         if ((parsed.GetValue(_output) ?? folder) is not { } output) return;
         var options = new ReportOptions
@@ -64,6 +75,7 @@ internal sealed class ReportArguments
             ImagePath = parsed.GetValue(_images) is { } root
                 ? prediction => Path.Combine(root, prediction.Image)
                 : imagePath ?? (_ => null),
+            Dicom = dicom,
             IncludeImages = !parsed.GetValue(_noImages),
             IncludePhrases = parsed.GetValue(_phrases) ? true : null,
             IncludeIdentifiers = parsed.GetValue(_identifiers),

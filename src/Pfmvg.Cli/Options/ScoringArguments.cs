@@ -62,6 +62,12 @@ internal sealed class ScoringArguments
         Description = $"Coordinates of the boxes, also of those in answers: {string.Join(", ", Coordinates.All)}.",
         HelpName = "NAME",
     };
+    private readonly Option<string?> _frame = new("--frame")
+    {
+        Description = "Boxes in pixels belong to the picture as it was resized for the model: 448x448, longest-1024, shortest-512 or "
+            + "scale-0.5.",
+        HelpName = "SIZE",
+    };
     private readonly Option<bool> _trust = new("--trust-coordinates")
     {
         Description = "Accept boxes that seem to be in other coordinates.",
@@ -92,14 +98,29 @@ internal sealed class ScoringArguments
         foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _seed, _synthetic, _format])
             command.Options.Add(option);
         if (!files) return;
-        foreach (var option in (Option[])[_holes, _truth, _truthSplit, _coordinates, _trust, _missing, _confidence])
+        foreach (var option in (Option[])[_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence])
             command.Options.Add(option);
     }
 
+    /// <summary>The options that say how answers from a file are read; they mean nothing where the model answers.</summary>
+    public IEnumerable<Option> OfFiles => [_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence];
+
     /// <summary>How to score.</summary>
-    public ScoringOptions Options(ParseResult parsed) => new()
+    /// <exception cref="InputException">An option has no meaning beside the others.</exception>
+    public ScoringOptions Options(ParseResult parsed)
     {
-        Protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!),
+        var protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!);
+        if (protocol != Protocol.MaskThresholds) parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes);
+        else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame);
+        if (protocol == Protocol.Map50)
+            parsed.Refuse("belongs to the accuracy, which --protocol map50 does not have; leave it out", _inclusive);
+        if (parsed.GetValue(_resamples) == 0) parsed.Refuse("has no effect without resamples (--resamples 0); leave it out", _seed);
+        return Read(parsed, protocol);
+    }
+
+    private ScoringOptions Read(ParseResult parsed, Protocol protocol) => new()
+    {
+        Protocol = protocol,
         Rule = parsed.GetValue(_rule),
         PlusOne = parsed.GetValue(_plusOne),
         InclusiveAccuracy = parsed.GetValue(_inclusive),
@@ -112,16 +133,27 @@ internal sealed class ScoringArguments
     /// <summary>Reads answers; notes about what was left out go to the error stream.</summary>
     public IReadOnlyList<Prediction> Read(ParseResult parsed, FileSystemInfo predictions)
     {
+        if (parsed.GetValue(_truth) is null)
+            parsed.Refuse("chooses a part of --truth, which is not given; name the file with the true boxes", _truthSplit);
+        if (predictions is DirectoryInfo)
+            parsed.Refuse("has no effect on a folder of heat maps; leave it out", _coordinates, _frame, _trust);
         var options = new ReadOptions
         {
             Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
             Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
+            Frame = parsed.GetValue(_frame) is { } frame ? PictureFrame.Parse(frame) : null,
             TrustCoordinates = parsed.GetValue(_trust),
             AllowMissing = parsed.GetValue(_missing),
             MinimumConfidence = parsed.GetValue(_confidence),
             Note = note => Terminal.Standard.Message($"note: {note}"),
         };
-        return ExternalPredictions.Read(predictions.FullName, options);
+        var answers = ExternalPredictions.Read(predictions.FullName, options);
+        if (options.Truth is null && answers.All(answer => (answer.Answer ?? (object?)answer.Boxes ?? answer.HeatMap) is not null))
+            parsed.Refuse($"counts as failures the questions of --truth that have no answer; no --truth is given and every line of "
+                + $"{predictions} has an answer, so it has no effect; name the file with the true boxes, or leave it out", _missing);
+        if (answers.All(answer => answer.Boxes is null || answer.Boxes.Count > 0 && answer.Confidence is null))
+            parsed.Refuse($"drops boxes by their confidence, and {predictions} holds no boxes with one; leave it out", _confidence);
+        return answers;
     }
 
     /// <summary>The format of printed tables.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using Pfmvg.Distributed;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -34,14 +35,38 @@ internal sealed class Terminal
         if (Communicator.StartedTogether() > 1) Environment.SetEnvironmentVariable("TERM", "dumb");
     }
 
+    /// <summary>
+    /// Writes UTF-8 whatever the locale is: JSON and CSV are UTF-8 by definition, and a letter that a locale lacks would become a
+    /// question mark. Call before anything uses the console.
+    /// </summary>
+    public static void WriteUtf8()
+    {
+        Console.SetOut(Writer(Console.OpenStandardOutput()));
+        Console.SetError(Writer(Console.OpenStandardError()));
+
+        static StreamWriter Writer(Stream stream) => new(stream, new UTF8Encoding(false)) { AutoFlush = true };
+    }
+
     /// <summary>The console of this process.</summary>
     public static Terminal Standard { get; } = new();
 
     /// <summary>True when messages go to a terminal that can rewrite its last line.</summary>
     public bool IsLive { get; } = !Console.IsErrorRedirected && Communicator.StartedTogether() == 1;
 
+    /// <summary>Columns of the terminal that results go to.</summary>
+    public int Width => _results.Profile.Width;
+
     /// <summary>Prints a text as a result.</summary>
-    public void Print(string text) => Result(() => Console.Out.WriteLine(text));
+    public void Print(string text) => Result(() => Console.Out.WriteLine(Visible(text)));
+
+    /// <summary>
+    /// A text whose control and direction characters are written out, since names in files may hold them: a terminal would obey.
+    /// </summary>
+    internal static string Visible(string text) => !text.Any(IsHidden) ? text
+        : string.Concat(text.Select(c => IsHidden(c) ? $"\\u{(int)c:x4}" : c.ToString()));
+
+    private static bool IsHidden(char c) => char.IsControl(c) && c is not ('\n' or '\r' or '\t')
+        || c is '\u061c' or '\u200e' or '\u200f' or (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
 
     /// <summary>Prints a table or another drawing as a result.</summary>
     public void Print(IRenderable drawing) => Result(() => _results.Write(drawing));
@@ -52,7 +77,7 @@ internal sealed class Terminal
         lock (_gate)
         {
             Clear();
-            Console.Error.WriteLine(text);
+            Console.Error.WriteLine(Visible(text));
             Draw();
         }
     }

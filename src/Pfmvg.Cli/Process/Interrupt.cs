@@ -1,11 +1,12 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Pfmvg.Cli.Output;
 
 namespace Pfmvg.Cli.Process;
 
 /// <summary>
-/// Turns the first SIGINT, SIGTERM (Slurm's pre-emption) or SIGUSR1 (its early warning) into a cancelled token, so that the work can
-/// end in order. A second SIGINT ends the process at once.
+/// Turns the first SIGINT, SIGTERM (Slurm's pre-emption), SIGUSR1 (its early warning) or SIGHUP (a closed terminal) into a cancelled
+/// token, so that the work can end in order. A second SIGINT ends the process at once.
 /// </summary>
 internal sealed partial class Interrupt : IDisposable
 {
@@ -19,7 +20,8 @@ internal sealed partial class Interrupt : IDisposable
     /// <param name="advice">Printed at the first signal: what happens now.</param>
     public Interrupt(string advice)
     {
-        PosixSignal[] signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1];
+        List<PosixSignal> signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM, UserSignal1];
+        if (!IgnoresHangup()) signals.Add(PosixSignal.SIGHUP);
         _registrations = [.. signals.Select(signal => PosixSignalRegistration.Create(signal, Handle))];
 
         void Handle(PosixSignalContext context)
@@ -47,6 +49,16 @@ internal sealed partial class Interrupt : IDisposable
     {
         _ended = true;
         GC.KeepAlive(_registrations);
+    }
+
+    // Under nohup the work is to outlive its terminal.
+    private static bool IgnoresHangup()
+    {
+        const string Key = "SigIgn:";
+        var line = File.Exists("/proc/self/status")
+            ? File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal)) : null;
+        return line is not null && ulong.TryParse(line[Key.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture,
+            out var ignored) && (ignored & 1) != 0;
     }
 
     // Environment.Exit would wait for other threads, which may be deep in native code.

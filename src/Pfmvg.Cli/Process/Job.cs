@@ -15,12 +15,16 @@ internal static class Job
     /// <param name="read">Reads the configuration.</param>
     /// <param name="advice">Printed at the first interrupt: what happens now.</param>
     /// <param name="work">The work; returns the exit code.</param>
-    public static int Run(Func<PfmvgConfiguration> read, string advice, Func<Session, int> work) => Run(world =>
+    public static int Run(Func<PfmvgConfiguration> read, string advice, Func<Session, int> work)
     {
-        using var interrupt = new Interrupt(advice);
+        using var interrupt = new Interrupt(advice); // before the processes meet, which takes its time
         using var display = new TerminalDisplay();
-        return work(new Session(read(), world, display, interrupt.Token));
-    });
+        return Run(world =>
+        {
+            interrupt.Token.ThrowIfCancellationRequested();
+            return work(new Session(read(), world, display, interrupt.Token));
+        });
+    }
 
     /// <summary>
     /// Runs the work and returns its exit code. When one rank fails, its message is printed and the whole job ends at once. When the

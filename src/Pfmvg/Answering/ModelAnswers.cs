@@ -60,7 +60,7 @@ public sealed class ModelAnswers
     /// Gives the picture of a sample, S x S, or its features; called on several threads, each with a buffer of its own.
     /// </param>
     /// <param name="answered">Called after each batch with the number of phrases answered so far.</param>
-    /// <param name="cancel">Stops between batches.</param>
+    /// <param name="cancel">Stops before the next token.</param>
     /// <returns>The answers in the order of the samples.</returns>
     public IReadOnlyList<Prediction> Answer(
         IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null,
@@ -83,7 +83,7 @@ public sealed class ModelAnswers
             for (var attempt = 0; left.Count > 0; attempt++)
             {
                 var answers = Generate([.. left.Select(b => prompts[batch[b]])], visual, [.. left.Select(b => pictures[b])],
-                    [.. left.Select(b => samples[batch[b]].Id)], attempt);
+                    [.. left.Select(b => samples[batch[b]].Id)], attempt, cancel);
                 foreach (var (b, answer) in left.Zip(answers)) predictions[batch[b]] = ToPrediction(samples[batch[b]], answer);
                 left.RemoveAll(b => attempt >= _settings.Retries
                     || BoxCodec.Parse(predictions[batch[b]].Answer!).Failure == Flaw.None);
@@ -96,17 +96,19 @@ public sealed class ModelAnswers
     }
 
     private IReadOnlyList<GeneratedAnswer> Generate(
-        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, IReadOnlyList<string> ids, int attempt)
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, IReadOnlyList<string> ids, int attempt,
+        CancellationToken cancel)
     {
+        var options = _options with { Cancel = cancel };
         using var scope = NewDisposeScope();
         IReadOnlyList<int>? shared = pictures;
         if (!_settings.SharePrefix)
             (visual, shared) = (visual.Rows(tensor([.. pictures.Select(p => (long)p)]).Send(visual.device)), null);
-        if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, _options, shared);
+        if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, options, shared);
         var sampling = _settings.Temperature > 0
             ? new Sampling(_settings.Temperature, _settings.TopP,
                 [.. ids.Select(id => new CounterRandom(_seed, $"answer to {id}", attempt))]) : null;
-        return _generator.Greedy(prompts, visual, _options, shared, sampling);
+        return _generator.Greedy(prompts, visual, options, shared, sampling);
     }
 
     /// <summary>The features of a batch's distinct pictures (U, N, 4V), and the index of each sample's picture among them.</summary>

@@ -12,6 +12,9 @@ internal sealed record BenchmarkOptions
     /// <summary>Side of the square picture in pixels.</summary>
     public int Size { get; init; } = 448;
 
+    /// <summary>How DICOM values become gray.</summary>
+    public DicomGray Dicom { get; init; } = DicomGray.Window;
+
     /// <summary>Numbers of worker threads to measure.</summary>
     public IReadOnlyList<int> Workers { get; init; } = [1, Environment.ProcessorCount];
 
@@ -57,7 +60,7 @@ internal static class LoadBenchmark
         var cacheFolder = Directory.CreateTempSubdirectory("pfmvg-bench-").FullName;
         try
         {
-            var cache = new PictureCache(cacheFolder, options.Size);
+            var cache = new PictureCache(cacheFolder, options.Size, options.Dicom);
             var hashes = new string[files.Count];
             var stages = new List<(double Decode, double Resize, double Normalise)>();
             var pixels = 0L;
@@ -68,7 +71,7 @@ internal static class LoadBenchmark
                 {
                     cancel.ThrowIfCancellationRequested();
                     var began = Stopwatch.GetTimestamp();
-                    var image = ImageFile.Decode(files[i], own);
+                    var image = ImageFile.Decode(files[i], own, options.Dicom);
                     var decoded = Stopwatch.GetTimestamp();
                     var picture = ImageTransform.Resize(image, options.Size);
                     var resized = Stopwatch.GetTimestamp();
@@ -89,11 +92,11 @@ internal static class LoadBenchmark
             {
                 using var ready = new ThreadLocal<float[]>(() => new float[3 * options.Size * options.Size]);
                 rows.Add(new BenchmarkRow(workers,
-                    Rate((i, buffer) => Normalise(ImageTransform.Resize(ImageFile.Decode(files[i], buffer), options.Size), ready.Value!)),
-                    Rate((i, buffer) => ImageFile.Decode(files[i], buffer).Pixels[0]),
+                    Rate((i, buffer) => Normalise(ImageTransform.Resize(Decode(i, buffer), options.Size), ready.Value!)),
+                    Rate((i, buffer) => Decode(i, buffer).Pixels[0]),
                     Rate((i, buffer) => Normalise(cache.Find(hashes[i], buffer)
                         ?? throw new InvalidOperationException("A ready picture has vanished."), ready.Value!)),
-                    Wait((i, buffer) => Normalise(ImageTransform.Resize(ImageFile.Decode(files[i], buffer), options.Size), ready.Value!))));
+                    Wait((i, buffer) => Normalise(ImageTransform.Resize(Decode(i, buffer), options.Size), ready.Value!))));
 
                 double Rate(Func<int, DecodeBuffer, float> work)
                 {
@@ -131,6 +134,8 @@ internal static class LoadBenchmark
         {
             Directory.Delete(cacheFolder, recursive: true);
         }
+
+        DecodedImage Decode(int i, DecodeBuffer buffer) => ImageFile.Decode(files[i], buffer, options.Dicom);
 
         IEnumerable<int> Order() => Enumerable.Range(0, Math.Max(files.Count, 32 / files.Count * files.Count)).Select(i => i % files.Count);
 

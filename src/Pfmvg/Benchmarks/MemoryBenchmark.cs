@@ -27,7 +27,7 @@ internal static class MemoryBenchmark
         var from = options.Start(configuration);
         session.PrepareData();
         var settings = configuration.Stage(options.Stage) with { CheckpointEvery = 0 };
-        using var setup = GroundingSetup.Load(configuration, session.World.LocalRank, settings.MaxAnswerTokens, from);
+        using var setup = GroundingSetup.Load(configuration, session.World.LocalRank, settings.MaxAnswerTokens, from, session.Interrupt);
         var samples = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         var perEpoch = (samples.Count + settings.BatchSize * settings.Accumulate - 1) / (settings.BatchSize * settings.Accumulate);
         using var trainer = new Trainer(setup.Model, settings with

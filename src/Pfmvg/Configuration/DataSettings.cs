@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Pfmvg.Imaging;
 
 namespace Pfmvg.Configuration;
 
@@ -10,6 +11,11 @@ public sealed record DataSettings
 
     /// <summary>Image folder of a data set by its name, where it is no longer where it was when it was prepared.</summary>
     public IReadOnlyDictionary<string, string> Roots { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>
+    /// How the values of a DICOM picture become gray: by its window, by its full range, or equalised as MIMIC-CXR-JPG's (histogram).
+    /// </summary>
+    public DicomGray Dicom { get; init; } = DicomGray.Window;
 
     /// <summary>Threads that decode pictures ahead of the model; 0 is one per core.</summary>
     [Range(0, 4096)] public int Workers { get; init; }

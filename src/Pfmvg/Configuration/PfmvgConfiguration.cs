@@ -29,7 +29,7 @@ public sealed record PfmvgConfiguration
     /// <summary>Lets CUDA compute float32 products in TF32: faster, with 10 bits of mantissa. Nothing on a CPU.</summary>
     public bool Tf32 { get; init; }
 
-    /// <summary>CPU threads of one process; 0 is all cores, shared with the other processes on the machine.</summary>
+    /// <summary>CPU threads of one process; 0 is OMP_NUM_THREADS, or all cores, shared with other processes.</summary>
     [Range(0, 4096)] public int Threads { get; init; }
 
     /// <summary>Folder that the relative paths of this configuration start from; itself relative to the current folder.</summary>

@@ -13,6 +13,19 @@ public sealed record PhantomSettings
 
     /// <summary>Where base weights come from when the configured files are absent.</summary>
     public PhantomBase Base { get; init; } = PhantomBase.Random;
+
+    /// <summary>The format of the pictures that the real data sets have as DICOM, too.</summary>
+    public PhantomFormat Format { get; init; } = PhantomFormat.Usual;
+}
+
+/// <summary>The format of a phantom study's pictures.</summary>
+public enum PhantomFormat
+{
+    /// <summary>The one that each data set is mostly used in: JPEG or PNG.</summary>
+    Usual,
+
+    /// <summary>DICOM where the real data set comes as DICOM, too: MIMIC-CXR's pictures and VinDr-CXR's. The others as usual.</summary>
+    Dicom,
 }
 
 /// <summary>Base weights for a phantom study.</summary>

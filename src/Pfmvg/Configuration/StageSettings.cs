@@ -85,6 +85,9 @@ public sealed record StageSettings
 
     /// <summary>Score the validation split at the end of every epoch.</summary>
     public bool Validate { get; init; } = true;
+
+    /// <summary>Epochs without a better validation after which the stage ends; 0 goes on to the last epoch, as published.</summary>
+    [Range(0, 1_000_000)] public int Patience { get; init; }
 }
 
 /// <summary>Which step the warm-up counts.</summary>

@@ -64,9 +64,24 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
         if (IsSection(type)) return Section(node, current ?? Activator.CreateInstance(type)!, path);
         if (type == typeof(IReadOnlyList<string>)) return List(node, property, current, path);
         if (type == typeof(IReadOnlyDictionary<string, string>)) return Table(node, property, current, path);
+        if (type == typeof(string) && node is YamlScalarNode { Value: { Length: > 0 } written }
+            && !property.IsDefined(typeof(RegularExpressionAttribute))) return FilePath(node, written, current, path);
         if (node is not YamlScalarNode { Value: { } text } || Scalar(text, type) is not { } value || !Fits(value, property))
             return Reject(node, path, $"must be {Expected(property)}, not {Shown(node)}", current);
         return value;
+    }
+
+    /// <summary>Every text without a form of its own is a path.</summary>
+    private object? FilePath(YamlNode node, string written, object? current, string path)
+    {
+        try
+        {
+            return PathText.Expand(written);
+        }
+        catch (InputException wrong)
+        {
+            return Reject(node, path, $"is {wrong.Message.TrimEnd('.')}", current);
+        }
     }
 
     private object? List(YamlNode node, PropertyInfo property, object? current, string path)
@@ -83,7 +98,8 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
         if (node is not YamlMappingNode mapping || mapping.Children.Any(pair => pair is not { Key: YamlScalarNode, Value: YamlScalarNode }))
             return Reject(node, path, $"must be a table of `name: value` lines: {Expected(property)}", current);
         var table = new Dictionary<string, string>((IReadOnlyDictionary<string, string>)current!);
-        foreach (var (key, value) in mapping.Children) table[((YamlScalarNode)key).Value!] = ((YamlScalarNode)value).Value!;
+        foreach (var (key, value) in mapping.Children)
+            if (FilePath(value, ((YamlScalarNode)value).Value!, null, path) is string folder) table[((YamlScalarNode)key).Value!] = folder;
         return table;
     }
 

@@ -54,7 +54,7 @@ internal static partial class YamlText
         int number => number.ToString(CultureInfo.InvariantCulture),
         double number => Number(number),
         Enum name => YamlLayer.Key(name.ToString()),
-        string words => Quoted(words),
+        string words => Quoted(PathText.Escape(words)), // a name has neither of the signs
         IReadOnlyList<string> list => $"[{string.Join(", ", list.Select(Quoted))}]",
         IReadOnlyDictionary<string, string> { Count: 0 } => "{}",
         IReadOnlyDictionary<string, string> table => $"{{ {string.Join(", ", Pairs(table))} }}",
@@ -62,7 +62,8 @@ internal static partial class YamlText
     };
 
     private static IEnumerable<string> Pairs(IReadOnlyDictionary<string, string> table) =>
-        table.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{Quoted(pair.Key)}: {Quoted(pair.Value)}");
+        table.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => $"{Quoted(pair.Key)}: {Quoted(PathText.Escape(pair.Value))}");
 
     // YAML 1.1 readers take 1E-05 for a text: a number with an exponent needs a point.
     private static string Number(double number)

@@ -33,6 +33,11 @@ public sealed partial record ListedSample
     /// </summary>
     internal Func<Box, int, int, Box>? ToPixels { get; init; }
 
+    /// <summary>
+    /// The data set comes with JPEG and with DICOM pictures of the same names; the list names the former, and either may be there.
+    /// </summary>
+    internal bool AnyEdition { get; init; }
+
     /// <summary>Finding class.</summary>
     public string? Class { get; init; }
 

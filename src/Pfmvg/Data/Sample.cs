@@ -47,6 +47,9 @@ public sealed record Sample
     /// <summary>A program drew the picture: scores on it are not clinical scores.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Synthetic { get; init; }
 
+    /// <summary>The picture is a DICOM file: `data.dicom` decides how its values become gray.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Dicom { get; init; }
+
     /// <summary>
     /// An identifier that may be shared where patients' and pictures' names must not: the first 16 hex digits of the SHA-256 of
     /// the picture's file name, a line end and the text. Boxes of one phrase have the same.

@@ -25,6 +25,9 @@ internal static class SplitNames
         _ => null,
     };
 
+    /// <summary>Whether a list names a split that is none; a blank one is not named.</summary>
+    public static bool IsUnknown(string? name) => !string.IsNullOrWhiteSpace(name) && Find(name) is null;
+
     /// <summary>The split that an option of the command line names.</summary>
     /// <param name="option">The option, such as `--split`.</param>
     /// <param name="name">Its value.</param>

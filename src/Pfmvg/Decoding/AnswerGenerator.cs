@@ -56,6 +56,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
         using var record = new TokenRecord(prompts.Count, endToken, model.Device);
         for (var step = 0; step < maxNewTokens; step++)
         {
+            options.Cancel.ThrowIfCancellationRequested();
             using var stepScope = NewDisposeScope();
             var logits = state.Next();
             observe?.Invoke(step, logits);
@@ -104,6 +105,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
         var places = Enumerable.Repeat(BoxState.Start, rows.Count).ToArray();
         for (var step = 0; step < maxNewTokens; step++)
         {
+            options.Cancel.ThrowIfCancellationRequested();
             using var stepScope = NewDisposeScope();
             var logProbabilities = state.Next().log_softmax(1);                                             // (B beams, W)
             if (grammar is not null) logProbabilities = logProbabilities.Plus(Forbidden(places, maxNewTokens - step, logProbabilities));

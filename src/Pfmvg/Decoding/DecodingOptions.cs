@@ -13,6 +13,9 @@ public sealed record DecodingOptions(int MaxNewTokens)
     /// <summary>False never uses the fused step for tokens after the prompt, which rounds otherwise than the model's modules.</summary>
     public bool FusedStep { get; init; } = true;
 
+    /// <summary>Stops before the next token.</summary>
+    public CancellationToken Cancel { get; init; }
+
     /// <summary>
     /// After how many steps the host looks whether all answers have ended; null: 8 on a GPU, 1 elsewhere. With a grammar, which the host
     /// applies token by token, always 1. No answer depends on it.

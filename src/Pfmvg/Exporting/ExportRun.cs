@@ -80,7 +80,8 @@ internal static class ExportRun
         Session session, PfmvgConfiguration configuration, ExportForm form, ExportSource source, string written)
     {
         session.Tell("verify   asking the model that was exported");
-        using var exported = Ask(() => GroundingSetup.Load(configuration, 0, configuration.Stage2.MaxAnswerTokens, source.File));
+        using var exported = Ask(() => GroundingSetup.Load(configuration, 0, configuration.Stage2.MaxAnswerTokens, source.File,
+            session.Interrupt));
         session.Tell("verify   asking the model that the export gives");
         using var loaded = Ask(() => form.Load(written));
         var merged = form.MergedType is not null;

@@ -8,7 +8,10 @@ public sealed record Coordinates(int? Range, BoxLayout Layout)
     private static readonly (string Name, int? Range)[] Units =
         [("pixels", null), ("unit", 1), ("percent", 100), ("thousand", 1000), ("0..1", 1), ("0..100", 100), ("0..1000", 1000)];
 
-    /// <summary>Every combination there is, for help texts and for naming the likely one.</summary>
+    /// <summary>The size that a pixel of these coordinates belongs to; null for the original picture.</summary>
+    public PictureFrame? Frame { get; init; }
+
+    /// <summary>Every combination there is without a frame, for help texts and for naming the likely one.</summary>
     public static IReadOnlyList<Coordinates> All { get; } =
         [.. from unit in Units.Take(4) from layout in Enum.GetValues<BoxLayout>() select new Coordinates(unit.Range, layout)];
 
@@ -26,9 +29,17 @@ public sealed record Coordinates(int? Range, BoxLayout Layout)
         throw new InputException($"'{text}' is no kind of coordinates; use one of {string.Join(", ", All)}.");
     }
 
-    /// <summary>The declared name, such as "pixels-xyxy".</summary>
+    /// <summary>The declared name, such as "pixels-xyxy" or "pixels-xyxy of 448x448".</summary>
     public override string ToString() =>
-        $"{Units.First(unit => unit.Range == Range).Name}-{Layout.ToString().ToLowerInvariant()}";
+        $"{Units.First(unit => unit.Range == Range).Name}-{Layout.ToString().ToLowerInvariant()}{(Frame is null ? "" : $" of {Frame}")}";
+
+    /// <summary>The same boxes in pixels of a resized picture.</summary>
+    /// <param name="frame">The size; null leaves the original picture.</param>
+    /// <exception cref="InputException">The numbers are no pixels.</exception>
+    public Coordinates In(PictureFrame? frame) => frame is null ? this
+        : Range is null ? this with { Frame = frame }
+        : throw new InputException($"A frame of {frame} belongs to pixels, but the boxes are declared as {this}; leave the frame out, or "
+            + $"declare {this with { Range = null }}.");
 
     /// <summary>The box in original pixels, exactly as the numbers say: it may lie outside or have swapped corners.</summary>
     public Box ToPixels(IReadOnlyList<double> n, int width, int height)
@@ -37,8 +48,15 @@ public sealed record Coordinates(int? Range, BoxLayout Layout)
         {
             BoxLayout.Xyxy => new Box(n[0], n[1], n[2], n[3]),
             BoxLayout.Xywh => Box.FromXywh(n[0], n[1], n[2], n[3]),
+            BoxLayout.Yxyx => new Box(n[1], n[0], n[3], n[2]),
             _ => Box.FromXywh(n[0] - n[2] / 2, n[1] - n[3] / 2, n[2], n[3]),
         };
+        if (Frame is { } frame)
+        {
+            var (across, down) = frame.SizeOf(width, height);
+            return box.Scale(width / across, height / down);
+        }
+
         return Range is not { } range ? box : new Box(
             box.Left / range * width, box.Top / range * height, box.Right / range * width, box.Bottom / range * height);
     }
@@ -55,4 +73,7 @@ public enum BoxLayout
 
     /// <summary>Centre x, centre y, width, height, as detection transformers have it.</summary>
     Cxcywh,
+
+    /// <summary>Top, left, bottom, right: y first, as Gemini and PaliGemma have it.</summary>
+    Yxyx,
 }

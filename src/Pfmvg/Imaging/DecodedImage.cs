@@ -32,7 +32,7 @@ public sealed class DecodedImage(int width, int height, int channels, byte[] pix
 /// <remarks>A <see cref="DecodedImage"/> made with it is valid until the next picture is decoded with it. One thread at a time.</remarks>
 public sealed class DecodeBuffer
 {
-    private byte[] _file = [], _pixels = [];
+    private byte[] _file = [], _pixels = [], _scratch = [];
     private ushort[] _wide = [];
 
     internal byte[] File(int length) => Grow(ref _file, length);
@@ -41,6 +41,9 @@ public sealed class DecodeBuffer
 
     /// <summary>For values of 16 bits, which are scaled when all are known.</summary>
     internal ushort[] Wide(int length) => Grow(ref _wide, length);
+
+    /// <summary>For what lies between the file and its pixels: a stream put together, a data set that was deflated.</summary>
+    internal byte[] Scratch(int length) => Grow(ref _scratch, length);
 
     private static T[] Grow<T>(ref T[] memory, int length)
     {

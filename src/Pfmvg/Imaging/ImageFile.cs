@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Pfmvg.Imaging.Dicom;
 using Pfmvg.Imaging.Formats;
 
 namespace Pfmvg.Imaging;
@@ -15,27 +16,29 @@ namespace Pfmvg.Imaging;
 public static class ImageFile
 {
     /// <summary>The formats that are read, for messages.</summary>
-    public const string Formats = "JPEG, PNG, BMP, GIF, WebP, TIFF or TGA";
+    public const string Formats = "JPEG, PNG, DICOM, BMP, GIF, WebP, TIFF or TGA";
 
     private const int MaxFileBytes = 1 << 30;
 
     /// <summary>Decodes a file.</summary>
     /// <param name="path">A file of one of the <see cref="Formats"/>.</param>
     /// <param name="buffer">Memory to decode into; the result is then valid until its next use.</param>
+    /// <param name="dicom">How the values of a DICOM file become gray; other formats have no choice.</param>
     /// <exception cref="InputException">The file is missing, empty, truncated, damaged, too large or no picture.</exception>
-    public static DecodedImage Decode(string path, DecodeBuffer? buffer = null)
+    public static DecodedImage Decode(string path, DecodeBuffer? buffer = null, DicomGray dicom = DicomGray.Window)
     {
         buffer ??= new DecodeBuffer();
-        return Decode(ReadFile(path, buffer), path, buffer);
+        return Decode(ReadFile(path, buffer), path, buffer, dicom);
     }
 
     /// <summary>Decodes a file's content; <paramref name="path"/> only names it in errors.</summary>
     /// <exception cref="InputException">The content is empty, truncated, damaged, too large or no picture.</exception>
-    public static DecodedImage Decode(ReadOnlySpan<byte> file, string path, DecodeBuffer? buffer = null)
+    public static DecodedImage Decode(ReadOnlySpan<byte> file, string path, DecodeBuffer? buffer = null, DicomGray dicom = DicomGray.Window)
     {
         var picture = new PictureName(path);
         buffer ??= new DecodeBuffer();
-        return Png.Is(file) ? Png.Decode(file, picture, buffer)
+        return DicomPicture.Is(file) ? DicomPicture.Decode(file, picture, buffer, dicom)
+            : Png.Is(file) ? Png.Decode(file, picture, buffer)
             : Jpeg.Is(file) ? Jpeg.Decode(file, picture, buffer)
             : SkiaPicture.Is(file) ? SkiaPicture.Decode(file, picture, buffer)
             : Tiff.Is(file) ? Tiff.Decode(file, picture, buffer)
@@ -51,19 +54,17 @@ public static class ImageFile
     /// Reads the size and kind, and makes sure that the file is whole: by its end mark, or by decoding it when there is none.
     /// </summary>
     /// <exception cref="InputException">The file is missing, empty, truncated, no picture, or its header is damaged.</exception>
-    public static ImageHeader Check(string path, DecodeBuffer buffer)
+    public static ImageHeader Check(string path, DecodeBuffer buffer, DicomGray dicom = DicomGray.Window)
     {
         var header = Probe(path, out var whole);
-        if (!whole) Decode(path, buffer);
-        return header;
+        return whole ? header : header with { Note = Decode(path, buffer, dicom).Note };
     }
 
-    /// <summary>As <see cref="Check(string, DecodeBuffer)"/> for a file that is in memory.</summary>
-    internal static ImageHeader Check(ReadOnlySpan<byte> file, string path)
+    /// <summary>As <see cref="Check(string, DecodeBuffer, DicomGray)"/> for a file that is in memory.</summary>
+    internal static ImageHeader Check(ReadOnlySpan<byte> file, string path, DicomGray dicom = DicomGray.Window)
     {
         var header = Header(file, new PictureName(path)) ?? throw new PictureName(path).Damaged("it ends before its size");
-        if (!EndsWhole(file)) Decode(file, path);
-        return header;
+        return EndsWhole(file) ? header : header with { Note = Decode(file, path, null, dicom).Note };
     }
 
     private static ImageHeader Probe(string path, out bool whole)
@@ -76,7 +77,7 @@ public static class ImageFile
             Span<byte> start = stackalloc byte[usual], end = stackalloc byte[16];
             start = start[..RandomAccess.Read(handle, start, 0)];
             var length = RandomAccess.GetLength(handle);
-            if (!Png.Is(start) && !Jpeg.Is(start))
+            if (DicomPicture.Is(start) || (!Png.Is(start) && !Jpeg.Is(start)))
             {
                 whole = false;
                 return OtherHeader(ReadFile(path, new DecodeBuffer()), picture);
@@ -105,7 +106,8 @@ public static class ImageFile
 
     /// <summary>The header of a format that needs the whole file for it.</summary>
     private static ImageHeader OtherHeader(ReadOnlySpan<byte> file, PictureName picture) =>
-        SkiaPicture.Is(file) ? SkiaPicture.Header(file, picture)
+        DicomPicture.Is(file) ? DicomPicture.Header(file, picture)
+        : SkiaPicture.Is(file) ? SkiaPicture.Header(file, picture)
         : Tiff.Is(file) ? Tiff.Header(file, picture)
         : Tga.Is(file) ? Tga.Header(file, picture)
         : throw NotAPicture(picture, file);

@@ -1,10 +1,14 @@
 namespace Pfmvg.Imaging;
 
 /// <summary>Size and kind of a picture, from the first bytes of its file.</summary>
-/// <param name="Format">"JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF" or "TGA".</param>
+/// <param name="Format">"JPEG", "PNG", "DICOM", "BMP", "GIF", "WEBP", "TIFF" or "TGA".</param>
 /// <param name="Width">Pixels per row.</param>
 /// <param name="Height">Rows.</param>
-public sealed record ImageHeader(string Format, int Width, int Height);
+public sealed record ImageHeader(string Format, int Width, int Height)
+{
+    /// <summary>What decoding changed, where the file had to be decoded to be checked; null otherwise.</summary>
+    public string? Note { get; init; }
+}
 
 /// <summary>How large a picture may be.</summary>
 internal static class ImageLimits

@@ -55,7 +55,8 @@ public static class PhantomStudy
         string root, PhantomOptions options, IProgress<PhantomProgress>? progress, CancellationToken cancellationToken)
     {
         var (sets, jobs) = (options.Sets, new List<Job>());
-        var (mimic, roco, clef) = (Path.Combine(root, "mimic-cxr-jpg"), Path.Combine(root, "roco"), Path.Combine(root, "imageclef-2022"));
+        var mimic = Path.Combine(root, options.MimicFolder);
+        var (roco, clef) = (Path.Combine(root, "roco"), Path.Combine(root, "imageclef-2022"));
 
         var patients = (sets & (PhantomSets.MsCxr | PhantomSets.MimicCxr)) != 0 ? StudyPlan.Patients(options) : [];
         foreach (var image in patients.SelectMany(p => p.Studies).SelectMany(s => s.Images)) Plan(mimic, image);
@@ -84,6 +85,7 @@ public static class PhantomStudy
         CaptionFiles.WriteRoco(roco, [.. figures, .. charts.Select(c => c.Chart)]);
         CaptionFiles.WriteImageClef(clef, shared);
         BoxSetFiles.Write(root, boxed, boxes);
+        planter?.BoxSets(boxed);
         foreach (var place in Directory.GetDirectories(root).Prepend(root)) // a set that is moved away is still known as a phantom
             AtomicFile.WriteText(Path.Combine(place, PhantomMark.FileName), Notice(options));
         return new()
@@ -121,7 +123,7 @@ public static class PhantomStudy
         Parallel.For(0, jobs.Count, parallel, () => new Renderer(), (index, _, renderer) =>
         {
             var image = jobs[index].Draw(renderer);
-            Save(jobs[index].Path, image);
+            Save(jobs[index], image);
             boxes[jobs[index].Id] = image.Boxes;
             progress?.Report(new(Interlocked.Increment(ref done), jobs.Count));
             return renderer;
@@ -163,8 +165,15 @@ public static class PhantomStudy
         }).ToList();
     }
 
-    private static void Save(string path, PhantomImage image)
+    private static void Save(Job job, PhantomImage image)
     {
+        var path = job.Path;
+        if (Path.GetExtension(path) is (".dcm" or ".dicom") and var ending) // of VinDr-CXR many are MONOCHROME1
+        {
+            DicomWriter.Write(path, image, job.Id, inverted: ending == ".dicom");
+            return;
+        }
+
         using var bitmap = new SKBitmap(new SKImageInfo(image.Width, image.Height, SKColorType.Gray8, SKAlphaType.Opaque));
         for (var y = 0; y < image.Height; y++)
             image.Gray.AsSpan(y * image.Width, image.Width).CopyTo(bitmap.GetPixelSpan()[(y * bitmap.RowBytes)..]);
@@ -201,7 +210,7 @@ public static class PhantomStudy
     }
 
     private static string Notice(PhantomOptions options) => string.Create(CultureInfo.InvariantCulture, $"""
-        {PhantomMark.Start}{options.Seed}, {options.Patients} patients: drawn by a program. The pictures, patients,
+        {PhantomMark.Start}{options.Seed}, {options.Patients} patients{options.FormatMark}: drawn by a program. The pictures, patients,
         phrases and reports are invented; they follow the layouts of MS-CXR, MIMIC-CXR-JPG, ROCO and
         ImageCLEFmedical 2022 and contain nothing of them. Scores on them are not clinical scores.
 

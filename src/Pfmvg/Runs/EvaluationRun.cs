@@ -77,7 +77,7 @@ public sealed record EvaluationResult(
 public sealed class EvaluationRun
 {
     // What answers depend on beside the weights and the data, whose content is compared.
-    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "eval."];
+    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "eval.", "data.dicom:"];
 
     private readonly Session _session;
     private readonly EvaluationOptions _options;
@@ -99,6 +99,7 @@ public sealed class EvaluationRun
         if (_samples.Count == 0)
             throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
                 + "nothing to evaluate; prepare MS-CXR.");
+        PhraseForecast.Check([.. _samples.Select(asked => (asked.Id, asked.Text))], session.Configuration.Eval.NormalizeText, session.Tell);
         _byId = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);
     }
@@ -121,7 +122,8 @@ public sealed class EvaluationRun
     private EvaluationResult Execute()
     {
         var started = DateTimeOffset.UtcNow;
-        _session.Tell($"data  {_data.Title}");
+        var dicom = DicomPictures.Among(_samples, _session.Configuration);
+        _session.Tell($"data  {_data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
         var info = _session.IsFirst ? Describe(started) : null;
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo is { Answers: false, Controls: [] })
@@ -230,6 +232,7 @@ public sealed class EvaluationRun
         {
             Status = RunStatus.Finished,
             Synthetic = _data.IsSynthetic,
+            Dicom = DicomPictures.Among(_samples, configuration)?.Rule,
             Started = started,
             Command = _options.Command,
             Ranks = _session.World.Size,

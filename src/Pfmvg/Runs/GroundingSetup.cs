@@ -4,6 +4,7 @@ using Pfmvg.Data;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
+using Pfmvg.Imaging;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
 using Pfmvg.Runs.Records;
@@ -18,15 +19,17 @@ public sealed class GroundingSetup : IDisposable
 {
     private PreparedData? _data;
 
-    private GroundingSetup(LanguageFolder language, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files)
+    private GroundingSetup(LanguageFolder language, SequenceBuilder builder, GroundingModel model, IReadOnlyList<LoadedFile> files,
+        string? rule)
     {
         var configuration = language.Configuration;
         (Configuration, Builder, Model, Files) = (configuration, builder, model, files);
-        Notes = [.. language.Notes, .. LoadedFile.NotesOf(files)];
+        Notes = [.. language.Notes, .. LoadedFile.NotesOf(files), .. rule is null ? Array.Empty<string>() : [rule]];
         foreach (var cache in new[] { configuration.Data.Cache, configuration.Data.FeatureCache })
             if (cache is not null) CacheFile.RemoveHalfWritten(configuration.Resolve(cache));
         if (configuration.Data.FeatureCache is { } folder)
-            Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash(), (long)(configuration.Data.FeatureCacheGb * 1e9));
+            Features = new FeatureCache(configuration.Resolve(folder), model.VisionHash() + configuration.Data.Dicom.Suffix(),
+                (long)(configuration.Data.FeatureCacheGb * 1e9));
     }
 
     /// <summary>The configuration; settings of the language model that were left open are those of its config.json.</summary>
@@ -66,6 +69,7 @@ public sealed class GroundingSetup : IDisposable
         Size = Configuration.Model.ImageSize,
         Seed = Configuration.Seed,
         Workers = Configuration.Data.Workers,
+        Dicom = Configuration.Data.Dicom,
         Broken = Configuration.Data.SkipBroken ? BadSamples.Skip : BadSamples.Fail,
         Cache = Configuration.Data.Cache is { } cache ? Configuration.Resolve(cache) : null,
         Features = Features,
@@ -129,8 +133,10 @@ public sealed class GroundingSetup : IDisposable
     /// Trained tensors to put on top of the base weights: the folder of a finished training, one of our checkpoints, an adapter folder of
     /// peft, or a checkpoint of the original code; null for the base weights alone.
     /// </param>
+    /// <param name="cancel">Stops between two tensors.</param>
     /// <exception cref="InputException">Weights or tokenizer are absent, broken or do not fit the configuration.</exception>
-    public static GroundingSetup Load(PfmvgConfiguration configuration, int localRank, int maxAnswerTokens, string? from)
+    public static GroundingSetup Load(PfmvgConfiguration configuration, int localRank, int maxAnswerTokens, string? from,
+        CancellationToken cancel = default)
     {
         var device = ConfiguredModel.Device(configuration.Device, localRank);
         var trained = from is null ? null : Trained(from);
@@ -145,15 +151,15 @@ public sealed class GroundingSetup : IDisposable
                 + $"model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");
         var (model, files) = ModelBuilder.Load(
             sizes, paths, ConfiguredModel.Type(configuration.Precision), device, configuration.Seed, configuration.Weights.Map,
-            configuration.Weights.IgnoreUnplaced);
+            configuration.Weights.IgnoreUnplaced, cancel);
         try
         {
-            if (trained is not null && IsOurs(trained)) RequireSameAdapters(trained, configuration);
+            var rule = trained is not null && IsOurs(trained) ? CompareWithTraining(trained, configuration) : null;
             if (trained is not null)
                 files = [.. files, IsOurs(trained)
                     ? ModelBuilder.LoadTrainables(model, trained, Checkpoint.ToModel)
                     : ModelBuilder.LoadStart(model, trained, configuration.Weights.IgnoreUnplaced)];
-            return new GroundingSetup(language, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files);
+            return new GroundingSetup(language, new SequenceBuilder(tokenizer, sizes.VisualTokens, maxAnswerTokens), model, files, rule);
         }
         catch
         {
@@ -180,17 +186,24 @@ public sealed class GroundingSetup : IDisposable
     /// <summary>Frees the model.</summary>
     public void Dispose() => Model.Dispose();
 
-    // A checkpoint holds no scale; the configuration of its run does.
-    private static void RequireSameAdapters(string checkpoint, PfmvgConfiguration configuration)
+    /// <summary>
+    /// Compares with the configuration that a checkpoint was trained by. A checkpoint holds no scale of its adapters, so that must be
+    /// the same. What the user should read when DICOM pictures become gray by another rule; null when by the same.
+    /// </summary>
+    private static string? CompareWithTraining(string checkpoint, PfmvgConfiguration configuration)
     {
         var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint))!, "..", "config.yaml");
-        if (!File.Exists(path)) return;
-        var changes = ConfigurationFile.Differences(ConfigurationFile.Load(path, []), configuration).Where(change =>
+        if (!File.Exists(path)) return null;
+        var trained = ConfigurationFile.Load(path, []);
+        var changes = ConfigurationFile.Differences(trained, configuration).Where(change =>
             change.StartsWith("model.lora.", StringComparison.Ordinal)
             && !change.StartsWith("model.lora.dropout", StringComparison.Ordinal)).ToList();
         if (changes.Count > 0)
             throw new InputException($"{checkpoint}: was trained with other adapters, by {Path.GetFullPath(path)}: "
                 + $"{string.Join("; ", changes)}; set them back.");
+        return trained.Data.Dicom == configuration.Data.Dicom ? null
+            : $"{checkpoint}: was trained with data.dicom={trained.Data.Dicom.Word()}; now DICOM pictures become gray by "
+                + $"data.dicom={configuration.Data.Dicom.Word()}, so the model sees them otherwise than it was taught.";
     }
 
     /// <summary>Whether a file is a checkpoint of our trainer.</summary>

@@ -37,17 +37,12 @@ internal static class PhantomWorkspace
             if (!Directory.Exists(study))
             {
                 tell(FormattableString.Invariant($"phantoms  drawing {phantom.Patients} patients, once"));
-                var summary = PhantomStudy.Write(study, new PhantomOptions
-                {
-                    Seed = phantom.Seed,
-                    Patients = phantom.Patients,
-                    Sets = PhantomSets.MsCxr | PhantomSets.Roco,
-                }, drawing, cancel);
+                var summary = PhantomStudy.Write(study, Options(phantom), drawing, cancel);
                 tell($"phantoms  {summary.Pictures} pictures of {summary.Patients} patients, {summary.Phrases.Values.Sum()} phrases, "
                     + $"{summary.Boxes} boxes in {study}");
             }
 
-            var report = PrepareStudy(study, prepared, configuration.Seed, cancel);
+            var report = PrepareStudy(study, prepared, configuration, cancel);
             tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");
         }
 
@@ -70,6 +65,14 @@ internal static class PhantomWorkspace
         tell($"base weights  random, {parameters:n0} parameters, in {Path.GetDirectoryName(paths.Vision)}");
     }
 
+    private static PhantomOptions Options(PhantomSettings phantom) => new()
+    {
+        Seed = phantom.Seed,
+        Patients = phantom.Patients,
+        Format = phantom.Format,
+        Sets = PhantomSets.MsCxr | PhantomSets.Roco,
+    };
+
     /// <summary>Takes the workspace; of several processes that find it empty one fills it, and the others wait.</summary>
     private static IDisposable Take(string workspace, Action<string> tell, CancellationToken cancel)
     {
@@ -89,12 +92,15 @@ internal static class PhantomWorkspace
         var phantom = configuration.Phantom!;
         const string Advice = "set them back, or use another workspace with --set workspace=FOLDER";
         var start = FormattableString.Invariant($"{PhantomMark.Start}{phantom.Seed}");
+        var mark = Options(phantom).FormatMark;
         var used = !OutputFolder.IsPrepared(configuration.Resolve(configuration.Data.Folder))
             || GroundingSetup.OpenData(configuration).IsSynthetic;
         if (used && PhantomMark.Notice(study) is { } notice && !notice.StartsWith(start + ":", StringComparison.Ordinal) // of old versions
-            && !notice.StartsWith(FormattableString.Invariant($"{start}, {phantom.Patients} patients:"), StringComparison.Ordinal))
+            && !notice.StartsWith(FormattableString.Invariant($"{start}, {phantom.Patients} patients{mark}:"), StringComparison.Ordinal))
             throw new InputException($"{study}: the study here was drawn otherwise ({notice.Split(':')[0]}) than "
-                + FormattableString.Invariant($"by phantom.seed={phantom.Seed} and phantom.patients={phantom.Patients}; {Advice}."));
+                + FormattableString.Invariant($"by phantom.seed={phantom.Seed} and phantom.patients={phantom.Patients}")
+                + (notice.Contains(", DICOM:", StringComparison.Ordinal) == (mark.Length > 0) ? ""
+                    : $" and phantom.format={phantom.Format.ToString().ToLowerInvariant()}") + $"; {Advice}.");
         var made = BaseNotice(GroundingSetup.Paths(configuration));
         if (!LacksBase(configuration) && File.Exists(made) && File.ReadAllText(made).Trim() is var origin && origin != Origin(phantom))
             throw new InputException($"{made}: the base weights here were made by {origin}, not by {Origin(phantom)}; {Advice}.");
@@ -115,7 +121,7 @@ internal static class PhantomWorkspace
     }
 
     /// <summary>Prepares a phantom study; the folder appears whole or not at all.</summary>
-    private static PrepareReport PrepareStudy(string study, string folder, long seed, CancellationToken cancel)
+    private static PrepareReport PrepareStudy(string study, string folder, PfmvgConfiguration configuration, CancellationToken cancel)
     {
         HoldFile.RemoveAbandoned(folder);
         var temporary = HoldFile.Beside(folder);
@@ -124,12 +130,16 @@ internal static class PhantomWorkspace
             var report = DataPreparation.Run(new PrepareOptions
             {
                 Output = temporary,
-                Seed = seed,
+                Seed = configuration.Seed,
+                Dicom = configuration.Data.Dicom,
                 Sources = new DataSources
                 {
                     MsCxr = Path.Combine(study, "ms-cxr"),
                     Roco = Path.Combine(study, "roco"),
-                    ImageFolders = new Dictionary<string, string> { ["ms-cxr"] = Path.Combine(study, "mimic-cxr-jpg") },
+                    ImageFolders = new Dictionary<string, string>
+                    {
+                        ["ms-cxr"] = Path.Combine(study, Options(configuration.Phantom!).MimicFolder),
+                    },
                 },
             }, null, cancel);
             if (Directory.Exists(folder)) Directory.Delete(folder); // it is empty

@@ -57,7 +57,7 @@ public sealed class PhraseGrounder : IDisposable
     }
 
     /// <summary>Finds a phrase in a picture.</summary>
-    /// <param name="image">Path of a JPEG or PNG file.</param>
+    /// <param name="image">Path of the picture, of one of <see cref="ImageFile.Formats"/>.</param>
     /// <param name="phrase">What to find.</param>
     /// <returns>Boxes in pixels of the original picture, with a confidence each, and what is wrong with the answer, if anything.</returns>
     /// <exception cref="InputException">The picture cannot be read.</exception>
@@ -76,16 +76,17 @@ public sealed class PhraseGrounder : IDisposable
     {
         var notes = new ConcurrentDictionary<string, string>();
         var samples = cases.Select(ToSample).ToList();
-        var size = _setup.Configuration.Model.ImageSize;
+        var (size, dicom) = (_setup.Configuration.Model.ImageSize, _setup.Configuration.Data.Dicom);
         IReadOnlyList<Prediction> answers;
         lock (_oneCall) answers = _answers.Answer(samples, Look, answered, cancel);
+        answers = [.. answers.Zip(samples, (answer, sample) => sample.Dicom ? answer with { Dicom = dicom.Word() } : answer)];
         foreach (var picture in cases.Select(asked => asked.Image).Distinct())
             if (notes.TryGetValue(picture, out var note)) noted?.Invoke(picture, note);
         return answers;
 
         VisionInput Look(Sample sample, DecodeBuffer buffer)
         {
-            var picture = ImageFile.Decode(sample.Image, buffer);
+            var picture = ImageFile.Decode(sample.Image, buffer, dicom);
             if (picture.Note is { } note) notes[sample.Image] = note;
             return new VisionInput(ImageTransform.Resize(picture, size));
         }
@@ -106,6 +107,7 @@ public sealed class PhraseGrounder : IDisposable
             Height = header.Height,
             Text = asked.Phrase,
             Source = "files",
+            Dicom = header.Format == "DICOM",
         };
     }
 }

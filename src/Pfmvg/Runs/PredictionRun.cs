@@ -1,6 +1,7 @@
 using Pfmvg.Data.Files;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
 
@@ -46,10 +47,14 @@ public static class PredictionRun
     public static IReadOnlyList<Prediction> Execute(
         Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false)
     {
+        PhraseForecast.Check([.. cases.Select(asked => (asked.Id, asked.Phrase))], session.Configuration.Eval.NormalizeText, session.Tell);
         foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
         using var model = PhraseGrounder.Open(session.Configuration, from, fromBase);
         foreach (var note in model.Notes) session.Tell(note);
-        return model.Ask(cases, done => session.ShowAnswered(done, cases.Count),
+        var answers = model.Ask(cases, done => session.ShowAnswered(done, cases.Count),
             (picture, note) => session.Tell($"{Privacy.Mask(picture)}: {note}"), session.Interrupt);
+        var dicom = answers.Where(answer => answer.Dicom is not null).DistinctBy(answer => answer.Image).Count();
+        if (DicomPictures.Of(dicom, session.Configuration) is { } said) session.Tell(said.Clause);
+        return answers;
     }
 }

@@ -27,6 +27,7 @@ public sealed class Session
     {
         (Configuration, World, Display, Interrupt) = (configuration, world, display ?? new Silence(), interrupt);
         ComputeThreads.Set(configuration, world);
+        if (ComputeThreads.Describe(configuration) is { } threads) Tell(threads);
         if (Libtorch.Difference() is { } difference) Tell(difference);
         var device = ConfiguredModel.Device(configuration.Device, world.LocalRank);
         if (device.type == DeviceType.CUDA) // libtorch allows it in convolutions by default
@@ -67,10 +68,22 @@ public sealed class Session
     internal void PrepareData()
     {
         if (_prepared) return;
-        if (IsFirst) PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display));
-        World.Barrier();
+        if (!World.FromRankZero(IsMade)) throw new OperationCanceledException("interrupted"); // together: the others wait for it
         Configuration = LanguageFolder.Read(Configuration).Configuration;
         _prepared = true;
+    }
+
+    private bool IsMade()
+    {
+        try
+        {
+            PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display));
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
     }
 
     private sealed class Silence : ISessionDisplay;

@@ -18,7 +18,7 @@ internal sealed class TrainingRecord : IDisposable
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly double _secondsBefore;
     private RunInfo _info;
-    private double _lastLoss = double.NaN;
+    private double _lastLoss;
 
     /// <summary>Opens the record.</summary>
     /// <param name="folder">The run folder, which this process holds.</param>
@@ -33,6 +33,7 @@ internal sealed class TrainingRecord : IDisposable
         info.Write(folder.InfoPath);
         folder.WriteConfiguration(configuration);
         _log = new StepLog(folder, info.Steps, info.Step, stepped);
+        _lastLoss = StepLog.LastLoss(folder.LogPath);
     }
 
     /// <summary>The run has a checkpoint.</summary>
@@ -48,15 +49,20 @@ internal sealed class TrainingRecord : IDisposable
     }
 
     /// <summary>Notes a validation.</summary>
-    /// <param name="step">Steps taken.</param>
-    /// <param name="epoch">Epochs done.</param>
-    /// <param name="figures">What was measured, by name.</param>
-    /// <param name="best">Name and value of the best score so far.</param>
-    public void AddValidation(long step, int epoch, IReadOnlyDictionary<string, double> figures, (string Name, double Value) best)
+    public void AddValidation(ValidationScore score) => _log.Add("validation", score.Step, score.Epoch, score.Figures);
+
+    /// <summary>Notes the best validation so far, beside the last one.</summary>
+    /// <param name="best">The best one.</param>
+    /// <param name="last">The last one.</param>
+    /// <param name="enough">Why the stage ends before its last epoch; null when it does not.</param>
+    public void NoteBest(ValidationScore best, ValidationScore last, string? enough) => _info = _info with
     {
-        _log.Add("validation", step, epoch, figures);
-        _info = _info with { Figures = new Dictionary<string, double>(_info.Figures) { [best.Name] = best.Value } };
-    }
+        Figures = new Dictionary<string, double>(_info.Figures) { [$"best_validation_{best.Measure}"] = Math.Abs(best.Value) },
+        Best = double.IsFinite(best.Value) ? new BestCheckpoint(
+            Path.GetRelativePath(_folder.Path, CheckpointFolder.BestOf(_checkpoints.Path)), best.Step, best.Measure, Math.Abs(best.Value),
+            Math.Abs(last.Value)) : null,
+        Message = enough,
+    };
 
     /// <summary>Notes how the tokens of validation answers were computed.</summary>
     public void NoteDecoding(string decoding) => _info = _info.WithDecoding(decoding);
@@ -73,7 +79,7 @@ internal sealed class TrainingRecord : IDisposable
         _info = _info with
         {
             Status = status,
-            Message = message,
+            Message = message ?? _info.Message,
             Ended = DateTimeOffset.UtcNow,
             Seconds = _secondsBefore + _clock.Elapsed.TotalSeconds,
             Result = _checkpoints.Newest is { } newest ? Path.GetRelativePath(_folder.Path, newest.Path) : null,

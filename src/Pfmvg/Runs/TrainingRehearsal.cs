@@ -47,10 +47,12 @@ public static class TrainingRehearsal
         session.PrepareData();
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
-        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
+        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from, session.Interrupt);
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         using var trainer = new Trainer(setup.Model, settings, training, world);
+        TrainingForecast.Check(
+            options, configuration, training, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), session.Tell);
         var steps = new List<StepEntry>();
         trainer.Rehearse(Steps, steps.Add, session.Interrupt);
         var validation = setup.Samples(setup.Data.Read(settings.Task, Split.Validate), settings);
@@ -74,7 +76,7 @@ public static class TrainingRehearsal
             if (samples.Count == 0) return (double.NaN, TimeSpan.Zero);
             var clock = Stopwatch.StartNew();
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
-            var (sum, tokens) = trainer.ValidationLoss(samples, batch);
+            var (sum, tokens) = trainer.ValidationLoss(samples, batch, session.Interrupt);
             if (settings.Task == SampleTask.Refer)
                 setup.Answers().Answer([.. batch.Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: session.Interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));

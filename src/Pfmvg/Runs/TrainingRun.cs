@@ -1,9 +1,7 @@
 using System.Security.Cryptography;
-using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
-using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tensors;
 using Pfmvg.Training;
@@ -20,18 +18,17 @@ public sealed class TrainingRun
     private readonly CheckpointFolder _checkpoints;
     private readonly GroundingSetup _setup;
     private readonly Trainer _trainer;
-    private readonly TrainingSamples _validation;
+    private readonly StageValidation _validation;
     private readonly Action<string> _tell;
-    private double _best = double.NegativeInfinity;
-    private bool _improved;
 
     private TrainingRun(
         Session session, TrainingOptions options, GroundingSetup setup, Trainer trainer, TrainingSamples validation, Action<string> tell)
     {
-        (_session, _options, _setup, _trainer, _validation, _tell) = (session, options, setup, trainer, validation, tell);
+        (_session, _options, _setup, _trainer, _tell) = (session, options, setup, trainer, tell);
         _settings = session.Configuration.Stage(options.Stage);
         _folder = options.Folder(session.Configuration);
         _checkpoints = new CheckpointFolder(_folder.Checkpoints, _settings.KeepLast);
+        _validation = new StageValidation(session, _settings, setup, trainer, validation, _checkpoints, tell);
     }
 
     /// <summary>Runs a stage, from its start or from its last good checkpoint.</summary>
@@ -43,6 +40,12 @@ public sealed class TrainingRun
     public static RunFolder Execute(Session session, TrainingOptions options)
     {
         var folder = options.Folder(session.Configuration);
+        if (session.World.FromRankZero(() => IsFinished(session, options)))
+        {
+            session.Tell($"{options.Title} is finished already, nothing is changed: {folder.Path}");
+            return folder;
+        }
+
         using var log = new TextLog(folder.TextLogPath, session.Tell);
         try
         {
@@ -66,28 +69,31 @@ public sealed class TrainingRun
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
         var data = GroundingSetup.OpenData(configuration);
-        var training = GroundingSetup.TrainingSplit(data, options.Stage, settings);
+        var (training, heldOut) = (GroundingSetup.TrainingSplit(data, options.Stage, settings), data.Read(settings.Task, Split.Validate));
+        var dicom = DicomPictures.Among([.. training, .. heldOut], configuration);
         var folder = options.Folder(configuration);
         var resumed = options.Existing == ExistingRun.Resume;
         if (resumed && session.IsFirst) RequireSameSettings(session, options, tell);
         using var hold = session.IsFirst ? folder.Begin(configuration, options.Existing) : null;
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
-        var info = session.IsFirst ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic } : null;
-        tell($"data  {data.Title}");
+        var info = session.IsFirst
+            ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
+        tell($"data  {data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
 
-        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from);
+        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from, session.Interrupt);
         foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
         foreach (var note in setup.Notes) tell(note);
         var samples = setup.Samples(training, settings);
-        var validation = setup.Samples(data.Read(settings.Task, Split.Validate), settings);
+        var validation = setup.Samples(heldOut, settings);
         using var trainer = new Trainer(setup.Model, settings, samples, world);
+        TrainingForecast.Check(options, configuration, samples, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), tell);
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
         var start = resumed ? run.Resume() : new Position(0, 0);
         var done = run.StepOf(start);
         tell($"stage {options.Stage}  {samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
             + $"{settings.Epochs} epochs" + (done > 0 ? $"; continuing after step {done}" : ""));
 
-        using var record = info is null ? null : run.Record(info, done, samples.Count);
+        using var record = info is null ? null : run.Record(info, done, samples.Count, validation.Count);
         run.Train(start, done, record);
         if (setup.Features is { } features) tell(features.Summary);
         TellBroken(samples, "samples");
@@ -104,7 +110,7 @@ public sealed class TrainingRun
     private string ResumeCommand => (_session.World.Size > 1 ? $"mpirun -n {_session.World.Size} " : "")
         + (_options.ResumeCommand ?? $"pfmvg train --stage {_options.Stage} --resume");
 
-    private TrainingRecord Record(RunInfo info, long done, int samples) => new(
+    private TrainingRecord Record(RunInfo info, long done, int samples, int validation) => new(
         _folder,
         _session.Configuration,
         _checkpoints,
@@ -118,7 +124,7 @@ public sealed class TrainingRun
                 ["parameters"] = _setup.Model.named_parameters().Sum(p => p.parameter.numel()),
                 ["trainable_parameters"] = _setup.Model.Trainables().Sum(t => t.Parameter.numel()),
                 ["training_samples"] = samples,
-                ["validation_samples"] = _validation.Count,
+                ["validation_samples"] = validation,
             },
         },
         report => _session.Display.Stepped(_options.Title, _settings.LogEvery, report));
@@ -127,17 +133,21 @@ public sealed class TrainingRun
     {
         try
         {
-            _trainer.Run(start, entry =>
-            {
-                done = entry.Step;
-                record?.Add(entry);
-            }, Save, epoch => Validate(epoch, record), _session.Interrupt);
+            if (!_validation.CatchUp(start, record))
+                _trainer.Run(start, entry =>
+                {
+                    done = entry.Step;
+                    record?.Add(entry);
+                }, Save, epoch => _validation.After(epoch, record), _session.Interrupt);
             record?.End(RunStatus.Finished);
+            _validation.TellBest();
         }
         catch (OperationCanceledException)
         {
             record?.End(RunStatus.Interrupted);
-            _tell($"A checkpoint is in {_folder.Checkpoints}. Go on with: {ResumeCommand}");
+            _tell((_checkpoints.Newest is null
+                ? "No step was whole, so there is no checkpoint yet." : $"A checkpoint is in {_folder.Checkpoints}.")
+                + $" Go on with: {ResumeCommand}");
             throw;
         }
         catch (Exception failure)
@@ -168,48 +178,8 @@ public sealed class TrainingRun
     private void Save(Position next)
     {
         if (_session.World.Size > 1) _session.World.RequireSame("the trained tensors", TrainablesHash());
-        if (_session.IsFirst) _checkpoints.Save(_setup.Model, _trainer.Optimizer, next, StepOf(next), _improved);
-        _improved = false;
+        if (_session.IsFirst) _checkpoints.Save(_setup.Model, _trainer.Optimizer, next, StepOf(next));
     }
-
-    /// <summary>Loss over the validation split, and for boxes the weighted IoU; each rank takes its share.</summary>
-    private void Validate(int epoch, TrainingRecord? record)
-    {
-        if (!_settings.Validate || _validation.Count == 0) return;
-        var world = _session.World;
-        Span<double> sums = stackalloc double[4]; // loss, answer tokens, IoU, phrases
-        var share = Enumerable.Range(0, _validation.Count).Where(i => i % world.Size == world.Rank).ToArray();
-        (sums[0], sums[1]) = _trainer.ValidationLoss(_validation, share);
-        if (_settings.Task == SampleTask.Refer)
-        {
-            var model = _setup.Answers();
-            record?.NoteDecoding(model.Decoding);
-            var broken = _validation.Broken.Select(sample => sample.Index); // found by the loss, which looked at the same pictures
-            var answers = model.Answer([.. share.Except(broken).Select(i => _validation.Samples[i])], _setup.Pictures().Whole);
-            var scored = answers.Count == 0 ? [] : Scorer.Score(answers, new ScoringOptions { Resamples = 0 }).Samples;
-            (sums[2], sums[3]) = (scored.Sum(s => s.Iou), scored.Count);
-        }
-
-        world.AllReduceSum(sums);
-        if (sums[1] == 0) _tell($"epoch {epoch + 1}  no picture of the validation samples can be read, so nothing was validated");
-        if (sums[1] == 0) return;
-        var figures = new Dictionary<string, double> { ["loss"] = sums[0] / sums[1] };
-        double? wiou = sums[3] > 0 ? sums[2] / sums[3] : null;
-        if (wiou is { } value) figures["wiou"] = value;
-        var score = Score(wiou, figures["loss"]);
-        (_improved, _best) = (score > _best, Math.Max(score, _best));
-        record?.AddValidation((epoch + 1L) * _trainer.StepsPerEpoch, epoch + 1, figures,
-            (wiou is null ? "best_validation_loss" : "best_validation_wiou", Math.Abs(_best)));
-        _tell(FormattableString.Invariant($"epoch {epoch + 1}  validation loss {figures["loss"]:f4}")
-            + (wiou is null ? "" : FormattableString.Invariant($"  wIoU {wiou:f3}")));
-    }
-
-    /// <summary>What the best checkpoint has most of: the weighted IoU where there is one, else as little loss as possible.</summary>
-    private static double Score(double? wiou, double? loss) =>
-        wiou ?? (loss is { } l && double.IsFinite(l) ? -l : double.NegativeInfinity);
-
-    private static double? Figure(JsonObject line, string name) =>
-        line[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
 
     /// <summary>Puts the newest whole checkpoint into model and optimizer.</summary>
     /// <returns>The next step to take.</returns>
@@ -218,9 +188,7 @@ public sealed class TrainingRun
         if (_session.IsFirst) _checkpoints.RemoveHalfWritten();
         if (_checkpoints.NewestWhole(_session.IsFirst, _tell) is not { } good) return new Position(0, 0);
 
-        // From the log, which a killed process has written, too; run.json is only written at a run's start and end.
-        _best = StepLog.Read(_folder.LogPath).Where(line => (string?)line["kind"] == "validation" && (long?)line["step"] <= good.Step)
-            .Select(line => Score(Figure(line, "wiou"), Figure(line, "loss"))).Append(double.NegativeInfinity).Max();
+        _validation.Continue(_folder.LogPath, good.Step);
         var position = good.Restore(_setup.Model, _trainer.Optimizer);
         if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
         if (StepOf(position) == good.Step) return position;
@@ -247,14 +215,24 @@ public sealed class TrainingRun
         {
             Started = DateTimeOffset.UtcNow,
             Seconds = earlier?.Seconds ?? 0,
+            Resumed = earlier is null ? 0 : earlier.Resumed + 1,
             Command = options.Command,
             Ranks = session.World.Size,
             From = from is null ? RunInfo.Base : Path.GetFullPath(from),
             Environment = RunInfo.DescribeEnvironment(),
             Figures = earlier?.Figures ?? new Dictionary<string, double>(),
+            Best = earlier?.Best,
             Weights = weights,
             Data = manifests,
         };
+    }
+
+    /// <summary>The run to be continued is at its end, and nothing else is asked for.</summary>
+    private static bool IsFinished(Session session, TrainingOptions options)
+    {
+        var path = options.Folder(session.Configuration).InfoPath;
+        return options.Existing == ExistingRun.Resume && File.Exists(path) && RunInfo.Read(path).Status == RunStatus.Finished
+            && EarlierTraining.Find(session, options) is { Changes.Count: 0 };
     }
 
     /// <summary>A run continues with the settings that it was begun with; only where it computes may change.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using Pfmvg.Models;
 
 namespace Pfmvg.Text;
@@ -28,6 +29,8 @@ public sealed class SequenceBuilder(
 
     /// <summary>Stands among targets where nothing is predicted.</summary>
     public const int NoTarget = GroundingModel.NoTarget;
+
+    private const int Slack = 4; // marks of a space
 
     /// <summary>The tokenizer.</summary>
     public LlamaTokenizer Tokenizer => tokenizer;
@@ -67,6 +70,18 @@ public sealed class SequenceBuilder(
             // As in the original, the pad piece is no target where it stands in the text of a single answer.
             targets.AddRange(later.Count > 0 ? tokens : tokens.Select(id => id == tokenizer.PadId ? NoTarget : id));
         }
+    }
+
+    /// <summary>Tokens of an answer with its end, and whether it and its prompt are cut in training.</summary>
+    /// <remarks>A text has no more tokens than bytes, so short ones are not taken apart.</remarks>
+    internal (int Answer, bool AnswerIsCut, bool PromptIsCut) Measure(PromptSegments prompt, string answer)
+    {
+        var words = Encoding.UTF8.GetByteCount(prompt.BeforeImage) + Encoding.UTF8.GetByteCount(prompt.AfterImage) + Slack;
+        var promptIsCut = words + visualTokens > maxContextTokens && Encode(prompt).Length > maxContextTokens;
+        var bytes = Encoding.UTF8.GetByteCount(answer) + endSymbol.Length + Slack;
+        if (bytes <= maxAnswerTokens) return (0, false, promptIsCut);
+        var tokens = tokenizer.Encode(answer + endSymbol).Length;
+        return (tokens, tokens > maxAnswerTokens, promptIsCut);
     }
 
     /// <summary>A prompt to be continued.</summary>

@@ -7,26 +7,32 @@ namespace Pfmvg.Training;
 /// <param name="keepLast">Checkpoints that are kept beside the best one.</param>
 internal sealed class CheckpointFolder(string path, int keepLast)
 {
-    private const string Best = "best.safetensors";
-
     /// <summary>Absolute path of the folder.</summary>
     public string Path => path;
 
     /// <summary>The newest checkpoint; null when there is none.</summary>
     public Checkpoint? Newest => Checkpoint.List(path) is [var newest, ..] ? newest : null;
 
+    /// <summary>The best checkpoint by validation; it may not be there.</summary>
+    public static string BestOf(string folder) => System.IO.Path.Combine(folder, "best.safetensors");
+
     /// <summary>Writes a checkpoint and removes the oldest ones.</summary>
     /// <param name="model">Its trainables are saved.</param>
     /// <param name="optimizer">Its state is saved.</param>
     /// <param name="next">The position to continue from.</param>
     /// <param name="step">Steps taken since the start of the stage.</param>
-    /// <param name="isBest">It has the best validation score so far.</param>
-    public void Save(GroundingModel model, AdamW optimizer, Position next, long step, bool isBest)
+    public void Save(GroundingModel model, AdamW optimizer, Position next, long step)
     {
-        // The best first: a kill between the two repeats the step, and with it the best.
-        if (isBest) Checkpoint.Save(System.IO.Path.Combine(path, Best), model, optimizer, next);
         Checkpoint.Save(Checkpoint.PathOf(path, step), model, optimizer, next);
         foreach (var old in Checkpoint.List(path).Skip(keepLast)) File.Delete(old.Path);
+    }
+
+    /// <summary>Keeps the checkpoint of a step as the best one, in a file of its own beside the last few.</summary>
+    public void KeepAsBest(long step)
+    {
+        if (!File.Exists(Checkpoint.PathOf(path, step))) return; // it was not finite
+        using var checkpoint = File.OpenRead(Checkpoint.PathOf(path, step));
+        AtomicFile.Write(BestOf(path), checkpoint.CopyTo);
     }
 
     /// <summary>Removes what a killed process left half written.</summary>

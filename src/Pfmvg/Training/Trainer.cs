@@ -54,12 +54,16 @@ public sealed class Trainer : IDisposable
     /// <param name="start">Where to begin.</param>
     /// <param name="stepped">Called on every rank after each step.</param>
     /// <param name="save">Called on every rank where a checkpoint is due, with the position to continue from.</param>
-    /// <param name="epochEnded">Called on every rank after the last step of an epoch, before its checkpoint.</param>
-    /// <param name="interrupt">Any rank's interrupt ends the run on all ranks after the same step, with a checkpoint.</param>
+    /// <param name="epochEnded">Called on every rank after an epoch and its checkpoint; true ends the stage here.</param>
+    /// <param name="interrupt">
+    /// Any rank's interrupt ends the run on all ranks behind the last whole step, with a checkpoint; a step that has begun is dropped.
+    /// </param>
     /// <exception cref="OperationCanceledException">The run was interrupted; its checkpoint is written.</exception>
     /// <exception cref="TrainingException">The numbers went wrong.</exception>
-    public void Run(Position start, Action<StepEntry> stepped, Action<Position> save, Action<int> epochEnded, CancellationToken interrupt)
+    public void Run(
+        Position start, Action<StepEntry> stepped, Action<Position> save, Func<int, bool> epochEnded, CancellationToken interrupt)
     {
+        var saved = start;
         var (epoch, step) = (start.Epoch, start.Step);
         _clock.Restart();
         for (; epoch < _settings.Epochs; epoch++, step = 0)
@@ -67,45 +71,48 @@ public sealed class Trainer : IDisposable
             var order = _samples.Order(epoch, GlobalBatch);
             for (; step < StepsPerEpoch; step++)
             {
-                var entry = Step(order, epoch, step, interrupt, out var interrupted);
-                stepped(entry);
-                var last = step + 1 == StepsPerEpoch;
-                if (last) epochEnded(epoch);
-                var next = last ? new Position(epoch + 1, 0) : new Position(epoch, step + 1);
-                var due = last || interrupted || (_settings.CheckpointEvery > 0 && entry.Step % _settings.CheckpointEvery == 0);
-                if (due && NotFinite() is { } broken)
+                if (Step(order, epoch, step, interrupt) is not { } entry)
                 {
-                    // Never over a good one; the skipped steps are counted down until the run stops.
-                    if (interrupted || next.Epoch == _settings.Epochs)
-                        throw new TrainingException($"Epoch {epoch + 1}, step {step + 1}: the trained tensor {broken} is not "
-                            + "finite, so no checkpoint is written. The last checkpoint is intact.");
-                }
-                else if (due)
-                {
-                    save(next);
+                    Save(new Position(epoch, step), mustBeFinite: true);
+                    throw new OperationCanceledException("interrupted");
                 }
 
-                if (interrupted && next.Epoch < _settings.Epochs) throw new OperationCanceledException("interrupted");
+                stepped(entry);
+                var last = step + 1 == StepsPerEpoch;
+                if (last) Save(new Position(epoch + 1, 0), mustBeFinite: epoch + 1 == _settings.Epochs);
+                else if (_settings.CheckpointEvery > 0 && entry.Step % _settings.CheckpointEvery == 0)
+                    Save(new Position(epoch, step + 1), mustBeFinite: false);
             }
+
+            if (epochEnded(epoch)) return;
+        }
+
+        // A broken checkpoint never replaces a good one; the skipped steps are counted down until the run stops.
+        void Save(Position next, bool mustBeFinite)
+        {
+            if (next == saved) return;
+            if (NotFinite() is not { } broken) save(saved = next);
+            else if (mustBeFinite)
+                throw new TrainingException($"Epoch {epoch + 1}, step {step + 1}: the trained tensor {broken} is not "
+                    + "finite, so no checkpoint is written. The last checkpoint is intact.");
         }
     }
 
     /// <summary>Runs the first steps of the stage for what can be seen of them: no validation, no checkpoint.</summary>
     /// <param name="steps">How many; no more than the stage has.</param>
     /// <param name="stepped">Called on every rank after each step.</param>
-    /// <param name="interrupt">Ends it after the current step.</param>
+    /// <param name="interrupt">Ends it behind the last whole step.</param>
     public void Rehearse(int steps, Action<StepEntry> stepped, CancellationToken interrupt)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(interrupt);
-        if (steps == 1) enough.Cancel();
         try
         {
             Run(new Position(0, 0), entry =>
             {
                 stepped(entry);
-                if (entry.Step == steps - 1) enough.Cancel(); // heard at the end of the next step
-            }, _ => { }, _ => { }, enough.Token);
+                if (entry.Step == steps) enough.Cancel();
+            }, _ => { }, _ => enough.IsCancellationRequested, enough.Token);
         }
         catch (OperationCanceledException)
         {
@@ -117,11 +124,16 @@ public sealed class Trainer : IDisposable
     /// The summed loss and the number of answer tokens of some samples, as they are in the evaluation: no crop, first
     /// wording.
     /// </summary>
-    public (double Sum, double Tokens) ValidationLoss(TrainingSamples samples, IReadOnlyList<int> indices)
+    /// <param name="samples">The split.</param>
+    /// <param name="indices">Places in it.</param>
+    /// <param name="cancel">Stops between two batches.</param>
+    public (double Sum, double Tokens) ValidationLoss(
+        TrainingSamples samples, IReadOnlyList<int> indices, CancellationToken cancel = default)
     {
         double sum = 0, tokens = 0;
-        foreach (var micro in samples.Load(indices, epoch: 0, augment: false).Chunk(_settings.BatchSize))
+        foreach (var micro in samples.Load(indices, epoch: 0, augment: false, cancel).Chunk(_settings.BatchSize))
         {
+            cancel.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var (loss, count) = Backpropagation.Evaluate(_model, ToBatch(samples, micro));
             (sum, tokens) = (sum + loss, tokens + count);
@@ -137,22 +149,32 @@ public sealed class Trainer : IDisposable
         _gradients.Dispose();
     }
 
-    private StepEntry Step(int[] order, int epoch, int step, CancellationToken interrupt, out bool interrupted)
+    /// <summary>Takes a step; null when a rank was interrupted before it was whole, and nothing has changed.</summary>
+    private StepEntry? Step(int[] order, int epoch, int step, CancellationToken interrupt)
     {
+        if (_world.Size == 1 && interrupt.IsCancellationRequested) return null;
         using var scope = NewDisposeScope();
         var batch = order.AsSpan(step * GlobalBatch, Math.Min(GlobalBatch, order.Length - step * GlobalBatch)).ToArray();
         var share = batch.Where((_, i) => (long)i * _world.Size / GlobalBatch == _world.Rank).ToArray();
         var sums = new StepSums();
         var losses = new List<Tensor>(); // not read yet
-        foreach (var micro in _samples.Load(share, epoch, augment: true).Chunk(_settings.BatchSize))
+        try
         {
-            using var microScope = NewDisposeScope();
-            var data = ToBatch(_samples, micro);
-            _model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
-            losses.Add(Backpropagation.AccumulateUnread(_model, data, 1, _settings.Recompute).MoveToOuterDisposeScope());
-            _model.Dropout.End();
-            sums.AnswerTokens += micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget));
-            sums.Positions += micro.Sum(e => e.Sequence.Ids.Count);
+            foreach (var micro in _samples.Load(share, epoch, augment: true, interrupt).Chunk(_settings.BatchSize))
+            {
+                interrupt.ThrowIfCancellationRequested();
+                using var microScope = NewDisposeScope();
+                var data = ToBatch(_samples, micro);
+                _model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
+                losses.Add(Backpropagation.AccumulateUnread(_model, data, 1, _settings.Recompute).MoveToOuterDisposeScope());
+                _model.Dropout.End();
+                sums.AnswerTokens += micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget));
+                sums.Positions += micro.Sum(e => e.Sequence.Ids.Count);
+            }
+        }
+        catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
+        {
+            // The other ranks hear of it where their sums meet.
         }
 
         sums.Interrupts = interrupt.IsCancellationRequested ? 1 : 0;
@@ -163,7 +185,12 @@ public sealed class Trainer : IDisposable
             losses.Clear();
         }
 
-        interrupted = sums.Interrupts > 0;
+        if (sums.Interrupts > 0)
+        {
+            _gradients.Clear();
+            return null;
+        }
+
         var rate = _schedule.At(epoch, step);
         if (sums.AnswerTokens == 0) return Entry(0, null, "no picture of its samples can be read");
         _gradients.Scale(1.0 / sums.AnswerTokens); // from the gradient of the summed loss to that of the mean over answer tokens

@@ -58,6 +58,35 @@ public sealed class TrainingSamples(
         return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
     }
 
+    /// <summary>How many targets and prompts are cut, and captions shortened or emptied; the tokens of the longest cut target.</summary>
+    internal (int Targets, int Prompts, int Longest, int Shortened, int Emptied) Cuts()
+    {
+        var (targets, prompts, longest, shortened, emptied) = (0, 0, 0, 0, 0);
+        foreach (var sample in Samples)
+        {
+            var (text, cut) = settings.NormalizeText
+                ? CaptionNormalizer.Normalize(sample.Text, settings.CaptionWords) : (sample.Text, false);
+            if (cut) shortened++;
+            if (text.Length == 0) emptied++;
+            var (prompt, answer) = settings.Task == SampleTask.Caption
+                ? (PromptTemplate.Build(PromptTemplate.CaptionTask, InstructionPool.Caption[0]), text)
+                : (PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)),
+                    LongestBoxes(sample));
+            var found = builder.Measure(prompt, answer);
+            if (found.PromptIsCut) prompts++;
+            if (!found.AnswerIsCut) continue;
+            targets++;
+            longest = Math.Max(longest, found.Answer);
+        }
+
+        return (targets, prompts, longest, shortened, emptied);
+
+        // A random crop may give every number a second digit.
+        string LongestBoxes(Sample sample) => settings.Image == ImageMode.RandomCrop
+            ? string.Join(BoxCodec.Delimiter, Enumerable.Repeat("{<10><10><99><99>}", sample.Boxes.Count))
+            : BoxCodec.Format(sample.Boxes, sample.Width, sample.Height);
+    }
+
     /// <summary>Samples left out so far because their pictures are broken.</summary>
     public IReadOnlyList<BrokenSample> Broken => _loader.Broken;
 
@@ -65,8 +94,9 @@ public sealed class TrainingSamples(
     /// The examples of the given samples, in this order, decoded ahead by worker threads. Broken ones are left out
     /// where the settings say so.
     /// </summary>
-    public IEnumerable<TrainingExample> Load(IReadOnlyList<int> indices, int epoch, bool augment) =>
-        _loader.Load(Samples, indices, epoch, augment).Select(loaded => ToExample(loaded, epoch, augment));
+    public IEnumerable<TrainingExample> Load(
+        IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
+        _loader.Load(Samples, indices, epoch, augment, cancel).Select(loaded => ToExample(loaded, epoch, augment));
 
     /// <summary>Pads the sequences of examples on the right.</summary>
     /// <returns>Token ids and targets (B, T), in the caller's dispose scope.</returns>

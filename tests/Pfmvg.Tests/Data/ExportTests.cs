@@ -3,6 +3,7 @@ using Pfmvg.Data;
 using Pfmvg.Data.Exporting;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
+using Pfmvg.Imaging;
 using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.Data;
@@ -41,7 +42,7 @@ public sealed class ExportTests : IDisposable
     }
 
     private ExportReport Export(PreparedData data, string format, string question = OwnReader.UsualQuestion) =>
-        ExportFiles.Write(data, format, _tree["out"], question, TestContext.Current.CancellationToken);
+        ExportFiles.Write(data, format, _tree["out"], question, DicomGray.Window, TestContext.Current.CancellationToken);
 
     private static List<JsonNode> Rows(string file) => File.ReadAllText(file) is ['[', ..] list
         ? [.. JsonNode.Parse(list)!.AsArray().Select(row => row!.DeepClone())]

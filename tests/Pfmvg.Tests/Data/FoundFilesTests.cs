@@ -1,4 +1,5 @@
 using System.Text;
+using Pfmvg.Data.Checks;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 
@@ -125,6 +126,24 @@ public sealed class FoundFilesTests : IDisposable
             new PrepareOptions { Sources = DataSources.FindIn(_tree.Root), Output = _tree["out"] });
     }
 
+    [Theory]
+    [InlineData("ROCO_1.JPG", "ROCO_1")]
+    [InlineData("e\u0301.jpg", "\u00e9")]
+    [InlineData("roco_1.jpg", "ROCO_1")]
+    public void A_picture_whose_name_differs_in_capitals_or_accents_is_named(string there, string listed)
+    {
+        _tree.Picture("train/radiology/images/" + there);
+        _tree.Write("train/radiology/captions.txt", listed + "\tone\n");
+        var sources = new DataSources { Roco = _tree.Root };
+        var message = Assert.Throws<InputException>(() =>
+            StudyTree.Prepare(new PrepareOptions { Sources = sources, Output = _tree["out"] })).Message;
+        Assert.Contains($"there is {there}, whose name differs in capitals, spaces or the form of its accents", message,
+            StringComparison.Ordinal);
+        var check = DataCheck.Run(new CheckOptions { Sources = sources }, cancel: TestContext.Current.CancellationToken);
+        Assert.Contains(there, check.Findings.Single(finding => finding.Kind == "missing-picture").Cases[0].Detail,
+            StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_identifier_that_is_twice_is_refused_with_its_places_and_the_same_entry_again_is_counted()
     {
@@ -155,7 +174,10 @@ public sealed class FoundFilesTests : IDisposable
         var csv = _tree.Write("MS_CXR_Local_Alignment_v1.1.0.csv", StudyTree.MsCxrHeader
             + "\nEdema,edema,files/p10/p10000000/s50000000/a.jpg,1,2,3,4,40,30,a\n"
             + "Edema,edema,files/p10/p10000001/s50000001/a.jpg,1,2,3,4,40,30,a\n");
+        _tree.Picture("files/p10/p10000000/s50000000/a.jpg");
+        var options = new PrepareOptions { Sources = new DataSources { MsCxr = csv }, Output = _tree["out"] };
         Assert.Contains("csv:3: the picture a lies at another path", Assert.Throws<InputException>(() =>
-            new MsCxrReader(csv).Read().Count()).Message, StringComparison.Ordinal);
+            StudyTree.Prepare(options)).Message, StringComparison.Ordinal);
+        Assert.Equal(1, StudyTree.Prepare(options with { Bad = BadSamples.Skip }).Sources["ms-cxr"].Bad);
     }
 }

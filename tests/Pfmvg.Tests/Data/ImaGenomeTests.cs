@@ -1,4 +1,5 @@
 using Pfmvg.Data;
+using Pfmvg.Data.Checks;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
@@ -86,6 +87,27 @@ public sealed class ImaGenomeTests : IDisposable
         var message = Assert.Throws<InputException>(() => Prepare(Sources)).Message;
         Assert.Contains(problem, message, StringComparison.Ordinal);
         Assert.Contains("d0_SceneGraph.json, objects[0]", message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("train", "10000004,50000004,../../../d0,x,PA\n", 1)]
+    [InlineData("valid", "10000000,50000000,d0,x,PA\n", 1)]
+    [InlineData("images_to_avoid", "10000003,50000003,d3,x,PA\n", 0)]
+    [InlineData("images_to_avoid", "10000003,50000003,../d3,x,PA\n", 1)]
+    [InlineData("gold", "../d3.dcm,1,2,3,4,left lung,2,3,18,27\n", 1)]
+    [InlineData("gold", "d9.dcm,1,2,3,4,left lung,2,3,18,27\n", 1)]
+    [InlineData("graph", "{\"objects\": [", 1)]
+    public void One_wrong_row_is_left_out_and_counted_where_the_user_says_so(string where, string row, int wrong)
+    {
+        if (where == "graph") _tree.Write("silver_dataset/scene_graph/d0_SceneGraph.json", row);
+        else File.AppendAllText(where == "gold" ? _tree["gold_dataset", "gold_bbox_coordinate_annotations_1000images.csv"]
+            : _tree["silver_dataset", "splits", where + ".csv"], row);
+        var options = new PrepareOptions { Output = _tree["prepared"], Sources = Sources };
+        if (wrong > 0) Assert.Throws<InputException>(() => StudyTree.Prepare(options));
+        var counts = StudyTree.Prepare(options with { Bad = BadSamples.Skip }).Sources["chest-imagenome"];
+        Assert.Equal((wrong, where == "graph" ? 3 : 4), (counts.Bad, counts.Kept));
+        var check = DataCheck.Run(new CheckOptions { Sources = Sources }, cancel: TestContext.Current.CancellationToken);
+        Assert.Equal(wrong, check.Findings.Where(finding => finding.Level == FindingLevel.Error).Sum(finding => finding.Count));
     }
 
     [Fact]

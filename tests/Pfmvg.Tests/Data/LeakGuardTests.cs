@@ -103,6 +103,27 @@ public sealed class LeakGuardTests : IDisposable
     }
 
     [Fact]
+    public void Where_one_s_own_set_is_tested_on_it_is_the_one_that_is_named()
+    {
+        Mimic(1, "train");
+        var options = Options(Row(Path(1), "d1", "test"));
+        var own = _tree.Write("own.jsonl", $"{{\"image\":\"{Path(1)}\",\"phrase\":\"x\",\"boxes\":[[1,1,5,5]],\"split\":\"test\"}}\n");
+        var reports = _tree.Write("reports.json", "{\"flat/d9.jpg\": [\"FINDINGS: clear.\"]}");
+        _tree.Picture("flat/d9.jpg");
+        options = options with
+        {
+            Sources = new DataSources { Own = own, OwnFormat = "jsonl", Mimic = reports },
+            Split = SplitRule.Ratio,
+            Bad = BadSamples.Fail,
+        };
+        var message = Assert.Throws<InputException>(() => StudyTree.Prepare(options)).Message;
+        Assert.Contains("whether the test of own is in MIMIC-CXR's captions", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("MS-CXR", message, StringComparison.Ordinal);
+        var check = DataCheck.Run(new CheckOptions { Sources = options.Sources }, cancel: TestContext.Current.CancellationToken);
+        Assert.Contains(check.Findings, finding => finding is { Level: FindingLevel.Error, Kind: "patient-unknown" });
+    }
+
+    [Fact]
     public void The_other_way_round_is_counted_and_said()
     {
         Mimic(1, "test");

@@ -2,6 +2,8 @@ using System.IO.Compression;
 using System.Text;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
+using Pfmvg.Phantoms.Files;
+using Pfmvg.Phantoms.Planning;
 using SkiaSharp;
 
 namespace Pfmvg.Tests.Data;
@@ -40,6 +42,20 @@ internal sealed class StudyTree : IDisposable
         bitmap.SetPixel(shade % width, shade / width % height, SKColors.White);
         using var data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90);
         File.WriteAllBytes(full, data.ToArray());
+        return full;
+    }
+
+    /// <summary>A small DICOM picture, a ramp that gets steeper.</summary>
+    public string Dicom(string path, int width = 40, int height = 30, bool inverted = false, bool window = true)
+    {
+        var full = this[path];
+        Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+        byte[] gray = [.. Enumerable.Range(0, width * height).Select(i => (byte)(20 + 200 * Math.Pow((double)i / (width * height), 2)))];
+        DicomWriter.Write(full, new PhantomImage(width, height, gray, []), path, inverted);
+        if (window) return full;
+        var file = File.ReadAllBytes(full);
+        var center = file.AsSpan().IndexOf("(\0P\u0010DS"u8);
+        File.WriteAllBytes(full, [.. file[..center], .. file[(center + 8 + 6 + 8 + 4)..]]);
         return full;
     }
 

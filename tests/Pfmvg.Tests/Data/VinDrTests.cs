@@ -102,15 +102,32 @@ public sealed class VinDrTests : IDisposable
     }
 
     [Fact]
-    public void Dicom_pictures_are_refused_until_they_can_be_read()
+    public void Dicom_pictures_are_read_under_any_of_their_names_and_others_come_first()
+    {
+        string[] names = ["c.dicom", "d.dcm", "e.DCM", "f", "1.2.840.113.7", "1.2.840.113.8.dcm"];
+        foreach (var name in names) _tree.Dicom("train/" + name, inverted: true);
+        _tree.Dicom("train/b.dicom"); // beside b.png
+        var listed = names.Select(name => name.EndsWith('7') ? name : Path.GetFileNameWithoutExtension(name)).Append("a").Append("b");
+        var samples = Prepare(Train(string.Concat(listed.Select(name => $"{name},R8,Edema,1,1,9,9\n"))));
+        Assert.Equal([.. names.Select(name => "train/" + name), "train/a.jpg", "train/b.png"], samples.Select(sample => sample.Image));
+        Assert.All(samples, sample => Assert.Equal(!sample.Image.EndsWith('g'), sample.Dicom));
+        Assert.All(samples, sample => Assert.Equal((40, 30), (sample.Width, sample.Height)));
+    }
+
+    [Fact]
+    public void A_file_that_is_only_named_like_DICOM_is_no_picture()
     {
         _tree.Write("train/d.dicom", "x");
-        var sources = Train("d,R8,Edema,1,1,9,9\n");
-        var message = Assert.Throws<InputException>(() => Prepare(sources)).Message;
-        Assert.Contains("DICOM", message, StringComparison.Ordinal);
-        Assert.Contains("--images vindr-cxr=FOLDER", message, StringComparison.Ordinal);
-        _tree.Picture("png/d.png"); // beside it, a picture that can be read
-        Assert.Equal("png/d.png", Assert.Single(Prepare(sources)).Image);
+        var message = Assert.Throws<InputException>(() => Prepare(Train("d,R8,Edema,1,1,9,9\n"))).Message;
+        Assert.Contains("train/d.dicom: ", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Absent_pictures_are_looked_for_as_DICOM_too_and_the_message_says_so()
+    {
+        var message = Assert.Throws<InputException>(() => Prepare(Train("d,R8,Edema,1,1,9,9\n"))).Message;
+        Assert.Contains("none of the 1 pictures that vindr-cxr lists is here", message, StringComparison.Ordinal);
+        Assert.Contains(".dcm, .dicom or no extension", message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -53,7 +53,8 @@ public sealed class RandomWeightsTests : IDisposable
         BaseWeights.WriteRandom(Tiny, paths, ScalarType.BFloat16, format, maxShardBytes: 10_000, seed: 7);
         Assert.NotEmpty(Directory.GetFiles(paths.Language, "*.index.json"));
         Assert.Equal(Tiny.Language, LlamaConfig.FromHuggingFace(paths.Language));
-        var (loaded, files) = ModelBuilder.Load(Tiny, paths, ScalarType.BFloat16, CPU, seed: 1);
+        var (loaded, files) = ModelBuilder.Load(Tiny, paths, ScalarType.BFloat16, CPU, seed: 1,
+            cancel: TestContext.Current.CancellationToken);
         using var model = new GroundingModel(Tiny, ScalarType.BFloat16, CPU);
         using (loaded)
         {

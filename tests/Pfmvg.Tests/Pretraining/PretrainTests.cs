@@ -57,7 +57,8 @@ public class PretrainTests
             new GroundingConfig(new EvaConfig(56, 14, 32, 1, 2, 64), 4, language, new LoraConfig(2, 4, 0, ["q_proj", "v_proj"])),
             new WeightPaths(Path.Combine(whole, "eva_vit_tiny.pth"), Path.Combine(whole, "llama-tiny"),
                 Path.Combine(whole, "minigptv2_checkpoint.pth")),
-            ScalarType.Float32, CPU, 1);
+            ScalarType.Float32, CPU, 1,
+            cancel: TestContext.Current.CancellationToken);
         using (model) Assert.All(files, file => Assert.Empty(file.Report.Unexpected));
     }
 

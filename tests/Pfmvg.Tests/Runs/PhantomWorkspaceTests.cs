@@ -61,6 +61,7 @@ public sealed class PhantomWorkspaceTests(TrainingWorkspace workspace) : IClassF
     [Theory]
     [InlineData("phantom.patients=11", "phantom.seed=7 and phantom.patients=11")]
     [InlineData("phantom.seed=8", "phantom.seed=8 and phantom.patients=10")]
+    [InlineData("phantom.format=dicom", "phantom.patients=10 and phantom.format=dicom")]
     [InlineData("phantom.base=pretrained", "were made by phantom.base=random and phantom.seed=7, not by phantom.base=pretrained")]
     public void Phantom_settings_of_a_filled_workspace_cannot_change_behind_it(string change, string said)
     {
@@ -69,6 +70,23 @@ public sealed class PhantomWorkspaceTests(TrainingWorkspace workspace) : IClassF
             Prepare(workspace.Configuration("otherwise", change, "weights.start=weights/start.safetensors")));
         Assert.Contains(said, refused.Message, StringComparison.Ordinal);
         Assert.Contains("--set workspace=FOLDER", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_configuration_may_ask_for_phantoms_as_DICOM()
+    {
+        using var folder = new TemporaryFolder();
+        var configuration = workspace.Configuration("dicom", "phantom.format=dicom") with { Workspace = folder.Path };
+        Prepare(configuration);
+        var data = GroundingSetup.OpenData(configuration);
+        var samples = data.Read(SampleTask.Refer, Split.Train);
+        Assert.All(samples, sample => Assert.True(sample is { Dicom: true, Synthetic: true } && sample.Image.EndsWith(".dcm")));
+        Assert.All(samples, sample => Assert.True(File.Exists(data.ImagePath(sample))));
+        Assert.All(data.Read(SampleTask.Caption, Split.Train), sample => Assert.False(sample.Dicom)); // ROCO is JPEG in truth
+        Prepare(configuration); // what is there fits
+        var refused = Assert.Throws<InputException>(() =>
+            Prepare(configuration with { Phantom = configuration.Phantom! with { Format = PhantomFormat.Usual } }));
+        Assert.Contains("phantom.format=usual", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -123,6 +123,8 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         var flawed = AnswerLine.Read(Answers.Make("a", [new Box(0, 0, 1, 1)], "nothing to see"));
         Assert.Equal("no region: no box, the answer was 'nothing to see'", flawed.ToText());
         Assert.Equal("no box", (string)JsonNode.Parse(flawed.ToJson())!["failure"]!);
+        Assert.Equal("no region: no box, the answer was 'a\\u0010b\\u001b[2J'",
+            AnswerLine.Read(Answers.Make("a", [new Box(0, 0, 1, 1)], "a\u0010b\u001b[2J")).ToText());
         var two = AnswerLine.Read(Answers.Make("a", [new Box(0, 0, 1, 1)],
             "{<1><2><3><4>}<delim>{<10><20><30><45>}") with { Confidence = [0.5, 0.25] });
         Assert.Equal("box left 10, top 20, right 30, bottom 40 pixels, confidence 0.50; "

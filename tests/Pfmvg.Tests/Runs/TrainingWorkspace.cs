@@ -66,7 +66,7 @@ public sealed class TrainingWorkspace : IDisposable
         using var stop = new CancellationTokenSource();
         var recorded = new RecordedSession(Configuration(name, changes ?? []), (_, report) =>
         {
-            if (report.Entry.Step == lastStep - 1) stop.Cancel(); // seen at the end of the next step
+            if (report.Entry.Step == lastStep) stop.Cancel();
             watch?.Invoke(report);
         }, stop.Token);
         TrainingRun.Execute(recorded.Session, new TrainingOptions { Stage = 1, Existing = existing, AllowChanges = allowChanges });

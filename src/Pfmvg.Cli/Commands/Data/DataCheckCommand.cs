@@ -30,6 +30,8 @@ internal static class DataCheckCommand
             Description = "LLaMA's tokenizer.model, to count the tokens of the texts.",
             HelpName = "FILE",
         };
+        var split = new SplitOption("The split that 'data prepare' will be given, by which patients in two splits are judged. Default: "
+            + "each list's own must hold.");
         var examples = new Option<int>("--examples")
         {
             Description = "Number of examples to print of each finding.",
@@ -43,28 +45,34 @@ internal static class DataCheckCommand
         var command = new Command("check",
             $"Find out what is wrong with data sets. Exit code: 0, or {ExitCode.WrongInput} when there are errors.")
         {
-            json, pixels, tokenizer, examples, ids, strict,
+            json, pixels, split.Option, tokenizer, examples, ids, strict,
         };
         var sources = new DataSourceOptions().AddTo(command);
-        command.SetAction((parsed, cancel) =>
+        var dicom = new DicomOption().AddTo(command);
+        command.SetAction(parsed =>
         {
+            using var interrupt = new Interrupt("nothing is reported.");
+            var (rule, list) = split.Read(parsed);
             var options = new CheckOptions
             {
+                Split = rule,
+                SplitFile = list,
                 Sources = sources.Read(parsed),
+                Dicom = dicom.Read(parsed),
                 EveryPixel = parsed.GetValue(pixels),
                 Tokenizer = parsed.GetValue(tokenizer),
             };
-            var report = DataCheck.Run(options, new DataProgress(), cancel);
+            var report = DataCheck.Run(options, new DataProgress(), interrupt.Token);
             Terminal.Standard.Live("");
             foreach (var set in report.Sets) Print(set);
             Print(report, Math.Max(0, parsed.GetValue(examples)), parsed.GetValue(ids));
             if (parsed.GetValue(json) is { } file) AtomicFile.WriteText(file, JsonSerializer.Serialize(report, JsonOutput.Readable) + "\n");
-            return Task.FromResult(report.Worst switch
+            return report.Worst switch
             {
                 FindingLevel.Error => ExitCode.WrongInput,
                 FindingLevel.Warning when parsed.GetValue(strict) => Warnings,
                 _ => ExitCode.Success,
-            });
+            };
         });
         return command;
     }

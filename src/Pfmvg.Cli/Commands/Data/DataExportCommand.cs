@@ -43,16 +43,19 @@ internal static class DataExportCommand
         {
             from, format, output, question, images,
         };
-        command.SetAction((parsed, cancel) =>
+        var dicom = new DicomOption().AddTo(command);
+        command.SetAction(parsed =>
         {
+            using var interrupt = new Interrupt("nothing is left of the export.");
             var data = PreparedData.Open(parsed.GetValue(from)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!));
             var folder = parsed.GetValue(output)!;
-            var report = ExportFiles.Write(data, parsed.GetValue(format)!, folder, parsed.GetValue(question)!, cancel);
+            var report = ExportFiles.Write(
+                data, parsed.GetValue(format)!, folder, parsed.GetValue(question)!, dicom.Read(parsed), interrupt.Token);
             foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
             foreach (var (file, count) in report.Files)
                 Terminal.Standard.Print($"{Path.Combine(Path.GetFullPath(folder), file)}  {Units.Count(count)} samples");
             Terminal.Standard.Print($"To use it: {report.Command}");
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }

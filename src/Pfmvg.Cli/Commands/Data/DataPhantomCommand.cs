@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
+using Pfmvg.Configuration;
 using Pfmvg.Phantoms;
 using Pfmvg.Phantoms.Planning;
 
@@ -21,6 +22,7 @@ internal static class DataPhantomCommand
         ["vindr-cxr"] = PhantomSets.VinDr,
         ["nih-cxr14"] = PhantomSets.NihBoxes,
         ["chest-imagenome"] = PhantomSets.ImaGenome,
+        ["own"] = PhantomSets.Own,
     };
 
     public static Command Create()
@@ -42,6 +44,12 @@ internal static class DataPhantomCommand
             AllowMultipleArgumentsPerToken = true,
         };
         sets.AcceptOnlyFromAmong([.. SetNames.Keys]);
+        var format = new Option<string>("--format")
+        {
+            Description = "Format of the pictures: 'usual' (JPEG or PNG, as each data set is mostly used), or 'dicom' where the real data "
+                + "set comes as DICOM, too (MIMIC-CXR's and VinDr-CXR's pictures).",
+            DefaultValueFactory = _ => "usual",
+        }.AcceptOnlyFromAmong("usual", "dicom");
         var roco = new Option<int?>("--roco-pictures") { Description = "Radiology pictures of ROCO. Default: two per patient." };
         var clef = new Option<int?>("--imageclef-pictures") { Description = "Pictures of ImageCLEF. Default: one per patient." };
         var defects = new Option<bool>("--defects")
@@ -52,7 +60,7 @@ internal static class DataPhantomCommand
             "--workers", "Drawing threads; 0 for one per core. Their number does not change the result.", defaults.Workers);
         var command = new Command("phantom", "Write synthetic chest studies in the official layouts of the data sets.")
         {
-            output, seed, patients, width, height, sets, roco, clef, defects, workers,
+            output, seed, patients, width, height, sets, format, roco, clef, defects, workers,
         };
         command.SetAction(parsed =>
         {
@@ -63,6 +71,7 @@ internal static class DataPhantomCommand
                 Patients = parsed.GetValue(patients),
                 ImageWidth = parsed.GetValue(width),
                 ImageHeight = parsed.GetValue(height),
+                Format = Enum.Parse<PhantomFormat>(parsed.GetValue(format)!, ignoreCase: true),
                 Sets = chosen == PhantomSets.None ? PhantomSets.All : chosen,
                 RocoPictures = parsed.GetValue(roco),
                 ImageClefPictures = parsed.GetValue(clef),

@@ -4,7 +4,7 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Data.Preparation;
-using Spectre.Console;
+using Pfmvg.Evaluation.Tables;
 
 namespace Pfmvg.Cli.Commands.Data;
 
@@ -14,13 +14,9 @@ internal static class DataPrepareCommand
     public static Command Create()
     {
         var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
-        var split = new Option<string>("--split")
-        {
-            Description = "Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
-                + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split.",
-            HelpName = "ratio|official|FILE",
-            DefaultValueFactory = _ => "ratio",
-        };
+        var split = new SplitOption("Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
+            + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split. Default: ratio, where "
+            + "the official split has no patient in two parts.");
         var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
         var boxes = new Option<string>("--boxes")
         {
@@ -53,19 +49,23 @@ internal static class DataPrepareCommand
         };
         var command = new Command("prepare", "Turn data sets as downloaded into manifests for training and evaluation.")
         {
-            output, split, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
+            output, split.Option, seed, boxes, bad, allowLeak, keepDuplicates, views, onlyWithBoxes, noHash,
         };
         var sources = new DataSourceOptions().AddTo(command);
-        command.SetAction((parsed, cancel) =>
+        var dicom = new DicomOption().AddTo(command);
+        command.SetAction(parsed =>
         {
-            var rule = parsed.GetValue(split)!;
+            using var interrupt = new Interrupt("the prepared data stay as they were.");
+            var (rule, file) = split.Read(parsed);
             var options = new PrepareOptions
             {
                 Output = Path.GetFullPath(parsed.GetValue(output)!),
                 Sources = sources.Read(parsed),
+                Dicom = dicom.Read(parsed),
                 Seed = parsed.GetValue(seed),
-                Split = rule switch { "ratio" => SplitRule.Ratio, "official" => SplitRule.Official, _ => SplitRule.List },
-                SplitFile = rule is "ratio" or "official" ? null : Path.GetFullPath(rule),
+                Split = rule ?? SplitRule.Ratio,
+                OfficialMustHold = rule is null,
+                SplitFile = file,
                 MultiBox = parsed.GetValue(boxes) == "per-phrase" ? MultiBox.PerPhrase : MultiBox.PerBox,
                 OnlyWithBoxes = parsed.GetValue(onlyWithBoxes),
                 Bad = parsed.GetValue(bad) == "skip" ? BadSamples.Skip : BadSamples.Fail,
@@ -74,32 +74,38 @@ internal static class DataPrepareCommand
                 AllViews = parsed.GetValue(views) == "all",
                 Hash = !parsed.GetValue(noHash),
             };
-            var report = DataPreparation.Run(options, new DataProgress(), cancel);
+            var report = DataPreparation.Run(options, new DataProgress(), interrupt.Token);
             Terminal.Standard.Live("");
-            Print(report, options.Output);
-            return Task.FromResult(ExitCode.Success);
+            Print(report, options, [.. parsed.Tokens.Select(token => token.Value)]);
+            return ExitCode.Success;
         });
         return command;
     }
 
-    private static void Print(PrepareReport report, string folder)
+    private static void Print(PrepareReport report, PrepareOptions options, IReadOnlyList<string> words)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn("data set");
+        var folder = options.Output;
         (string Name, Func<SourceCounts, long> Count)[] columns =
         [
             ("listed", c => c.Listed), ("kept", c => c.Kept), ("missing", c => c.Missing), ("wrong", c => c.Bad),
             ("no text", c => c.WithoutText), ("other view", c => c.OtherView), ("leak", c => c.Leak),
             ("duplicate", c => c.Duplicate), ("no split", c => c.Unassigned),
         ];
-        foreach (var (name, _) in columns) table.AddColumn(new TableColumn(name).RightAligned());
-        foreach (var (source, counts) in report.Sources)
-            table.AddRow([source, .. columns.Select(column => Units.Count(column.Count(counts)))]);
-        Terminal.Standard.Print(table);
+        GridPrinter.Print(new TextGrid("What became of each data set", ["data set", .. columns.Select(column => column.Name)],
+            [.. report.Sources.Select(pair => (IReadOnlyList<string>)
+                [pair.Key, .. columns.Select(column => Units.Count(column.Count(pair.Value)))])], []));
         foreach (var example in report.Sources.Values.SelectMany(counts => counts.Examples.Take(3)))
             Terminal.Standard.Message($"left out: {example}");
         foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
         foreach (var (file, count) in report.Samples)
             Terminal.Standard.Print($"{Path.Combine(folder, file)}  {Units.Count(count)} samples");
+        if (report.TeachesNoBox && !report.Samples.ContainsKey("caption.train.jsonl"))
+        {
+            Terminal.Standard.Message("note: the training split has phrases without a box, which training refuses.");
+            Terminal.Standard.Message($"Next: {ShellWords.Join(["pfmvg", .. words, "--only-with-boxes"])}");
+            return;
+        }
+
         string[] next = report.Samples.ContainsKey("caption.train.jsonl") ? ["--stage", "1"] : ["--stage", "2", "--from", "base"];
         Terminal.Standard.Message($"Next: {ShellWords.Join(["pfmvg", "train", .. next, "--set", $"data.folder={folder}"])}");
     }

@@ -59,8 +59,10 @@ internal static class DataShowCommand
         {
             folder, output, task, split, count, size, augment, least, seed, epoch, name, ids, images,
         };
+        var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
+            if (!parsed.GetValue(augment)) parsed.Refuse("belongs to --augment; leave it out, or show random crops", least, epoch);
             var area = parsed.GetValue(least);
             _ = OptionRange.Positive(area, "--least-area", 1);
             var path = parsed.GetValue(output)!;
@@ -76,6 +78,7 @@ internal static class DataShowCommand
                 Seed = parsed.GetValue(seed),
                 Epoch = parsed.GetValue(epoch),
                 Class = parsed.GetValue(name),
+                Dicom = dicom.Read(parsed),
                 ShowIds = parsed.GetValue(ids),
             };
             var data = PreparedData.Open(Path.GetFullPath(parsed.GetValue(folder)!),

@@ -4,8 +4,8 @@ using System.Text.Json;
 using Pfmvg.Benchmarks;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Cli.Process;
-using Spectre.Console;
 
 namespace Pfmvg.Cli.Commands.Measuring;
 
@@ -14,7 +14,10 @@ internal static class BenchDataCommand
 {
     public static Command Create()
     {
-        var images = new Argument<string>("FOLDER") { Description = "Folder of JPEG or PNG pictures; subfolders are searched, too." };
+        var images = new Argument<string>("FOLDER")
+        {
+            Description = "Folder of JPEG, PNG or DICOM pictures; subfolders are searched, too.",
+        };
         var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
         var workers = new Option<string?>("--workers")
         {
@@ -33,26 +36,30 @@ internal static class BenchDataCommand
         {
             images, size, workers, rounds, limit, model, json,
         };
-        command.SetAction((parsed, cancel) =>
+        var dicom = new DicomOption().AddTo(command);
+        command.SetAction(parsed =>
         {
+            using var interrupt = new Interrupt("stopping after this run.");
             var folder = parsed.GetValue(images)!;
             if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; name one with pictures.");
-            string[] endings = [".jpg", ".jpeg", ".png"];
+            string[] endings = [".jpg", ".jpeg", ".png", ".dcm", ".dicom"];
             var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
                 .Where(file => endings.Contains(Path.GetExtension(file).ToLowerInvariant())).Order(StringComparer.Ordinal)
                 .Take(Math.Max(1, parsed.GetValue(limit))).ToList();
-            if (files.Count == 0) throw new InputException($"{folder}: there is no .jpg or .png file; name a folder with pictures.");
+            if (files.Count == 0)
+                throw new InputException($"{folder}: there is no .jpg, .png, .dcm or .dicom file; name a folder with pictures.");
             var options = new BenchmarkOptions
             {
+                Dicom = dicom.Read(parsed),
                 Size = OptionRange.Whole(parsed.GetValue(size), "--size", 1, 4096),
                 Workers = [.. (parsed.GetValue(workers) ?? $"1,{Environment.ProcessorCount}").Split(',').Select(WorkerCount)],
                 Rounds = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 1000),
                 ModelMilliseconds = Math.Clamp(parsed.GetValue(model), 0, 60_000),
             };
-            var report = LoadBenchmark.Run(files, options, cancel);
+            var report = LoadBenchmark.Run(files, options, interrupt.Token);
             if (parsed.GetValue(json)) Terminal.Standard.Print(JsonSerializer.Serialize(report, JsonOutput.Line));
             else Print(report, options);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }
@@ -71,14 +78,11 @@ internal static class BenchDataCommand
             $"one thread, one picture: decode {report.DecodeMilliseconds:f1} ms ({report.DecodeMilliseconds / total:p0}), "
             + $"resize {report.ResizeMilliseconds:f1} ms ({report.ResizeMilliseconds / total:p0}), "
             + $"normalise {report.NormaliseMilliseconds:f1} ms ({report.NormaliseMilliseconds / total:p0})"));
-        var table = new Table().Border(TableBorder.Simple);
-        string[] columns = ["workers", "pictures/s", "decode-only limit/s", "from the cache/s",
-            $"wait of a model of {options.ModelMilliseconds:g} ms"];
-        foreach (var name in columns) table.AddColumn(new TableColumn(name).RightAligned());
-        foreach (var row in report.Rows)
-            table.AddRow(Text(row.Workers, "f0"), Text(row.PicturesPerSecond, "f1"), Text(row.DecodedPerSecond, "f1"),
-                Text(row.CachedPerSecond, "f0"), $"{Text(row.ModelWaitMilliseconds, "f1")} ms a picture");
-        Terminal.Standard.Print(table);
+        GridPrinter.Print(new TextGrid("Pictures per second", ["workers", "pictures/s", "decode-only limit/s", "from the cache/s",
+            $"wait of a model of {options.ModelMilliseconds:g} ms"],
+            [.. report.Rows.Select(row => (IReadOnlyList<string>)
+                [Text(row.Workers, "f0"), Text(row.PicturesPerSecond, "f1"), Text(row.DecodedPerSecond, "f1"),
+                    Text(row.CachedPerSecond, "f0"), $"{Text(row.ModelWaitMilliseconds, "f1")} ms a picture"])], []));
 
         static string Text(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
     }

@@ -37,6 +37,9 @@ internal sealed record SheetOptions
     /// <summary>Only this finding class; null: all.</summary>
     public string? Class { get; init; }
 
+    /// <summary>How DICOM values become gray.</summary>
+    public DicomGray Dicom { get; init; } = DicomGray.Window;
+
     /// <summary>Write picture names, which can tell who the patient is.</summary>
     public bool ShowIds { get; init; }
 }
@@ -93,7 +96,7 @@ internal static class ContactSheet
         using var canvas = new SKCanvas(bitmap);
         canvas.Clear(Paper);
         var loader = new SampleLoader(data,
-            new LoaderOptions { Size = options.Size, LeastCropArea = options.LeastCropArea, Seed = options.Seed });
+            new LoaderOptions { Size = options.Size, LeastCropArea = options.LeastCropArea, Seed = options.Seed, Dicom = options.Dicom });
         var entries = new List<SheetEntry>();
         foreach (var sample in loader.Load(samples, chosen, options.Epoch, augment: true))
         {

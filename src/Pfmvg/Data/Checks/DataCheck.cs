@@ -1,5 +1,6 @@
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
+using Pfmvg.Imaging;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
@@ -15,6 +16,18 @@ public sealed record CheckOptions
     /// <see cref="DataCheck.EveryPixelUpTo"/> pictures.
     /// </summary>
     public bool EveryPixel { get; init; }
+
+    /// <summary>How DICOM values become gray.</summary>
+    public DicomGray Dicom { get; init; }
+
+    /// <summary>
+    /// The split that will be used, so that the check judges patients in several splits as the preparation will. Null: each list's own
+    /// split must hold.
+    /// </summary>
+    public SplitRule? Split { get; init; }
+
+    /// <summary>The user's list, for <see cref="SplitRule.List"/>.</summary>
+    public string? SplitFile { get; init; }
 
     /// <summary>LLaMA's tokenizer.model, to give text lengths in tokens.</summary>
     public string? Tokenizer { get; init; }
@@ -39,7 +52,7 @@ public static class DataCheck
         foreach (var reader in options.Sources.Readers())
         {
             var set = new SetCheck(reader, findings, new TextStatistics(tokenizer));
-            set.Run(options.EveryPixel, progress, cancel);
+            set.Run(options, progress, cancel);
             sets.Add(set);
         }
 
@@ -51,11 +64,13 @@ public static class DataCheck
     /// <summary>Patients of MS-CXR in MIMIC-CXR: they are there by design, and prepare leaves the held-out ones out.</summary>
     private static void ComparePatients(List<SetCheck> sets, FindingList findings)
     {
-        if (sets.Find(set => set.Source == "ms-cxr") is not { } phrases || sets.Find(set => set.Source == "mimic-cxr") is not { } captions)
-            return;
-        foreach (var set in new[] { phrases, captions })
-            foreach (var (id, place) in set.PatientUnknown)
-                findings.Add(FindingLevel.Error, set.Source, "patient-unknown", id, place, LeakGuard.Unknown);
+        var sources = sets.ConvertAll(set => set.Source);
+        if (LeakGuard.Concerns(sources))
+            foreach (var set in sets.Where(set => LeakGuard.MustTell(set.Source)))
+                foreach (var (id, place) in set.PatientUnknown)
+                    findings.Add(FindingLevel.Error, set.Source, "patient-unknown", id, place, LeakGuard.Unknown(sources));
+        if (sets.Find(set => set.Source == LeakGuard.Phrases) is not { } phrases
+            || sets.Find(set => set.Source == LeakGuard.Captions) is not { } captions) return;
         var shared = phrases.Patients.Where(patient => captions.Patients.ContainsKey(patient.Key)).ToList();
         var heldOut = shared.Count(patient => patient.Value.Overlaps([Split.Validate, Split.Test])
             && captions.Patients[patient.Key].Contains(Split.Train));

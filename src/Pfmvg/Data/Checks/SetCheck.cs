@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging.Dicom;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
@@ -11,13 +13,15 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 {
     private readonly ImageRoot _root = new(reader.ImageFolder);
     private readonly DataSetManifest _manifest = DataSetManifest.Load(reader.Source);
+    private readonly ConcurrentDictionary<string, Lazy<PictureFacts>> _examined = new(); // a picture may have dozens of samples
     private readonly HashSet<string> _pictures = [], _studies = [], _silent = [];
     private readonly SeenSamples _seen = new();
     private readonly Dictionary<(string Image, string Text), PhraseSeen> _phrases = [];
     private readonly Dictionary<string, long> _splits = [], _views = [];
     private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
-    private long _usable, _wrong, _listed, _present, _boxes, _withoutBox, _rightSide, _wrongSide;
-    private bool _everyPixel;
+    private long _usable, _wrong, _listed, _present, _dicom, _boxes, _withoutBox, _rightSide, _wrongSide;
+    private Func<ListedSample, Split?> _splitOf = sample => sample.Split;
+    private bool _everyPixel, _isGiven; // the latter: the user names the split
 
     public string Source => reader.Source;
 
@@ -30,17 +34,22 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     /// <summary>Hash and path of the pictures, where they were read whole.</summary>
     public List<(string Hash, string Image)> Hashes { get; } = [];
 
-    public void Run(bool everyPixel, IProgress<PrepareProgress>? progress, CancellationToken cancel)
+    public void Run(CheckOptions options, IProgress<PrepareProgress>? progress, CancellationToken cancel)
     {
         try
         {
-            _everyPixel = everyPixel || EntryRules.EveryPixel(reader);
+            _everyPixel = options.EveryPixel || EntryRules.EveryPixel(reader);
+            if (options.Split is { } rule && !Splits.Passes(reader, rule))
+                (_splitOf, _isGiven) = (Splits.Of(reader, rule, options.SplitFile, seed: 0), true);
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
-            var examined = LoadAhead.InOrder(items, (item, buffer) => (
-                item.Sample,
-                PictureProbe.Examine(_root, item.Sample.Image, depth, buffer),
-                item.OwnText ? texts.Describe(item.Sample.Text) : (TextFacts?)null), cancel);
+            var examined = LoadAhead.InOrder(items, (item, buffer) =>
+            {
+                var sample = item.Sample.AnyEdition ? item.Sample with { Image = _root.Present(item.Sample.Image) } : item.Sample;
+                var picture = _examined.GetOrAdd(
+                    sample.Image, image => new(() => PictureProbe.Examine(_root, image, depth, options.Dicom, buffer)));
+                return (sample, picture.Value, item.OwnText ? texts.Describe(sample.Text) : (TextFacts?)null);
+            }, cancel);
             foreach (var (sample, picture, text) in examined)
             {
                 CheckSample(sample, picture, text);
@@ -56,14 +65,18 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             Add(FindingLevel.Note, note.Contains("are not UTF-8", StringComparison.Ordinal) ? "not-utf8" : "reading", "",
                 reader.Files[0], note);
         foreach (var (patient, splits) in Patients.Where(patient => patient.Value.Count > 1))
-            Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1],
-                EntryRules.Crossing(splits));
+            if (options.Split is { } rule && Splits.Passes(reader, rule))
+                Add(FindingLevel.Warning, "patient-crosses-splits", patient, reader.Files[^1],
+                    $"{EntryRules.Crossing(splits)} of the official split, which '--split ratio' does not use");
+            else Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1], EntryRules.Crossing(splits));
         ReportSides();
         if (_pictures.Count > 0 && _present == 0)
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
-                $"none of the {_pictures.Count:N0} listed pictures is in the image folder; is it the right one?");
+                $"none of the {_pictures.Count:N0} listed pictures is in the image folder{EntryRules.Sought(reader)}; is it the right "
+                    + "one?");
         else if (_usable + _wrong == 0)
-            Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0], $"none of {_listed:N0} samples has a picture and a text");
+            Add(FindingLevel.Error, "nothing-usable", "", reader.Files[0],
+                $"none of {_listed:N0} samples has a picture, a text and a split");
         var several = _phrases.Values.Sum(phrase => phrase.Boxes.GroupBy(box => box.Class).Count(boxes => boxes.Count() > 1));
         if (several > 0)
             Add(FindingLevel.Note, "several-boxes", "", reader.Files[0], $"{several:N0} phrases have several boxes: contradicting targets "
@@ -76,7 +89,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         var classes = phrases.GroupBy(phrase => phrase.Class).ToDictionary(group => group.Key, group => (long)group.Count());
         (string What, long Count)[] counts =
         [
-            ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present),
+            ("listed", _listed), ("pictures", _pictures.Count), ("pictures present", _present), ("DICOM pictures", _dicom),
             ("patients", Patients.Count), ("studies", _studies.Count),
             ("reports", _manifest.Counts.ContainsKey("reports") ? _studies.Count - _silent.Count : 0),
             ("phrases", phrases.Count), ("phrases without a box", _withoutBox), ("boxes", _boxes),
@@ -108,7 +121,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
         var problems = EntryRules.Problems(sample, picture).ToList();
-        if (problems.Count > 0) _wrong++;
+        var wrong = problems.Exists(problem => !problem.Harmless);
+        if (wrong) _wrong++;
         if (sample.Problem is not null)
         {
             Add(FindingLevel.Error, problems[0].Kind, sample.Id, sample.Place, problems[0].Detail);
@@ -129,17 +143,20 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         var first = _pictures.Add(sample.Image);
         if (first) CheckPicture(sample, picture, id);
         foreach (var problem in problems)
-            if (problem.OfPicture ? first : problem.Kind != "size-mismatch" || _sizes.Add((sample.Image, sample.Width, sample.Height)))
-                Add(FindingLevel.Error, problem.Kind, id,
+            if (problem.OfPicture ? first : problem.Kind is not ("size-mismatch" or EntryRules.Resized)
+                || _sizes.Add((sample.Image, sample.Width, sample.Height)))
+                Add(problem.Harmless ? FindingLevel.Warning : FindingLevel.Error, problem.Kind, id,
                     problem.Kind == "unreadable-picture" ? sample.Image : sample.Place, problem.Detail);
-        if (problems.Count == 0 && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
+        var without = (reader.Task == SampleTask.Caption || reader.KeepsItsSplit || _isGiven) && _splitOf(sample) is null;
+        if (without) Add(FindingLevel.Warning, "no-split", sample.Id, sample.Place, "no list gives it a split, so it is left out");
+        if (!wrong && !without && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;
         if (sample.Split is { } split) Count(_splits, split.ToString().ToLowerInvariant());
         if (sample.View is { } view) Count(_views, view);
         if (sample.Patient is null) PatientUnknown.Add((sample.Id, sample.Place));
         if (sample.Patient is { } patient)
         {
             if (!Patients.TryGetValue(patient, out var splits)) Patients[patient] = splits = [];
-            if (sample.Split is not null) splits.Add(sample.Split.Value);
+            if (_splitOf(sample) is { } used) splits.Add(used);
         }
 
         if (text is null) return;
@@ -161,7 +178,8 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         switch (picture.State)
         {
             case PictureState.Missing:
-                Add(FindingLevel.Warning, "missing-picture", id, sample.Image, "there is no such file in the image folder");
+                Add(FindingLevel.Warning, "missing-picture", id, sample.Image,
+                    "there is no such file in the image folder" + (picture.Note is null ? "" : $"; {picture.Note}"));
                 return;
             case PictureState.Refused:
                 return;
@@ -169,7 +187,11 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
 
         _present++;
         if (picture.Sha256 is not null) Hashes.Add((picture.Sha256, sample.Image));
-        if (picture.Note is not null) Add(FindingLevel.Note, "scaled-picture", id, sample.Image, picture.Note);
+        _dicom += picture.Dicom ? 1 : 0;
+        if (picture.Note is not null)
+            Add(FindingLevel.Note, !picture.Dicom ? "scaled-picture"
+                : picture.Note.Contains(DicomNotes.NoWindow, StringComparison.Ordinal) ? "dicom-stretched" : "dicom-reading",
+                id, sample.Image, picture.Note);
     }
 
     private void CheckText(ListedSample sample, TextFacts text, string id)

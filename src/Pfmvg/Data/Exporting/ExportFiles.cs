@@ -2,6 +2,8 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Pfmvg.Data.Preparation;
+using Pfmvg.Imaging;
+using Pfmvg.Imaging.Formats;
 
 namespace Pfmvg.Data.Exporting;
 
@@ -24,7 +26,8 @@ internal static class ExportFiles
 
     /// <summary>Exports the phrases of every split into a new or empty folder, which appears whole or not at all.</summary>
     /// <exception cref="InputException">The folder is not empty, there are no phrases, or one cannot be written in the format.</exception>
-    public static ExportReport Write(PreparedData data, string format, string folder, string question, CancellationToken cancel)
+    public static ExportReport Write(PreparedData data, string format, string folder, string question, DicomGray dicom,
+        CancellationToken cancel)
     {
         if (question.Split("{phrase}").Length != 2)
             throw new InputException($"--question '{question}': {{phrase}} must stand in it once.");
@@ -35,13 +38,13 @@ internal static class ExportFiles
         try
         {
             Directory.CreateDirectory(temporary);
-            var rows = new ExportRows(question);
+            var (rows, drawn) = (new ExportRows(question), new HashSet<string>());
             var files = new List<(string File, int Samples)>();
             foreach (var split in Enum.GetValues<Split>())
             {
                 var samples = data.Read(SampleTask.Refer, split);
                 if (samples.Count == 0) continue;
-                files.Add((WriteSplit(data, samples, format, temporary, split, rows, cancel), samples.Count));
+                files.Add((WriteSplit(data, samples, format, temporary, split, rows, dicom, drawn, cancel), samples.Count));
             }
 
             if (files.Count == 0)
@@ -49,9 +52,15 @@ internal static class ExportFiles
             if (format == "llamafactory") AtomicFile.WriteText(Path.Combine(temporary, "dataset_info.json"), Describe(files));
             if (Directory.Exists(folder)) Directory.Delete(folder);
             Directory.Move(temporary, folder);
-            string[] notes = rows.Collapsed == 0 ? []
-                : [$"{Units.Count(rows.Collapsed)} boxes have no width or height in the format's numbers: they are too small for "
-                    + "its rounding."];
+            string[] notes =
+            [
+                .. rows.Collapsed == 0 ? Array.Empty<string>()
+                    : [$"{Units.Count(rows.Collapsed)} boxes have no width or height in the format's numbers: they are too small for "
+                        + "its rounding."],
+                .. drawn.Count == 0 ? Array.Empty<string>()
+                    : [$"{Units.Count(drawn.Count)} DICOM pictures are 8-bit PNG here, gray by --dicom {dicom.Word()}; nothing of their "
+                        + "headers is in them."],
+            ];
             return new ExportReport(files, notes, ExportCommand.For(format, folder, files));
         }
         finally
@@ -61,7 +70,7 @@ internal static class ExportFiles
     }
 
     private static string WriteSplit(PreparedData data, IReadOnlyList<Sample> samples, string format, string folder, Split split,
-        ExportRows rows, CancellationToken cancel)
+        ExportRows rows, DicomGray dicom, HashSet<string> drawn, CancellationToken cancel)
     {
         // imagefolder takes a folder's name for the split, and wants the pictures in it.
         var name = split == Split.Validate ? "validation" : split.ToString().ToLowerInvariant();
@@ -74,7 +83,13 @@ internal static class ExportFiles
                 throw new InputException($"{data.Folder}: the phrase of sample {Privacy.Mask(sample.Id)} holds {word}, which the "
                     + $"format {format} takes for a picture; leave it out, or export to ms-swift.");
             var picture = (format == "imagefolder" ? "" : "pictures/") + $"{sample.Source}/{sample.Image}";
-            Copy(data.ImagePath(sample), Path.Combine(home, picture));
+            if (sample.Dicom) // other tools read no DICOM, and its header names the patient
+            {
+                picture += ".png";
+                if (drawn.Add(picture))
+                    ImageSharpFile.WritePng(Path.Combine(home, picture), ImageFile.Decode(data.ImagePath(sample), dicom: dicom));
+            }
+            else Copy(data.ImagePath(sample), Path.Combine(home, picture));
             placed.Add((sample, picture));
         }
 

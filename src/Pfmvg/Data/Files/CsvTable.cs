@@ -5,8 +5,13 @@ using CsvHelper;
 namespace Pfmvg.Data.Files;
 
 /// <summary>One row of a table; good until the next row is read.</summary>
-internal sealed class CsvRow(string file, CsvReader reader)
+internal sealed class CsvRow(string file, CsvReader reader, int columns)
 {
+    /// <summary>That the row has more values than the header names, so that some stand in a wrong column; null when it has not.</summary>
+    public string? Problem => Enumerable.Range(columns, Math.Max(0, reader.FieldCount - columns))
+        .Any(i => !string.IsNullOrWhiteSpace(reader.GetString(i)))
+            ? $"the row has {reader.FieldCount} values where the first line names {columns} columns" : null;
+
     /// <summary>File and line, for errors.</summary>
     public string Place => $"{file}:{reader.LineNumber}";
 
@@ -54,8 +59,11 @@ internal static partial class CsvTable
             throw new InputException($"{file}:1: the column {string.Join(", ", missing)} is missing; "
                 + $"the first line must name {string.Join(", ", required)}, separated by ','.");
 
-        var columns = reader.FieldCount;
-        for (var row = new CsvRow(file, reader); Step(reader.Read);)
+        var names = reader.Headers!.Select(name => name.Trim()).ToList();
+        var columns = names.Count;
+        if (required.FirstOrDefault(name => names.Count(n => n.Equals(name, StringComparison.OrdinalIgnoreCase)) > 1) is { } twice)
+            throw new InputException($"{file}:1: the column {twice} stands there twice, and nothing says which one counts; remove one.");
+        for (var row = new CsvRow(file, reader, columns); Step(reader.Read);)
         {
             for (var i = 0; i < reader.FieldCount; i++)
                 if (reader.GetRawSpan(i).Contains((byte)'\n') && HoldsRows(reader.GetString(i)))

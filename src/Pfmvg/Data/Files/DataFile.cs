@@ -65,6 +65,11 @@ internal static class DataFile
         }
     }
 
+    /// <summary>Whether there is a list.</summary>
+    /// <exception cref="InputException">A folder stands in its place, as some programs unpack archives.</exception>
+    public static bool Exists(string path) => !Directory.Exists(path) ? File.Exists(path)
+        : throw new InputException($"{Privacy.Mask(path)}: this is a folder where a file is wanted; take the file out of it.");
+
     /// <summary>Whether a file is JSON by its name, packed or not.</summary>
     public static bool IsJson(string path) => path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
         || path.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);

@@ -1,13 +1,19 @@
+using System.Text.RegularExpressions;
+
 namespace Pfmvg.Data.Files;
 
 /// <summary>
 /// The folder that a data set's pictures lie in. Paths of data sets are untrusted: nothing outside the folder is reached,
 /// neither by `..` nor through a link, whatever a table says.
 /// </summary>
-internal sealed class ImageRoot
+internal sealed partial class ImageRoot
 {
+    // Endings of DICOM files as archives have them: PhysioNet's, Kaggle's, none.
+    private static readonly string?[] DicomEndings = [".dcm", ".dicom", ".DCM", ".DICOM", null];
+
     private readonly string _real;
     private FolderCheck _last = new("", null);
+    private Listing _listing = new("", Array.Empty<string>().ToLookup(name => name));
 
     /// <summary>Names a folder, which must exist; it may itself be a link.</summary>
     /// <exception cref="InputException">There is no such folder.</exception>
@@ -32,6 +38,51 @@ internal sealed class ImageRoot
         problem = FolderProblem(Path.GetDirectoryName(full)!) ?? LinkProblem(full);
         return full;
     }
+
+    /// <summary>
+    /// The path at which a picture lies whose list names it without regard to its format: as it is listed, else as a DICOM file of
+    /// the same name; as listed where there is neither.
+    /// </summary>
+    public string Present(string relative)
+    {
+        if (File.Exists(Resolve(relative, out var problem)) || problem is not null) return relative;
+        return DicomEndings.Select(ending => Path.ChangeExtension(relative, ending))
+            .FirstOrDefault(path => File.Exists(Resolve(path, out var wrong)) && wrong is null) ?? relative;
+    }
+
+    /// <summary>
+    /// The name of a file that is there where the given one is not, and that differs in capitals, outer spaces or the form of its
+    /// accents only: copies by other systems change these. Null when there is none.
+    /// </summary>
+    /// <param name="full">As <see cref="Resolve"/> gives it.</param>
+    public string? Alike(string full)
+    {
+        try
+        {
+            var (folder, listing) = (Path.GetDirectoryName(full)!, _listing); // pictures come folder by folder
+            if (!Directory.Exists(folder)) return null;
+            if (listing.Folder != folder)
+                _listing = listing = new Listing(
+                    folder, Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).ToLookup(Plain));
+            var wanted = Path.GetFileName(full);
+            return listing.Names[Plain(wanted)].Where(name => IsSpelled(name, wanted)).Order(StringComparer.Ordinal).FirstOrDefault();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    // A letter with its accent is one character or two. Telling which ones belong together takes tables that may not be there, so
+    // names are compared without them, where one has the one form and the other the other.
+    private static string Plain(string name) => AccentedLetter().Replace(name.Trim(), "?").ToUpperInvariant();
+
+    private static bool IsSpelled(string name, string other) => name.Trim().Equals(other.Trim(), StringComparison.OrdinalIgnoreCase)
+        || name.Any(IsMark) != other.Any(IsMark);
+
+    private static bool IsMark(char c) => c is >= '\u0300' and <= '\u036f';
+
+    [GeneratedRegex("[A-Za-z][\u0300-\u036f]+|[\u00c0-\u024f\u1e00-\u1eff]")] private static partial Regex AccentedLetter();
 
     /// <summary>Why a relative path cannot be one of a picture inside a folder; null when it can.</summary>
     public static string? WrongName(string relative) =>
@@ -82,6 +133,8 @@ internal sealed class ImageRoot
 
         return real;
     }
+
+    private sealed record Listing(string Folder, ILookup<string, string> Names);
 
     private sealed record FolderCheck(string Folder, string? Problem);
 }

@@ -52,8 +52,9 @@ internal static class JsonItems
     /// <param name="path">The file.</param>
     /// <param name="repairs">Told about text that is not UTF-8; null: it is an error.</param>
     /// <param name="largestItem">Most bytes of one item. A list that is a member of the outermost object is one item.</param>
+    /// <param name="unique">Whether a name that stands twice in an object is an error; the caller may look for itself.</param>
     /// <exception cref="InputException">The file cannot be read, is not JSON, or one item is larger than allowed.</exception>
-    public static IEnumerable<JsonItem> Read(string path, TextRepairs? repairs, int largestItem = 64 << 20)
+    public static IEnumerable<JsonItem> Read(string path, TextRepairs? repairs, int largestItem = 64 << 20, bool unique = true)
     {
         var file = Privacy.Mask(path);
         using var stream = DataFile.Open(path, repairs);
@@ -62,7 +63,50 @@ internal static class JsonItems
         var number = 0;
         while (window.Next(JsonPart.Item) is { } item)
         {
-            using (item) yield return new JsonItem(window.Key, item.RootElement, $"{file}, item {++number}");
+            using (item)
+            {
+                number++;
+                if (unique && Twice(item.RootElement) is { } name)
+                    throw new InputException($"{file}, item {number}: the name '{name}' stands twice in one object, and nothing says which "
+                        + "one counts; remove one.");
+                yield return new JsonItem(window.Key, item.RootElement, $"{file}, item {number}");
+            }
+        }
+    }
+
+    /// <summary>A name that an object in the value has twice: one of its values would be lost unseen. Null when there is none.</summary>
+    private static string? Twice(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var item in value.EnumerateArray())
+                if (item.ValueKind is JsonValueKind.Array or JsonValueKind.Object && Twice(item) is { } inside) return inside;
+        }
+        else if (value.ValueKind == JsonValueKind.Object)
+        {
+            var names = new HashSet<string>();
+            foreach (var member in value.EnumerateObject())
+            {
+                if (!IsText(member, out var name)) continue; // half of a surrogate pair: its reader says so
+                if (!names.Add(name)) return name;
+                if (Twice(member.Value) is { } inside) return inside;
+            }
+        }
+
+        return null;
+
+        static bool IsText(JsonProperty member, out string name)
+        {
+            try
+            {
+                name = member.Name;
+                return true;
+            }
+            catch (InvalidOperationException)
+            {
+                name = "";
+                return false;
+            }
         }
     }
 

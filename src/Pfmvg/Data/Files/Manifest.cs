@@ -13,6 +13,7 @@ public static class Manifest
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        AllowDuplicateProperties = false,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new BoxConverter() },
     };
 
@@ -43,6 +44,9 @@ public static class Manifest
             }
 
             if (sample is null) throw Bad("not a sample");
+            foreach (var (name, value) in new[]
+                { ("id", sample.Id), ("image", sample.Image), ("text", sample.Text), ("source", sample.Source) })
+                if (value is null) throw Bad($"'{name}' is null");
             if (!ids.Add(sample.Id)) throw Bad("the id occurs twice");
             if (sample.Task != task)
                 throw Bad($"the task is '{sample.Task.ToString().ToLowerInvariant()}' in a manifest for "
@@ -66,6 +70,7 @@ public static class Manifest
     /// <summary>The library's message without the offending value, which may be patient text.</summary>
     private static string Reason(JsonException e) => e.Message.Contains("missing required properties", StringComparison.Ordinal)
         ? e.Message.TrimEnd('.')
+        : e.Message.Contains("uplicate propert", StringComparison.Ordinal) ? "a name stands twice"
         : $"no valid JSON at byte {e.BytePositionInLine + 1}"
             + (string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", field {e.Path.TrimStart('$', '.')}");
 

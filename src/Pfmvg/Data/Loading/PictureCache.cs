@@ -9,7 +9,8 @@ namespace Pfmvg.Data.Loading;
 /// </summary>
 /// <param name="folder">Where; made when it does not exist.</param>
 /// <param name="size">S.</param>
-internal sealed class PictureCache(string folder, int size)
+/// <param name="dicom">How DICOM values became gray: pictures made by another rule are never found.</param>
+internal sealed class PictureCache(string folder, int size, DicomGray dicom)
 {
     private const uint Version = 0x32474d49; // changes with the transform
 
@@ -61,5 +62,5 @@ internal sealed class PictureCache(string folder, int size)
         };
     }
 
-    private string PathOf(string sha256) => Path.Combine(folder, $"{size}", sha256[..2], sha256);
+    private string PathOf(string sha256) => Path.Combine(folder, $"{size}{dicom.Suffix()}", sha256[..2], sha256);
 }

@@ -26,6 +26,9 @@ public sealed record LoaderOptions
     /// <summary>A picture that cannot be read, or has another size than its sample: fail, or leave the sample out and list it.</summary>
     public BadSamples Broken { get; init; } = BadSamples.Fail;
 
+    /// <summary>How DICOM values become gray.</summary>
+    public DicomGray Dicom { get; init; } = DicomGray.Window;
+
     /// <summary>Folder for ready pictures; null: none. Random crops are never kept.</summary>
     public string? Cache { get; init; }
 
@@ -54,7 +57,8 @@ public sealed record BrokenSample(int Index, string Reason);
 /// <param name="options">How to load.</param>
 public sealed class SampleLoader(PreparedData data, LoaderOptions options)
 {
-    private readonly PictureCache? _cache = options.Cache is null ? null : new PictureCache(options.Cache, options.Size);
+    private readonly PictureCache? _cache = options.Cache is null ? null
+        : new PictureCache(options.Cache, options.Size, options.Dicom);
     private readonly Lock _gate = new();
     private readonly SortedDictionary<int, string> _broken = [];
 
@@ -126,7 +130,7 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
         var hash = whole && _cache is not null ? Convert.ToHexStringLower(SHA256.HashData(file)) : null;
         if (hash is not null && sample.Sha256 is null && _cache?.Find(hash, new DecodeBuffer()) is { } unnamed) return unnamed;
 
-        var image = ImageFile.Decode(file, path, buffer);
+        var image = ImageFile.Decode(file, path, buffer, options.Dicom);
         if (image.Width != sample.Width || image.Height != sample.Height)
             throw new InputException($"{Privacy.Mask(path)}: the picture has {image.Width} x {image.Height} pixels, but {sample.Width} "
                 + $"x {sample.Height} when the data were prepared; prepare them again.");

@@ -21,6 +21,8 @@ public sealed class DataPreparation
     private readonly LeakGuard _guard = new();
     private readonly Dictionary<string, string> _pictures = []; // first picture of each hash
     private readonly HashSet<string> _synthetic = []; // data sets that are phantoms
+    private readonly List<string> _sources = [];
+    private bool _teachesNoBox;
 
     private DataPreparation(PrepareOptions options, IProgress<PrepareProgress>? progress, CancellationToken cancel) =>
         (_options, _progress, _cancel) = (options, progress, cancel);
@@ -38,20 +40,22 @@ public sealed class DataPreparation
     {
         var readers = _options.Sources.Readers();
         var roots = readers.ToDictionary(reader => reader.Source, reader => new ImageRoot(reader.ImageFolder));
+        _sources.AddRange(roots.Keys);
         _synthetic.UnionWith(readers.Where(PhantomMark.IsOn).Select(reader => reader.Source));
         using var output = OutputFolder.Take(_options.Output);
-        using var catalog = new PictureCatalog(Path.Combine(_options.Output, "pictures.jsonl"), _options.Hash);
+        using var catalog = new PictureCatalog(Path.Combine(_options.Output, "pictures.jsonl"), _options.Hash, _options.Dicom);
         using var manifests = new ManifestWriter(output.New);
-        _guard.IsOn = !_options.AllowLeak && roots.Keys.Any(LeakGuard.IsTested) && roots.Keys.Any(LeakGuard.IsGuarded);
+        _guard.IsOn = !_options.AllowLeak && LeakGuard.Concerns(roots.Keys);
         foreach (var reader in readers)
         {
             var counts = _counts[reader.Source] = new SourceCounts();
-            Func<ListedSample, Split?> splitOf = reader.Task == SampleTask.Refer ? SplitOf(reader) : sample => sample.Split;
+            var splitOf = Splits.Of(reader, _options.Split, _options.SplitFile, _options.Seed);
             var found = Usable(reader, roots[reader.Source], catalog, counts, splitOf);
             var samples = reader.Task == SampleTask.Refer ? Phrases(reader, found, counts, splitOf) : Captions(reader, found, counts);
             foreach (var (sample, split) in samples)
             {
                 manifests.Add(sample, split);
+                _teachesNoBox |= split == Split.Train && sample is { Task: SampleTask.Refer, Boxes.Count: 0 };
                 counts.Kept++;
             }
 
@@ -65,13 +69,14 @@ public sealed class DataPreparation
         _cancel.ThrowIfCancellationRequested();
         PreparedData.WriteDescription(output.New, _options, folders, _synthetic, manifests.Counts, _counts, _notes);
         output.Change();
-        return new PrepareReport(manifests.Counts, _counts, _notes);
+        return new PrepareReport(manifests.Counts, _counts, _notes) { TeachesNoBox = _teachesNoBox };
     }
 
     /// <summary>The samples that the options ask for. The pictures of the others are not even opened.</summary>
     private IEnumerable<ListedSample> Wanted(IDataSetReader reader, SourceCounts counts, Func<ListedSample, Split?> splitOf)
     {
         var (seen, repeated, splits) = (new SeenSamples(), 0L, new Dictionary<string, Split>());
+        var (passes, official, crossing) = (Splits.Passes(reader, _options.Split), new Dictionary<string, Split>(), new HashSet<string>());
         foreach (var listed in reader.Read())
         {
             _cancel.ThrowIfCancellationRequested();
@@ -79,26 +84,47 @@ public sealed class DataPreparation
             if (seen.Before(listed) is { } before)
             {
                 if (!before.Same)
-                    throw new InputException($"{listed.Place}: its id stands at {before.Place}, too, with something else; "
-                        + "identifiers must be unique, so put the list right.");
+                {
+                    Wrong(counts, $"{listed.Place}: its id stands at {before.Place}, too, with something else; "
+                        + "identifiers must be unique, so put the list right");
+                    continue;
+                }
+
                 counts.Duplicate++;
                 repeated++;
                 continue;
             }
 
-            if (listed is { Problem: null, Patient: { } patient } && splitOf(listed) is { } split
-                && !splits.TryAdd(patient, split) && splits[patient] != split)
-                Wrong(counts, $"{listed.Place}: {EntryRules.Crossing([splits[patient], split])}"
+            if (passes && Crosses(official, listed, listed.Split) is { } unused)
+            {
+                if (!_options.OfficialMustHold) crossing.Add(listed.Patient!);
+                else
+                {
+                    Wrong(counts, $"{listed.Place}: {unused} of the list's official split; put the list right, divide the patients at "
+                        + "random with '--split ratio'");
+                    continue;
+                }
+            }
+
+            if (Crosses(splits, listed, splitOf(listed)) is { } crosses)
+                Wrong(counts, $"{listed.Place}: {crosses}"
                     + (reader.Task == SampleTask.Refer && _options.Split == SplitRule.List ? $" by {_options.SplitFile}" : "")
                     + "; put the list right");
-            else if (!_options.AllViews && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
-            else if (_guard.IsOn && listed.Patient is null && reader.Source is LeakGuard.Phrases or LeakGuard.Captions)
-                Wrong(counts, $"{listed.Place}: {LeakGuard.Unknown}; put it right");
+            else if (!_options.AllViews && listed.Problem is null && listed.View is not (null or "AP" or "PA")) counts.OtherView++;
+            else if (_guard.IsOn && listed.Patient is null && LeakGuard.MustTell(reader.Source))
+                Wrong(counts, $"{listed.Place}: {LeakGuard.Unknown(_sources)}; put it right");
             else if (_guard.IsOn && LeakGuard.IsGuarded(reader.Source) && _guard.HoldsOut(listed)) counts.Leak++;
             else yield return listed;
         }
 
         if (repeated > 0) _notes.Add($"{Units.Count(repeated)} entries of {reader.Source} repeat an earlier one exactly and are left out.");
+        if (crossing.Count > 0)
+            _notes.Add($"{Units.Count(crossing.Count)} patients of {reader.Source} are in several parts of its list's official split, "
+                + "which is not used here.");
+
+        static string? Crosses(Dictionary<string, Split> first, ListedSample listed, Split? split) =>
+            listed is { Problem: null, Patient: { } patient } && split is { } part && !first.TryAdd(patient, part) && first[patient] != part
+                ? EntryRules.Crossing([first[patient], part]) : null;
     }
 
     /// <summary>The samples whose picture is there and whose annotation makes sense.</summary>
@@ -106,15 +132,20 @@ public sealed class DataPreparation
         IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts, Func<ListedSample, Split?> splitOf)
     {
         var depth = EntryRules.EveryPixel(reader) ? PictureDepth.Pixels : _options.Hash ? PictureDepth.Hash : PictureDepth.Header;
+        var resized = new HashSet<string>();
         foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts, splitOf), root, depth, _cancel))
         {
-            if (EntryRules.Problems(listed, facts).Cast<EntryProblem?>().FirstOrDefault() is { } problem)
+            var problems = EntryRules.Problems(listed, facts).ToList();
+            if (problems.Exists(problem => problem.Kind == EntryRules.Resized)) resized.Add(listed.Image);
+            if (problems.Where(problem => !problem.Harmless).Cast<EntryProblem?>().FirstOrDefault() is { } problem)
                 Wrong(counts, problem.OfPicture ? $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem.Detail}"
                     : $"{listed.Place}: {problem.Detail}; put it right");
             else if (facts.State == PictureState.Missing)
             {
                 counts.Missing++;
-                Example(counts, $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder");
+                var missing = $"{listed.Place}: {Privacy.Mask(listed.Image)} is not in the image folder";
+                Example(counts, facts.Note is null ? missing : $"{missing}; {facts.Note}");
+                if (facts.Note is not null) counts.Alike ??= $"{missing}; {facts.Note}";
             }
             else if (listed.Text.Length == 0)
             {
@@ -123,6 +154,10 @@ public sealed class DataPreparation
             }
             else yield return (listed, facts);
         }
+
+        if (resized.Count > 0)
+            _notes.Add($"{Units.Count(resized.Count)} pictures of {reader.Source} have another size than its list says (resized copies?); "
+                + "they carry no boxes and are used as they are.");
     }
 
     /// <summary>Refuses a sample, or leaves it out, as the options say.</summary>
@@ -170,28 +205,6 @@ public sealed class DataPreparation
         }
     }
 
-    /// <summary>The split of a phrase; patients are divided as listed, whether their pictures are on the disk or not.</summary>
-    private Func<ListedSample, Split?> SplitOf(IDataSetReader reader)
-    {
-        if (reader.KeepsItsSplit && _options.Split != SplitRule.List) return sample => sample.Split;
-        switch (_options.Split)
-        {
-            case SplitRule.Official:
-                if (reader.Read().All(sample => sample.Split is null))
-                    throw new InputException($"{reader.Files[0]}: there is no split in it; of MS-CXR, take the CSV of version 1.1.0, or "
-                        + "divide the patients at random with '--split ratio'.");
-                return sample => sample.Split;
-            case SplitRule.List:
-                return Splits.FromFile(_options.SplitFile
-                    ?? throw new InputException("The split is to come from a list, but no list is named."));
-            default:
-                var byPatient = Splits.ByPatient(reader.Read().Select(Patient), _options.Seed);
-                return sample => byPatient[Patient(sample)];
-        }
-
-        static string Patient(ListedSample sample) => sample.Patient ?? sample.Image; // without a patient, pictures are kept together
-    }
-
     private IEnumerable<(Sample, Split)> Captions(
         IDataSetReader reader, IEnumerable<(ListedSample Listed, PictureFacts Facts)> found, SourceCounts counts)
     {
@@ -216,9 +229,8 @@ public sealed class DataPreparation
             _notes.Add($"MS-CXR was not given, so patients of its validation and test could not be left out of {reader.Source}.");
         if (_guard.IsOn)
         {
-            var tested = string.Join(" and ", _counts.Keys.Where(LeakGuard.IsTested).Select(source => source == "own" ? "own" : "MS-CXR"));
             _notes.Add($"{counts.Leak:N0} samples of {reader.Source} are left out because their patients are among the "
-                + $"{_guard.HeldOut:N0} of {tested}'s validation and test.");
+                + $"{_guard.HeldOut:N0} of {LeakGuard.Tested(_counts.Keys)}'s validation and test.");
         }
 
         if (reader.Source == LeakGuard.Captions && _guard.Trained is { Samples: > 0 } trained)
@@ -242,6 +254,7 @@ public sealed class DataPreparation
         Source = reader.Source,
         Sha256 = facts.Sha256,
         Synthetic = _synthetic.Contains(reader.Source),
+        Dicom = facts.Dicom,
     };
 
     private static void Example(SourceCounts counts, string text)
@@ -249,9 +262,11 @@ public sealed class DataPreparation
         if (counts.Examples.Count < MostExamples) counts.Examples.Add(text);
     }
 
-    private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) => counts.Missing > 0
-        ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here; name the "
-            + $"image folder with '--images {reader.Source}=FOLDER'.")
+    private static InputException NothingLeft(IDataSetReader reader, ImageRoot root, SourceCounts counts) =>
+        counts.Alike is { } alike ? new InputException($"{alike} ('pfmvg data check' lists all).")
+        : counts.Missing > 0
+        ? new InputException($"{root.Folder}: none of the {counts.Missing:N0} pictures that {reader.Source} lists is here"
+            + $"{EntryRules.Sought(reader)}; name the image folder with '--images {reader.Source}=FOLDER'.")
         : reader is MimicCxrReader { Reports: var folder } && counts.WithoutText == counts.Listed - counts.OtherView - counts.Leak
             ? new InputException($"{folder}: no report files/p10/p10000032/s50414267.txt is here; they are a download of their own "
                 + "(mimic-cxr-reports.zip of MIMIC-CXR, to be unpacked): name its folder with '--mimic-reports'.")

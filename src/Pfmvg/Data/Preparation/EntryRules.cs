@@ -7,7 +7,8 @@ namespace Pfmvg.Data.Preparation;
 /// <param name="Kind">A stable name, as `pfmvg data check` lists it.</param>
 /// <param name="Detail">A clause without patient text.</param>
 /// <param name="OfPicture">The picture's file is at fault, not the list.</param>
-internal readonly record struct EntryProblem(string Kind, string Detail, bool OfPicture = false);
+/// <param name="Harmless">A warning: the entry can be used all the same.</param>
+internal readonly record struct EntryProblem(string Kind, string Detail, bool OfPicture = false, bool Harmless = false);
 
 /// <summary>
 /// When an entry of a data set is wrong: one list of rules, so that what `data check` calls an error `data prepare` refuses, and
@@ -41,10 +42,13 @@ internal static class EntryRules
 
         if (picture.State == PictureState.Good && (width != picture.Width || height != picture.Height))
         {
-            var boxes = listed.Boxes.Count > 0 ? ", so its boxes are in another coordinate space" : "";
-            var exchanged = width == picture.Height && height == picture.Width ? ": width and height are exchanged" : "";
-            yield return new EntryProblem("size-mismatch", $"the picture has {picture.Width} x {picture.Height} pixels, its annotation "
-                + $"says {width} x {height}{exchanged}{boxes}");
+            var sizes = $"the picture has {picture.Width} x {picture.Height} pixels, its annotation says {width} x {height}"
+                + (width == picture.Height && height == picture.Width ? ": width and height are exchanged" : "");
+            var copy = !IsScaled(picture, width, height) ? "" : "; this seems to be a resized copy, and its boxes need the picture of the "
+                + "original size, whose folder '--images' names";
+            yield return listed.Boxes.Count == 0
+                ? new EntryProblem(Resized, $"{sizes}; it carries no boxes, so it is used as it is", Harmless: true)
+                : new EntryProblem("size-mismatch", $"{sizes}, so its boxes are in another coordinate space{copy}");
         }
 
         if (listed.ToPixels is not null)
@@ -58,11 +62,22 @@ internal static class EntryRules
                 yield return new EntryProblem(BoxRules.Name(flaw), BoxRules.Problem(box, width, height)!);
     }
 
+    /// <summary>What a picture without boxes is whose list has another size.</summary>
+    public const string Resized = "resized-picture";
+
+    /// <summary>Whether both sides are scaled by the same factor, up to a pixel.</summary>
+    private static bool IsScaled(PictureFacts picture, int width, int height) =>
+        Math.Abs((double)picture.Width * height - (double)picture.Height * width) <= Math.Max(width, height);
+
     /// <summary>Data sets with at most so many listed samples have every picture decoded unasked.</summary>
     public const int EveryPixelUpTo = 2000;
 
     /// <summary>Whether every picture of a data set is decoded unasked, which finds what headers and ends do not tell.</summary>
     public static bool EveryPixel(IDataSetReader reader) => reader.Read().Take(EveryPixelUpTo + 1).Count() <= EveryPixelUpTo;
+
+    /// <summary>The formats that a data set's pictures were looked for in, as a clause; empty where its list names files exactly.</summary>
+    public static string Sought(IDataSetReader reader) => reader.Source is "roco" or "imageclef-2022" or "own" ? ""
+        : ", neither as JPEG or PNG nor as DICOM (.dcm, .dicom or no extension)";
 
     /// <summary>That a patient is in several splits of a data set, as a clause.</summary>
     public static string Crossing(IEnumerable<Split> splits) =>

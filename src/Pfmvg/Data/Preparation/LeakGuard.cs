@@ -1,9 +1,8 @@
 namespace Pfmvg.Data.Preparation;
 
 /// <summary>
-/// Keeps what grounding is tested on out of what is learnt before: MS-CXR's pictures, perhaps one's own, and those of Chest ImaGenome
-/// are MIMIC-CXR's, under other splits. A patient is
-/// known by every name that an entry gives: number, study, picture.
+/// Keeps what grounding is tested on out of what is learnt before: MS-CXR's pictures, perhaps one's own, and those of Chest
+/// ImaGenome are MIMIC-CXR's, under other splits. A patient is known by every name that an entry gives: number, study, picture.
 /// </summary>
 internal sealed class LeakGuard
 {
@@ -19,9 +18,21 @@ internal sealed class LeakGuard
     /// <summary>Whether a data set must be kept free of the patients that are tested on.</summary>
     public static bool IsGuarded(string source) => source is Captions or "chest-imagenome";
 
-    /// <summary>What is wrong with an entry of either when both are given.</summary>
-    public const string Unknown = "the path tells no patient (files/p10/p10000032/s50414267/...), so nobody can say whether the test of "
-        + "MS-CXR is in MIMIC-CXR's captions";
+    /// <summary>Whether the entries of a data set must tell their patients, when the rule holds between the data sets given.</summary>
+    public static bool MustTell(string source) => source is Phrases or Captions;
+
+    /// <summary>Whether some of the data sets are tested on and others must be kept free of their patients.</summary>
+    public static bool Concerns(IReadOnlyCollection<string> sources) => sources.Any(IsTested) && sources.Any(IsGuarded);
+
+    /// <summary>The data sets that are tested on, by name.</summary>
+    public static string Tested(IEnumerable<string> sources) =>
+        string.Join(" and ", sources.Where(IsTested).Select(source => source == Phrases ? "MS-CXR" : source));
+
+    /// <summary>What is wrong with an entry that tells no patient but must.</summary>
+    /// <param name="sources">The data sets given.</param>
+    public static string Unknown(IReadOnlyCollection<string> sources) => "the path tells no patient (files/p10/p10000032/s50414267/...), "
+        + $"so nobody can say whether the test of {Tested(sources)} is in "
+        + string.Join(" and ", sources.Where(IsGuarded).Select(source => source == Captions ? "MIMIC-CXR's captions" : source));
 
     private readonly HashSet<string> _heldOut = [], _names = [], _training = [], _trained = [];
     private long _trainedSamples;

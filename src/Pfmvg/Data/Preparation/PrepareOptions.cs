@@ -1,5 +1,7 @@
+using System.Text.Json.Serialization;
 using Pfmvg.Configuration;
 using Pfmvg.Data.Sets;
+using Pfmvg.Imaging;
 
 namespace Pfmvg.Data.Preparation;
 
@@ -41,6 +43,12 @@ public sealed record PrepareOptions
     /// <summary>Where the split of MS-CXR comes from.</summary>
     public SplitRule Split { get; init; } = SplitRule.Ratio;
 
+    /// <summary>
+    /// Refuse patients in several parts of a list's official split also where <see cref="Split"/> does not use it: the user has
+    /// chosen no split, and may take that one later.
+    /// </summary>
+    [JsonIgnore] public bool OfficialMustHold { get; init; }
+
     /// <summary>The user's list, for <see cref="SplitRule.List"/>.</summary>
     public string? SplitFile { get; init; }
 
@@ -51,6 +59,9 @@ public sealed record PrepareOptions
 
     /// <summary>Leave out phrases without a box, which training cannot teach.</summary>
     public bool OnlyWithBoxes { get; init; }
+
+    /// <summary>How DICOM values become gray where pictures are decoded to find out whether they can be.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public DicomGray Dicom { get; init; }
 
     /// <summary>What to do with wrong samples.</summary>
     public BadSamples Bad { get; init; } = BadSamples.Fail;
@@ -85,6 +96,9 @@ public sealed record SourceCounts
     /// <summary>Left out: the picture is not on the disk.</summary>
     public long Missing { get; set; }
 
+    /// <summary>The first missing picture whose name is there with other capitals or accents.</summary>
+    [JsonIgnore] internal string? Alike { get; set; }
+
     /// <summary>Left out: wrong, see <see cref="BadSamples"/>.</summary>
     public long Bad { get; set; }
 
@@ -112,4 +126,8 @@ public sealed record SourceCounts
 /// <param name="Sources">What became of each data set's samples.</param>
 /// <param name="Notes">What a user should know about the result.</param>
 public sealed record PrepareReport(
-    IReadOnlyDictionary<string, long> Samples, IReadOnlyDictionary<string, SourceCounts> Sources, IReadOnlyList<string> Notes);
+    IReadOnlyDictionary<string, long> Samples, IReadOnlyDictionary<string, SourceCounts> Sources, IReadOnlyList<string> Notes)
+{
+    /// <summary>Whether the training split has phrases without a box, which training cannot teach.</summary>
+    public bool TeachesNoBox { get; init; }
+}

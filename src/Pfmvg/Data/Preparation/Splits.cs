@@ -33,6 +33,35 @@ public static class Splits
             .ToDictionary(pair => pair.patient, pair => pair.Split);
     }
 
+    /// <summary>The split of an entry by the user's rule; patients are divided as listed, whether pictures are there or not.</summary>
+    /// <exception cref="InputException">There is no split in the data set, or the user's list is wrong.</exception>
+    internal static Func<ListedSample, Split?> Of(IDataSetReader reader, SplitRule rule, string? file, long seed)
+    {
+        if (reader.Task != SampleTask.Refer || reader.KeepsItsSplit && rule != SplitRule.List) return sample => sample.Split;
+        switch (rule)
+        {
+            case SplitRule.Official:
+                if (reader.Read().All(sample => sample.Split is null))
+                    throw new InputException($"{reader.Files[0]}: there is no split in it; of MS-CXR, take the CSV of version 1.1.0, or "
+                        + "divide the patients at random with '--split ratio'.");
+                return sample => sample.Split;
+            case SplitRule.List:
+                return FromFile(file ?? throw new InputException("The split is to come from a list, but no list is named."));
+            default:
+                var byPatient = ByPatient(reader.Read().Select(Patient), seed);
+                return sample => byPatient[Patient(sample)];
+        }
+
+        static string Patient(ListedSample sample) => sample.Patient ?? sample.Image; // without a patient, pictures are kept together
+    }
+
+    /// <summary>
+    /// Whether a data set lists a split that the rule does not use. Patients in several parts of it are an error as long as the user
+    /// has not said so.
+    /// </summary>
+    internal static bool Passes(IDataSetReader reader, SplitRule rule) =>
+        rule == SplitRule.Ratio && reader.Task == SampleTask.Refer && !reader.KeepsItsSplit;
+
     /// <summary>
     /// A division that the user wrote: a CSV with a column `split` (train, validate or test) and a column that names patients,
     /// studies or pictures (`patient`, `subject_id`, `study_id`, `dicom_id`, `image` or `id`).

@@ -61,7 +61,7 @@ internal sealed class CocoFile
     /// </exception>
     public static CocoFile Read(string path, TextRepairs? repairs = null)
     {
-        var file = new CocoFile(path);
+        var (file, seen) = (new CocoFile(path), new HashSet<string>());
         foreach (var list in JsonItems.Read(path, repairs, LargestList).Where(list => list.Value.ValueKind == JsonValueKind.Array))
         {
             Action<JsonElement, string>? add = list.Key switch
@@ -72,6 +72,8 @@ internal sealed class CocoFile
                 _ => null,
             };
             if (add is null) continue;
+            if (!seen.Add(list.Key!))
+                throw new InputException($"{file._file}: the list '{list.Key}' stands there twice; put the file right.");
             foreach (var (index, item) in list.Value.EnumerateArray().Index())
             {
                 var place = $"{file._file}, {list.Key}[{index}]";

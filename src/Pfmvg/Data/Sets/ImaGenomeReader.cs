@@ -70,23 +70,26 @@ internal sealed class ImaGenomeReader : IDataSetReader
     public IEnumerable<ListedSample> Read()
     {
         (_avoided, _without) = (0, 0);
-        var avoided = Table("images_to_avoid", null).ToDictionary(picture => picture.Id);
-        var pictures = new Dictionary<string, ListedSample>(avoided);
+        var (avoided, pictures) = (new HashSet<string>(), new Dictionary<string, ListedSample>());
+        foreach (var picture in Table("images_to_avoid", null))
+        {
+            if (picture.Problem is not null) yield return picture;
+            else if (avoided.Add(picture.Id)) pictures.Add(picture.Id, picture);
+        }
+
         foreach (var (name, split) in new[] { ("train", Split.Train), ("valid", Split.Validate), ("test", Split.Test) })
         {
             foreach (var picture in Table(name, split))
             {
-                if (avoided.ContainsKey(picture.Id))
-                {
-                    _avoided++;
-                    continue;
-                }
-
-                if (!pictures.TryAdd(picture.Id, picture))
-                    throw new InputException($"{picture.Place}: the picture stands at {pictures[picture.Id].Place}, too; put the "
-                        + "tables right.");
                 var graph = Path.Combine(_graphs, picture.Id + "_SceneGraph.json");
                 if (picture.Problem is not null) yield return picture;
+                else if (avoided.Contains(picture.Id)) _avoided++;
+                else if (!pictures.TryAdd(picture.Id, picture))
+                    yield return picture with
+                    {
+                        Id = Path.GetFileName(picture.Place),
+                        Problem = $"the picture stands at {pictures[picture.Id].Place}, too",
+                    };
                 else if (!File.Exists(graph)) _without++;
                 else foreach (var region in Regions(graph, picture)) yield return region;
             }
@@ -95,27 +98,47 @@ internal sealed class ImaGenomeReader : IDataSetReader
         if (_gold is null) yield break;
         foreach (var row in CsvTable.Read(_gold, _repairs, ["image_id", "bbox_name", .. Edges]))
         {
-            var dicom = Path.GetFileNameWithoutExtension(row["image_id"]);
-            if (!pictures.TryGetValue(dicom, out var picture))
-                throw new InputException($"{row.Place}: the picture is in none of splits/*.csv; put the tables right.");
+            // A path is no name: its last part must not be taken for a picture that it may not be.
+            var name = row["image_id"];
+            var picture = pictures.GetValueOrDefault(name.EndsWith(".dcm", StringComparison.OrdinalIgnoreCase) ? name[..^4] : name);
             var box = new Box(row.Number(Edges[0]), row.Number(Edges[1]), row.Number(Edges[2]), row.Number(Edges[3]));
-            yield return Region(picture with { Split = Split.Test }, row["bbox_name"], box, row.Place, "gold/");
+            yield return picture is not null
+                ? Region(picture with { Split = Split.Test, Problem = row.Problem }, row["bbox_name"], box, row.Place, "gold/")
+                : new ListedSample
+                {
+                    Id = Path.GetFileName(row.Place),
+                    Image = "",
+                    Text = "",
+                    Place = row.Place,
+                    Split = Split.Test,
+                    Problem = "the picture is in none of splits/*.csv",
+                };
         }
     }
 
-    private IEnumerable<ListedSample> Regions(string graph, ListedSample picture)
+    /// <summary>The regions of one picture; a graph that is broken is one wrong entry.</summary>
+    private List<ListedSample> Regions(string graph, ListedSample picture)
     {
-        foreach (var list in JsonItems.Read(graph, _repairs).Where(list => list.Key == "objects"))
+        var (regions, file) = (new List<ListedSample>(), Privacy.Mask(graph));
+        try
         {
-            if (list.Value.ValueKind != JsonValueKind.Array)
-                throw new InputException($"{Privacy.Mask(graph)}: 'objects' is no list; fetch the file again.");
-            foreach (var (index, item) in list.Value.EnumerateArray().Index())
+            foreach (var list in JsonItems.Read(graph, _repairs).Where(list => list.Key == "objects"))
             {
-                var edges = Edges.Select(edge => JsonItem.Member(item, edge) is { ValueKind: JsonValueKind.Number } number
-                    ? number.GetDouble() : double.NaN).ToArray();
-                yield return Region(picture, JsonItem.TextOf(item, "bbox_name") ?? "", new Box(edges[0], edges[1], edges[2], edges[3]),
-                    $"{Privacy.Mask(graph)}, objects[{index}]", "");
+                if (list.Value.ValueKind != JsonValueKind.Array) throw new InputException($"{file}: 'objects' is no list.");
+                foreach (var (index, item) in list.Value.EnumerateArray().Index())
+                {
+                    var edges = Edges.Select(edge => JsonItem.Member(item, edge) is { ValueKind: JsonValueKind.Number } number
+                        ? number.GetDouble() : double.NaN).ToArray();
+                    regions.Add(Region(picture, JsonItem.TextOf(item, "bbox_name") ?? "", new Box(edges[0], edges[1], edges[2], edges[3]),
+                        $"{file}, objects[{index}]", ""));
+                }
             }
+
+            return regions;
+        }
+        catch (InputException e)
+        {
+            return [picture with { Place = file, Problem = e.Message[(file.Length + 2)..].Split(';')[0].TrimEnd('.') }];
         }
     }
 
@@ -142,14 +165,15 @@ internal sealed class ImaGenomeReader : IDataSetReader
                 && ImageRoot.WrongName(dicom) is null && !dicom.Contains('/', StringComparison.Ordinal);
             yield return new ListedSample
             {
-                Id = dicom,
+                Id = known ? dicom : Path.GetFileName(row.Place), // file and line
                 Image = known ? $"files/p{subject[..2]}/p{subject}/s{study}/{dicom}.jpg" : "",
                 Text = "",
                 Place = row.Place,
+                AnyEdition = true,
                 Patient = "p" + subject,
                 Study = "s" + study,
                 Split = split,
-                Problem = known ? null : "subject_id, study_id or dicom_id is none",
+                Problem = known ? row.Problem : "subject_id, study_id or dicom_id is none",
             };
         }
     }

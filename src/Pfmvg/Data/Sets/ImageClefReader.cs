@@ -11,6 +11,7 @@ public sealed class ImageClefReader : IDataSetReader
     private const string Pattern = "caption_prediction_*.csv";
 
     private readonly TextRepairs _repairs = new();
+    private readonly EmptyLists _empty = new();
     private readonly List<(string File, Split? Split)> _files;
 
     /// <summary>Finds the caption files.</summary>
@@ -21,7 +22,8 @@ public sealed class ImageClefReader : IDataSetReader
     {
         _files = File.Exists(path) ? [(path, CaptionList.SplitOfName(path))]
             : !Directory.Exists(path) ? []
-            : [.. Directory.EnumerateFiles(path, Pattern).Select(file => (file, CaptionList.SplitOfName(file)))
+            : [.. Directory.EnumerateFileSystemEntries(path, Pattern).Where(DataFile.Exists)
+                .Select(file => (file, CaptionList.SplitOfName(file)))
                 .OrderBy(file => file.Item2), .. Lists(path)];
         if (_files.Count == 0)
             throw new InputException($"{path}: there is no {Pattern} and no JSON list; name ImageCLEF's folder or its JSON file.");
@@ -46,12 +48,12 @@ public sealed class ImageClefReader : IDataSetReader
     internal static bool IsRoot(string path) => Directory.EnumerateFiles(path, Pattern).Any();
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => _repairs.Notes;
+    public IReadOnlyList<string> Notes => [.. _repairs.Notes, .. _empty.Notes];
 
     /// <inheritdoc/>
-    public IEnumerable<ListedSample> Read() => _files.SelectMany(part =>
+    public IEnumerable<ListedSample> Read() => _files.SelectMany(part => _empty.Watch(part.File,
         DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split, _repairs)
-            : ReadTable(part.File, part.Split));
+            : ReadTable(part.File, part.Split)));
 
     private IEnumerable<ListedSample> ReadTable(string file, Split? split)
     {

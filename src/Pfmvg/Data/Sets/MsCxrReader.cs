@@ -61,12 +61,18 @@ public sealed partial class MsCxrReader : IDataSetReader
         foreach (var sample in DataFile.IsJson(_annotations) ? ReadJson() : ReadCsv())
         {
             var name = Path.GetFileNameWithoutExtension(sample.Image);
-            if (!pictures.TryAdd(name, (sample.Image, sample.Place)) && pictures[name].Image != sample.Image)
-                throw new InputException($"{sample.Place}: the picture {name} lies at another path than at {pictures[name].Place}; "
-                    + "a dicom_id names one picture, so put the table right.");
+            var elsewhere = !pictures.TryAdd(name, (sample.Image, sample.Place)) && pictures[name].Image != sample.Image;
             var number = boxes[name] = boxes.GetValueOrDefault(name) + 1;
             var (patient, study) = ListedSample.Owner(sample.Image);
-            yield return sample with { Id = $"{name}#{number}", Patient = patient, Study = study, Class = Spelled(sample.Class) };
+            yield return sample with
+            {
+                Id = $"{name}#{number}",
+                Patient = patient,
+                Study = study,
+                Class = Spelled(sample.Class),
+                Problem = sample.Problem ?? (!elsewhere ? null
+                    : $"the picture {name} lies at another path than at {pictures[name].Place}; a dicom_id names one picture"),
+            };
         }
     }
 
@@ -106,13 +112,16 @@ public sealed partial class MsCxrReader : IDataSetReader
             {
                 Id = Unnumbered,
                 Image = image,
-                Problem = string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
+                Problem = row.Problem is { } problem ? problem
+                    : SplitNames.IsUnknown(row.Find("split")) ? "the split is unknown; write train, validate or test"
+                    : string.IsNullOrWhiteSpace(dicom) ? "the dicom_id is blank"
                     : dicom != Path.GetFileNameWithoutExtension(image) ? "the dicom_id is not that of the picture in the path" : null,
                 Text = row["label_text"],
                 Place = row.Place,
                 Width = row.Pixels("image_width"),
                 Height = row.Pixels("image_height"),
                 Boxes = [Box.FromXywh(row.Number("x"), row.Number("y"), row.Number("w"), row.Number("h"))],
+                AnyEdition = true,
                 Class = row["category_name"],
                 Split = SplitNames.Find(row.Find("split")),
             };
@@ -137,6 +146,7 @@ public sealed partial class MsCxrReader : IDataSetReader
                 Width = picture.Width,
                 Height = picture.Height,
                 Boxes = [annotation.Box ?? new Box(double.NaN, double.NaN, double.NaN, double.NaN)],
+                AnyEdition = true,
                 Class = file.Categories.GetValueOrDefault(annotation.Category),
                 Split = annotation.Split ?? picture.Split,
             };

@@ -7,13 +7,19 @@ namespace Pfmvg.Data.Sets;
 /// <summary>A user's samples as JSON Lines, imagefolder's `metadata.jsonl` or COCO; pictures' paths stay as they are written.</summary>
 internal static class OwnLists
 {
+    private static readonly HashSet<string> Names = ["id", "image", "phrase", "boxes", "patient", "patient_id", "subject_id", "study",
+        "study_id", "class", "split", "width", "height"];
+
     /// <summary>Objects {"image", "phrase", "boxes"}, and what <see cref="OwnRows.Common"/> knows.</summary>
-    public static IEnumerable<ListedSample> Lines(string path, TextRepairs repairs, Coordinates coordinates)
+    public static IEnumerable<ListedSample> Lines(string path, TextRepairs repairs, Coordinates coordinates, List<string> notes)
     {
+        var respelled = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var row in OwnRows.Read(path, repairs))
         {
             var sample = OwnRows.Common(row, row.Text("image"), row.Text("phrase"));
             var boxes = OwnRows.Boxes(JsonItem.Member(row.Value, "boxes"));
+            respelled.UnionWith(row.Value.EnumerateObject().Select(member => member.Name)
+                .Where(name => !Names.Contains(name) && Names.Contains(name.Trim().ToLowerInvariant())));
             var listed = Size(row) is { } size ? sample with { Width = size.Width, Height = size.Height } : sample;
             yield return listed with
             {
@@ -24,6 +30,9 @@ internal static class OwnLists
                     : boxes is null ? "\"boxes\" is no list of lists of four numbers; a phrase without a box has an empty list" : null,
             };
         }
+
+        notes.AddRange(respelled.Select(name =>
+            $"The name '{name}' in own is passed over: it must be written '{name.Trim().ToLowerInvariant()}'."));
     }
 
     /// <summary>Objects {"file_name", "phrase", "objects": {"bbox": [[x, y, width, height], ...]}}.</summary>

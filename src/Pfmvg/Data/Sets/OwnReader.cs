@@ -77,7 +77,7 @@ internal sealed class OwnReader : IDataSetReader
             "coco" => OwnLists.Coco(_file, _repairs, _notes),
             "imagefolder" => OwnLists.ImageFolder(_file, _repairs),
             not "jsonl" => new OwnChats(_format, _question, _coordinates).Read(_file, _repairs),
-            _ => OwnLists.Lines(_file, _repairs, _coordinates ?? new Coordinates(null, BoxLayout.Xyxy)),
+            _ => OwnLists.Lines(_file, _repairs, _coordinates ?? new Coordinates(null, BoxLayout.Xyxy), _notes),
         }).ToList();
         if (listed.Count == 0) throw new InputException($"{_file}: there is no sample in it; check that it is the right file and format.");
         if (listed.TrueForAll(sample => sample.Patient is null))
@@ -93,12 +93,16 @@ internal sealed class OwnReader : IDataSetReader
             var number = seen[image] = seen.GetValueOrDefault(image) + 1;
             return sample with
             {
-                Id = sample.Id.Length > 0 ? sample.Id : $"{Path.ChangeExtension(image, null)}#{number}",
+                Id = sample.Id.Length > 0 ? sample.Id : $"{Stem(image)}#{number}",
                 Image = image,
                 Problem = sample.Problem ?? problem,
             };
         }));
     }
+
+    // DICOM files are often named by numbers with dots, of which the last is no extension.
+    private static string Stem(string image) => Path.GetExtension(image) is [_, .. var ending] && ending.All(char.IsAsciiDigit)
+        ? image : Path.ChangeExtension(image, null);
 
     /// <summary>The full path of a picture with its links followed, or why it is refused.</summary>
     private (string Path, string? Problem) Find(string path)

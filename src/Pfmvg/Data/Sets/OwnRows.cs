@@ -14,7 +14,8 @@ internal static class OwnRows
     /// <exception cref="InputException">The file cannot be read, or something in it is no JSON object.</exception>
     public static IEnumerable<JsonItem> Read(string path, TextRepairs repairs)
     {
-        var rows = IsList(path, repairs) ? JsonItems.Read(path, repairs).Select(item => (Text: item.Value.GetRawText(), item.Place))
+        var rows = IsList(path, repairs)
+            ? JsonItems.Read(path, repairs, unique: false).Select(item => (Text: item.Value.GetRawText(), item.Place))
             : DataFile.Lines(path, repairs).Where(line => !string.IsNullOrWhiteSpace(line.Text))
                 .Select(line => (line.Text, Place: $"{Privacy.Mask(path)}:{line.Number}"));
         foreach (var (text, place) in rows)

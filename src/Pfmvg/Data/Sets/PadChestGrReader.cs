@@ -89,7 +89,7 @@ internal sealed class PadChestGrReader : IDataSetReader
                 Study = item.Text("StudyID"),
                 Split = owner.Split,
                 ToPixels = Scale,
-                Problem = image.Length == 0 ? "the study has no 'ImageID'" : problem,
+                Problem = image.Length == 0 ? "the study has no 'ImageID'" : problem ?? owner.Problem,
             };
             if (image.Length == 0 || JsonItem.Member(item.Value, "findings") is not { ValueKind: JsonValueKind.Array } findings)
             {
@@ -142,16 +142,18 @@ internal sealed class PadChestGrReader : IDataSetReader
                 ? new Box(value[0].GetDouble(), value[1].GetDouble(), value[2].GetDouble(), value[3].GetDouble()) : null;
 
     /// <summary>Patient and split of each picture; a picture has a row for each of its findings, which must agree.</summary>
-    private Dictionary<string, (string? Patient, Split? Split)> ReadTable()
+    private Dictionary<string, (string? Patient, Split? Split, string? Problem)> ReadTable()
     {
-        var owners = new Dictionary<string, (string? Patient, Split? Split)>();
+        var owners = new Dictionary<string, (string? Patient, Split? Split, string? Problem)>();
         foreach (var row in CsvTable.Read(_table, _repairs, "ImageID", "PatientID", "split"))
         {
             if (row["ImageID"].Length == 0) continue;
             var name = Path.GetFileNameWithoutExtension(row["ImageID"]);
-            var owner = (row["PatientID"].Length > 0 ? row["PatientID"] : null, SplitNames.Find(row["split"]));
-            if (!owners.TryAdd(name, owner) && owners[name] != owner)
-                throw new InputException($"{row.Place}: the picture has another patient or split in a row before; put the table right.");
+            var (patient, split) = (row["PatientID"].Length > 0 ? row["PatientID"] : null, SplitNames.Find(row["split"]));
+            if (!owners.TryAdd(name, (patient, split, null)) && (owners[name].Patient, owners[name].Split) != (patient, split))
+                owners[name] = owners[name] with { Problem = $"{row.Place}: the picture has another patient or split in a row before" };
+            else if ((row.Problem ?? (SplitNames.IsUnknown(row["split"]) ? "the split is unknown" : null)) is { } wrong)
+                owners[name] = owners[name] with { Problem = $"{row.Place}: {wrong}" };
         }
 
         return owners;

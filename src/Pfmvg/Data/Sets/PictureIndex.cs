@@ -8,8 +8,10 @@ internal sealed class PictureIndex
 {
     private const int Deepest = 6;
 
-    // What can be read comes first: a picture may lie in several formats.
-    private static readonly string[] Extensions = [".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".dicom", ".dcm"];
+    // A picture may lie in several formats, of which the first is taken. Any other file may be a DICOM one: archives of hospitals name
+    // them by numbers with dots, without an extension.
+    private static readonly string[] Extensions =
+        [".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".tga", ".dicom", ".dcm"];
 
     private readonly Dictionary<string, (string Path, string? Other)> _byName = new(StringComparer.Ordinal);
 
@@ -22,8 +24,7 @@ internal sealed class PictureIndex
         {
             foreach (var path in level.SelectMany(Directory.EnumerateFiles).Order(StringComparer.Ordinal))
             {
-                if (Rank(path) < 0) continue;
-                var (name, relative) = (Path.GetFileNameWithoutExtension(path), Path.GetRelativePath(folder, path));
+                var (name, relative) = (Stem(Path.GetFileName(path)), Path.GetRelativePath(folder, path));
                 if (!_byName.TryGetValue(name, out var known) || Rank(path) < Rank(known.Path)) _byName[name] = (relative, null);
                 else if (Rank(path) == Rank(known.Path)) _byName[name] = known with { Other = relative };
             }
@@ -40,14 +41,14 @@ internal sealed class PictureIndex
     public string Find(string name, out string? problem)
     {
         problem = null;
-        var stem = Rank(name) < 0 ? name : Path.GetFileNameWithoutExtension(name);
-        if (!_byName.TryGetValue(stem, out var found)) return Rank(name) < 0 ? name + ".png" : name;
+        var stem = Stem(name);
+        if (!_byName.TryGetValue(stem, out var found)) return stem == name ? name + ".png" : name;
         problem = found.Other is null ? null : $"two pictures have this name, {found.Path} and {found.Other}; keep one";
         return found.Path;
     }
 
-    /// <summary>Whether a path is that of a DICOM file, by its name.</summary>
-    public static bool IsDicom(string path) => Rank(path) >= Array.IndexOf(Extensions, ".dicom");
+    private static string Stem(string name) => Rank(name) == Extensions.Length ? name : Path.GetFileNameWithoutExtension(name);
 
-    private static int Rank(string path) => Array.IndexOf(Extensions, Path.GetExtension(path).ToLowerInvariant());
+    private static int Rank(string path) => Array.IndexOf(Extensions, Path.GetExtension(path).ToLowerInvariant()) is >= 0 and var rank
+        ? rank : Extensions.Length;
 }

@@ -12,6 +12,7 @@ public sealed class RocoReader : IDataSetReader
         [("train", "traindata.csv", Split.Train), ("validation", "valdata.csv", Split.Validate), ("test", "testdata.csv", Split.Test)];
 
     private readonly TextRepairs _repairs = new();
+    private readonly EmptyLists _empty = new();
     private readonly string _root;
     private readonly List<(string File, Split? Split)> _files;
 
@@ -40,13 +41,13 @@ public sealed class RocoReader : IDataSetReader
     public IReadOnlyList<string> Files => [.. _files.Select(file => file.File)];
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => _repairs.Notes;
+    public IReadOnlyList<string> Notes => [.. _repairs.Notes, .. _empty.Notes];
 
     /// <inheritdoc/>
-    public IEnumerable<ListedSample> Read() => _files.SelectMany(part =>
+    public IEnumerable<ListedSample> Read() => _files.SelectMany(part => _empty.Watch(part.File,
         DataFile.IsJson(part.File) ? CaptionList.Read(part.File, part.Split, _repairs)
         : part.File.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) ? ReadCsv(part.File, part.Split)
-        : ReadText(part.File, part.Split));
+        : ReadText(part.File, part.Split)));
 
     /// <summary>Whether a folder has ROCO's own layout (JSON lists are only taken when they are named).</summary>
     internal static bool IsRoot(string path) => new[] { "", "data", "all_data" }.Any(below => Parts.Any(part =>
@@ -62,7 +63,7 @@ public sealed class RocoReader : IDataSetReader
             foreach (var kind in nonRadiology ? new[] { "radiology", "non-radiology" } : ["radiology"])
                 foreach (var (folder, csv, split) in Parts)
                     if (new[] { "captions.txt", csv }.Select(name => Path.Combine(root, folder, kind, name))
-                        .FirstOrDefault(File.Exists) is { } file)
+                        .FirstOrDefault(DataFile.Exists) is { } file)
                         files.Add((file, split));
             if (files.Count > 0) return (root, [.. files.OrderBy(file => file.Item2)]);
         }
@@ -95,7 +96,7 @@ public sealed class RocoReader : IDataSetReader
     private IEnumerable<ListedSample> ReadCsv(string file, Split? split)
     {
         foreach (var row in CsvTable.Read(file, _repairs, "id", "name", "caption"))
-            yield return Listed(file, split, row["id"], row["name"], row["caption"], row.Place);
+            yield return Listed(file, split, row["id"], row["name"], row["caption"], row.Place) with { Problem = row.Problem };
     }
 
     private ListedSample Listed(string file, Split? split, string id, string picture, string caption, string place) => new()

@@ -12,6 +12,7 @@ internal sealed class VinDrReader : IDataSetReader
     private const string Nothing = "No finding";
 
     private readonly TextRepairs _repairs = new();
+    private readonly EmptyLists _empty = new();
     private readonly List<(string File, Split Split)> _files = [];
     private readonly VinDrRule _rule;
     private long _drawn, _kept;
@@ -27,7 +28,7 @@ internal sealed class VinDrReader : IDataSetReader
         var folder = Find(path) ?? throw new InputException($"{path}: there is no annotations/annotations_train.csv or "
             + "annotations_test.csv; name VinDr-CXR's folder.");
         foreach (var (name, split) in new[] { ("train", Split.Train), ("test", Split.Test) })
-            if (File.Exists(Path.Combine(folder, $"annotations_{name}.csv")))
+            if (DataFile.Exists(Path.Combine(folder, $"annotations_{name}.csv")))
                 _files.Add((Path.Combine(folder, $"annotations_{name}.csv"), split));
         ImageFolder = imageFolder ?? (Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)) == "annotations"
             ? Path.GetDirectoryName(Path.GetFullPath(Path.TrimEndingDirectorySeparator(folder)))! : folder);
@@ -52,6 +53,7 @@ internal sealed class VinDrReader : IDataSetReader
     public IReadOnlyList<string> Notes =>
     [
         .. _repairs.Notes,
+        .. _empty.Notes,
         "vindr-cxr has no phrases: its class names are the prompts.",
         $"Of vindr-cxr's training pictures, {_rule}{(_drawn > 0 ? $"; {Units.Count(_drawn)} boxes became {Units.Count(_kept)}" : "")}.",
         "vindr-cxr's boxes are in pixels of the original pictures, whose size its lists do not tell: resized pictures go unnoticed.",
@@ -67,7 +69,7 @@ internal sealed class VinDrReader : IDataSetReader
     {
         (_drawn, _kept) = (0, 0);
         var pictures = new PictureIndex(ImageFolder);
-        return _files.SelectMany(file => Read(file.File, file.Split, pictures));
+        return _files.SelectMany(file => _empty.Watch(file.File, Read(file.File, file.Split, pictures)));
     }
 
     private IEnumerable<ListedSample> Read(string file, Split split, PictureIndex pictures)
@@ -88,9 +90,6 @@ internal sealed class VinDrReader : IDataSetReader
     {
         string? problem = null;
         var path = name.Length == 0 ? "" : pictures.Find(name, out problem);
-        if (PictureIndex.IsDicom(path))
-            throw new InputException($"{Path.Join(ImageFolder, path)}: this picture is a DICOM file, which cannot be read yet; convert the "
-                + "pictures to PNG or JPEG of the same width and height and name their folder with '--images vindr-cxr=FOLDER'.");
         var counted = split == Split.Test ? rows
             : rows.FindAll(row => _rule.Reader is null || row.Reader == _rule.Reader || row.Problem is not null);
         var classes = counted.Where(row => row.Class != Nothing).GroupBy(row => row.Class).ToList();
@@ -139,7 +138,8 @@ internal sealed class VinDrReader : IDataSetReader
     private static string? Problem(CsvRow row, Split split)
     {
         var (name, box) = (row["class_name"], Edges(row));
-        return name.Length == 0 ? "the row has no 'class_name'"
+        return row.Problem is { } problem ? problem
+            : name.Length == 0 ? "the row has no 'class_name'"
             : split == Split.Train && string.IsNullOrEmpty(row.Find("rad_id")) ? "the row has no 'rad_id', which names its reader"
             : name == Nothing ? (BoxRules.IsFinite(box) ? $"the row says '{Nothing}' and has a box" : null)
             : !BoxRules.IsFinite(box) ? "a box has an edge that is not a number"

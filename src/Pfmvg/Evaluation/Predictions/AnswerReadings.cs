@@ -41,6 +41,7 @@ internal static class AnswerReadings
         }
 
         var said = answers.Select(pair => pair.Second).OfType<Coordinates>().Distinct().ToList();
+        if (said.Count == 0 && options.Frame is { } frame) said = [new Coordinates(null, BoxLayout.Xyxy) { Frame = frame }];
         if (said.Count > 1)
             throw new InputException($"{path}: its answers are declared as {said[0]} and as {said[1]}; one must hold for all.");
         var boxes = answers.SelectMany(pair => notation.Boxes(pair.First.Answer!)).ToList();
@@ -50,9 +51,9 @@ internal static class AnswerReadings
             if (notation.Boxes(prediction.Answer!) is { Count: > 0 } of) check.Add(prediction, of[0], meaning ?? Ours);
         if (meaning is null)
         {
-            var (fitting, fit) = check.Best(); // the name only helps the user to decide
             var sentence = $"{common.Value} of {answers.Count} answers hold boxes as {notation.Name}, and nothing says what their numbers "
-                + "mean; " + (fit > 0.1 ? $"they fit {fitting}: declare that with --coordinates {fitting}"
+                + "mean; " + (check.Best() is { } fitting // it only helps the user to decide
+                    ? $"they fit {fitting}: declare that with {CoordinateCheck.Option(fitting)}"
                     : $"declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
             if (2 * common.Value >= answers.Count) throw new InputException($"{path}: {sentence}.");
             options.Note($"{sentence}. These answers count as failures.");

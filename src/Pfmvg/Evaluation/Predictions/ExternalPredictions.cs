@@ -45,7 +45,8 @@ public static class ExternalPredictions
     {
         var truth = options.Truth ?? throw new InputException(
             $"{path}: COCO results hold no truth; name the file with the true boxes with --truth.");
-        var coordinates = options.Coordinates ?? new Coordinates(null, BoxLayout.Xywh); // what COCO's results are by definition
+        // What COCO's results are by definition.
+        var coordinates = (options.Coordinates ?? new Coordinates(null, BoxLayout.Xywh)).In(options.Frame);
         var byId = truth.Questions.ToDictionary(question => question.Id, IdComparer.Instance);
         var byClass = truth.Questions.ToLookup(question => (question.Image, question.Class));
         Dictionary<string, List<(IReadOnlyList<double> Numbers, double Score)>> found = [];
@@ -108,7 +109,7 @@ public static class ExternalPredictions
                 results.ConvertAll(r => coordinates.ToPixels(r.Numbers, question.Width, question.Height)),
                 results.ConvertAll(r => r.Score),
                 options.MinimumConfidence);
-            if (results.Count > 0 && question.Truth.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
+            if (results.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
             return question with { Boxes = boxes, Confidence = scores };
         }
     }
@@ -131,7 +132,7 @@ public static class ExternalPredictions
             var names = phrase.Select(question => question.Id).Concat(alone.Contains(picture) ? [picture] : []).Where(files.ContainsKey)
                 .ToList();
             used.UnionWith(names);
-            if (names.Count == 0 && !options.AllowMissing)
+            if (names.Count == 0 && phrase.Exists(question => question.Truth.Count > 0) && !options.AllowMissing)
                 throw new InputException($"{folder}: the sample '{phrase[0].Id}' has no {phrase[0].Id}.npy; " +
                     "add it, or count it as a failure with --allow-missing.");
             answered.Add(QuestionIndex.Merge(phrase) with { HeatMap = names.Count > 0 ? files[names[0]] : null });

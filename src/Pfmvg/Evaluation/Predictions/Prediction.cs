@@ -55,6 +55,9 @@ public sealed record Prediction
     /// <summary>The picture is a phantom, so its score is not a clinical one.</summary>
     public bool Synthetic { get; init; }
 
+    /// <summary>The rule by which the values of its DICOM picture became gray; null for other pictures, or when unknown.</summary>
+    internal string? Dicom { get; init; }
+
     /// <summary>How the boxes in <see cref="Answer"/> are read; null for our own notation.</summary>
     internal AnswerReading? Reading { get; init; }
 

@@ -13,6 +13,9 @@ public sealed record ReadOptions
     /// <summary>What the numbers of the boxes mean; null when the file says so itself or answers in text.</summary>
     public Coordinates? Coordinates { get; init; }
 
+    /// <summary>The size of the resized picture that boxes in pixels belong to; null for the original picture.</summary>
+    public PictureFrame? Frame { get; init; }
+
     /// <summary>Counts a question without an answer as a failure that scores 0 instead of refusing the file.</summary>
     public bool AllowMissing { get; init; }
 
@@ -95,41 +98,40 @@ public static class PredictionFile
         options ??= new ReadOptions();
         var questions = options.Truth is { } truth ? new QuestionIndex(truth.Questions) : null;
         var check = new CoordinateCheck(path);
-        List<Coordinates?> declared = [];
+        var meaning = new DeclaredCoordinates(options);
         var predictions = AnswerReadings.Apply(
-            path, Read(JsonInput.Lines(path), questions, options, check, declared), declared, options);
+            path, Read(JsonInput.Lines(path), questions, options, check, meaning), meaning.OfLines, options);
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
+        meaning.ThrowIfContradicted(check);
         if (!options.TrustCoordinates) check.ThrowIfImplausible();
-        return questions is null ? predictions : questions.Complete(path, predictions, options.AllowMissing);
+        if (questions is null) return predictions;
+        if (options.Truth!.Questions.Count(question => question.Truth.Count == 0) is > 0 and var unasked)
+            options.Note($"{unasked} of {options.Truth.Questions.Count} phrases have no true box: boxes there are false positives in "
+                + "map50, other protocols leave them out.");
+        return questions.Complete(path, predictions, options.AllowMissing);
     }
 
     /// <summary>Our own predictions from memory, where there may be none.</summary>
     /// <param name="bytes">As <see cref="ToBytes"/> makes them.</param>
     /// <param name="name">Names them in messages.</param>
     internal static IReadOnlyList<Prediction> FromBytes(byte[] bytes, string name) =>
-        Read(JsonInput.Lines(new MemoryStream(bytes), name), null, new ReadOptions(), new CoordinateCheck(name), []);
+        Read(JsonInput.Lines(new MemoryStream(bytes), name), null, new ReadOptions(), new CoordinateCheck(name),
+            new DeclaredCoordinates(new ReadOptions()));
 
     private static List<Prediction> Read(
-        IEnumerable<JsonInput> lines, QuestionIndex? questions, ReadOptions options, CoordinateCheck check, List<Coordinates?> meant)
+        IEnumerable<JsonInput> lines, QuestionIndex? questions, ReadOptions options, CoordinateCheck check,
+        DeclaredCoordinates meaning)
     {
-        var coordinates = options.Coordinates;
         List<Prediction> predictions = [];
         Dictionary<string, string> places = new(IdComparer.Instance);
         foreach (var line in lines)
         {
-            var declared = line.Text("coordinates") is { } named ? ParseCoordinates(line, named) : null;
-            if (IsHeader(line))
-            {
-                coordinates = Agreed(line, options.Coordinates, declared);
-                continue;
-            }
-
+            if (meaning.IsHeader(line)) continue;
             var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: false, "truth") : questions.Find(line);
-            var prediction = WithAnswer(question, line, Agreed(line, coordinates, declared), options, check);
+            var prediction = WithAnswer(question, line, meaning.Of(line), options, check);
             if (!places.TryAdd(prediction.Id, line.Place))
                 throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");
             predictions.Add(prediction);
-            meant.Add(Agreed(line, coordinates, declared));
         }
 
         return predictions;
@@ -148,6 +150,7 @@ public static class PredictionFile
                 "and --allow-missing counts it as a failure");
 
         var confidence = line.Numbers("confidence", "score", "scores");
+        if (confidence?.All(double.IsNaN) == true) confidence = null; // [null]: there is a box, and how sure it is nobody knows
         confidence = confidence is null ? null : [.. confidence.Select(value => Confidence(value, "confidence", line))];
         if (numbers is not null && confidence is not null && numbers.Count != confidence.Count)
             throw line.Wrong($"has {numbers.Count} boxes and {confidence.Count} confidences; give one for each box");
@@ -170,7 +173,8 @@ public static class PredictionFile
     /// <summary>A confidence in 0..1; what float32 rounding lifts above 1 is 1.</summary>
     internal static double Confidence(double value, string name, JsonInput place) =>
         value is >= 0 and <= 1 ? value : value is > 1 and <= 1 + 1e-5 ? 1
-            : throw place.Wrong(FormattableString.Invariant($"the {name} {value} is not in 0..1"));
+            : throw place.Wrong(double.IsNaN(value) ? $"a {name} is null beside others that are not; give one for each box, or null for all"
+                : FormattableString.Invariant($"the {name} {value} is not in 0..1"));
 
     /// <summary>Boxes by falling confidence (equal ones in their order), without those below the minimum.</summary>
     internal static (List<Box> Boxes, List<double> Confidence) BestFirst(
@@ -179,23 +183,4 @@ public static class PredictionFile
         var order = Enumerable.Range(0, boxes.Count).Where(i => confidence[i] >= minimum).OrderByDescending(i => confidence[i]).ToList();
         return (order.ConvertAll(i => boxes[i]), order.ConvertAll(i => confidence[i]));
     }
-
-    private static bool IsHeader(JsonInput line) =>
-        line.Find("coordinates") is not null && line.Find("id", "ann_id", "annotation_id", "image", "phrase", "label_text") is null;
-
-    private static Coordinates ParseCoordinates(JsonInput line, string text)
-    {
-        try
-        {
-            return Coordinates.Parse(text);
-        }
-        catch (InputException wrong)
-        {
-            throw new InputException($"{line.Place}: {wrong.Message}", wrong);
-        }
-    }
-
-    private static Coordinates? Agreed(JsonInput line, Coordinates? one, Coordinates? other) =>
-        one is null || other is null || one == other ? other ?? one
-            : throw line.Wrong($"says its boxes are {other}, but {one} was declared before; they must agree");
 }

@@ -54,8 +54,9 @@ internal sealed class QuestionIndex
     public IReadOnlyList<Prediction> Complete(string path, IReadOnlyList<Prediction> answered, bool allowMissing)
     {
         var missing = _truth.Where(question => !_answeredAt.ContainsKey(question.Id)).ToList();
-        if (missing.Count > 0 && !allowMissing)
-            throw new InputException($"{path}: {missing.Count} of {_truth.Count} samples have no answer, the first is '{missing[0].Id}'; " +
+        var asked = missing.FindAll(question => question.Truth.Count > 0); // our own evaluation does not ask the others, either
+        if (asked.Count > 0 && !allowMissing)
+            throw new InputException($"{path}: {asked.Count} of {_truth.Count} samples have no answer, the first is '{asked[0].Id}'; " +
                                      "add them, or count them as failures with --allow-missing.");
         var position = _truth.Select((question, index) => (question.Id, index)).ToDictionary(pair => pair.Id, pair => pair.index);
         return [.. answered.Concat(missing).OrderBy(prediction => position[prediction.Id])];

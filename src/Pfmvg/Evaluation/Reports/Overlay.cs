@@ -48,8 +48,10 @@ public static class Overlay
     /// <param name="imagePath">Where a sample's picture is; null when there is none (it is drawn as an empty frame).</param>
     /// <param name="count">How many samples, spread evenly over the classes and over the range of IoU.</param>
     /// <param name="colors">The boxes' colours.</param>
+    /// <param name="dicom">How DICOM values became gray when the model saw them.</param>
     public static void WriteSheet(
-        string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8, OverlayColors? colors = null)
+        string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8, OverlayColors? colors = null,
+        DicomGray dicom = DicomGray.Window)
     {
         var samples = Spread(table, count);
         var columns = Math.Min(4, samples.Count);
@@ -63,7 +65,8 @@ public static class Overlay
         for (var i = 0; i < samples.Count; i++)
         {
             var (x, y) = (Gap + i % columns * (Tile + Gap), Gap + i / columns * (Tile + caption + Gap));
-            Draw(canvas, SKRect.Create(x, y, Tile, Tile), samples[i], imagePath(samples[i].Prediction), colors ?? new OverlayColors());
+            var picture = imagePath(samples[i].Prediction) is { } image ? ReportImage.Decode(image, dicom) : null;
+            Draw(canvas, SKRect.Create(x, y, Tile, Tile), samples[i], picture, colors ?? new OverlayColors());
             if (caption == 0) continue;
             var title = $"({(char)('a' + i % 26)}) {samples[i].Prediction.Class}, IoU {ScoreGrid.Figure(samples[i].Iou)}";
             canvas.DrawText(Fit(title, font), x, y + Tile + 17, font, ink);
@@ -73,28 +76,33 @@ public static class Overlay
         ImageSharpFile.WritePng(path, bitmap);
     }
 
-    /// <summary>One picture at its own size, as the model sees it, with boxes drawn on it.</summary>
-    public static void WriteOne(
-        string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors? colors = null)
+    /// <summary>One picture at its own size with boxes drawn on it: its pixels are those that the model saw.</summary>
+    /// <param name="path">The PNG to write.</param>
+    /// <param name="image">The picture.</param>
+    /// <param name="truth">True boxes in its pixels.</param>
+    /// <param name="predicted">Predicted boxes in its pixels.</param>
+    /// <param name="colors">The boxes' colours.</param>
+    /// <param name="dicom">How DICOM values became gray when the model saw them.</param>
+    /// <exception cref="InputException">The picture cannot be read.</exception>
+    public static void WriteOne(string path, string image, IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted,
+        OverlayColors? colors = null, DicomGray dicom = DicomGray.Window)
     {
-        using var picture = ReportImage.Decode(image)
-            ?? throw new InputException($"{image}: cannot be read as a picture; name a {ImageFile.Formats} file.");
-        using var bitmap = Canvas(picture.Width, picture.Height);
+        using var bitmap = SkiaPicture.ToBitmap(ImageFile.Decode(image, dicom: dicom));
         using var canvas = new SKCanvas(bitmap);
-        DrawPicture(canvas, picture, SKRect.Create(bitmap.Width, bitmap.Height));
-        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), (picture.Width, picture.Height), truth, predicted,
+        DrawBoxes(canvas, SKRect.Create(bitmap.Width, bitmap.Height), (bitmap.Width, bitmap.Height), truth, predicted,
             colors ?? new OverlayColors());
+        canvas.Flush();
         ImageSharpFile.WritePng(path, bitmap);
     }
 
     private static SKBitmap Canvas(int width, int height) => new(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
 
-    private static void Draw(SKCanvas canvas, SKRect tile, ScoredSample sample, string? image, OverlayColors colors)
+    private static void Draw(SKCanvas canvas, SKRect tile, ScoredSample sample, DecodedImage? decoded, OverlayColors colors)
     {
         var (width, height) = (sample.Prediction.Width, sample.Prediction.Height);
         var scale = Math.Min(tile.Width / width, tile.Height / height);
         var area = SKRect.Create(tile.MidX - width * scale / 2, tile.MidY - height * scale / 2, width * scale, height * scale);
-        using var picture = image is null ? null : ReportImage.Decode(image);
+        using var picture = decoded is null ? null : SkiaPicture.ToBitmap(decoded);
         using var frame = new SKPaint { Color = new SKColor(0x2a, 0x2e, 0x36) };
         if (picture is null) canvas.DrawRect(area, frame);
         else DrawPicture(canvas, picture, area);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Imaging;
 using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Reports;
@@ -80,7 +81,7 @@ internal sealed class ReportGallery
         }
 
         html.WriteLine("</script>");
-        WritePictures(html, pictures);
+        WritePictures(html, pictures, _options.Dicom);
     }
 
     /// <summary>The number of each picture that is shown, by its path.</summary>
@@ -116,14 +117,14 @@ internal sealed class ReportGallery
         static double Shown(double edge) => Math.Round(Math.Clamp(edge, -1e6, 1e6), 1);
     }
 
-    private static void WritePictures(StreamWriter html, OrderedDictionary<string, int> pictures)
+    private static void WritePictures(StreamWriter html, OrderedDictionary<string, int> pictures, DicomGray dicom)
     {
         var budget = (int)Math.Min(MostBytesPerImage, MostImageBytes * 3 / 4 / Math.Max(1, pictures.Count));
         var written = 0L;
         foreach (var chunk in pictures.Chunk(32))
         {
             var encoded = new byte[]?[chunk.Length];
-            Parallel.For(0, chunk.Length, i => encoded[i] = ReportImage.Thumbnail(chunk[i].Key, PictureSide, budget));
+            Parallel.For(0, chunk.Length, i => encoded[i] = ReportImage.Thumbnail(chunk[i].Key, PictureSide, budget, dicom));
             for (var i = 0; i < chunk.Length; i++)
             {
                 if (encoded[i] is not { } jpeg || (written += jpeg.Length * 4L / 3) > MostImageBytes) continue;

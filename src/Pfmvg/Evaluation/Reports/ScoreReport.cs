@@ -1,6 +1,7 @@
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Imaging;
 
 namespace Pfmvg.Evaluation.Reports;
 
@@ -12,6 +13,9 @@ public sealed record ReportOptions
 
     /// <summary>Where a sample's picture is on disk; null when there is none, and the boxes are shown on an empty frame.</summary>
     public Func<Prediction, string?> ImagePath { get; init; } = _ => null;
+
+    /// <summary>How DICOM values became gray when the model saw the pictures.</summary>
+    public DicomGray Dicom { get; init; } = DicomGray.Window;
 
     /// <summary>Puts the pictures into the report; without them no part of a patient's image is in it.</summary>
     public bool IncludeImages { get; init; } = true;
@@ -42,6 +46,6 @@ public static class ScoreReport
         AtomicFile.Write(Path.Combine(folder, "scores.json"), stream => ScoreJson.Write(stream, table, options.IncludeIdentifiers));
         HtmlReport.Write(Path.Combine(folder, "report.html"), table, options);
         if (options.IncludeImages)
-            Overlay.WriteSheet(Path.Combine(folder, "overlay.png"), table, options.ImagePath, colors: options.Colors);
+            Overlay.WriteSheet(Path.Combine(folder, "overlay.png"), table, options.ImagePath, colors: options.Colors, dicom: options.Dicom);
     }
 }

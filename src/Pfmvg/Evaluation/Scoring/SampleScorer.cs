@@ -21,11 +21,14 @@ internal static class SampleScorer
             Protocol.PfmvgBox => [.. predictions.SelectMany(prediction => EachBox(prediction, options))],
             Protocol.SingleBox => [.. Phrases(predictions).Where(phrase => phrase.Question.Truth.Count == 1)
                 .Select(phrase => Sample(phrase.Question, phrase.Question.Id, phrase.Question.Truth,
-                    AnswerReader.Read(phrase.Question, options.Rule, single: true), options))],
+                    AnswerReader.Read(phrase.Question, options.Rule, single: true), options) with { FirstId = First(phrase.Answers) })],
             Protocol.MaskThresholds => [.. Phrases(predictions).ToList().AsParallel().AsOrdered()
-                .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
-            _ => [.. Phrases(predictions).Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options))],
+                .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options) with { FirstId = First(phrase.Answers) })],
+            _ => [.. Phrases(predictions)
+                .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options) with { FirstId = First(phrase.Answers) })],
         };
+
+        static string First(IReadOnlyList<Prediction> rows) => rows.Select(row => row.Id).Min(StringComparer.Ordinal)!;
     }
 
     /// <summary>The box as the options measure it.</summary>
@@ -87,6 +90,7 @@ internal static class SampleScorer
         {
             Prediction = prediction,
             Id = id,
+            FirstId = prediction.Id,
             Truth = truth,
             Predicted = answer.Boxes,
             Confidence = answer.Confidence,

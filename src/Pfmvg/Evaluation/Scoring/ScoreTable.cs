@@ -78,6 +78,9 @@ public sealed record ScoredSample
     /// <summary>Identifier of the sample; the prediction's own, with "#2" and so on for its further boxes.</summary>
     public required string Id { get; init; }
 
+    /// <summary>The first by name of the rows that the sample was made of; the same in whatever order they came.</summary>
+    internal string FirstId { get; init; } = "";
+
     /// <summary>True boxes in original pixels.</summary>
     public required IReadOnlyList<Box> Truth { get; init; }
 

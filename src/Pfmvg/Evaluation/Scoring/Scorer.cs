@@ -31,15 +31,18 @@ public static class Scorer
             throw new InputException($"The protocol {ProtocolDescription.Names[(int)options.Protocol]} finds no sample among the " +
                                      $"{predictions.Count} predictions; choose another with --protocol.");
 
-        var clusters = scored.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index))
+        var sorted = InOrder(scored);
+        var clusters = sorted.Select(sample => sample.Cluster).Distinct().Select((name, index) => (name, index))
             .ToDictionary(c => c.name, c => c.index);
         var names = samples.Select(sample => sample.Prediction.Class).Distinct()
             .OrderBy(name => Array.IndexOf(Order, name) is >= 0 and var at ? at : int.MaxValue)
             .ThenBy(name => name, StringComparer.Ordinal).ToList();
         var classes = names.ConvertAll(name => samples.FindAll(sample => sample.Prediction.Class == name));
         Metric[] metrics = options.Protocol == Protocol.Map50 ? Precision : Overlap;
+        // Of equally certain boxes the one that comes first in the file counts first: average precision needs the file's order.
+        var counted = options.Protocol == Protocol.Map50 ? scored : sorted;
         var figures = new TableStatistics(
-            metrics, names.ConvertAll(name => scored.FindAll(sample => sample.Prediction.Class == name)), clusters, options);
+            metrics, names.ConvertAll(name => counted.FindAll(sample => sample.Prediction.Class == name)), clusters, options);
         var rows = figures.Estimate(clusters.Count, options);
 
         return new ScoreTable
@@ -71,6 +74,13 @@ public static class Scorer
             Figures = values,
         };
     }
+
+    /// <summary>
+    /// Samples in an order of their own, by their identifiers, so that sums and draws do not depend on the order of the rows that they
+    /// come from.
+    /// </summary>
+    internal static List<ScoredSample> InOrder(IEnumerable<ScoredSample> samples) =>
+        [.. samples.OrderBy(sample => sample.FirstId, StringComparer.Ordinal).ThenBy(sample => sample.Id, StringComparer.Ordinal)];
 
     private static IEnumerable<string> Notes(
         IReadOnlyList<Prediction> predictions, List<List<ScoredSample>> classes, ScoringOptions options)

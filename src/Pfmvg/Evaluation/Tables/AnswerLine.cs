@@ -22,7 +22,8 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
     }
 
     /// <summary>
-    /// One line of JSON: id, image, phrase, width, height, answer, boxes with their coordinates and confidence, failure.
+    /// One line of JSON: id, image, phrase, width, height, answer, boxes with their coordinates and confidence, failure;
+    /// of a DICOM picture also the rule by which its values became gray.
     /// </summary>
     public string ToJson()
     {
@@ -42,6 +43,7 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
             else json.WriteConfidence(Confidence);
             if (Flaw == Flaw.None) json.WriteNull("failure");
             else json.WriteString("failure", ScoreGrid.Label(Flaw));
+            if (Prediction.Dicom is { } rule) json.WriteString("dicom", rule);
             json.WriteEndObject();
         }
 
@@ -60,7 +62,11 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
         }
 
         var kind = Boxes.Count == 0 ? "no region" : "note";
-        if (Flaw != Flaw.None) parts.Add($"{kind}: {ScoreGrid.Label(Flaw)}, the answer was '{Prediction.Answer}'");
+        if (Flaw != Flaw.None) parts.Add($"{kind}: {ScoreGrid.Label(Flaw)}, the answer was '{Shown(Prediction.Answer)}'");
         return string.Join("; ", parts);
     }
+
+    // A model that was taught nothing writes anything, also what moves a terminal's cursor.
+    private static string Shown(string? answer) =>
+        string.Concat((answer ?? "").Select(c => char.IsControl(c) ? FormattableString.Invariant($"\\u{(int)c:x4}") : $"{c}"));
 }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Pfmvg.Data.Files;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 
 namespace Pfmvg.Evaluation.Tables;
@@ -41,6 +43,22 @@ public sealed record Comparison
     /// <summary>Every sample in both, the largest change of IoU first.</summary>
     public required IReadOnlyList<SampleChange> Changes { get; init; }
 
+    /// <summary>What was left out before the scores, for the note under the tables; null for nothing.</summary>
+    public string? LeftOut { get; init; }
+
+    /// <summary>The predictions of two sets whose samples are in both, and what a reader must know about the others.</summary>
+    /// <exception cref="InputException">No sample is in both.</exception>
+    public static (IReadOnlyList<Prediction> A, IReadOnlyList<Prediction> B, string LeftOut) Common(
+        IReadOnlyList<Prediction> a, IReadOnlyList<Prediction> b)
+    {
+        var (inA, inB) = (a.Select(row => row.Id).ToHashSet(IdComparer.Instance), b.Select(row => row.Id).ToHashSet(IdComparer.Instance));
+        var (onlyA, onlyB) = (a.Count(row => !inB.Contains(row.Id)), b.Count(row => !inA.Contains(row.Id)));
+        if (onlyA == a.Count)
+            throw new InputException($"None of A's {a.Count} samples is among B's {b.Count}; there is nothing to compare.");
+        return ([.. a.Where(row => inB.Contains(row.Id))], [.. b.Where(row => inA.Contains(row.Id))],
+            $"Compared: the {a.Count - onlyA} samples that are in both; {onlyA} only in A and {onlyB} only in B are left out.");
+    }
+
     /// <summary>Compares two tables of the same protocol over the same samples.</summary>
     /// <param name="a">Scores of the first set.</param>
     /// <param name="b">Scores of the second set; resamples and seed are taken from its options.</param>
@@ -54,6 +72,8 @@ public sealed record Comparison
             throw new InputException(
                 "Average precision belongs to no single sample, so there are no pairs; compare with another --protocol.");
         var pairs = Pair(a, b);
+        var place = Scorer.InOrder(b.Samples).Index().ToDictionary(sample => sample.Item, sample => sample.Index);
+        pairs.Sort((one, other) => place[one.B].CompareTo(place[other.B])); // sums and draws do not depend on the order of the rows
         var options = b.Options;
         var clusters = pairs.Select(pair => pair.B.Cluster).Distinct().Select((name, index) => (name, index))
             .ToDictionary(c => c.name, c => c.index);
@@ -87,7 +107,7 @@ public sealed record Comparison
             Tables = (a, b),
             Rows = [.. names.Select((name, row) =>
                 new ComparisonRow(name, row < classes.Count ? classes[row].Count : pairs.Count, rows[row]))],
-            Changes = [.. pairs.OrderByDescending(change => Math.Abs(change.Iou))],
+            Changes = [.. pairs.OrderByDescending(change => Math.Abs(change.Iou))], // LINQ's order is stable
         };
     }
 
@@ -106,6 +126,7 @@ public sealed record Comparison
                     $"both sets drawn together, seed {table.Options.Seed}.",
                 $"p: two-sided, {resamples} random exchanges of A and B within {table.ClusterKind}s; " +
                     $"Holm's correction is over the {Rows.Count - 2} classes.",
+                .. LeftOut is null ? (string[])[] : [LeftOut],
                 .. table.Notes,
             ]);
 
@@ -151,20 +172,33 @@ public sealed record Comparison
 
     private static List<SampleChange> Pair(ScoreTable a, ScoreTable b)
     {
-        var inA = a.Samples.ToDictionary(sample => sample.Id);
+        // A phrase that is asked several times is one sample, whichever of its rows comes first.
+        var inA = a.Samples.ToDictionary(Key);
+        List<ScoredSample> onlyB = [];
         List<SampleChange> pairs = [];
         foreach (var sample in b.Samples)
         {
-            if (!inA.Remove(sample.Id, out var other))
-                throw new InputException($"The sample '{sample.Id}' is in B, but not in A; compare answers to the same questions.");
-            if (other.Prediction.Class != sample.Prediction.Class || !other.Truth.SequenceEqual(sample.Truth))
+            if (!inA.Remove(Key(sample), out var other))
+            {
+                onlyB.Add(sample);
+                continue;
+            }
+
+            if (other.Prediction.Class != sample.Prediction.Class || !other.Truth.ToHashSet().SetEquals(sample.Truth))
                 throw new InputException($"The sample '{sample.Id}' has another class or another truth in A than in B; " +
                     "compare answers to the same questions.");
             pairs.Add(new SampleChange(other, sample));
         }
 
-        return inA.Count == 0 ? pairs : throw new InputException(
-            $"The sample '{inA.Keys.First()}' is in A, but not in B; compare answers to the same questions.");
+        if (onlyB.Count + inA.Count == 0) return pairs;
+        throw new InputException($"A has {a.Samples.Count} samples and B has {b.Samples.Count}: {Missing(inA.Values, "A", "B")} and "
+            + $"{Missing(onlyB, "B", "A")}; compare answers to the same questions, or with --common what is in both.");
+
+        static string Key(ScoredSample sample) => $"{sample.FirstId}\n{(sample.Id == sample.Prediction.Id ? "" : sample.Id)}";
+
+        static string Missing(IReadOnlyCollection<ScoredSample> samples, string here, string there) => samples.Count == 0
+            ? $"none is only in {here}"
+            : $"{samples.Count} {(samples.Count == 1 ? "is" : "are")} in {here}, but not in {there} (the first is '{samples.First().Id}')";
     }
 
     /// <summary>Holm's step-down correction.</summary>

@@ -58,7 +58,7 @@ public static class ScoreGrid
     public static IReadOnlyList<string> Notes(ScoreTable table)
     {
         var flaws = table.Mean.Flaws;
-        var counts = flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => $"{Label(flaw.Key)} {flaw.Value}");
+        var counts = flaws.OrderByDescending(flaw => flaw.Value).ThenBy(flaw => flaw.Key).Select(flaw => $"{Label(flaw.Key)} {flaw.Value}");
         List<string> notes =
         [
             .. Rules(table),

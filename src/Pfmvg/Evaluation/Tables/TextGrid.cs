@@ -45,6 +45,37 @@ public sealed record TextGrid(
         _ => throw new InputException($"There is no table format '{name}'; use text, markdown, csv, json or latex."),
     };
 
+    /// <summary>
+    /// The same table in parts that fit a width, each with the columns that name a row and as many others as fit; a part has at
+    /// least one of them. The notes stand under the last part.
+    /// </summary>
+    /// <param name="width">Columns of the terminal.</param>
+    /// <param name="names">How many columns name a row.</param>
+    public IReadOnlyList<TextGrid> Fit(int width, int names = 1)
+    {
+        const int Gap = 2;
+        var widths = Columns.Select((column, c) => Rows.Select(row => Width(row[c])).Append(Width(column)).Max()).ToArray();
+        List<List<int>> parts = [];
+        var used = 0;
+        for (var c = names; c < widths.Length; c++)
+        {
+            if (parts.Count == 0 || used + Gap + widths[c] > width)
+            {
+                parts.Add([.. Enumerable.Range(0, names)]);
+                used = widths[..names].Sum() + Gap * (names - 1);
+            }
+
+            parts[^1].Add(c);
+            used += Gap + widths[c];
+        }
+
+        return parts.Count < 2 ? [this] : [.. parts.Select((columns, part) => new TextGrid(
+            part == 0 ? Title : $"{Title} (continued)",
+            [.. columns.Select(c => Columns[c])],
+            [.. Rows.Select(row => (IReadOnlyList<string>)[.. columns.Select(c => row[c])])],
+            part == parts.Count - 1 ? Notes : []))];
+    }
+
     /// <summary>Prints the table, with a line break at its end.</summary>
     public string Print(TableFormat format) => format switch
     {

@@ -35,7 +35,8 @@ internal static class GrayJpeg
         return true;
     }
 
-    private sealed record Header(
+    /// <summary>What a scan is decoded with.</summary>
+    internal sealed record Header(
         int Width, int Height, int Scan, int RestartInterval, int[] Quantization, HuffmanTable Dc, HuffmanTable Ac);
 
     /// <summary>Everything up to the scan; null when the file is not of the known kind.</summary>
@@ -151,7 +152,7 @@ internal static class GrayJpeg
 
     /// <summary>Reads one block's coefficients, multiplied by their quantization, in natural order.</summary>
     /// <returns>Zigzag position of the last one; -1 when the data are broken.</returns>
-    private static int DecodeBlock(ref BitReader bits, Header header, scoped Span<int> block, ref int predictor)
+    internal static int DecodeBlock(ref BitReader bits, Header header, scoped Span<int> block, ref int predictor)
     {
         block.Clear();
         ref var coefficient = ref MemoryMarshal.GetReference(block);
@@ -230,7 +231,7 @@ internal static class GrayJpeg
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Pass(
+    internal static void Pass(
         ref Vector256<int> r0, ref Vector256<int> r1, ref Vector256<int> r2, ref Vector256<int> r3,
         ref Vector256<int> r4, ref Vector256<int> r5, ref Vector256<int> r6, ref Vector256<int> r7, int shift, Vector256<int> rounding)
     {

@@ -29,6 +29,9 @@ internal static class ImageSharpFile
     private static readonly PngEncoder Encoder =
         new() { ColorType = PngColorType.Rgb, BitDepth = PngBitDepth.Bit8, CompressionLevel = PngCompressionLevel.Level4 };
 
+    private static readonly PngEncoder GrayEncoder =
+        new() { ColorType = PngColorType.Grayscale, BitDepth = PngBitDepth.Bit8, CompressionLevel = PngCompressionLevel.Level4 };
+
     /// <summary>Decodes a file that was checked; gray stays one channel, alpha is dropped.</summary>
     /// <param name="file">The whole file.</param>
     /// <param name="decoder">The decoder of its format.</param>
@@ -82,11 +85,24 @@ internal static class ImageSharpFile
     /// <summary>Writes a drawn picture as PNG.</summary>
     /// <param name="path">The file, written as a whole or not at all.</param>
     /// <param name="bitmap">Opaque, of the colour type Rgba8888.</param>
-    public static void WritePng(string path, SKBitmap bitmap)
+    public static unsafe void WritePng(string path, SKBitmap bitmap)
     {
         if (bitmap.ColorType != SKColorType.Rgba8888) throw new ArgumentException("The colour type is not Rgba8888.", nameof(bitmap));
-        using var image = Image.LoadPixelData<Rgba32>(Limited, bitmap.GetPixelSpan(), bitmap.Width, bitmap.Height);
+        // The bitmap's own memory: a copy of a large picture would be beyond the limit.
+        using var image = Image.WrapMemory<Rgba32>(Limited, (void*)bitmap.GetPixels(), bitmap.Width, bitmap.Height);
         AtomicFile.Write(path, stream => image.Save(stream, Encoder));
+    }
+
+    /// <summary>Writes a decoded picture as PNG: a gray one in gray, with the same pixels.</summary>
+    public static unsafe void WritePng(string path, DecodedImage picture)
+    {
+        fixed (byte* pixels = picture.Pixels)
+        {
+            using Image image = picture.Channels == 1
+                ? Image.WrapMemory<L8>(Limited, pixels, picture.Width, picture.Height)
+                : Image.WrapMemory<Rgb24>(Limited, pixels, picture.Width, picture.Height);
+            AtomicFile.Write(path, stream => image.Save(stream, picture.Channels == 1 ? GrayEncoder : Encoder));
+        }
     }
 
     private delegate void RowAction<TPixel>(ReadOnlySpan<TPixel> row, int y);

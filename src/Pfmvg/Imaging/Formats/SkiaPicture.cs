@@ -59,15 +59,10 @@ internal static class SkiaPicture
     {
         var bitmap = new SKBitmap(image.Width, image.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         var target = bitmap.GetPixelSpan();
-        for (var i = 0; i < image.Width * image.Height; i++)
-        {
-            var from = i * image.Channels;
-            target[4 * i] = image.Pixels[from];
-            target[4 * i + 1] = image.Pixels[from + (image.Channels == 3 ? 1 : 0)];
-            target[4 * i + 2] = image.Pixels[from + (image.Channels == 3 ? 2 : 0)];
-            target[4 * i + 3] = 255;
-        }
-
+        var pixels = image.Pixels;
+        var (green, blue) = image.Channels == 3 ? (1, 2) : (0, 0);
+        for (var (i, from) = (0, 0); from < pixels.Length; i += 4, from += image.Channels)
+            (target[i], target[i + 1], target[i + 2], target[i + 3]) = (pixels[from], pixels[from + green], pixels[from + blue], 255);
         return bitmap;
     }
 

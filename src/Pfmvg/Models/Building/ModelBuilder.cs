@@ -43,16 +43,18 @@ public static class ModelBuilder
     /// Whether frozen weights that are stored in the model's type may stay on the files' own pages (<see cref="ITensorFile.MapInto"/>).
     /// </param>
     /// <param name="ignoreUnplaced">Leaves out trained tensors that the model has no place for instead of refusing them.</param>
+    /// <param name="cancel">Stops between two tensors of the base.</param>
     /// <returns>The model and what was read.</returns>
     /// <exception cref="InputException">
     /// A file is missing or broken or of a model that is not computed here, or a needed tensor is missing, has another shape or is not
     /// finite.
     /// </exception>
     public static (GroundingModel Model, IReadOnlyList<LoadedFile> Files) Load(
-        GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed, bool map = true, bool ignoreUnplaced = false)
+        GroundingConfig config, WeightPaths paths, ScalarType type, Device device, long seed, bool map = true, bool ignoreUnplaced = false,
+        CancellationToken cancel = default)
     {
         var model = new GroundingModel(config, type, device);
-        var all = LoadRules.All with { Map = map };
+        var all = LoadRules.All with { Map = map, Cancel = cancel };
         try
         {
             DrawTrainables(model, seed);

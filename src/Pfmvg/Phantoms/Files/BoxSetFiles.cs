@@ -20,6 +20,7 @@ internal static class BoxSetFiles
                 PhantomSets.VinDr => VinDrFiles.Write,
                 PhantomSets.ImaGenome => ImaGenomeFiles.Write,
                 PhantomSets.NihBoxes => NihBoxFiles.Write,
+                PhantomSets.Own => OwnFiles.Write,
                 _ => throw new ArgumentOutOfRangeException(nameof(pictures)),
             };
             write(Path.Combine(root, set.Key.Home), [.. set.Select(picture => (picture, Findings(picture, boxes[picture.Image.Id])))]);

@@ -71,8 +71,8 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         Plant("contradicting-target", MsCxrTable, torn.Image.Id, "the same words name another class and place");
 
         var (missing, broken) = (victims.Dequeue().Image, victims.Dequeue().Image);
-        Missing("mimic-cxr-jpg", missing);
-        Unreadable("mimic-cxr-jpg", broken, "the second half of the file is cut off", content => content[..(content.Length / 2)]);
+        Missing(options.MimicFolder, missing);
+        Unreadable(options.MimicFolder, broken, "the second half of the file is cut off", content => content[..(content.Length / 2)]);
         return result;
 
         void Box(string kind, string detail, Func<Box, int, int, Box> change)
@@ -95,7 +95,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         var own = patients.Where(p => p.MsCxrSplit is null).ToList();
         var crossing = own.Find(p => p.Studies.Count > 1) ?? throw TooFew();
         var other = crossing.Studies[0].MimicSplit == "train" ? "test" : "train";
-        Plant("patient-crosses-splits", "mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz", $"p{crossing.SubjectId}",
+        Plant("patient-crosses-splits", $"{options.MimicFolder}/mimic-cxr-2.0.0-split.csv.gz", $"p{crossing.SubjectId}",
             $"the last study is in {other}, the patient's others are not");
 
         var studies = own.Where(p => p != crossing).SelectMany(p => p.Studies).Take(2).ToList();
@@ -107,7 +107,7 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
         var moved = crossing with { Studies = [.. crossing.Studies.SkipLast(1), crossing.Studies[^1] with { MimicSplit = other }] };
         return patients.ConvertAll(p => p == crossing ? moved : p);
 
-        static string ReportOf(PlannedStudy study) => $"mimic-cxr-jpg/{Path.GetDirectoryName(study.Frontal.Path)}.txt";
+        string ReportOf(PlannedStudy study) => $"{options.MimicFolder}/{Path.GetDirectoryName(study.Frontal.Path)}.txt";
     }
 
     /// <summary>Defects of ROCO or ImageCLEF: captions that normalisation empties or cuts, missing and unreadable pictures.</summary>
@@ -125,6 +125,14 @@ internal sealed class DefectPlanter(PhantomOptions options, string root)
             image == emptied ? image with { Caption = "(...)" }
             : image == cut ? image with { Caption = $"{cut.Caption} {tail}" }
             : image);
+    }
+
+    /// <summary>Defects of the sets of boxes beside MS-CXR, whose files are written.</summary>
+    public void BoxSets(IReadOnlyList<BoxedPicture> pictures)
+    {
+        foreach (var set in pictures.GroupBy(picture => (picture.Set, picture.Home)))
+            new BoxSetDefects(Path.Combine(root, set.Key.Home), Shuffled(set, set.Key.Home),
+                (kind, file, id, detail) => Plant(kind, $"{set.Key.Home}/{file}", id, detail)).Plant(set.Key.Set);
     }
 
     /// <summary>Damages the written files, lists all defects and returns their number.</summary>

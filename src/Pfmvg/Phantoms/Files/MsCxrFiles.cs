@@ -33,11 +33,14 @@ internal static class MsCxrFiles
     {
         string[] row =
         [
-            Finding.NameOf(a.Class), a.Text, a.Image.Path, Number(a.Box.Left), Number(a.Box.Top), Number(a.Box.Width), Number(a.Box.Height),
-            Number(a.Width), Number(a.Height), a.Image.Id,
+            Finding.NameOf(a.Class), a.Text, Listed(a.Image),
+            Number(a.Box.Left), Number(a.Box.Top), Number(a.Box.Width), Number(a.Box.Height), Number(a.Width), Number(a.Height), a.Image.Id,
         ];
         return splits ? [.. row, a.Split] : row;
     }
+
+    /// <summary>The path as MS-CXR has it, whose lists are of MIMIC-CXR-JPG whatever edition lies there.</summary>
+    private static string Listed(PlannedImage image) => Path.ChangeExtension(image.Path, ".jpg");
 
     private static JsonObject Coco(IReadOnlyList<BoxAnnotation> annotations, string version, bool splits)
     {
@@ -53,7 +56,7 @@ internal static class MsCxrFiles
             {
                 ["id"] = index + 1,
                 ["file_name"] = first.Image.Id + ".jpg",
-                ["path"] = first.Image.Path,
+                ["path"] = Listed(first.Image),
                 ["width"] = first.Width,
                 ["height"] = first.Height,
                 ["num_annotations"] = group.Count(),

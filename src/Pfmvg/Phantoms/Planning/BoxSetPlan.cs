@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pfmvg.Configuration;
 
 namespace Pfmvg.Phantoms.Planning;
 
@@ -17,16 +18,18 @@ internal static class BoxSetPlan
     public static List<BoxedPicture> Pictures(PhantomOptions options) =>
     [
         .. Of(options, PhantomSets.PadChestGr, "padchest-gr", 3, (split, name) => $"PadChest_GR/{name}.png"),
-        .. Of(options, PhantomSets.VinDr, "vindr-cxr", 4, (split, name) => $"{(split == "test" ? "test" : "train")}/{name}.png"),
+        .. Of(options, PhantomSets.VinDr, "vindr-cxr", 4, (split, name) =>
+            $"{(split == "test" ? "test" : "train")}/{name}{(options.Format == PhantomFormat.Dicom ? ".dicom" : ".png")}"),
         .. Of(options, PhantomSets.NihBoxes, "nih-cxr14", 5, (split, name) => $"images_001/images/{name}.png"),
-        .. Of(options, PhantomSets.ImaGenome, "chest-imagenome", 6, MimicPath),
+        .. Of(options, PhantomSets.ImaGenome, "chest-imagenome", 6, (_, name) => MimicPath(name, options.MimicEnding)),
+        .. Of(options, PhantomSets.Own, "own", 7, (split, name) => $"pictures/{name}.png"),
     ];
 
     /// <summary>A path like MIMIC-CXR's; patient and study have numbers of their own, made of the name.</summary>
-    private static string MimicPath(string split, string name)
+    private static string MimicPath(string name, string ending)
     {
         var number = 18_000_000 + (int)(ulong.Parse(name, NumberStyles.HexNumber, CultureInfo.InvariantCulture) % 1_999_999);
-        return string.Create(CultureInfo.InvariantCulture, $"files/p{number / 1_000_000}/p{number}/s{number + 40_000_000}/{name}.jpg");
+        return string.Create(CultureInfo.InvariantCulture, $"files/p{number / 1_000_000}/p{number}/s{number + 40_000_000}/{name}{ending}");
     }
 
     private static IEnumerable<BoxedPicture> Of(

@@ -1,3 +1,5 @@
+using Pfmvg.Configuration;
+
 namespace Pfmvg.Phantoms.Planning;
 
 /// <summary>The data sets a phantom study can imitate, each in a folder of its own.</summary>
@@ -7,10 +9,10 @@ public enum PhantomSets
     /// <summary>None.</summary>
     None = 0,
 
-    /// <summary>`ms-cxr`: phrases and boxes, JSON and CSV; its pictures lie in `mimic-cxr-jpg`.</summary>
+    /// <summary>`ms-cxr`: phrases and boxes, JSON and CSV; its pictures lie in MIMIC-CXR's folder.</summary>
     MsCxr = 1,
 
-    /// <summary>`mimic-cxr-jpg`: pictures, tables and reports.</summary>
+    /// <summary>`mimic-cxr-jpg`, or `mimic-cxr` as DICOM: pictures, tables and reports.</summary>
     MimicCxr = 2,
 
     /// <summary>`roco`: captions.</summary>
@@ -31,6 +33,9 @@ public enum PhantomSets
     /// <summary>`chest-imagenome`: scene graphs and gold boxes, with pictures in `files`.</summary>
     ImaGenome = 128,
 
+    /// <summary>`own`: a list of one's own, `samples.jsonl`, with pictures beside it.</summary>
+    Own = 256,
+
     /// <summary>The four of the paper.</summary>
     All = MsCxr | MimicCxr | Roco | ImageClef,
 }
@@ -49,6 +54,18 @@ public sealed record PhantomOptions
 
     /// <summary>Typical height of a picture in pixels. MIMIC-CXR's own are about 2544 x 3056.</summary>
     public int ImageHeight { get; init; } = 384;
+
+    /// <summary>The format of the pictures of MIMIC-CXR, which MS-CXR and Chest ImaGenome have, too, and of VinDr-CXR.</summary>
+    public PhantomFormat Format { get; init; } = PhantomFormat.Usual;
+
+    /// <summary>The folder of MIMIC-CXR's pictures and tables, named after the edition.</summary>
+    internal string MimicFolder => Format == PhantomFormat.Dicom ? "mimic-cxr" : "mimic-cxr-jpg";
+
+    /// <summary>What the study's notice says of the format, so that studies of two formats are not taken for one another.</summary>
+    internal string FormatMark => Format == PhantomFormat.Dicom ? ", DICOM" : "";
+
+    /// <summary>The ending of MIMIC-CXR's pictures.</summary>
+    internal string MimicEnding => Format == PhantomFormat.Dicom ? ".dcm" : ".jpg";
 
     /// <summary>The data sets to write.</summary>
     public PhantomSets Sets { get; init; } = PhantomSets.All;

@@ -66,8 +66,9 @@ internal static class StudyPlan
                 var folder = string.Create(CultureInfo.InvariantCulture, $"files/p{subject / 1_000_000}/p{subject}/s{id}");
                 var hasLateral = options.Sets.HasFlag(PhantomSets.MimicCxr)
                     && picture.View == PhantomView.PosteroAnterior && random.Chance(0.4);
-                var frontal = Image(folder, picture, random);
-                var lateral = hasLateral ? Image(folder, picture with { View = PhantomView.Lateral, Findings = [] }, random) : null;
+                var frontal = Image(folder, picture, options.MimicEnding, random);
+                var lateral = hasLateral
+                    ? Image(folder, picture with { View = PhantomView.Lateral, Findings = [] }, options.MimicEnding, random) : null;
                 planned.Add(new(id, mimicSplit, frontal, lateral));
             }
 
@@ -116,11 +117,11 @@ internal static class StudyPlan
         return splits;
     }
 
-    private static PlannedImage Image(string folder, PhantomPicture picture, CounterRandom random)
+    private static PlannedImage Image(string folder, PhantomPicture picture, string ending, CounterRandom random)
     {
         var words = Enumerable.Range(0, 5).Select(_ => ((uint)random.NextBits()).ToString("x8", CultureInfo.InvariantCulture));
         var id = string.Join('-', words);
-        return new(id, $"{folder}/{id}.jpg", picture);
+        return new(id, $"{folder}/{id}{ending}", picture);
     }
 
     private static int Unused(HashSet<int> taken, int first, CounterRandom random)

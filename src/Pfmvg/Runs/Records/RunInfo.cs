@@ -61,6 +61,9 @@ public sealed record RunInfo
     /// <summary>Pictures of these data were drawn by a program: the data say so, not the settings.</summary>
     public bool Synthetic { get; init; }
 
+    /// <summary>The rule by which DICOM pictures among the samples became gray, as `data.dicom`; null where there were none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public string? Dicom { get; init; }
+
     /// <summary>Counts by name: parameters, trainable parameters, samples.</summary>
     public IReadOnlyDictionary<string, long> Counts { get; init; } = new Dictionary<string, long>();
 
@@ -72,6 +75,12 @@ public sealed record RunInfo
 
     /// <summary>The checkpoint that the part ended with, relative to its folder.</summary>
     public string? Result { get; init; }
+
+    /// <summary>The best checkpoint by validation; null where there was no validation.</summary>
+    public BestCheckpoint? Best { get; init; }
+
+    /// <summary>How often an earlier session of it was continued.</summary>
+    public int Resumed { get; init; }
 
     /// <summary>Figures by name: last loss, best validation score, peak memory.</summary>
     public IReadOnlyDictionary<string, double> Figures { get; init; } = new Dictionary<string, double>();
@@ -105,12 +114,14 @@ public sealed record RunInfo
     public string Describe(bool inUse)
     {
         var steps = Steps > 0 ? string.Create(CultureInfo.InvariantCulture, $" at step {Step} of {Steps}") : "";
+        var resumed = Resumed switch { 0 => "", 1 => ", resumed once", _ => $", resumed {Resumed} times" };
+        var why = Message is null ? "" : $": {Message}";
         return Status switch
         {
-            RunStatus.Running when inUse => $"running{steps}",
-            RunStatus.Running => $"killed{steps}",
-            RunStatus.Finished => string.Create(CultureInfo.InvariantCulture, $"finished {Ended:yyyy-MM-dd HH:mm}"),
-            _ => $"{(Status == RunStatus.Interrupted ? "interrupted" : "failed")}{steps}{(Message is null ? "" : $": {Message}")}",
+            RunStatus.Running when inUse => $"running{steps}{resumed}",
+            RunStatus.Running => $"killed{steps}{resumed}",
+            RunStatus.Finished => string.Create(CultureInfo.InvariantCulture, $"finished {Ended:yyyy-MM-dd HH:mm}{resumed}{why}"),
+            _ => $"{(Status == RunStatus.Interrupted ? "interrupted" : "failed")}{steps}{resumed}{why}",
         };
     }
 
@@ -157,6 +168,14 @@ public sealed record RunInfo
             : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
     }
 }
+
+/// <summary>The checkpoint that validation found best.</summary>
+/// <param name="Checkpoint">The file, relative to the run's folder.</param>
+/// <param name="Step">The steps that it has taken.</param>
+/// <param name="Measure">What was compared: "wiou" (higher is better) or "loss" (lower is better).</param>
+/// <param name="Value">Its value.</param>
+/// <param name="Last">The value of the last checkpoint that was validated.</param>
+public sealed record BestCheckpoint(string Checkpoint, long Step, string Measure, double Value, double Last);
 
 /// <summary>How a part of a run went.</summary>
 public enum RunStatus

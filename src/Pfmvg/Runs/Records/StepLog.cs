@@ -88,6 +88,12 @@ internal sealed class StepLog : IDisposable
     public static IEnumerable<JsonObject> Read(string path) =>
         File.Exists(path) ? File.ReadLines(path).Select(Parse).OfType<JsonObject>() : [];
 
+    /// <summary>The loss of the last step that was not skipped; NaN where there is none.</summary>
+    public static double LastLoss(string path) => Read(path).Where(line => (string?)line["kind"] == "step"
+            && line["gradient_norm"] is JsonValue norm && norm.TryGetValue<double>(out _))
+        .Select(line => line["loss"] is JsonValue loss && loss.TryGetValue<double>(out var value) ? value : double.NaN)
+        .LastOrDefault(double.NaN);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -15,6 +15,9 @@ public sealed record LoadRules
     /// <summary>Whether the file may lack the tensor of this name in the model.</summary>
     public Func<string, bool> MayBeMissing { get; init; } = _ => false;
 
+    /// <summary>Stops between two tensors.</summary>
+    public CancellationToken Cancel { get; init; }
+
     /// <summary>Whether targets may get the file's own pages as their memory (<see cref="ITensorFile.MapInto"/>).</summary>
     public bool Map { get; init; }
 
@@ -77,6 +80,7 @@ public static class WeightLoader
         {
             foreach (var (name, info) in stored)
             {
+                rules.Cancel.ThrowIfCancellationRequested();
                 if (fitting.TryGetValue(name, out var result)) targets[name].detach().copy_(result);
                 else if (rules.Store(name) is { } store) Read(name, info, store);
                 else NoteNotFinite(name, info, Fill(info, targets[name]));

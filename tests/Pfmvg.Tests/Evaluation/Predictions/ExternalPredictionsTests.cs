@@ -183,6 +183,7 @@ public sealed class ExternalPredictionsTests : IDisposable
             {
                 BoxLayout.Xyxy => [box.Left, box.Top, box.Right, box.Bottom],
                 BoxLayout.Xywh => [box.Left, box.Top, box.Width, box.Height],
+                BoxLayout.Yxyx => [box.Top, box.Left, box.Bottom, box.Right],
                 _ => [(box.Left + box.Right) / 2, (box.Top + box.Bottom) / 2, box.Width, box.Height],
             };
             var t = p.Truth[0];

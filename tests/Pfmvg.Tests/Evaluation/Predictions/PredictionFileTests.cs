@@ -134,6 +134,38 @@ public sealed class PredictionFileTests : IDisposable
             PredictionFile.Read(Answers.Write(_folder.Path, "p.jsonl", lines), new ReadOptions { Truth = truth })).Message;
     }
 
+    [Theory]
+    [InlineData("\"boxes\": []", 0)]
+    [InlineData("\"answer\": \"none\"", 0)]
+    [InlineData("\"answer\": \"[]\"", 0)]
+    [InlineData("\"boxes\": [[10, 20, 30, 40]]", 1)]
+    public void A_phrase_without_a_true_box_scores_nothing_and_an_empty_list_is_an_answer_without_a_box(string answer, int strays)
+    {
+        var truth = TruthFile.Read(Answers.Write(_folder.Path, "truth.jsonl", Line("a", "[[10, 20, 30, 40]]"),
+            Line("b", "[[10, 20, 30, 40]]"), Line("normal", "[]")));
+        var notes = new List<string>();
+        var options = new ReadOptions { Truth = truth, Coordinates = Coordinates.Parse("pixels-xyxy"), Note = notes.Add };
+        var read = PredictionFile.Read(Answers.Write(_folder.Path, "p.jsonl", """{"id": "a", "boxes": [[10, 20, 30, 40]]}""",
+            """{"id": "b", "boxes": []}""", $$"""{"id": "normal", {{answer}}}"""), options);
+        Assert.Contains(notes, note => note.StartsWith("1 of 3 phrases have no true box", StringComparison.Ordinal));
+        var table = Scorer.Score(read, new ScoringOptions { Resamples = 0 });
+        Assert.Equal([("a", Flaw.None, 1.0), ("b", Flaw.NoBox, 0)], table.Samples.Select(sample => (sample.Id, sample.Flaw, sample.Iou)));
+        var precision = Scorer.Score(read, new ScoringOptions { Resamples = 0, Protocol = Protocol.Map50 });
+        Assert.Equal(strays, precision.Notes.Count(note => note.StartsWith("1 boxes lie on pictures", StringComparison.Ordinal)));
+
+        static string Line(string id, string boxes) => "{" + Sample.Replace("\"a\"", $"\"{id}\"", StringComparison.Ordinal)
+            .Replace("\"p\"", $"\"{id}\"", StringComparison.Ordinal) + $", \"truth\": {boxes}}}";
+    }
+
+    [Fact]
+    public void A_phrase_without_a_true_box_needs_no_answer()
+    {
+        var truth = TruthFile.Read(Answers.Write(_folder.Path, "truth.jsonl", "{" + Sample + "," + Truth + "}",
+            "{" + Sample.Replace("\"a\"", "\"b\"", StringComparison.Ordinal) + ", \"truth\": []}"));
+        Assert.Equal(2, PredictionFile.Read(Answers.Write(_folder.Path, "p.jsonl", """{"id": "a", "answer": ""}"""),
+            new ReadOptions { Truth = truth }).Count);
+    }
+
     [Fact]
     public void One_answer_to_a_phrase_answers_all_of_its_boxes()
     {

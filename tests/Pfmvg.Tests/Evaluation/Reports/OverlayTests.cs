@@ -1,6 +1,8 @@
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Imaging;
 using Pfmvg.Imaging.Formats;
+using Pfmvg.Phantoms.Files;
+using Pfmvg.Phantoms.Planning;
 using Pfmvg.Tests.Support;
 using SkiaSharp;
 
@@ -35,16 +37,44 @@ public sealed class OverlayTests : IDisposable
         AssertSame(path);
     }
 
+    [Fact, Trait("Category", "Slow")]
+    public void A_very_large_picture_keeps_its_size()
+    {
+        var gray = new byte[65_000 * 1_100]; // as RGBA more than ImageSharp may take
+        for (var i = 0; i < gray.Length; i++) gray[i] = (byte)(i / 65_000 + i % 65_000 / 256);
+        ImageSharpFile.WritePng(_folder.In("huge.png"), new DecodedImage(65_000, 1_100, 1, gray));
+        AssertSame(_folder.In("huge.png"));
+    }
+
+    [Fact]
+    public void DICOM_is_drawn_and_reported_by_the_rule_of_the_model()
+    {
+        byte[] gray = [.. Enumerable.Range(0, 64 * 48).Select(i => (byte)(60 + i % 64 + i / 64))];
+        DicomWriter.Write(_folder.In("x"), new PhantomImage(64, 48, gray, []), "x", inverted: true);
+        var distinct = new HashSet<string>();
+        foreach (var dicom in Enum.GetValues<DicomGray>())
+        {
+            AssertSame(_folder.In("x"), dicom);
+            var seen = ImageFile.Decode(_folder.In("x"), dicom: dicom).Pixels.ToArray();
+            var small = ImageFile.Decode(ReportImage.Thumbnail(_folder.In("x"), 448, 60_000, dicom), "small").Pixels.ToArray();
+            Assert.InRange(seen.Zip(small, (a, b) => Math.Abs(a - b)).Average(), 0, 2);
+            distinct.Add(Convert.ToHexString(seen));
+        }
+
+        Assert.Equal(3, distinct.Count);
+    }
+
     public void Dispose() => _folder.Dispose();
 
-    private void AssertSame(string picture)
+    private void AssertSame(string picture, DicomGray dicom = DicomGray.Window)
     {
         var path = _folder.In("overlay.png");
-        Overlay.WriteOne(path, picture, [], []);
-        var (seen, drawn) = (ImageFile.Decode(picture), ImageFile.Decode(path));
+        Overlay.WriteOne(path, picture, [], [], dicom: dicom);
+        var (seen, drawn) = (ImageFile.Decode(picture, dicom: dicom), ImageFile.Decode(path));
         Assert.Equal((seen.Width, seen.Height, 3), (drawn.Width, drawn.Height, drawn.Channels));
         var expected = new byte[3 * seen.Width * seen.Height];
-        for (var i = 0; i < expected.Length; i++) expected[i] = seen.Pixels[seen.Channels == 3 ? i : i / 3];
+        var pixels = seen.Pixels;
+        for (var i = 0; i < expected.Length; i++) expected[i] = pixels[seen.Channels == 3 ? i : i / 3];
         Assert.True(drawn.Pixels.SequenceEqual(expected));
     }
 }

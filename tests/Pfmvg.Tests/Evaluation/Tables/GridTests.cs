@@ -97,4 +97,29 @@ public sealed class GridTests
             grid.Rows.Where(row => row[2] == "95 %").Select(row => row[^1]));
         Assert.Contains("Intervals: 95 %, 200 bootstrap resamples", string.Join('\n', grid.Notes), StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(80)]
+    [InlineData(60)]
+    [InlineData(40)]
+    public void A_table_that_is_too_wide_is_divided_and_loses_nothing(int width)
+    {
+        string[] columns = ["class", "n", .. Enumerable.Range(1, 6).Select(i => $"figure {i}")];
+        var grid = new TextGrid("Title", columns,
+            [.. new[] { "Pneumonia", "Pleural Effusion" }.Select(name =>
+                (IReadOnlyList<string>)[name, .. Enumerable.Range(0, 7).Select(i => $"0.{i}00 [0.123, 0.456]")])], ["a note"]);
+        var parts = grid.Fit(width);
+        Assert.True(parts.Count > 1);
+        foreach (var part in parts)
+        {
+            Assert.Equal("class", part.Columns[0]);
+            Assert.All((part with { Title = "" }).Print(TableFormat.Text).Split('\n'), line => Assert.True(line.Length <= width, line));
+        }
+
+        Assert.Equal(columns[1..], parts.SelectMany(part => part.Columns.Skip(1)));
+        Assert.Equal(grid.Rows[1].Skip(1), parts.SelectMany(part => part.Rows[1].Skip(1)));
+        Assert.Equal(["a note"], parts.SelectMany(part => part.Notes));
+        Assert.Same(grid, Assert.Single(grid.Fit(1000)));
+        Assert.All(grid.Fit(width, names: 2), part => Assert.Equal(["class", "n"], part.Columns.Take(2)));
+    }
 }

@@ -42,7 +42,7 @@ public sealed class PictureFormatTests : IDisposable
 
         var header = ImageFile.Check(Path.Combine(Source, name), new DecodeBuffer());
         Assert.Equal(new ImageHeader(Path.GetExtension(name)[1..].ToUpperInvariant().Replace("TIF", "TIFF", StringComparison.Ordinal),
-            image.Width, image.Height), header);
+            image.Width, image.Height) { Note = image.Note }, header);
     }
 
     [Theory, MemberData(nameof(Refused))]

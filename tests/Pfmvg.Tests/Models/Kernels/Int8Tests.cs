@@ -99,7 +99,8 @@ public sealed class Int8Tests : IDisposable
         using var scope = NewDisposeScope();
         var paths = new WeightPaths(_folder.In("eva.pth"), _folder.In("llama"), null);
         BaseWeights.WriteRandom(Small, paths, ScalarType.BFloat16, ShardFormat.SafeTensors, 1 << 20, seed: 7);
-        var (loaded, files) = ModelBuilder.Load(Small, paths, ScalarType.BFloat16, CPU, seed: 1);
+        var (loaded, files) = ModelBuilder.Load(Small, paths, ScalarType.BFloat16, CPU, seed: 1,
+            cancel: TestContext.Current.CancellationToken);
         using var filled = new GroundingModel(Small, ScalarType.BFloat16, CPU);
         using (loaded)
         {
