@@ -3,6 +3,7 @@ using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Distributed;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
@@ -31,7 +32,8 @@ internal static class PredictCommand
         };
         var overlay = new Option<string?>("--overlay")
         {
-            Description = "Draw the boxes into this PNG; with --table, into one PNG per row in this folder.",
+            Description = "Draw the boxes (and the map of a model that gives one) into this PNG; with --table, into one PNG per row "
+                + "in this folder.",
             HelpName = "PATH",
         };
         var colors = new Option<string?>("--color")
@@ -43,25 +45,54 @@ internal static class PredictCommand
         var from = new Option<string?>("--from")
         {
             Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base' for the base weights alone. "
-                + "Default: stage 2's result.",
+                + "Default: stage 2's result. With --model biovil or biovil-t: the folder with its image model and its text folder.",
             HelpName = "PATH",
         };
-        var command = new Command("predict", "Find a phrase in a picture: print its box in pixels with a confidence.")
+        var command = new Command("predict",
+            "Find a phrase in a picture: print its box in pixels with a confidence, or what BioViL says of it.")
         {
             image, phrase, table, images, overlay, colors, json, from,
         };
+        var rivals = new RivalOptions().AddTo(command);
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         command.SetAction(parsed =>
         {
-            var cases = Cases(parsed.GetValue(image), parsed.GetValue(phrase), parsed.GetValue(table), parsed.GetValue(images));
+            var rival = rivals.Read(parsed, parsed.GetValue(from));
+            var cases = Cases(parsed.GetValue(image), parsed.GetValue(phrase), parsed.GetValue(table), parsed.GetValue(images),
+                mayBeEmpty: rival is not null);
             if (parsed.GetValue(overlay) is null)
                 parsed.Refuse("is the colour of the boxes in --overlay, which is not given; name its file, or leave this out", colors);
             var chosen = parsed.GetValue(colors) is { } color
                 ? OverlayColors.Parse($"white,{color}") : new OverlayColors(Prediction: "#f1c40f");
-            var (settings, isBase) = (configuration.Read(parsed), parsed.GetValue(from) == "base");
             using var world = new SingleProcess();
             using var interrupt = new Interrupt("nothing more is answered.");
             using var display = new TerminalDisplay();
+            string NameOf(string target, int number, string id, string ending) => parsed.GetValue(table) is null ? target
+                : Path.Combine(target, $"{number + 1:0000}-{string.Concat(id.Select(c => NotInNames.Contains(c) ? '_' : c))}{ending}");
+            if (rival is not null)
+            {
+                parsed.Refuse("restricts the words of our own model, and a map has none; leave it out",
+                    configuration.All.Where(option => option.Name == "--constrain"));
+                if (rival.Threshold is null) parsed.Refuse("is the colour of the box, which only --threshold gives; add it", colors);
+                var (map, drawing) = (parsed.GetValue(rivals.HeatMap), parsed.GetValue(overlay));
+                foreach (var file in (string?[])[map, drawing])
+                    if (parsed.GetValue(table) is null && Directory.Exists(file))
+                        throw new InputException($"{file}: is a folder; name a file to write.");
+                RivalPrediction.Draw draw = (number, answer, picture, values) =>
+                {
+                    if (map is not null) HeatMap.Write(NameOf(map, number, answer.Asked.Id, ".npy"), values, answer.Height, answer.Width);
+                    if (drawing is not null)
+                        MapOverlay.Write(NameOf(drawing, number, answer.Asked.Id, ".png"), picture, values, answer.Place.Box,
+                            answer.Box is { } box ? [box] : [], chosen);
+                };
+                foreach (var answer in RivalPrediction.Execute(configuration.Read(parsed), cases, rival, world, display,
+                    (map ?? drawing) is null ? null : draw, interrupt.Token))
+                    Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
+                        : $"{answer.Asked.Id}  {answer.ToText()}");
+                return ExitCode.Success;
+            }
+
+            var (settings, isBase) = (configuration.Read(parsed), parsed.GetValue(from) == "base");
             var session = new Session(settings, world, display, interrupt.Token);
             var answers = PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase).Select(AnswerLine.Read)
                 .ToList();
@@ -70,25 +101,22 @@ internal static class PredictCommand
                     : $"{answer.Prediction.Id}  {answer.ToText()}");
             if (parsed.GetValue(overlay) is not { } target) return ExitCode.Success;
             foreach (var (i, answer) in answers.Index())
-            {
-                var file = $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png";
-                var path = parsed.GetValue(table) is null ? target : Path.Combine(target, file);
-                Overlay.WriteOne(path, answer.Prediction.Image, [], answer.Boxes, chosen, settings.Data.Dicom);
-            }
+                Overlay.WriteOne(NameOf(target, i, answer.Prediction.Id, ".png"), answer.Prediction.Image, [], answer.Boxes, chosen,
+                    settings.Data.Dicom);
 
             return ExitCode.Success;
         });
         return command;
     }
 
-    private static IReadOnlyList<PredictionCase> Cases(string? image, string? phrase, string? table, string? images)
+    private static IReadOnlyList<PredictionCase> Cases(string? image, string? phrase, string? table, string? images, bool mayBeEmpty)
     {
         if (table is not null && (image ?? phrase) is null)
             return PredictionCase.ReadTable(table, images ?? Path.GetDirectoryName(Path.GetFullPath(table))!);
         if (table is not null || images is not null)
             throw new InputException("Say what to find where in one way: --image FILE --phrase TEXT, or --table CSV, "
                 + "with --images FOLDER if the pictures are elsewhere.");
-        if (image is null || string.IsNullOrWhiteSpace(phrase))
+        if (image is null || phrase is null || (!mayBeEmpty && string.IsNullOrWhiteSpace(phrase)))
             throw new InputException("Say what to find where: --image FILE --phrase TEXT, or --table CSV.");
         return [new PredictionCase("1", image, phrase)];
     }

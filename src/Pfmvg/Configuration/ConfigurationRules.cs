@@ -42,6 +42,11 @@ internal static class ConfigurationRules
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");
         }
 
+        if (configuration.Rival is { } rival && rival.Crop > rival.Resize)
+            yield return new(["rival.crop", "rival.resize"], $"is {rival.Crop}, above rival.resize {rival.Resize}");
+        if (configuration.Rival is { Crop: > 0 and < 32 } small)
+            yield return new(["rival.crop"], $"is {small.Crop}, below the 32 pixels of one place of the model; 0 is the model's own");
+
         var eval = configuration.Eval;
         if (eval.Temperature > 0 && eval.Beams > 1)
             yield return new(["eval.temperature", "eval.beams"],

@@ -46,6 +46,18 @@ public static class ImageFile
             : throw NotAPicture(picture, file);
     }
 
+    /// <summary>
+    /// Decodes a file for models that spread the full range of its values: gray of more than 8 bits is in
+    /// <see cref="DecodedImage.Wide"/> in its full depth, and a DICOM picture there alone, without regard to windows.
+    /// </summary>
+    /// <exception cref="InputException">As for <see cref="Decode(string, DecodeBuffer, DicomGray)"/>.</exception>
+    internal static DecodedImage DecodeFullRange(string path, DecodeBuffer buffer)
+    {
+        var file = ReadFile(path, buffer);
+        return DicomPicture.Is(file) ? DicomPicture.Decode(file, new PictureName(path), buffer, DicomGray.Full, wide: true)
+            : Decode(file, path, buffer);
+    }
+
     /// <summary>Reads only the size and kind.</summary>
     /// <exception cref="InputException">The file is missing, empty, no picture, or its header is damaged.</exception>
     public static ImageHeader ReadHeader(string path) => Probe(path, out _);

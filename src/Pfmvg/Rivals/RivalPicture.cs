@@ -20,14 +20,17 @@ internal sealed record RivalPicture(byte[] Pixels, int Side)
     /// <param name="crop">Side of the square in the middle, at most <paramref name="resize"/>.</param>
     /// <param name="path">Names the picture in errors.</param>
     /// <exception cref="InputException">All its values are equal.</exception>
-    public static RivalPicture Prepare(DecodedImage image, int resize, int crop, string path)
+    public static RivalPicture Prepare(DecodedImage image, int resize, int crop, string path) =>
+        FromGray(ToGray(image, path), resize, crop, path);
+
+    /// <summary>Resizes and crops what <see cref="ToGray"/> gives.</summary>
+    public static RivalPicture FromGray(DecodedImage gray, int resize, int crop, string path)
     {
-        var gray = ToGray(image, path);
         var isWide = gray.Width > gray.Height;
         var (shorter, longer) = isWide ? (gray.Height, gray.Width) : (gray.Width, gray.Height);
         var length = (long)resize * longer / shorter;
         if (length > 1 << 24)
-            throw new InputException($"{path}: the picture of {image.Width} x {image.Height} is too narrow to be resized; leave it out.");
+            throw new InputException($"{path}: the picture of {gray.Width} x {gray.Height} is too narrow to be resized; leave it out.");
         var (width, height) = isWide ? ((int)length, resize) : (resize, (int)length);
         var window = new Crop(Middle(width, crop), Middle(height, crop), crop, crop);
         return new RivalPicture(

@@ -121,7 +121,7 @@ public static class Overlay
     /// <param name="truth">True boxes.</param>
     /// <param name="predicted">Predicted boxes.</param>
     /// <param name="colors">The boxes' colours.</param>
-    private static void DrawBoxes(SKCanvas canvas, SKRect area, (int Width, int Height) size,
+    internal static void DrawBoxes(SKCanvas canvas, SKRect area, (int Width, int Height) size,
         IReadOnlyList<Box> truth, IReadOnlyList<Box> predicted, OverlayColors colors)
     {
         canvas.Save();

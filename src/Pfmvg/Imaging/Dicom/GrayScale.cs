@@ -68,6 +68,26 @@ internal sealed class GrayScale
         return levels;
     }
 
+    /// <summary>
+    /// The value of every code after the modality step as a whole number from 0, the picture's lowest: the full depth. Inverted where the
+    /// file says so; padding is 0.
+    /// </summary>
+    /// <param name="counts">How many pixels have each code.</param>
+    public ushort[] Values(ReadOnlySpan<long> counts)
+    {
+        var (lowest, highest) = Range(counts);
+        var step = _modality is null ? Math.Abs(_slope) : 1;
+        var values = new ushort[_layout.Codes];
+        for (var code = 0; code < values.Length; code++)
+        {
+            if (IsPadding(code)) continue;
+            var x = Math.Clamp(Modality(code), lowest, highest);
+            values[code] = (ushort)Math.Round((_inverted ? highest - x : x - lowest) / step);
+        }
+
+        return values;
+    }
+
     /// <summary>OpenCV's equalizeHist: the lowest level that occurs becomes 0, the highest 255, in its single precision.</summary>
     private void Equalise(byte[] levels, ReadOnlySpan<long> counts)
     {

@@ -67,9 +67,10 @@ internal readonly ref struct PixelWords
     }
 
     /// <summary>Gives every pixel the level of its code. The pixels may lie where the words of 8 bits are.</summary>
-    public void Map(byte[] levels, PixelLayout layout, Span<byte> pixels)
+    public void Map<T>(T[] levels, PixelLayout layout, Span<T> pixels)
+        where T : unmanaged
     {
-        var table = new byte[1 << 16];
+        var table = new T[1 << 16];
         for (var word = 0; word < table.Length; word++) table[word] = levels[layout.Code(InOrder(word))];
         ref var level = ref MemoryMarshal.GetArrayDataReference(table);
         if (_words.IsEmpty)

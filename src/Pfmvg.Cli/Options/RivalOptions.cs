@@ -1,0 +1,72 @@
+using System.CommandLine;
+using Pfmvg.Rivals;
+using Pfmvg.Runs;
+
+namespace Pfmvg.Cli.Options;
+
+/// <summary>Which model is asked, and what only the others than ours can be asked for.</summary>
+internal sealed class RivalOptions
+{
+    private readonly Option<string> _model = new Option<string>("--model")
+    {
+        Description = "Who is asked: our own model, or one that it is compared with, from the files in --from.",
+        DefaultValueFactory = _ => "pfmvg",
+    }.AcceptOnlyFromAmong("pfmvg", "biovil", "biovil-t");
+
+    private readonly Option<double?> _threshold = new("--threshold")
+    {
+        Description = "With --model biovil or biovil-t: also give a box, that of the largest connected region above this similarity. "
+            + "This rule is ours, not the authors'.",
+        HelpName = "N",
+    };
+
+    private readonly Option<string> _interpolation = new Option<string>("--interpolation")
+    {
+        Description = "With --model biovil or biovil-t: how the map of the grid becomes one of the picture's size.",
+        DefaultValueFactory = _ => "nearest",
+    }.AcceptOnlyFromAmong("nearest", "bilinear");
+
+    private readonly Option<bool> _dilated = new("--dilated")
+    {
+        Description = "With --model biovil: the dilated form, whose grid has twice the size.",
+    };
+
+    /// <summary>Writes the map.</summary>
+    public Option<string?> HeatMap { get; } = new("--heatmap")
+    {
+        Description = "With --model biovil or biovil-t: write the map into this .npy (float32, the picture's size, NaN outside of the "
+            + "crop); with --table, one per row into this folder.",
+        HelpName = "PATH",
+    };
+
+    public RivalOptions AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_model, HeatMap, _threshold, _interpolation, _dilated]) command.Add(option);
+        return this;
+    }
+
+    /// <summary>How a rival is to be asked; null when our own model is.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="from">Where the rival's files are.</param>
+    /// <exception cref="InputException">An option cannot take effect, or lacks something.</exception>
+    public RivalRequest? Read(ParseResult parsed, string? from)
+    {
+        var name = parsed.GetValue(_model)!;
+        if (name == "pfmvg")
+        {
+            parsed.Refuse("belongs to --model biovil and biovil-t, whose answers are maps; add one of these, or leave it out",
+                HeatMap, _threshold, _interpolation, _dilated);
+            return null;
+        }
+
+        var threshold = parsed.GetValue(_threshold);
+        if (threshold is not (null or (>= -1 and <= 1)))
+            throw new InputException(FormattableString.Invariant(
+                $"--threshold {threshold}: similarities lie between -1 and 1; give such a number."));
+        return new RivalRequest(
+            from ?? throw new InputException($"--model {name} needs --from DIR, the folder with the image model and the text folder; "
+                + "nothing is fetched."),
+            name == "biovil" ? Rival.BioVil : Rival.BioVilT, parsed.GetValue(_dilated),
+            parsed.GetValue(_interpolation) == "bilinear", threshold);
+    }
+}

@@ -1,0 +1,113 @@
+using Pfmvg.Configuration;
+using Pfmvg.Distributed;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Imaging;
+using Pfmvg.Rivals;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Runs;
+
+/// <summary>How a rival is asked.</summary>
+/// <param name="Folder">What the user brings: the image model, and the text folder beside or below it.</param>
+/// <param name="Rival">Who is asked.</param>
+/// <param name="Dilated">On a grid of twice the size; BioViL only.</param>
+/// <param name="Smooth">Between the places of the grid, maps are interpolated linearly.</param>
+/// <param name="Threshold">Also give a box, of the largest region above it.</param>
+internal sealed record RivalRequest(string Folder, Rival Rival, bool Dilated = false, bool Smooth = false, double? Threshold = null);
+
+/// <summary>Phrases on single pictures through a rival. Needs no prepared data, and no weights but its own.</summary>
+internal static class RivalPrediction
+{
+    /// <summary>Gets an answer with the gray picture that the rival saw and the map at its size.</summary>
+    public delegate void Draw(int number, RivalAnswer answer, DecodedImage picture, float[] map);
+
+    /// <summary>Answers the cases: each phrase goes through the text model once, each picture through the image model once.</summary>
+    /// <param name="configuration">Device, threads and the sizes of the preparation.</param>
+    /// <param name="cases">Pictures and phrases.</param>
+    /// <param name="request">Who is asked, and how.</param>
+    /// <param name="world">One process.</param>
+    /// <param name="display">Gets notes and progress.</param>
+    /// <param name="draw">Called for each answer; null saves making maps of the pictures' size.</param>
+    /// <param name="interrupt">Ends the work after a picture.</param>
+    /// <returns>The answers in the order of the cases.</returns>
+    /// <exception cref="InputException">A picture, a phrase or a file of the model cannot be used.</exception>
+    public static IReadOnlyList<RivalAnswer> Execute(PfmvgConfiguration configuration, IReadOnlyList<PredictionCase> cases,
+        RivalRequest request, ICommunicator world, ISessionDisplay display, Draw? draw = null, CancellationToken interrupt = default)
+    {
+        var (resize, crop) = Sizes(configuration.Rival ?? new RivalSettings(), request.Rival);
+        foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
+        ComputeThreads.Set(configuration, world);
+        using var scope = NewDisposeScope();
+        using var model = BioVil.Open(request.Folder, request.Rival, request.Dilated, ConfiguredModel.Device(configuration.Device, 0));
+        display.Tell(model.Files.Note);
+        CheckPhrases(cases, model, display);
+        var rows = cases.Select(asked => asked.Phrase).Distinct().Index().ToDictionary(entry => entry.Item, entry => (long)entry.Index);
+        var texts = model.Text.Encode([.. rows.Keys]);
+
+        var (answers, buffer, done, deep) = (new RivalAnswer[cases.Count], new DecodeBuffer(), 0, 0);
+        foreach (var about in Enumerable.Range(0, cases.Count).GroupBy(i => cases[i].Image))
+        {
+            interrupt.ThrowIfCancellationRequested();
+            using var inner = NewDisposeScope();
+            var path = about.Key;
+            var decoded = ImageFile.DecodeFullRange(path, buffer);
+            if (!decoded.Wide.IsEmpty) deep++;
+            var gray = RivalPicture.ToGray(decoded, path);
+            var place = SimilarityMap.Place(gray.Width, gray.Height, resize, crop, request.Smooth);
+            if (Math.Min(gray.Width, gray.Height) < 2 || place.Side < 1)
+                throw new InputException(
+                    $"{path}: the picture of {gray.Width} x {gray.Height} pixels is too small to be cropped; leave it out.");
+            var places = model.Encode(RivalPicture.FromGray(gray, resize, crop, path));
+            var maps = BioVil.Maps(places, texts[tensor([.. about.Select(i => rows[cases[i].Phrase])])]);
+            foreach (var (i, map) in about.Zip(maps))
+            {
+                if (!Array.TrueForAll(map.Values, float.IsFinite) || !double.IsFinite(map.GlobalSimilarity))
+                    throw new InputException($"{model.Files.Image}: the weights lead to values beyond all numbers for {path}; "
+                        + "fetch the image model and its text folder again.");
+                var answer = new RivalAnswer(cases[i], request.Rival, gray.Width, gray.Height, map, place, request.Threshold, null);
+                if ((draw is null && request.Threshold is null ? null : answer.FullMap()) is { } full)
+                {
+                    if (request.Threshold is { } threshold)
+                        answer = answer with { Box = MapRegion.Largest(full, gray.Width, (float)threshold) };
+                    draw?.Invoke(i, answer, gray, full);
+                }
+
+                answers[i] = answer;
+                display.Answered(++done, cases.Count);
+            }
+        }
+
+        if (deep > 0)
+            display.Tell($"{deep} picture{(deep == 1 ? "" : "s")} with more than 8 bits, or in DICOM: {BioVilFiles.Name(request.Rival)} "
+                + "sees the full range of their values, spread over 8 bits; our own model reads such pictures otherwise.");
+        return answers;
+    }
+
+    private static (int Resize, int Crop) Sizes(RivalSettings settings, Rival rival)
+    {
+        var crop = settings.Crop > 0 ? settings.Crop : BioVil.PublishedCrop(rival);
+        return crop <= settings.Resize ? (settings.Resize, crop) : throw new InputException(
+            $"rival.resize is {settings.Resize}, but {BioVilFiles.Name(rival)} crops to {crop}; set rival.crop to {settings.Resize} "
+            + "or less, too.");
+    }
+
+    private static void CheckPhrases(IReadOnlyList<PredictionCase> cases, BioVil model, ISessionDisplay display)
+    {
+        foreach (var asked in cases)
+        {
+            try
+            {
+                _ = model.Text.Tokens(asked.Phrase);
+            }
+            catch (InputException cause) when (cases.Count > 1)
+            {
+                throw new InputException($"case {Privacy.Mask(asked.Id)}: {cause.Message}", cause);
+            }
+        }
+
+        var empty = cases.Count(asked => CxrBert.IsEmpty(asked.Phrase));
+        if (empty > 0)
+            display.Tell($"phrases that are empty, or marks only: {empty} of {cases.Count}; {BioVilFiles.Name(model.Rival)} answers them "
+                + "as [CLS] [SEP], without a word to look for, and our own model refuses them.");
+    }
+}
