@@ -69,6 +69,7 @@ public sealed partial record PictureFrame
         : FormattableString.Invariant($"{_kind.ToString().ToLowerInvariant()}-{_first}");
 
     [GeneratedRegex(@"^(?:(?<width>[0-9]{1,6}) ?[x×] ?(?<height>[0-9]{1,6})"
-        + @"|longest-(?<longest>[0-9]{1,6})|shortest-(?<shortest>[0-9]{1,6})|scale-(?<scale>[0-9]{1,3}(?:\.[0-9]{1,9})?))$", RegexOptions.IgnoreCase)]
+        + @"|longest-(?<longest>[0-9]{1,6})|shortest-(?<shortest>[0-9]{1,6})"
+        + @"|scale-(?<scale>[0-9]{1,3}(?:\.[0-9]{1,9})?))$", RegexOptions.IgnoreCase)]
     private static partial Regex Form();
 }

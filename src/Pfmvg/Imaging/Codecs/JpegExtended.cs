@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Pfmvg.Imaging.Formats;
@@ -7,7 +6,8 @@ namespace Pfmvg.Imaging.Codecs;
 
 /// <summary>
 /// A decoder for gray sequential JPEG with Huffman codes and 12 bits (ITU-T T.81, process 4), the wider sister of
-/// <see cref="GrayJpeg"/>. Its samples are those of libjpeg's accurate integer transform, compiled for 12 bits.
+/// <see cref="GrayJpeg"/>. Its samples are those of the true transform, rounded to nearest; dcmtk and gdcm, which keep one spare bit
+/// between its two passes, are up to 2 of 4,095 away.
 /// </summary>
 internal static class JpegExtended
 {
@@ -16,6 +16,8 @@ internal static class JpegExtended
 
     private const string Wanted = "sequential with Huffman codes (SOF0, SOF1)";
     private const int Half = 2048;
+
+    private static readonly Vector256<float>[] Basis = MakeBasis();
 
     /// <summary>What the stream says of itself, whether it can be decoded or not.</summary>
     /// <exception cref="StreamException">It is no sequential JPEG stream with Huffman codes, or has no size.</exception>
@@ -71,7 +73,7 @@ internal static class JpegExtended
                 {
                     var samples = block.Slice(8 * row, Math.Min(8, width - x));
                     var target = values.Slice((y + row) * width + x, samples.Length);
-                    for (var i = 0; i < target.Length; i++) target[i] = (ushort)Math.Clamp(samples[i] + Half, 0, 2 * Half - 1);
+                    for (var i = 0; i < target.Length; i++) target[i] = (ushort)Math.Clamp(samples[i], 0, 2 * Half - 1);
                 }
             }
         }
@@ -79,36 +81,42 @@ internal static class JpegExtended
         if (bits.Overrun) throw new StreamException("the data of the JPEG stream are cut");
     }
 
-    /// <summary>The transform "islow" with the one spare bit between its passes that 12-bit samples leave.</summary>
+    /// <summary>
+    /// The inverse cosine transform in float32, columns first; nothing is rounded between the passes. Products and sums stay apart,
+    /// so that every processor gives the same bits.
+    /// </summary>
     private static void Transform(Span<int> block)
     {
-        Columns(block, 12);
-        Columns(block, 17);
+        ref var values = ref MemoryMarshal.GetReference(block);
+        Span<Vector256<float>> rows = stackalloc Vector256<float>[8], sums = stackalloc Vector256<float>[8];
+        for (var v = 0; v < 8; v++) rows[v] = Vector256.ConvertToSingle(Vector256.LoadUnsafe(ref values, (nuint)(8 * v)));
+        for (var y = 0; y < 8; y++)
+        {
+            var sum = Vector256<float>.Zero;
+            for (var v = 0; v < 8; v++) sum += rows[v] * Basis[v].GetElement(y);
+            sums[y] = sum;
+        }
+
+        for (var y = 0; y < 8; y++)
+        {
+            var row = Vector256.Create(Half + 0.5f);
+            for (var u = 0; u < 8; u++) row += Basis[u] * sums[y].GetElement(u);
+            Vector256.ConvertToInt32(Vector256.Floor(row)).StoreUnsafe(ref values, (nuint)(8 * y));
+        }
     }
 
-    /// <summary>A pass over columns, whose result is transposed.</summary>
-    private static void Columns(Span<int> block, int shift)
+    /// <summary>For each frequency, the cosine at the eight places of a block, with its factor.</summary>
+    private static Vector256<float>[] MakeBasis()
     {
-        ref var c = ref MemoryMarshal.GetReference(block);
-        Vector256<int> r0 = Vector256.LoadUnsafe(ref c, 0), r1 = Vector256.LoadUnsafe(ref c, 8);
-        Vector256<int> r2 = Vector256.LoadUnsafe(ref c, 16), r3 = Vector256.LoadUnsafe(ref c, 24);
-        Vector256<int> r4 = Vector256.LoadUnsafe(ref c, 32), r5 = Vector256.LoadUnsafe(ref c, 40);
-        Vector256<int> r6 = Vector256.LoadUnsafe(ref c, 48), r7 = Vector256.LoadUnsafe(ref c, 56);
-        GrayJpeg.Pass(ref r0, ref r1, ref r2, ref r3, ref r4, ref r5, ref r6, ref r7, shift, Vector256.Create(1 << (shift - 1)));
-        r0.StoreUnsafe(ref c, 0);
-        r1.StoreUnsafe(ref c, 8);
-        r2.StoreUnsafe(ref c, 16);
-        r3.StoreUnsafe(ref c, 24);
-        r4.StoreUnsafe(ref c, 32);
-        r5.StoreUnsafe(ref c, 40);
-        r6.StoreUnsafe(ref c, 48);
-        r7.StoreUnsafe(ref c, 56);
-        for (var row = 1; row < 8; row++)
-            for (var column = 0; column < row; column++)
-            {
-                ref var a = ref Unsafe.Add(ref c, 8 * row + column);
-                ref var b = ref Unsafe.Add(ref c, 8 * column + row);
-                (a, b) = (b, a);
-            }
+        var basis = new Vector256<float>[8];
+        Span<float> places = stackalloc float[8];
+        for (var k = 0; k < 8; k++)
+        {
+            for (var n = 0; n < 8; n++)
+                places[n] = (float)((k == 0 ? Math.Sqrt(0.125) : 0.5) * Math.Cos((2 * n + 1) * k * Math.PI / 16));
+            basis[k] = Vector256.Create<float>(places);
+        }
+
+        return basis;
     }
 }

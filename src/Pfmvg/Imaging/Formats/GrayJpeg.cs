@@ -231,7 +231,7 @@ internal static class GrayJpeg
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void Pass(
+    private static void Pass(
         ref Vector256<int> r0, ref Vector256<int> r1, ref Vector256<int> r2, ref Vector256<int> r3,
         ref Vector256<int> r4, ref Vector256<int> r5, ref Vector256<int> r6, ref Vector256<int> r7, int shift, Vector256<int> rounding)
     {

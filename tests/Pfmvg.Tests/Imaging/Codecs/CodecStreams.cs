@@ -7,7 +7,8 @@ namespace Pfmvg.Tests.Imaging.Codecs;
 /// <summary>The compressed streams of the DICOM fixtures, and what the codecs make of them.</summary>
 internal static class CodecStreams
 {
-    private static readonly string Folder = Path.Combine(Fixtures.Repository, "tests", "Pfmvg.Tests", "Fixtures", "dicom");
+    private static readonly string Folder = Path.Combine(
+        Fixtures.Repository, "tests", "Pfmvg.Tests", "Imaging", "Dicom", "files");
 
     // Pixel Data of undefined length, as OB.
     private static ReadOnlySpan<byte> PixelData => [0xE0, 0x7F, 0x10, 0x00, (byte)'O', (byte)'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];

