@@ -3,6 +3,7 @@ using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Distributed;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
@@ -46,9 +47,13 @@ internal static class PredictCommand
                 + "Default: stage 2's result.",
             HelpName = "PATH",
         };
+        var strict = new Option<bool>("--strict")
+        {
+            Description = "With --table: stop at the first picture that cannot be read, instead of answering the other rows.",
+        };
         var command = new Command("predict", "Find a phrase in a picture: print its box in pixels with a confidence.")
         {
-            image, phrase, table, images, overlay, colors, json, from,
+            image, phrase, table, images, overlay, colors, json, from, strict,
         };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         command.SetAction(parsed =>
@@ -61,20 +66,29 @@ internal static class PredictCommand
             using var interrupt = new Interrupt("nothing more is answered.");
             using var display = new TerminalDisplay();
             var session = new Session(settings, world, display, interrupt.Token);
-            var answers = PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase).Select(AnswerLine.Read)
-                .ToList();
-            foreach (var answer in answers)
-                Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
-                    : $"{answer.Prediction.Id}  {answer.ToText()}");
-            if (parsed.GetValue(overlay) is not { } target) return ExitCode.Success;
-            foreach (var (i, answer) in answers.Index())
-            {
-                var file = $"{i + 1:0000}-{string.Concat(answer.Prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png";
-                var path = parsed.GetValue(table) is null ? target : Path.Combine(target, file);
-                Overlay.WriteOne(path, answer.Prediction.Image, [], answer.Boxes, chosen);
-            }
+            var isTable = parsed.GetValue(table) is not null;
+            var (shown, broken) = (0, 0);
+            PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase, Show,
+                isolate: isTable && !parsed.GetValue(strict));
+            return broken == 0 ? ExitCode.Success : ExitCode.Failure;
 
-            return ExitCode.Success;
+            void Show(PredictionCase asked, Prediction prediction)
+            {
+                shown++;
+                if (prediction.BrokenPicture is { } reason)
+                {
+                    broken++;
+                    Terminal.Standard.Message($"{asked.Place}: '{Privacy.Mask(asked.Id)}' is not answered: {reason}");
+                    return;
+                }
+
+                var answer = AnswerLine.Read(prediction);
+                Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
+                    : $"{prediction.Id}  {answer.ToText()}");
+                if (parsed.GetValue(overlay) is not { } target) return;
+                var file = $"{shown:0000}-{string.Concat(prediction.Id.Select(c => NotInNames.Contains(c) ? '_' : c))}.png";
+                Overlay.WriteOne(isTable ? Path.Combine(target, file) : target, prediction.Image, [], answer.Boxes, chosen);
+            }
         });
         return command;
     }
