@@ -51,8 +51,16 @@ internal static class EvalCommand
         {
             Description = "With --split: remove earlier answers of this name and answer again.",
         };
+        var resume = new Option<bool>("--resume")
+        {
+            Description = "With --split: go on with answers that were interrupted, asked with the same data, weights and settings.",
+        };
+        var strict = new Option<bool>("--strict")
+        {
+            Description = "With --split: stop at the first picture that cannot be read, instead of scoring its phrases 0.",
+        };
         const string Purpose = "Score the model's answers, or answers from a file; print the table per class and write the report.";
-        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, overwrite };
+        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, overwrite, resume, strict };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         report.AddTo(command);
@@ -66,7 +74,16 @@ internal static class EvalCommand
                     + (path is null ? "." : ", not both."));
             RefuseIdle(parsed, path is null);
             if (path is null)
-                return Job.Run(() => configuration.ReadForData(parsed), "nothing is written.", session => FromModel(session, name!));
+            {
+                if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
+                    throw new InputException("--resume and --overwrite contradict each other: give one of them.");
+                return Job.Run(() => configuration.ReadForData(parsed), "the answers so far are kept.",
+                    session => FromModel(session, name!));
+            }
+
+            if (parsed.GetValue(resume) || parsed.GetValue(strict))
+                throw new InputException("--resume and --strict are about the model's answers, so they need --split instead of "
+                    + "--predictions.");
             if (parsed.GetValue(controls))
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
@@ -92,7 +109,10 @@ internal static class EvalCommand
                     Split = SplitNames.Parse("--split", splitName),
                     From = parsed.GetValue(from) is { } model && !isBase ? Path.GetFullPath(model) : null,
                     FromBase = isBase,
-                    Existing = parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
+                    Existing = parsed.GetValue(resume) ? ExistingRun.Resume
+                        : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
+                    Isolate = !parsed.GetValue(strict),
+                    ResumeCommand = configuration.Command(parsed, ["eval", "--split", splitName, "--resume", .. Given()]),
                     Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
                     Controls = parsed.GetValue(controls),
                 });
@@ -112,8 +132,15 @@ internal static class EvalCommand
                     : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
                         + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
                             (RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part)).PredictionsPath]));
-                return ExitCode.Success;
+                return result.Predictions.Any(answer => answer.BrokenPicture is not null) ? ExitCode.Failure : ExitCode.Success;
             }
+
+            IEnumerable<string> Given() =>
+            [
+                .. parsed.GetValue(from) is { } model ? (string[])["--from", model] : [],
+                .. parsed.GetValue(controls) ? (string[])["--controls"] : [],
+                .. parsed.GetValue(strict) ? (string[])["--strict"] : [],
+            ];
         });
         return command;
     }

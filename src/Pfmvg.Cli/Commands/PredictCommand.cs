@@ -48,10 +48,14 @@ internal static class PredictCommand
                 + "Default: stage 2's result. With --model biovil or biovil-t: the folder with its image model and its text folder.",
             HelpName = "PATH",
         };
+        var strict = new Option<bool>("--strict")
+        {
+            Description = "With --table: stop at the first picture that cannot be read, instead of answering the other rows.",
+        };
         var command = new Command("predict",
             "Find a phrase in a picture: print its box in pixels with a confidence, or what BioViL says of it.")
         {
-            image, phrase, table, images, overlay, colors, json, from,
+            image, phrase, table, images, overlay, colors, json, from, strict,
         };
         var rivals = new RivalOptions().AddTo(command);
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
@@ -94,17 +98,29 @@ internal static class PredictCommand
 
             var (settings, isBase) = (configuration.Read(parsed), parsed.GetValue(from) == "base");
             var session = new Session(settings, world, display, interrupt.Token);
-            var answers = PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase).Select(AnswerLine.Read)
-                .ToList();
-            foreach (var answer in answers)
-                Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
-                    : $"{answer.Prediction.Id}  {answer.ToText()}");
-            if (parsed.GetValue(overlay) is not { } target) return ExitCode.Success;
-            foreach (var (i, answer) in answers.Index())
-                Overlay.WriteOne(NameOf(target, i, answer.Prediction.Id, ".png"), answer.Prediction.Image, [], answer.Boxes, chosen,
-                    settings.Data.Dicom);
+            var isTable = parsed.GetValue(table) is not null;
+            var (shown, broken) = (0, 0);
+            PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase, Show,
+                isolate: isTable && !parsed.GetValue(strict));
+            return broken == 0 ? ExitCode.Success : ExitCode.Failure;
 
-            return ExitCode.Success;
+            void Show(PredictionCase asked, Prediction prediction)
+            {
+                shown++;
+                if (prediction.BrokenPicture is { } reason)
+                {
+                    broken++;
+                    Terminal.Standard.Message($"{asked.Place}: '{Privacy.Mask(asked.Id)}' is not answered: {reason}");
+                    return;
+                }
+
+                var answer = AnswerLine.Read(prediction);
+                Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
+                    : $"{prediction.Id}  {answer.ToText()}");
+                if (parsed.GetValue(overlay) is not { } target) return;
+                Overlay.WriteOne(
+                    NameOf(target, shown - 1, prediction.Id, ".png"), prediction.Image, [], answer.Boxes, chosen, settings.Data.Dicom);
+            }
         });
         return command;
     }

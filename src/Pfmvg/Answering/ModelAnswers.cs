@@ -59,37 +59,69 @@ public sealed class ModelAnswers
     /// <param name="picture">
     /// Gives the picture of a sample, S x S, or its features; called on several threads, each with a buffer of its own.
     /// </param>
-    /// <param name="answered">Called after each batch with the number of phrases answered so far.</param>
+    /// <param name="answered">Called after each batch with its answers.</param>
+    /// <param name="isolate">
+    /// A sample whose picture cannot be read gets the reason instead of an answer (<see cref="Prediction.BrokenPicture"/>), and the
+    /// others are answered; otherwise it ends the answering.
+    /// </param>
+    /// <param name="known">
+    /// Answers from earlier, by the samples' identifiers. Only a batch of which all are known is left out: batches are what they would be
+    /// without, and so are the last bits where they depend on the batch.
+    /// </param>
     /// <param name="cancel">Stops before the next token.</param>
     /// <returns>The answers in the order of the samples.</returns>
+    /// <exception cref="InputException">A picture cannot be read, and is not isolated.</exception>
     public IReadOnlyList<Prediction> Answer(
-        IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture, Action<int>? answered = null,
-        CancellationToken cancel = default)
+        IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture,
+        Action<IReadOnlyList<Prediction>>? answered = null, bool isolate = false,
+        IReadOnlyDictionary<string, Prediction>? known = null, CancellationToken cancel = default)
     {
         var predictions = new Prediction[samples.Count];
         // Pictures whose phrases have similar lengths share a batch, so little of it is padding.
         var prompts = samples.Select(s => Prompt(s.Text)).ToList();
         var order = Enumerable.Range(0, samples.Count).GroupBy(i => (samples[i].Source, samples[i].Image))
             .OrderBy(ofPicture => ofPicture.Max(i => prompts[i].Count)).SelectMany(ofPicture => ofPicture);
-        var done = 0;
         foreach (var batch in order.Chunk(_settings.BatchSize))
         {
             cancel.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            using var quiet = no_grad();
-            var (features, pictures) = Features([.. batch.Select(i => samples[i])], picture);
-            var visual = _model.Project(features);                                                 // (U, N, C)
-            var left = Enumerable.Range(0, batch.Length).ToList();
-            for (var attempt = 0; left.Count > 0; attempt++)
+            if (batch.All(i => known?.ContainsKey(samples[i].Id) == true))
             {
-                var answers = Generate([.. left.Select(b => prompts[batch[b]])], visual, [.. left.Select(b => pictures[b])],
-                    [.. left.Select(b => samples[batch[b]].Id)], attempt, cancel);
-                foreach (var (b, answer) in left.Zip(answers)) predictions[batch[b]] = ToPrediction(samples[batch[b]], answer);
-                left.RemoveAll(b => attempt >= _settings.Retries
-                    || BoxCodec.Parse(predictions[batch[b]].Answer!).Failure == Flaw.None);
+                foreach (var i in batch)
+                    predictions[i] = Question(samples[i]) with
+                    {
+                        Answer = known![samples[i].Id].Answer, Confidence = known[samples[i].Id].Confidence,
+                    };
+            }
+            else
+            {
+                var answers = AnswerBatch([.. batch.Select(i => samples[i])], [.. batch.Select(i => prompts[i])], picture, isolate, cancel);
+                foreach (var (i, answer) in batch.Zip(answers)) predictions[i] = answer;
             }
 
-            answered?.Invoke(done += batch.Length);
+            answered?.Invoke([.. batch.Select(i => predictions[i])]);
+        }
+
+        return predictions;
+    }
+
+    private Prediction[] AnswerBatch(Sample[] samples, IReadOnlyList<int>[] prompts, Func<Sample, DecodeBuffer, VisionInput> picture,
+        bool isolate, CancellationToken cancel)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var looks = Look(samples, picture, isolate);
+        var predictions = samples.Select(s => Question(s) with { BrokenPicture = looks[(s.Source, s.Image)].Fault }).ToArray();
+        var left = Enumerable.Range(0, samples.Length).Where(b => predictions[b].BrokenPicture is null).ToList();
+        if (left.Count == 0) return predictions;
+        var sound = looks.Where(look => look.Value.Picture is not null).ToList();
+        var pictures = samples.Select(s => sound.FindIndex(look => look.Key == (s.Source, s.Image))).ToList();
+        var visual = _model.Project(VisionInput.Encode(_model, [.. sound.Select(look => look.Value.Picture!)])); // (U, N, C)
+        for (var attempt = 0; left.Count > 0; attempt++)
+        {
+            var answers = Generate([.. left.Select(b => prompts[b])], visual, [.. left.Select(b => pictures[b])],
+                [.. left.Select(b => samples[b].Id)], attempt, cancel);
+            foreach (var (b, answer) in left.Zip(answers)) predictions[b] = ToPrediction(samples[b], answer);
+            left.RemoveAll(b => attempt >= _settings.Retries || BoxCodec.Parse(predictions[b].Answer!).Failure == Flaw.None);
         }
 
         return predictions;
@@ -111,13 +143,25 @@ public sealed class ModelAnswers
         return _generator.Greedy(prompts, visual, options, shared, sampling);
     }
 
-    /// <summary>The features of a batch's distinct pictures (U, N, 4V), and the index of each sample's picture among them.</summary>
-    private (Tensor Features, IReadOnlyList<int> Pictures) Features(Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture)
+    /// <summary>A batch's distinct pictures in the order of its samples, or why one cannot be read.</summary>
+    private static OrderedDictionary<(string Source, string Image), (VisionInput? Picture, string? Fault)> Look(
+        Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture, bool isolate)
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();
-        var pictures = LoadAhead.InOrder(distinct, picture, Environment.ProcessorCount, distinct.Count).ToList();
-        return (VisionInput.Encode(_model, pictures),
-            [.. batch.Select(s => distinct.FindIndex(d => d.Source == s.Source && d.Image == s.Image))]);
+        return new(distinct.Zip(LoadAhead.InOrder(distinct, TryLook, Environment.ProcessorCount, distinct.Count),
+            (s, look) => KeyValuePair.Create((s.Source, s.Image), look)));
+
+        (VisionInput? Picture, string? Fault) TryLook(Sample sample, DecodeBuffer buffer)
+        {
+            try
+            {
+                return (picture(sample, buffer), null);
+            }
+            catch (InputException broken) when (isolate)
+            {
+                return (null, broken.Message);
+            }
+        }
     }
 
     private Prediction ToPrediction(Sample sample, GeneratedAnswer answer)

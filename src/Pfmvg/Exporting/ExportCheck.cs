@@ -66,7 +66,7 @@ internal static class ExportCheck
             logits.Add(Logits(setup.Model, picture, [.. answers.Prompt(phrase), .. setup.Builder.Tokenizer.Encode(Answer)]));
         }
 
-        var said = answers.Answer([.. Phrases.Select(Question)], (_, _) => picture, null, cancel);
+        var said = answers.Answer([.. Phrases.Select(Question)], (_, _) => picture, cancel: cancel);
         return new Sayings(logits, [.. said.Select(answer => answer.Answer ?? "")]);
     }
 

@@ -1,3 +1,7 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Serialization;
 using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
@@ -13,66 +17,6 @@ using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
 
-/// <summary>What is to be answered, by which model.</summary>
-public sealed record EvaluationOptions
-{
-    /// <summary>The split that is asked.</summary>
-    public required Split Split { get; init; }
-
-    /// <summary>Trained tensors; null takes stage 2's result.</summary>
-    public string? From { get; init; }
-
-    /// <summary>Evaluate the base weights alone (zero-shot).</summary>
-    public bool FromBase { get; init; }
-
-    /// <summary>Name of the part of the run; null is `eval-SPLIT`.</summary>
-    public string? Part { get; init; }
-
-    /// <summary>Takes what is there already when it comes from the same settings, weights and data, instead of answering again.</summary>
-    public bool Gather { get; init; }
-
-    /// <summary>What to do with answers that are there and not gathered; a command refuses unless it is asked to overwrite.</summary>
-    public ExistingRun Existing { get; init; } = ExistingRun.Overwrite;
-
-    /// <summary>The command line, for the record.</summary>
-    public IReadOnlyList<string> Command { get; init; } = [];
-
-    /// <summary>Answers for the controls, too (<see cref="ControlCondition"/>).</summary>
-    public bool Controls { get; init; }
-
-    /// <summary>The folder of the answers.</summary>
-    public RunFolder Folder(PfmvgConfiguration configuration) =>
-        RunFolder.ForPart(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}");
-
-    /// <summary>The trained tensors of the model, which are there; null for the base weights alone.</summary>
-    /// <exception cref="InputException">There is no trained model.</exception>
-    internal string? Trained(PfmvgConfiguration configuration)
-    {
-        if (FromBase) return null;
-        var from = From ?? FinishedStage2(configuration);
-        _ = GroundingSetup.Trained(from);
-        return from;
-    }
-
-    private static string FinishedStage2(PfmvgConfiguration configuration)
-    {
-        var folder = RunFolder.ForPart(configuration, "stage2");
-        return File.Exists(folder.InfoPath) && RunInfo.Read(folder.InfoPath).Status == RunStatus.Finished
-            ? folder.Path
-            : throw new InputException($"No trained stage 2 in {folder.Path}: run `pfmvg train --stage 2` first, or name "
-                + "another model with --from, or --from base for the base weights alone.");
-    }
-}
-
-/// <summary>A split answered.</summary>
-/// <param name="Folder">Where predictions.jsonl is, and a file of the same form for each control.</param>
-/// <param name="Predictions">The answers in the order of the manifest; empty on other ranks than 0.</param>
-/// <param name="Controls">The controls' answers in the same order; empty when they were not asked for.</param>
-/// <param name="Data">The prepared data.</param>
-public sealed record EvaluationResult(
-    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<ControlCondition, IReadOnlyList<Prediction>> Controls,
-    PreparedData Data);
-
 /// <summary>Asks the model all phrases of a split and writes predictions.jsonl: what `pfmvg eval` does before it scores.</summary>
 public sealed class EvaluationRun
 {
@@ -86,6 +30,8 @@ public sealed class EvaluationRun
     private readonly PreparedData _data;
     private readonly IReadOnlyList<Sample> _samples;
     private readonly Dictionary<string, (int Index, Sample Sample)> _byId;
+    private readonly Dictionary<string, int> _rows;
+    private readonly HashSet<string> _told = [];
 
     private EvaluationRun(Session session, EvaluationOptions options, string? from)
     {
@@ -100,6 +46,7 @@ public sealed class EvaluationRun
             throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
                 + "nothing to evaluate; prepare MS-CXR.");
         PhraseForecast.Check([.. _samples.Select(asked => (asked.Id, asked.Text))], session.Configuration.Eval.NormalizeText, session.Tell);
+        _rows = listed.Index().ToDictionary(s => s.Item.Id, s => s.Index + 1);
         _byId = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);
     }
@@ -112,8 +59,15 @@ public sealed class EvaluationRun
     {
         var folder = options.Folder(session.Configuration);
         if (session.IsFirst && options is { Existing: ExistingRun.Refuse, Gather: false } && File.Exists(folder.InfoPath))
-            throw new InputException($"{folder.Path} already holds an evaluation ({folder.State(RunInfo.Read(folder.InfoPath))}): use "
+        {
+            var earlier = RunInfo.Read(folder.InfoPath);
+            throw new InputException($"{folder.Path} already holds an evaluation ({folder.State(earlier)}): use "
+                + (earlier.Status == RunStatus.Finished ? "" : "--resume to go on with it, ")
                 + "--overwrite to answer again, or --set name=OTHER to keep both.");
+        }
+
+        if (session.IsFirst && options.Existing == ExistingRun.Resume && !File.Exists(folder.InfoPath))
+            throw new InputException($"There is no evaluation in {folder.Path} to continue: start it without --resume.");
         var from = options.Trained(session.Configuration);
         session.PrepareData();
         return new EvaluationRun(session, options, from).Execute();
@@ -121,25 +75,24 @@ public sealed class EvaluationRun
 
     private EvaluationResult Execute()
     {
-        var started = DateTimeOffset.UtcNow;
         var dicom = DicomPictures.Among(_samples, _session.Configuration);
         _session.Tell($"data  {_data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
-        var info = _session.IsFirst ? Describe(started) : null;
-        var todo = _session.World.FromRankZero(() => FindMissing(info!));
-        if (todo is { Answers: false, Controls: [] })
+        var info = _session.IsFirst ? Describe() : null;
+        IDisposable? hold = null;
+        // Rank 0 has emptied the folder, or not, before another rank opens its part there.
+        var todo = _session.World.FromRankZero(() =>
         {
-            _session.Tell($"answers  as they are in {_folder.Path}");
-        }
-        else
-        {
-            using var hold = _session.IsFirst
-                ? _folder.Begin(_session.Configuration, todo.Answers ? ExistingRun.Overwrite : ExistingRun.Resume) : null;
-            var decoding = AnswerAll(todo);
-            var ended = DateTimeOffset.UtcNow;
-            if (info is not null)
-                (info.WithDecoding(decoding) with { Ended = ended, Seconds = (ended - started).TotalSeconds }).Write(_folder.InfoPath);
-        }
-
+            var missing = FindMissing(info!);
+            if (missing.Any)
+                hold = _folder.Begin(_session.Configuration, missing.Continues ? ExistingRun.Resume : ExistingRun.Overwrite);
+            return missing;
+        });
+        using var held = hold;
+        if (todo.Any) AnswerAll(todo, info);
+        else _session.Tell($"answers  as they are in {_folder.Path}");
+        // A kill may have come between the last answers and the note that they are all.
+        if (!todo.Any && info is not null && RunInfo.Read(_folder.InfoPath) is { Status: not RunStatus.Finished } stopped)
+            (stopped with { Status = RunStatus.Finished, Message = null, Ended = DateTimeOffset.UtcNow }).Write(_folder.InfoPath);
         return !_session.IsFirst
             ? new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data)
             : new EvaluationResult(_folder, Read(_folder.PredictionsPath),
@@ -164,62 +117,136 @@ public sealed class EvaluationRun
     private ControlCondition[] Wanted => _options.Controls ? Enum.GetValues<ControlCondition>() : [];
 
     /// <summary>What is not there yet, or comes from other settings, weights or data.</summary>
-    private Missing FindMissing(RunInfo info) =>
-        IsSame(info) ? new Missing(false, [.. Wanted.Where(control => !File.Exists(FileOf(control)))]) : new Missing(true, Wanted);
-
-    /// <returns>How tokens were computed.</returns>
-    private string AnswerAll(Missing todo)
+    /// <exception cref="InputException">An evaluation is to be continued that asked something else.</exception>
+    private Missing FindMissing(RunInfo info)
     {
-        var configuration = _session.Configuration;
-        using var setup = GroundingSetup.Load(configuration, _session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, _from);
-        foreach (var file in setup.Files) _session.Tell($"weights  {file.Path}: {file.Report}");
-        foreach (var note in setup.Notes) _session.Tell(note);
-        var (model, pictures) = (setup.Answers(), setup.Pictures());
+        var (isThere, resumes) = (File.Exists(_folder.InfoPath) && File.Exists(_folder.ConfigurationPath),
+            _options.Existing == ExistingRun.Resume);
+        var changes = isThere && (_options.Gather || resumes) ? Changes(info) : [];
+        if (resumes && !_options.Gather && changes.Count > 0)
+            throw new InputException($"{_folder.Path}: an evaluation goes on with the questions, weights and settings that it began with, "
+                + $"but {string.Join("; ", changes)}: set them back, or use --overwrite to answer again.");
+        var continues = isThere && (_options.Gather || resumes) && changes.Count == 0;
+        return new Missing(!continues || !File.Exists(_folder.PredictionsPath),
+            [.. Wanted.Where(control => !continues || !File.Exists(FileOf(control)))], continues, Key(info));
+    }
+
+    private void AnswerAll(Missing todo, RunInfo? info)
+    {
+        var clock = Stopwatch.StartNew();
+        var begun = false;
+        var earlier = info is not null && todo.Continues ? RunInfo.Read(_folder.InfoPath) : null;
+        info = info is null || earlier is null ? info
+            : info with { Resumed = earlier.Resumed + (earlier.Status == RunStatus.Finished ? 0 : 1), Seconds = earlier.Seconds };
+        try
+        {
+            var configuration = _session.Configuration;
+            using var setup = GroundingSetup.Load(
+                configuration, _session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, _from, _session.Interrupt);
+            foreach (var file in setup.Files) _session.Tell($"weights  {file.Path}: {file.Report}");
+            foreach (var note in setup.Notes) _session.Tell(note);
+            var model = setup.Answers();
+            info = info?.WithDecoding(model.Decoding);
+            End(RunStatus.Running);
+            begun = true; // from here on there may be answers to go on from
+            AnswerAll(todo, setup, model);
+            if (setup.Features is { } features) _session.Tell(features.Summary);
+            End(RunStatus.Finished);
+        }
+        catch (OperationCanceledException) when (begun)
+        {
+            End(RunStatus.Interrupted);
+            _session.Tell($"The answers so far are kept in {_folder.Path}." + (_options.ResumeCommand is not { } command ? ""
+                : $" Go on with: {(_session.World.Size > 1 ? $"mpirun -n {_session.World.Size} " : "")}{command}"));
+            throw;
+        }
+        catch (Exception failure) when (begun && failure is not (IOException or UnauthorizedAccessException)) // a full disk takes no note
+        {
+            End(RunStatus.Failed, failure.Message);
+            throw;
+        }
+
+        void End(RunStatus status, string? message = null)
+        {
+            if (info is null) return;
+            info = info with { Status = status, Message = message };
+            var ended = status == RunStatus.Running ? (DateTimeOffset?)null : DateTimeOffset.UtcNow;
+            (info with { Ended = ended, Seconds = info.Seconds + clock.Elapsed.TotalSeconds }).Write(_folder.InfoPath);
+        }
+    }
+
+    private void AnswerAll(Missing todo, GroundingSetup setup, ModelAnswers model)
+    {
+        var (configuration, pictures) = (_session.Configuration, setup.Pictures());
         var blank = new VisionInput(ControlQuestions.BlankPicture(configuration.Model.ImageSize)); // never kept as any picture's features
-        if (todo.Answers) Write(_folder.PredictionsPath, Ask(model, _samples, pictures.Whole));
+        if (todo.Answers) Ask(_folder.PredictionsPath, _samples, pictures.Whole);
         foreach (var control in todo.Controls)
         {
             _session.Tell($"control  {control.Describe()}");
-            Write(FileOf(control), control switch
-            {
-                ControlCondition.Blind => Ask(model, ControlQuestions.Blind(_samples), (_, _) => blank),
-                ControlCondition.Shuffled => Ask(model, ControlQuestions.Shuffle(_samples, configuration.Seed), pictures.Whole),
-                _ => new ConstantBoxes([.. _data.Read(SampleTask.Refer, Split.Train).Where(s => s.Boxes.Count > 0)]).Answer(_samples),
-            });
+            var path = FileOf(control);
+            if (control == ControlCondition.Blind) Ask(path, ControlQuestions.Blind(_samples), (_, _) => blank);
+            else if (control == ControlCondition.Shuffled)
+                Ask(path, ControlQuestions.Shuffle(_samples, configuration.Seed), pictures.Whole);
+            else if (_session.IsFirst)
+                PredictionFile.Write(path, new ConstantBoxes([.. _data.Read(SampleTask.Refer, Split.Train).Where(s => s.Boxes.Count > 0)])
+                    .Answer(_samples));
         }
 
-        if (setup.Features is { } features) _session.Tell(features.Summary);
-        return model.Decoding;
+        void Ask(string path, IReadOnlyList<Sample> asked, Func<Sample, DecodeBuffer, VisionInput> picture)
+        {
+            using var unfinished = new UnfinishedAnswers(path, _session.World.Rank, todo.Key);
+            if (unfinished.Known.Count > 0) _session.Tell($"answers  {unfinished.Known.Count} of {asked.Count} are there already");
+            var answers = this.Ask(model, unfinished, asked, picture);
+            if (_session.IsFirst) PredictionFile.Write(path, answers);
+            _session.World.Barrier(); // no rank lets go of its part before the whole is written
+            unfinished.Remove();
+        }
     }
 
     /// <summary>Answers of all ranks, on rank 0; a control's pictures are not noted, only its answers.</summary>
-    private IReadOnlyList<Prediction> Ask(ModelAnswers model, IReadOnlyList<Sample> asked, Func<Sample, DecodeBuffer, VisionInput> picture)
+    private IReadOnlyList<Prediction> Ask(ModelAnswers model, UnfinishedAnswers unfinished, IReadOnlyList<Sample> asked,
+        Func<Sample, DecodeBuffer, VisionInput> picture)
     {
         // Phrases on one picture stay together, so that it is encoded once.
         var (world, ordered) = (_session.World, asked.OrderBy(s => s.Image, StringComparer.Ordinal).ToList());
         var share = ordered.Where((_, i) => (long)i * world.Size / ordered.Count == world.Rank).ToList();
-        IReadOnlyList<Prediction> answers =
-            model.Answer(share, picture, count => _session.ShowAnswered(count, share.Count), _session.Interrupt);
-        answers = [.. answers.Select(answer => AboutOwnPicture(answer, _byId[answer.Id].Sample))];
+        var done = 0;
+        IReadOnlyList<Prediction> answers = [.. model.Answer(share, picture, batch =>
+        {
+            unfinished.Add(batch.Select(AboutOwnPicture));
+            TellBroken(batch, asked);
+            _session.ShowAnswered(done += batch.Count, share.Count);
+        }, _options.Isolate, unfinished.Known, _session.Interrupt).Select(AboutOwnPicture)];
         // The ranks' shares travel as lines of the file itself, in memory: they name patients.
         if (world.Size > 1)
             answers = [.. world.Gather(PredictionFile.ToBytes(answers, keepPatients: true))
                 .SelectMany((bytes, rank) => PredictionFile.FromBytes(bytes, $"answers of rank {rank}"))];
+        TellBroken(answers, asked);
         return [.. answers.OrderBy(answer => _byId[answer.Id].Index)];
 
-        static Prediction AboutOwnPicture(Prediction answer, Sample sample) =>
-            answer with { Image = sample.Image, Width = sample.Width, Height = sample.Height };
+        Prediction AboutOwnPicture(Prediction answer)
+        {
+            var sample = _byId[answer.Id].Sample;
+            return answer with { Image = sample.Image, Width = sample.Width, Height = sample.Height };
+        }
     }
 
-    private void Write(string path, IReadOnlyList<Prediction> predictions)
+    /// <summary>A line for each picture that cannot be read: the rows of the manifest that it costs, and why.</summary>
+    private void TellBroken(IReadOnlyList<Prediction> answers, IReadOnlyList<Sample> asked)
     {
-        if (_session.IsFirst) PredictionFile.Write(path, predictions);
+        foreach (var answer in answers.Where(answer => answer.BrokenPicture is not null && _told.Add(answer.BrokenPicture)))
+        {
+            var picture = asked.First(sample => sample.Id == answer.Id);
+            var rows = asked.Where(sample => (sample.Source, sample.Image) == (picture.Source, picture.Image)).Select(s => _rows[s.Id]);
+            _session.Tell($"{Manifest.FileName(SampleTask.Refer, _options.Split)}:{string.Join(",", rows.Order())}: not answered, "
+                + $"scores 0: {answer.BrokenPicture}");
+        }
     }
 
     private string FileOf(ControlCondition control) => _folder.In($"{control.ToString().ToLowerInvariant()}.jsonl");
 
-    /// <summary>The record of this evaluation, as it will be when it is finished.</summary>
-    private RunInfo Describe(DateTimeOffset started)
+    /// <summary>The record of this evaluation.</summary>
+    private RunInfo Describe()
     {
         // Training has hashed the same files.
         var configuration = _session.Configuration;
@@ -230,10 +257,9 @@ public sealed class EvaluationRun
             .Select(split => Path.Combine(_data.Folder, Manifest.FileName(SampleTask.Refer, split))).Where(File.Exists);
         return new RunInfo
         {
-            Status = RunStatus.Finished,
             Synthetic = _data.IsSynthetic,
             Dicom = DicomPictures.Among(_samples, configuration)?.Rule,
-            Started = started,
+            Started = DateTimeOffset.UtcNow,
             Command = _options.Command,
             Ranks = _session.World.Size,
             Environment = RunInfo.DescribeEnvironment(),
@@ -243,18 +269,30 @@ public sealed class EvaluationRun
         };
     }
 
-    /// <summary>The answers that are there came from the same settings, weights and data.</summary>
-    private bool IsSame(RunInfo info)
+    /// <summary>What of questions, weights and settings differs from those of the answers that are there.</summary>
+    private List<string> Changes(RunInfo info)
     {
-        if (!_options.Gather || !File.Exists(_folder.InfoPath) || !File.Exists(_folder.ConfigurationPath)
-            || !File.Exists(_folder.PredictionsPath)) return false;
         var earlier = RunInfo.Read(_folder.InfoPath);
-        return earlier.Status == RunStatus.Finished
-            && RunFile.Changes(earlier.Weights, info.Weights).Count == 0 && RunFile.Changes(earlier.Data, info.Data).Count == 0
-            && !ConfigurationFile.Differences(ConfigurationFile.Load(_folder.ConfigurationPath, []), _session.Configuration)
-                .Any(change => Relevant.Any(name => change.StartsWith(name, StringComparison.Ordinal)));
+        return [.. RunFile.Changes(earlier.Weights, info.Weights), .. RunFile.Changes(earlier.Data, info.Data),
+            .. ConfigurationFile.Differences(ConfigurationFile.Load(_folder.ConfigurationPath, []), _session.Configuration)
+                .Where(change => Relevant.Any(name => change.StartsWith(name, StringComparison.Ordinal)))];
     }
 
-    /// <summary>What is still to be answered.</summary>
-    private sealed record Missing(bool Answers, ControlCondition[] Controls);
+    /// <summary>The same in one word, by which a rank knows its part of unfinished answers.</summary>
+    private string Key(RunInfo info)
+    {
+        var settings = _session.Configuration;
+        var relevant = ConfigurationFile.ToYaml(new PfmvgConfiguration
+        {
+            Seed = settings.Seed, Precision = settings.Precision, Tf32 = settings.Tf32, Model = settings.Model, Eval = settings.Eval,
+        });
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+            string.Join('\n', [relevant, .. info.Weights.Concat(info.Data).Select(file => file.Sha256)]))));
+    }
+
+    /// <summary>What is still to be answered, whether it adds to what is there, and the key of unfinished answers.</summary>
+    private sealed record Missing(bool Answers, ControlCondition[] Controls, bool Continues, string Key)
+    {
+        [JsonIgnore] public bool Any => Answers || Controls.Length > 0;
+    }
 }

@@ -65,24 +65,40 @@ public sealed class PhraseGrounder : IDisposable
 
     /// <summary>Finds phrases in pictures, in batches of the configured size.</summary>
     /// <param name="cases">Pictures and phrases; a picture is encoded once for all of its phrases in a batch.</param>
-    /// <param name="answered">Called after each batch with the number of phrases answered so far.</param>
+    /// <param name="answered">Called after each batch with the cases of it and their answers, in the order of the cases.</param>
     /// <param name="noted">Told once about each picture that decoding changed: its path, and how.</param>
-    /// <param name="cancel">Stops between batches.</param>
+    /// <param name="isolate">
+    /// A case whose picture cannot be read gets the reason instead of an answer (<see cref="Prediction.BrokenPicture"/>), and the others
+    /// are answered; otherwise it ends the answering.
+    /// </param>
+    /// <param name="cancel">Stops before the next token.</param>
     /// <returns>The answers in the order of the cases, without a truth.</returns>
-    /// <exception cref="InputException">A picture cannot be read.</exception>
+    /// <exception cref="InputException">A picture cannot be read, and is not isolated.</exception>
     public IReadOnlyList<Prediction> Ask(
-        IReadOnlyList<PredictionCase> cases, Action<int>? answered = null,
-        Action<string, string>? noted = null, CancellationToken cancel = default)
+        IReadOnlyList<PredictionCase> cases, Action<PredictionCase, Prediction>? answered = null,
+        Action<string, string>? noted = null, bool isolate = false, CancellationToken cancel = default)
     {
         var notes = new ConcurrentDictionary<string, string>();
-        var samples = cases.Select(ToSample).ToList();
+        var told = new HashSet<string>();
         var (size, dicom) = (_setup.Configuration.Model.ImageSize, _setup.Configuration.Data.Dicom);
-        IReadOnlyList<Prediction> answers;
-        lock (_oneCall) answers = _answers.Answer(samples, Look, answered, cancel);
-        answers = [.. answers.Zip(samples, (answer, sample) => sample.Dicom ? answer with { Dicom = dicom.Word() } : answer)];
-        foreach (var picture in cases.Select(asked => asked.Image).Distinct())
-            if (notes.TryGetValue(picture, out var note)) noted?.Invoke(picture, note);
-        return answers;
+        List<Prediction> all = [];
+        foreach (var batch in cases.Chunk(_setup.Configuration.Eval.BatchSize)) // so they come in their order
+        {
+            var questions = batch.Select(asked => ToSample(asked, isolate)).ToList();
+            var sound = questions.Where(question => question.Fault is null).Select(question => question.Sample).ToList();
+            Queue<Prediction> answers;
+            lock (_oneCall) answers = new(_answers.Answer(sound, Look, null, isolate, cancel: cancel));
+            foreach (var (picture, note) in batch.Select(asked => asked.Image).Where(notes.ContainsKey).Select(p => (p, notes[p])))
+                if (told.Add(picture)) noted?.Invoke(picture, note);
+            foreach (var (asked, (sample, fault)) in batch.Zip(questions))
+            {
+                var answer = fault is null ? answers.Dequeue() : ModelAnswers.Question(sample) with { BrokenPicture = fault };
+                all.Add(sample.Dicom ? answer with { Dicom = dicom.Word() } : answer);
+                answered?.Invoke(asked, all[^1]);
+            }
+        }
+
+        return all;
 
         VisionInput Look(Sample sample, DecodeBuffer buffer)
         {
@@ -95,19 +111,30 @@ public sealed class PhraseGrounder : IDisposable
     /// <summary>Frees the model.</summary>
     public void Dispose() => _setup.Dispose();
 
-    private static Sample ToSample(PredictionCase asked)
+    /// <summary>A case as a question; where the picture has no header to be read, why not, and no size.</summary>
+    private static (Sample Sample, string? Fault) ToSample(PredictionCase asked, bool isolate)
     {
-        var header = ImageFile.ReadHeader(asked.Image);
-        return new Sample
+        var (width, height, isDicom, fault) = (0, 0, false, (string?)null);
+        try
+        {
+            var header = ImageFile.ReadHeader(asked.Image);
+            (width, height, isDicom) = (header.Width, header.Height, header.Format == "DICOM");
+        }
+        catch (InputException broken) when (isolate)
+        {
+            fault = broken.Message;
+        }
+
+        return (new Sample
         {
             Id = asked.Id,
             Task = SampleTask.Refer,
             Image = asked.Image,
-            Width = header.Width,
-            Height = header.Height,
+            Width = width,
+            Height = height,
             Text = asked.Phrase,
             Source = "files",
-            Dicom = header.Format == "DICOM",
-        };
+            Dicom = isDicom,
+        }, fault);
     }
 }

@@ -11,6 +11,9 @@ namespace Pfmvg.Runs;
 /// <param name="Phrase">What to find.</param>
 public sealed record PredictionCase(string Id, string Image, string Phrase)
 {
+    /// <summary>The table and the line in it, for messages; null for a case of no table.</summary>
+    public string? Place { get; init; }
+
     /// <summary>Reads a table with the columns image, phrase and, optionally, id (else the number of the row).</summary>
     /// <param name="path">CSV with a header.</param>
     /// <param name="folder">The folder that pictures' relative paths start from.</param>
@@ -27,7 +30,7 @@ public sealed record PredictionCase(string Id, string Image, string Phrase)
                 throw new InputException($"{row.Place}: the row has no phrase; fill the column or remove the row.");
             var id = row["id"].Length > 0 ? row["id"] : $"{cases.Count + 1}";
             if (!ids.Add(id)) throw new InputException($"{row.Place}: the id '{Privacy.Mask(id)}' occurs twice; give each row its own.");
-            cases.Add(new PredictionCase(id, Path.Combine(folder, row["image"]), row["phrase"]));
+            cases.Add(new PredictionCase(id, Path.Combine(folder, row["image"]), row["phrase"]) { Place = row.Place });
         }
 
         return cases.Count > 0 ? cases : throw new InputException($"{path}: the table has no row; give an image and a phrase in each.");
@@ -42,19 +45,49 @@ public static class PredictionRun
     /// <param name="cases">Pictures and phrases.</param>
     /// <param name="from">Trained tensors; null takes stage 2's result.</param>
     /// <param name="fromBase">Ask the base weights alone.</param>
+    /// <param name="answered">Called with each case and its answer, in the order of the cases, as soon as it is there.</param>
+    /// <param name="isolate">
+    /// A picture that cannot be read costs its own answer only (<see cref="Prediction.BrokenPicture"/>), unless none can be read.
+    /// </param>
     /// <returns>The answers in the order of the cases, without a truth.</returns>
-    /// <exception cref="InputException">A picture cannot be read, or there is no trained model.</exception>
+    /// <exception cref="InputException">A picture cannot be read and is not isolated, or there is no trained model.</exception>
     public static IReadOnlyList<Prediction> Execute(
-        Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false)
+        Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false,
+        Action<PredictionCase, Prediction>? answered = null, bool isolate = false)
     {
         PhraseForecast.Check([.. cases.Select(asked => (asked.Id, asked.Phrase))], session.Configuration.Eval.NormalizeText, session.Tell);
-        foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
+        RequirePictures(cases, isolate);
         using var model = PhraseGrounder.Open(session.Configuration, from, fromBase);
         foreach (var note in model.Notes) session.Tell(note);
-        var answers = model.Ask(cases, done => session.ShowAnswered(done, cases.Count),
-            (picture, note) => session.Tell($"{Privacy.Mask(picture)}: {note}"), session.Interrupt);
+        var done = 0;
+        var answers = model.Ask(cases, (asked, answer) =>
+        {
+            session.ShowAnswered(++done, cases.Count);
+            answered?.Invoke(asked, answer);
+        }, (picture, note) => session.Tell($"{Privacy.Mask(picture)}: {note}"), isolate, session.Interrupt);
         var dicom = answers.Where(answer => answer.Dicom is not null).DistinctBy(answer => answer.Image).Count();
         if (DicomPictures.Of(dicom, session.Configuration) is { } said) session.Tell(said.Clause);
         return answers;
+    }
+
+    /// <summary>Refuses what is no picture before the model is loaded; where pictures are isolated, only if all of them are none.</summary>
+    private static void RequirePictures(IReadOnlyList<PredictionCase> cases, bool isolate)
+    {
+        InputException? first = null;
+        foreach (var asked in cases)
+        {
+            try
+            {
+                _ = ImageFile.ReadHeader(asked.Image);
+                if (isolate) return;
+            }
+            catch (InputException wrong) when (isolate || asked.Place is not null)
+            {
+                first ??= asked.Place is { } place ? new InputException($"{place}: {wrong.Message}", wrong) : wrong;
+                if (!isolate) break;
+            }
+        }
+
+        if (first is not null) throw first;
     }
 }

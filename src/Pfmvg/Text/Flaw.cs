@@ -10,6 +10,9 @@ public enum Flaw
     /// <summary>The file has no answer for the sample.</summary>
     Missing,
 
+    /// <summary>The picture cannot be read, so the model was not asked.</summary>
+    BrokenPicture,
+
     /// <summary>Nothing in the answer looks like a box; also a blank answer.</summary>
     NoBox,
 

@@ -74,9 +74,12 @@ public sealed class TrainingWorkspace : IDisposable
     }
 
     /// <summary>Starts the program and leaves it running; what it says is thrown away.</summary>
-    public static Process Start(string[] arguments)
+    public static Process Start(string[] arguments) => Start("dotnet", [Shell.Pfmvg, .. arguments]);
+
+    /// <summary>Starts a program and leaves it running; what it says is thrown away.</summary>
+    public static Process Start(string program, string[] arguments)
     {
-        var process = Process.Start(new ProcessStartInfo("dotnet", [Shell.Pfmvg, .. arguments])
+        var process = Process.Start(new ProcessStartInfo(program, arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -22,6 +22,9 @@ public sealed class RecordedSession : ISessionDisplay
 
     public Session Session { get; }
 
+    /// <summary>Called after every batch of answers.</summary>
+    public Action? AfterAnswers { get; init; }
+
     /// <summary>The lines that the user was told.</summary>
     public List<string> Lines { get; } = [];
 
@@ -32,5 +35,9 @@ public sealed class RecordedSession : ISessionDisplay
 
     public void Stepped(string part, int every, StepReport report) => _stepped?.Invoke(part, report);
 
-    public void Answered(int done, int all) => AnsweredCount++;
+    public void Answered(int done, int all)
+    {
+        AnsweredCount++;
+        AfterAnswers?.Invoke();
+    }
 }

@@ -5,7 +5,7 @@ namespace Pfmvg.Evaluation.Predictions;
 /// <summary>One question, the truth and what a model answered: a line of predictions.jsonl.</summary>
 /// <remarks>
 /// The answer is exactly one of <see cref="Answer"/>, <see cref="Boxes"/> and <see cref="HeatMap"/>; none of them is a
-/// missing answer.
+/// missing answer, of which <see cref="BrokenPicture"/> may say why.
 /// </remarks>
 public sealed record Prediction
 {
@@ -57,6 +57,9 @@ public sealed record Prediction
 
     /// <summary>The rule by which the values of its DICOM picture became gray; null for other pictures, or when unknown.</summary>
     internal string? Dicom { get; init; }
+
+    /// <summary>Why the picture cannot be read, so that the model was not asked; null for a sound picture.</summary>
+    public string? BrokenPicture { get; init; }
 
     /// <summary>How the boxes in <see cref="Answer"/> are read; null for our own notation.</summary>
     internal AnswerReading? Reading { get; init; }

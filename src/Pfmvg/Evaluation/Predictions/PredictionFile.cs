@@ -32,6 +32,9 @@ public sealed record ReadOptions
 /// <summary>predictions.jsonl: one JSON object per line, in UTF-8; docs/evaluation.md describes every field.</summary>
 public static class PredictionFile
 {
+    /// <summary>The field of the first line of answers that are not complete.</summary>
+    internal const string Unfinished = "unfinished";
+
     /// <summary>Writes the predictions, one line each, in the order given.</summary>
     /// <param name="path">The file; replaced atomically.</param>
     /// <param name="predictions">What to write. Boxes are written as pixels, left, top, right, bottom.</param>
@@ -73,6 +76,7 @@ public static class PredictionFile
                 }
 
                 if (prediction.HeatMap is { } map) json.WriteString("heatmap", map);
+                if (prediction.BrokenPicture is { } reason) json.WriteString("broken_picture", reason);
                 if (prediction.Confidence is { } confidence) json.WriteConfidence(confidence);
                 if (prediction.Patient is { } patient)
                 {
@@ -126,6 +130,12 @@ public static class PredictionFile
         Dictionary<string, string> places = new(IdComparer.Instance);
         foreach (var line in lines)
         {
+            if (line.Find(Unfinished) is not null)
+            {
+                options.Note($"{line.Place}: the evaluation that wrote these answers is not finished; it scores what is there.");
+                continue;
+            }
+
             if (meaning.IsHeader(line)) continue;
             var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: false, "truth") : questions.Find(line);
             var prediction = WithAnswer(question, line, meaning.Of(line), options, check);
@@ -145,7 +155,8 @@ public static class PredictionFile
         var (answer, map) = (line.Text("answer", "output"), line.Text("heatmap"));
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
         if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
-        if (given == 0 && !options.AllowMissing)
+        var broken = given == 0 ? line.Text("broken_picture") : null;
+        if (given == 0 && broken is null && !options.AllowMissing)
             throw line.Wrong("has none of 'answer', 'boxes' and 'heatmap'; an empty answer is written \"\" or [], " +
                 "and --allow-missing counts it as a failure");
 
@@ -167,7 +178,7 @@ public static class PredictionFile
             if (confidence is not null) (boxes, confidence) = BestFirst(boxes, confidence, options.MinimumConfidence);
         }
 
-        return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence };
+        return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken };
     }
 
     /// <summary>A confidence in 0..1; what float32 rounding lifts above 1 is 1.</summary>

@@ -64,6 +64,7 @@ internal static class AnswerReader
 
     private static (IReadOnlyList<Box> Boxes, Flaw Flaw) Boxes(Prediction prediction, AnswerRule rule)
     {
+        if (prediction.BrokenPicture is not null) return ([], Flaw.BrokenPicture);
         if (prediction.Boxes is { } given) return (given, given.Count == 0 ? Flaw.NoBox : Flaw.None);
         if (prediction.Answer is not { } answer) return ([], Flaw.Missing);
         if (prediction.Reading is { } reading)

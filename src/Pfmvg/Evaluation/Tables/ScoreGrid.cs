@@ -25,6 +25,7 @@ public static class ScoreGrid
     {
         Flaw.None => "none",
         Flaw.Missing => "missing",
+        Flaw.BrokenPicture => "broken picture",
         Flaw.NoBox => "no box",
         Flaw.TooFewNumbers => "too few numbers",
         Flaw.Malformed => "malformed box",

@@ -1,0 +1,79 @@
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Data.Preparation;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Runs.Records;
+
+namespace Pfmvg.Runs;
+
+/// <summary>What is to be answered, by which model.</summary>
+public sealed record EvaluationOptions
+{
+    /// <summary>The split that is asked.</summary>
+    public required Split Split { get; init; }
+
+    /// <summary>Trained tensors; null takes stage 2's result.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Evaluate the base weights alone (zero-shot).</summary>
+    public bool FromBase { get; init; }
+
+    /// <summary>Name of the part of the run; null is `eval-SPLIT`.</summary>
+    public string? Part { get; init; }
+
+    /// <summary>Takes what is there already when it comes from the same settings, weights and data, instead of answering again.</summary>
+    public bool Gather { get; init; }
+
+    /// <summary>
+    /// What to do with answers that are there and not gathered. Those of an evaluation that was stopped are continued only with the same
+    /// questions, weights and settings.
+    /// </summary>
+    public ExistingRun Existing { get; init; } = ExistingRun.Overwrite;
+
+    /// <summary>The command line, for the record.</summary>
+    public IReadOnlyList<string> Command { get; init; } = [];
+
+    /// <summary>Answers for the controls, too (<see cref="ControlCondition"/>).</summary>
+    public bool Controls { get; init; }
+
+    /// <summary>
+    /// A picture that cannot be read is told and costs its own phrases, which score 0, and the others are answered; otherwise it ends the
+    /// evaluation.
+    /// </summary>
+    public bool Isolate { get; init; }
+
+    /// <summary>The command that goes on with the evaluation, for the message when it is interrupted.</summary>
+    public string? ResumeCommand { get; init; }
+
+    /// <summary>The folder of the answers.</summary>
+    public RunFolder Folder(PfmvgConfiguration configuration) =>
+        RunFolder.ForPart(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}");
+
+    /// <summary>The trained tensors of the model, which are there; null for the base weights alone.</summary>
+    /// <exception cref="InputException">There is no trained model.</exception>
+    internal string? Trained(PfmvgConfiguration configuration)
+    {
+        if (FromBase) return null;
+        var from = From ?? FinishedStage2(configuration);
+        _ = GroundingSetup.Trained(from);
+        return from;
+    }
+
+    private static string FinishedStage2(PfmvgConfiguration configuration)
+    {
+        var folder = RunFolder.ForPart(configuration, "stage2");
+        return File.Exists(folder.InfoPath) && RunInfo.Read(folder.InfoPath).Status == RunStatus.Finished
+            ? folder.Path
+            : throw new InputException($"No trained stage 2 in {folder.Path}: run `pfmvg train --stage 2` first, or name "
+                + "another model with --from, or --from base for the base weights alone.");
+    }
+}
+
+/// <summary>A split answered.</summary>
+/// <param name="Folder">Where predictions.jsonl is, and a file of the same form for each control.</param>
+/// <param name="Predictions">The answers in the order of the manifest; empty on other ranks than 0.</param>
+/// <param name="Controls">The controls' answers in the same order; empty when they were not asked for.</param>
+/// <param name="Data">The prepared data.</param>
+public sealed record EvaluationResult(
+    RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<ControlCondition, IReadOnlyList<Prediction>> Controls,
+    PreparedData Data);
