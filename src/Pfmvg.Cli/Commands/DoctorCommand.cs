@@ -74,6 +74,9 @@ internal static class DoctorCommand
         Check("JPEG-LS", () => CharLs.Library.IsFound ? $"CharLS {CharLs.Functions.Version}" : Optional(CharLs.Library));
         Check("JPEG 2000", () => OpenJpeg.Library.IsFound ? $"OpenJPEG {OpenJpeg.Functions.Version}" : Optional(OpenJpeg.Library));
 
+        Check("BioViL", () => "not part of this program: predict --model biovil reads the public files of BioViL and BioViL-T (MIT; their "
+            + "model cards, which come with the text folders, say research use only)");
+
         var threads = findings.Find(finding => finding.What == "threads").Found ?? "no";
         var ranks = world.Gather($"rank {world.Rank}: process {Environment.ProcessId} on {Environment.MachineName}, "
             + $"local rank {world.LocalRank} of {world.LocalSize}, {threads} threads on {Environment.ProcessorCount} cores"

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pfmvg.Cli.Output;
+using Pfmvg.Rivals;
 using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Cli.Commands;
@@ -31,6 +32,7 @@ internal static class WeightsCommand
             using var weights = WeightFile.Open(parsed.GetRequiredValue(file));
             Console.Out.WriteLine(parsed.GetValue(json)
                 ? WeightListing.ToJson(weights).ToJsonString(JsonOutput.Indented) : WeightListing.ToText(weights));
+            if (!parsed.GetValue(json) && BioVilFiles.Describe(weights) is { } rival) Console.Out.WriteLine(rival);
         });
         return command;
     }

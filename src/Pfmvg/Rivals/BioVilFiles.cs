@@ -69,6 +69,12 @@ internal sealed record BioVilFiles(string Image, string Text, string Note)
     public static Rival? KindOf(ITensorFile file) =>
         !BioVilImage.IsIn(file) ? null : BioVilImage.IsTemporal(file) ? Rival.BioVilT : Rival.BioVil;
 
+    /// <summary>A line for people who look into a file: what it is of a rival; null for none.</summary>
+    public static string? Describe(ITensorFile file) =>
+        OtherRival(file) is { } other ? $"{file.Path}: a checkpoint of {other}, which is not supported."
+        : KindOf(file) is { } rival && File.Exists(file.Path) ? Recognise(file.Path, rival)
+        : CxrBert.IsIn(file) ? $"{file.Path}: a text model of BioViL or BioViL-T." : null;
+
     private static bool IsTextFolder(string folder) =>
         File.Exists(Path.Combine(folder, "config.json")) && File.Exists(Path.Combine(folder, "vocab.txt"));
 

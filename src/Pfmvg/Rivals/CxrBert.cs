@@ -33,6 +33,10 @@ internal sealed class CxrBert
         (_vocabulary, _positions, _device) = (vocabulary, config.Positions, device);
     }
 
+    /// <summary>Whether a file has a text model of this kind.</summary>
+    public static bool IsIn(ITensorFile file) => file.Tensors.ContainsKey($"{Head}dense_to_output.weight")
+        && file.Tensors.ContainsKey($"{Encoder}embeddings.word_embeddings.weight");
+
     /// <summary>Tensors of the published files that are not used.</summary>
     public static bool MayBeUnused(string name) => name.StartsWith("cls.", StringComparison.Ordinal)
         || name.StartsWith($"{Encoder}pooler.", StringComparison.Ordinal) || name == $"{Encoder}embeddings.position_ids";

@@ -56,6 +56,16 @@ public sealed class RivalPredictionTests : IDisposable
         Assert.Equal((one["width"]!.GetValue<int>(), one["height"]!.GetValue<int>()), (drawn.Width, drawn.Height));
     }
 
+    [Theory]
+    [InlineData("biovil/biovil_image_resnet50_proj_size_128.pt", "an image model of BioViL, but not the published file")]
+    [InlineData("biovil-t/biovil_t_image_model_proj_size_128.pt", "an image model of BioViL-T, but not the published file")]
+    [InlineData("biovil-t/BiomedVLP-BioViL-T", "a text model of BioViL or BioViL-T")]
+    public void The_look_into_a_file_says_what_it_is_of_a_rival(string path, string words)
+    {
+        using var file = WeightFile.Open(Path.Combine(Root, "weights", path));
+        Assert.Contains(words, BioVilFiles.Describe(file), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_written_map_is_what_the_scores_read()
     {
