@@ -78,16 +78,7 @@ public sealed class EvaluationRun
         var dicom = DicomPictures.Among(_samples, _session.Configuration);
         _session.Tell($"data  {_data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
         var info = _session.IsFirst ? Describe() : null;
-        IDisposable? hold = null;
-        // Rank 0 has emptied the folder, or not, before another rank opens its part there.
-        var todo = _session.World.FromRankZero(() =>
-        {
-            var missing = FindMissing(info!);
-            if (missing.Any)
-                hold = _folder.Begin(_session.Configuration, missing.Continues ? ExistingRun.Resume : ExistingRun.Overwrite);
-            return missing;
-        });
-        using var held = hold;
+        var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo.Any) AnswerAll(todo, info);
         else _session.Tell($"answers  as they are in {_folder.Path}");
         // A kill may have come between the last answers and the note that they are all.
@@ -135,6 +126,7 @@ public sealed class EvaluationRun
     {
         var clock = Stopwatch.StartNew();
         var begun = false;
+        IDisposable? hold = null;
         var earlier = info is not null && todo.Continues ? RunInfo.Read(_folder.InfoPath) : null;
         info = info is null || earlier is null ? info
             : info with { Resumed = earlier.Resumed + (earlier.Status == RunStatus.Finished ? 0 : 1), Seconds = earlier.Seconds };
@@ -147,6 +139,12 @@ public sealed class EvaluationRun
             foreach (var note in setup.Notes) _session.Tell(note);
             var model = setup.Answers();
             info = info?.WithDecoding(model.Decoding);
+            // Earlier answers stay until the model has loaded, and go before another rank opens its part there.
+            _session.World.FromRankZero(() =>
+            {
+                hold = _folder.Begin(configuration, todo.Continues ? ExistingRun.Resume : ExistingRun.Overwrite);
+                return true;
+            });
             End(RunStatus.Running);
             begun = true; // from here on there may be answers to go on from
             AnswerAll(todo, setup, model);
@@ -164,6 +162,10 @@ public sealed class EvaluationRun
         {
             End(RunStatus.Failed, failure.Message);
             throw;
+        }
+        finally
+        {
+            hold?.Dispose();
         }
 
         void End(RunStatus status, string? message = null)

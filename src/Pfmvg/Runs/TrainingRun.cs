@@ -49,7 +49,7 @@ public sealed class TrainingRun
         using var log = new TextLog(folder.TextLogPath, session.Tell);
         try
         {
-            Execute(session, options, session.IsFirst ? log.Tell : _ => { });
+            Execute(session, options, session.IsFirst ? log.Tell : _ => { }, session.IsFirst ? log.Open : () => { });
         }
         catch (Exception failure)
         {
@@ -62,7 +62,7 @@ public sealed class TrainingRun
         return folder;
     }
 
-    private static void Execute(Session session, TrainingOptions options, Action<string> tell)
+    private static void Execute(Session session, TrainingOptions options, Action<string> tell, Action begun)
     {
         var (from, world) = (options.Start(session.Configuration), session.World);
         session.PrepareData();
@@ -74,7 +74,10 @@ public sealed class TrainingRun
         var folder = options.Folder(configuration);
         var resumed = options.Existing == ExistingRun.Resume;
         if (resumed && session.IsFirst) RequireSameSettings(session, options, tell);
-        using var hold = session.IsFirst ? folder.Begin(configuration, options.Existing) : null;
+        // What is to be overwritten stays until everything has loaded and nothing speaks against the new run.
+        var replaces = session.IsFirst && options.Existing == ExistingRun.Overwrite && File.Exists(folder.InfoPath);
+        using var hold = session.IsFirst && !replaces ? folder.Begin(configuration, options.Existing) : null;
+        if (!replaces) begun();
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
         var info = session.IsFirst
             ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
@@ -87,6 +90,8 @@ public sealed class TrainingRun
         var validation = setup.Samples(heldOut, settings);
         using var trainer = new Trainer(setup.Model, settings, samples, world);
         TrainingForecast.Check(options, configuration, samples, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), tell);
+        using var taken = replaces ? folder.Begin(configuration, options.Existing) : null;
+        if (replaces) begun();
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
         var start = resumed ? run.Resume() : new Position(0, 0);
         var done = run.StepOf(start);

@@ -1,3 +1,4 @@
+using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
@@ -37,6 +38,28 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         workspace.Train("vanished", ExistingRun.Resume);
         Assert.Equal(workspace.Log("undisturbed"), workspace.Log("vanished"));
         Assert.Equal(workspace.Checkpoints("undisturbed"), workspace.Checkpoints("vanished"));
+    }
+
+    [Fact]
+    public void What_may_not_start_leaves_what_it_was_to_overwrite()
+    {
+        workspace.Train("kept");
+        Answer();
+        var parts = new[] { workspace.Run("kept").Path, Path.Combine(workspace.Run("kept").Path, "..", "eval-test") };
+        var files = parts.SelectMany(part => Directory.GetFiles(part, "*", SearchOption.AllDirectories))
+            .ToDictionary(file => file, File.ReadAllBytes);
+        Assert.Contains(files.Keys, file => file.EndsWith("predictions.jsonl", StringComparison.Ordinal));
+        var broken = Path.Combine(workspace.Path, "broken.pth");
+        File.WriteAllText(broken, "no weights");
+
+        Assert.Throws<InputException>(() => workspace.Train("kept", ExistingRun.Overwrite, [$"weights.start={broken}"]));
+        Assert.Throws<InputException>(() => workspace.Train("kept", ExistingRun.Overwrite, ["stage1.max_answer_tokens=1"]));
+        Assert.Throws<InputException>(() => Answer($"weights.start={broken}"));
+        Assert.Equal(files.Keys.Order(), parts.SelectMany(part => Directory.GetFiles(part, "*", SearchOption.AllDirectories)).Order());
+        foreach (var (file, content) in files) Assert.Equal(content, File.ReadAllBytes(file));
+
+        void Answer(params string[] changes) => EvaluationRun.Execute(new RecordedSession(workspace.Configuration("kept", changes)).Session,
+            new EvaluationOptions { Split = Split.Test, FromBase = true });
     }
 
     [Fact]

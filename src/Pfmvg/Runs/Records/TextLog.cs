@@ -8,11 +8,13 @@ namespace Pfmvg.Runs.Records;
 /// The text log of a run folder: what the user was told, with the time, and how the run failed, with all details. No phrase,
 /// report, answer or patient identifier belongs in a message.
 /// </summary>
-/// <param name="path">The file. It is opened by the first message, when the run folder is ready.</param>
+/// <param name="path">The file, which is opened when the run folder is ready.</param>
 /// <param name="tell">Shows a message to the user.</param>
 internal sealed class TextLog(string path, Action<string> tell) : IDisposable
 {
     private const int LargestFile = 64 << 20;
+
+    private List<string>? _early = [];
 
     private readonly Lazy<Logger> _file = new(() => new LoggerConfiguration()
         .WriteTo.File(
@@ -25,13 +27,21 @@ internal sealed class TextLog(string path, Action<string> tell) : IDisposable
     public void Tell(string text)
     {
         tell(text);
-        _file.Value.Information("{Text}", text);
+        if (_early is not null) _early.Add(text);
+        else _file.Value.Information("{Text}", text);
+    }
+
+    /// <summary>Opens the file, now that the run folder is this run's, and writes down what was told before.</summary>
+    public void Open()
+    {
+        foreach (var text in _early ?? []) _file.Value.Information("{Text}", text);
+        _early = null;
     }
 
     /// <summary>Writes down how the run failed; the user gets one sentence from elsewhere.</summary>
     public void Note(Exception failure)
     {
-        if (!_file.IsValueCreated) return; // it failed before it was a run
+        if (_early is not null) return; // it failed before it was a run
         if (failure is InputException or OperationCanceledException) _file.Value.Error("{Text}", failure.Message);
         else _file.Value.Error(failure, "{Text}", failure.Message);
     }
