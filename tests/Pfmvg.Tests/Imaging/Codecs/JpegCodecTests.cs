@@ -5,7 +5,7 @@ using Pfmvg.Imaging.Codecs;
 
 namespace Pfmvg.Tests.Imaging.Codecs;
 
-/// <summary>Streams that dcmtk wrote, with the samples that dcmtk's and gdcm's decoders give; and streams written here.</summary>
+/// <summary>Streams that dcmtk wrote, with the samples of other decoders (lossless ones to the bit); and streams written here.</summary>
 public class JpegCodecTests
 {
     private const string Twelve = "11a49279afe9660300f7a3801e1ae3f3bc9b48e41f60a5c80039dfaa3153bdf3";
