@@ -151,6 +151,9 @@ public sealed record ScoreTable
     /// <summary>Every sample, in the order of the predictions.</summary>
     public required IReadOnlyList<ScoredSample> Samples { get; init; }
 
+    /// <summary>Numbers beside the rows: further measures and subgroups, where they were asked for.</summary>
+    internal IReadOnlyList<Figure> Further { get; init; } = [];
+
     /// <summary>Remarks that a reader needs beside the rules.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
