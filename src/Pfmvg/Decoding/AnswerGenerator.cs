@@ -27,8 +27,8 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
     public string Describe(DecodingOptions options, int rows) => (options.FusedStep && DecoderStep.Fits(model.Language), rows) switch
     {
         (false, _) => "modules",
-        (true, <= DecoderStep.MostRows) => "fused step, AVX-512",
-        _ => $"fused step, AVX-512, in batches of at most {DecoderStep.MostRows} rows; modules in larger ones",
+        (true, <= DecoderStep.MostRows) => $"fused step, {DecoderStep.Vectors}",
+        _ => $"fused step, {DecoderStep.Vectors}, in batches of at most {DecoderStep.MostRows} rows; modules in larger ones",
     };
 
     /// <summary>

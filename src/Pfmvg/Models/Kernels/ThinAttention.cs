@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Pfmvg.Models.Language;
 using static TorchSharp.torch;
 
@@ -8,11 +7,10 @@ namespace Pfmvg.Models.Kernels;
 
 /// <summary>Attention of one head at one new position, in float32, over keys and values that are kept in float32 or bfloat16.</summary>
 /// <param name="type">Type of keys and values.</param>
-/// <param name="headSize">D, a multiple of <see cref="ThinVectors.Lanes"/>.</param>
-internal sealed unsafe class ThinAttention(ScalarType type, int headSize)
+/// <param name="headSize">D, a multiple of <see cref="ThinVectors.MostLanes"/>.</param>
+/// <param name="lanes">Of the vectors: <see cref="ThinVectors.Lanes"/>, or fewer.</param>
+internal sealed unsafe class ThinAttention(ScalarType type, int headSize, int lanes)
 {
-    private const int Lanes = ThinVectors.Lanes;
-
     /// <summary>The rotation of <see cref="Rotary"/>.</summary>
     /// <param name="x">(D).</param>
     /// <param name="cos">(D), the table in float32.</param>
@@ -38,102 +36,109 @@ internal sealed unsafe class ThinAttention(ScalarType type, int headSize)
     /// <param name="to">(D).</param>
     public void Attend(float* query, byte* keys, byte* values, long count, (long From, long To) padding, float* scores, float* to)
     {
-        if (type == ScalarType.BFloat16) Attend<BFloat16Elements>(query, keys, values, count, padding, scores, to);
-        else Attend<Float32Elements>(query, keys, values, count, padding, scores, to);
+        if (lanes == 16) Attend<Float16Lanes>(query, keys, values, count, padding, scores, to);
+        else if (lanes == 8) Attend<Float8Lanes>(query, keys, values, count, padding, scores, to);
+        else Attend<Float4Lanes>(query, keys, values, count, padding, scores, to);
+    }
+
+    private void Attend<T>(float* query, byte* keys, byte* values, long count, (long From, long To) padding, float* scores, float* to)
+        where T : struct, IFloatVector<T>
+    {
+        if (type == ScalarType.BFloat16) Attend<T, BFloat16Elements<T>>(query, keys, values, count, padding, scores, to);
+        else Attend<T, Float32Elements<T>>(query, keys, values, count, padding, scores, to);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Attend<T>(float* query, byte* keys, byte* values, long count, (long From, long To) padding, float* scores, float* to)
-        where T : struct, IElements
+    private void Attend<T, TElements>(
+        float* query, byte* keys, byte* values, long count, (long From, long To) padding, float* scores, float* to)
+        where T : struct, IFloatVector<T>
+        where TElements : struct, IElements<T>
     {
         var size = headSize;
-        var stride = size * T.Size;
+        var stride = size * TElements.Size;
         var scale = 1 / MathF.Sqrt(size);
         for (long key = 0; key < count; key += 4)
         {
             // Four scores at a time; behind the last key it is taken again.
             byte* a = keys + key * stride, b = keys + Math.Min(key + 1, count - 1) * stride,
                 c = keys + Math.Min(key + 2, count - 1) * stride, d = keys + Math.Min(key + 3, count - 1) * stride;
-            Vector512<float> p = default, q = default, r = default, s = default;
-            for (var i = 0; i < size; i += Lanes)
+            T p = default, q = default, r = default, s = default;
+            for (var i = 0; i < size; i += T.Lanes)
             {
-                var part = Vector512.Load(query + i);
-                p = Vector512.FusedMultiplyAdd(T.Load(a + i * T.Size), part, p);
-                q = Vector512.FusedMultiplyAdd(T.Load(b + i * T.Size), part, q);
-                r = Vector512.FusedMultiplyAdd(T.Load(c + i * T.Size), part, r);
-                s = Vector512.FusedMultiplyAdd(T.Load(d + i * T.Size), part, s);
+                var part = T.Load(query + i);
+                p = T.FusedMultiplyAdd(TElements.Load(a + i * TElements.Size), part, p);
+                q = T.FusedMultiplyAdd(TElements.Load(b + i * TElements.Size), part, q);
+                r = T.FusedMultiplyAdd(TElements.Load(c + i * TElements.Size), part, r);
+                s = T.FusedMultiplyAdd(TElements.Load(d + i * TElements.Size), part, s);
             }
 
-            (ThinVectors.Sums(p, q, r, s) * scale).Store(scores + key);
+            (T.Sums(p, q, r, s) * scale).Store(scores + key);
         }
 
         for (var key = padding.From; key < padding.To; key++) scores[key] = float.NegativeInfinity;
-        for (var key = count; key % Lanes != 0; key++) scores[key] = float.NegativeInfinity;
-        var most = Vector512.Create(float.NegativeInfinity);
-        for (long key = 0; key < count; key += Lanes) most = Vector512.Max(most, Vector512.Load(scores + key));
-        var largest = float.NegativeInfinity;
-        for (var lane = 0; lane < Lanes; lane++) largest = MathF.Max(largest, most[lane]);
-        var total = Vector512<float>.Zero;
-        for (long key = 0; key < count; key += Lanes)
+        for (var key = count; key % T.Lanes != 0; key++) scores[key] = float.NegativeInfinity;
+        var most = T.Create(float.NegativeInfinity);
+        for (long key = 0; key < count; key += T.Lanes) most = T.Max(most, T.Load(scores + key));
+        var largest = T.Largest(most);
+        var total = T.Create(0);
+        for (long key = 0; key < count; key += T.Lanes)
         {
-            var weight = Vector512.Exp(Vector512.Load(scores + key) - Vector512.Create(largest));
+            var weight = T.Exp(T.Load(scores + key) - T.Create(largest));
             weight.Store(scores + key);
             total += weight;
         }
 
-        var rescale = Vector512.Create(1 / Vector512.Sum(total));
+        var rescale = T.Create(1 / T.Sum(total));
         var at = 0;
-        for (; at + 4 * Lanes <= size; at += 4 * Lanes)
+        for (; at + 4 * T.Lanes <= size; at += 4 * T.Lanes)
         {
-            Vector512<float> a = default, b = default, c = default, d = default;
-            var from = values + at * T.Size;
+            T a = default, b = default, c = default, d = default;
+            var from = values + at * TElements.Size;
             for (long key = 0; key < count; key++, from += stride)
             {
-                var weight = Vector512.Create(scores[key]);
-                a = Vector512.FusedMultiplyAdd(weight, T.Load(from), a);
-                b = Vector512.FusedMultiplyAdd(weight, T.Load(from + Lanes * T.Size), b);
-                c = Vector512.FusedMultiplyAdd(weight, T.Load(from + 2 * Lanes * T.Size), c);
-                d = Vector512.FusedMultiplyAdd(weight, T.Load(from + 3 * Lanes * T.Size), d);
+                var weight = T.Create(scores[key]);
+                a = T.FusedMultiplyAdd(weight, TElements.Load(from), a);
+                b = T.FusedMultiplyAdd(weight, TElements.Load(from + T.Lanes * TElements.Size), b);
+                c = T.FusedMultiplyAdd(weight, TElements.Load(from + 2 * T.Lanes * TElements.Size), c);
+                d = T.FusedMultiplyAdd(weight, TElements.Load(from + 3 * T.Lanes * TElements.Size), d);
             }
 
             (a * rescale).Store(to + at);
-            (b * rescale).Store(to + at + Lanes);
-            (c * rescale).Store(to + at + 2 * Lanes);
-            (d * rescale).Store(to + at + 3 * Lanes);
+            (b * rescale).Store(to + at + T.Lanes);
+            (c * rescale).Store(to + at + 2 * T.Lanes);
+            (d * rescale).Store(to + at + 3 * T.Lanes);
         }
 
-        for (; at < size; at += Lanes)
+        for (; at < size; at += T.Lanes)
         {
-            var sum = Vector512<float>.Zero;
-            var from = values + at * T.Size;
+            var sum = T.Create(0);
+            var from = values + at * TElements.Size;
             for (long key = 0; key < count; key++, from += stride)
-                sum = Vector512.FusedMultiplyAdd(Vector512.Create(scores[key]), T.Load(from), sum);
+                sum = T.FusedMultiplyAdd(T.Create(scores[key]), TElements.Load(from), sum);
             (sum * rescale).Store(to + at);
         }
     }
 
-    private interface IElements
+    private interface IElements<T> where T : struct, IFloatVector<T>
     {
         static abstract int Size { get; } // bytes of one
 
-        /// <summary>Widens <see cref="Lanes"/> elements.</summary>
-        static abstract Vector512<float> Load(byte* from);
+        static abstract T Load(byte* from);
     }
 
-    private readonly struct Float32Elements : IElements
+    private readonly struct Float32Elements<T> : IElements<T> where T : struct, IFloatVector<T>
     {
         public static int Size => 4;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Load(byte* from) => Vector512.Load((float*)from);
+        public static T Load(byte* from) => T.Load((float*)from);
     }
 
-    private readonly struct BFloat16Elements : IElements
+    private readonly struct BFloat16Elements<T> : IElements<T> where T : struct, IFloatVector<T>
     {
         public static int Size => 2;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Load(byte* from) =>
-            Vector512.ShiftLeft(Avx512F.ConvertToVector512Int32(Vector256.Load((ushort*)from)), 16).AsSingle();
+        public static T Load(byte* from) => T.LoadBFloat16(from);
     }
 }

@@ -20,11 +20,14 @@ internal static unsafe class ThinProduct
     /// <param name="x">(R, I).</param>
     /// <param name="weight">(O, I).</param>
     /// <param name="scale">(O), by which the outputs of an int8 matrix are multiplied.</param>
-    public static Tensor Multiply(Tensor x, Tensor weight, Tensor? scale)
+    public static Tensor Multiply(Tensor x, Tensor weight, Tensor? scale) => Multiply(x, weight, scale, ThinVectors.Lanes);
+
+    /// <summary>The same with vectors of some width that the processor has.</summary>
+    internal static Tensor Multiply(Tensor x, Tensor weight, Tensor? scale, int lanes)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        using var matrix = new ThinMatrix(weight, scale);
+        using var matrix = new ThinMatrix(weight, scale, lanes);
         var (rows, inputs, outputs) = (x.shape[0], matrix.Inputs, matrix.Outputs);
         var padded = ThinMatrix.Padded(rows);
         var plain = x.contiguous();

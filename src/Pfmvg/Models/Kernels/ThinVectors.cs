@@ -1,44 +1,84 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Pfmvg.Models.Kernels;
 
-/// <summary>Dot products of float32 vectors with AVX-512, four at a time.</summary>
-internal static unsafe class ThinVectors
+/// <summary>
+/// What lies between the products of a decoding step, in float32, with the widest vectors that the processor has: 16 lanes with AVX-512,
+/// 8 with AVX2 and FMA, 4 with Arm's NEON.
+/// </summary>
+/// <param name="lanes">16, 8 or 4: the processor's <see cref="Lanes"/>, or fewer.</param>
+internal sealed unsafe class ThinVectors(int lanes)
 {
-    public const int Lanes = 16; // of a vector register
+    /// <summary>Lanes of the widest vectors that any road has; memory and sizes are whole multiples of them.</summary>
+    public const int MostLanes = 16;
 
-    /// <summary>x times y.</summary>
-    public static float Dot(float* x, float* y, int count) => Dots(x, y, y, y, y, count)[0];
+    /// <summary>Lanes of this processor's widest vectors; 0 where none of the roads can be taken.</summary>
+    public static int Lanes { get; } = Avx512F.IsSupported ? 16 : Avx2.IsSupported && Fma.IsSupported ? 8 : AdvSimd.Arm64.IsSupported ? 4 : 0;
+
+    /// <summary>Name of the vectors in records and reports.</summary>
+    public static string Describe(int lanes) => lanes switch { 16 => "AVX-512", 8 => "AVX2", 4 => "NEON", _ => "none" };
 
     /// <summary>x times each of four vectors.</summary>
-    public static Vector128<float> Dots(float* x, float* a, float* b, float* c, float* d, int count)
+    public Vector128<float> Dots(float* x, float* a, float* b, float* c, float* d, int count) => lanes switch
     {
-        Vector512<float> p = default, q = default, r = default, s = default;
+        16 => Dots<Float16Lanes>(x, a, b, c, d, count),
+        8 => Dots<Float8Lanes>(x, a, b, c, d, count),
+        _ => Dots<Float4Lanes>(x, a, b, c, d, count),
+    };
+
+    /// <summary>RMSNorm of a vector whose length is a multiple of <see cref="MostLanes"/>.</summary>
+    public void Normalise(float* from, float[] weight, float eps, float* to)
+    {
+        var scale = 1 / MathF.Sqrt(Dots(from, from, from, from, from, weight.Length)[0] / weight.Length + eps);
+        fixed (float* weights = weight)
+            if (lanes == 16) Scale<Float16Lanes>(from, weights, scale, to, weight.Length);
+            else if (lanes == 8) Scale<Float8Lanes>(from, weights, scale, to, weight.Length);
+            else Scale<Float4Lanes>(from, weights, scale, to, weight.Length);
+    }
+
+    /// <summary>silu(gate) * up; the length is a multiple of <see cref="MostLanes"/>.</summary>
+    public void MultiplyGates(float* gate, float* up, float* to, long count)
+    {
+        if (lanes == 16) MultiplyGates<Float16Lanes>(gate, up, to, count);
+        else if (lanes == 8) MultiplyGates<Float8Lanes>(gate, up, to, count);
+        else MultiplyGates<Float4Lanes>(gate, up, to, count);
+    }
+
+    private static Vector128<float> Dots<T>(float* x, float* a, float* b, float* c, float* d, int count) where T : struct, IFloatVector<T>
+    {
+        T p = default, q = default, r = default, s = default;
         var at = 0;
-        for (; at + Lanes <= count; at += Lanes)
+        for (; at + T.Lanes <= count; at += T.Lanes)
         {
-            var part = Vector512.Load(x + at);
-            p = Vector512.FusedMultiplyAdd(part, Vector512.Load(a + at), p);
-            q = Vector512.FusedMultiplyAdd(part, Vector512.Load(b + at), q);
-            r = Vector512.FusedMultiplyAdd(part, Vector512.Load(c + at), r);
-            s = Vector512.FusedMultiplyAdd(part, Vector512.Load(d + at), s);
+            var part = T.Load(x + at);
+            p = T.FusedMultiplyAdd(part, T.Load(a + at), p);
+            q = T.FusedMultiplyAdd(part, T.Load(b + at), q);
+            r = T.FusedMultiplyAdd(part, T.Load(c + at), r);
+            s = T.FusedMultiplyAdd(part, T.Load(d + at), s);
         }
 
-        var sums = Sums(p, q, r, s);
+        var sums = T.Sums(p, q, r, s);
         for (; at < count; at++) sums += Vector128.Create(a[at], b[at], c[at], d[at]) * x[at];
         return sums;
     }
 
-    /// <summary>The sums of four vectors, all added up in the same order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Sums(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+    private static void Scale<T>(float* from, float* weights, float scale, float* to, int count) where T : struct, IFloatVector<T>
     {
-        var ab = (Avx512F.UnpackLow(a, b) + Avx512F.UnpackHigh(a, b)).AsDouble();
-        var cd = (Avx512F.UnpackLow(c, d) + Avx512F.UnpackHigh(c, d)).AsDouble();
-        var quarters = Avx512F.UnpackLow(ab, cd).AsSingle() + Avx512F.UnpackHigh(ab, cd).AsSingle();
-        var halves = quarters.GetLower() + quarters.GetUpper();
-        return halves.GetLower() + halves.GetUpper();
+        var all = T.Create(scale);
+        for (var i = 0; i < count; i += T.Lanes) (T.Load(from + i) * all * T.Load(weights + i)).Store(to + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MultiplyGates<T>(float* gate, float* up, float* to, long count) where T : struct, IFloatVector<T>
+    {
+        var (one, zero) = (T.Create(1), T.Create(0));
+        for (var i = 0L; i < count; i += T.Lanes)
+        {
+            var value = T.Load(gate + i);
+            (value / (one + T.Exp(zero - value)) * T.Load(up + i)).Store(to + i);
+        }
     }
 }

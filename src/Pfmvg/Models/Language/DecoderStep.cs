@@ -1,4 +1,4 @@
-using System.Runtime.Intrinsics;
+using System.Numerics;
 using Pfmvg.Models.Kernels;
 using Pfmvg.Tensors;
 using static TorchSharp.torch;
@@ -7,7 +7,7 @@ namespace Pfmvg.Models.Language;
 
 /// <summary>
 /// One new position of every row through the language model, as decoding an answer needs it: what <see cref="Llama"/> computes, on a
-/// CPU with AVX-512, without gradients. Weights and cached keys and values keep their types; everything between is float32, so that
+/// CPU with wide vectors, without gradients. Weights and cached keys and values keep their types; everything between is float32, so that
 /// the results differ from the modules' in rounding.
 /// </summary>
 /// <remarks>
@@ -19,19 +19,23 @@ internal sealed unsafe class DecoderStep : IDisposable
     /// <summary>Rows of the largest batch; measured as faster up to here, more were not tried.</summary>
     public const int MostRows = 64;
 
-    private const int Lanes = ThinVectors.Lanes;
+    private const int Lanes = ThinVectors.MostLanes;
     private const int Block = 1024; // elements that a thread takes at a time
 
     private readonly KvCache _cache;
     private readonly ScalarType _type;
     private readonly int _rows, _heads, _headSize, _width, _inner;
     private readonly float _eps;
+    private readonly ThinVectors _vectors = new(ThinVectors.Lanes);
     private readonly ThinAttention _attention;
     private readonly StepMemory _memory;
     private readonly float* _hidden, _queries, _keys, _values, _gate, _up, _change, _scores, _logits;
     private readonly Layer[] _layers;
     private readonly float[] _lastNorm;
     private readonly ProjectionGroup _head;
+
+    /// <summary>The processor's vectors that it computes with.</summary>
+    public static string Vectors => ThinVectors.Describe(ThinVectors.Lanes);
 
     /// <summary>Prepares for the rows of a cache; null when the modules must do the work.</summary>
     public static DecoderStep? For(Llama model, KvCache cache) =>
@@ -51,7 +55,7 @@ internal sealed unsafe class DecoderStep : IDisposable
         (_cache, _type, _rows) = (cache, model.Type, (int)cache.Rows);
         (_heads, _headSize, _width, _inner) = (config.Heads, config.HeadSize, config.HiddenSize, config.IntermediateSize);
         _eps = (float)config.RmsNormEps;
-        _attention = new ThinAttention(_type, _headSize);
+        _attention = new ThinAttention(_type, _headSize, ThinVectors.Lanes);
         _memory = new StepMemory(_rows, Math.Max(_width, _inner));
         _hidden = _memory.Reserve(_width);
         _queries = _memory.Reserve(_width);
@@ -121,30 +125,21 @@ internal sealed unsafe class DecoderStep : IDisposable
     private void Normalise(float[] weight)
     {
         for (var row = 0; row < _rows; row++)
-        {
-            float* from = _hidden + row * _width, to = _memory.Input + row * _width;
-            var scale = Vector512.Create(1 / MathF.Sqrt(ThinVectors.Dot(from, from, _width) / _width + _eps));
-            for (var i = 0; i < _width; i += Lanes)
-                (Vector512.Load(from + i) * scale * Vector512.Create<float>(weight.AsSpan(i))).Store(to + i);
-        }
+            _vectors.Normalise(_hidden + row * _width, weight, _eps, _memory.Input + row * _width);
     }
 
     /// <summary>Adds a half's output to the hidden state.</summary>
     private void AddChange()
     {
-        for (var i = 0; i < _rows * _width; i += Lanes) (Vector512.Load(_hidden + i) + Vector512.Load(_change + i)).Store(_hidden + i);
+        for (var at = 0; at < _rows * _width; at += Vector<float>.Count)
+            Vector.Store(Vector.Load(_hidden + at) + Vector.Load(_change + at), _hidden + at);
     }
 
     /// <summary>A block of the next input: silu(gate) * up.</summary>
     private void MultiplyGates(long block)
     {
-        var input = _memory.Input;
-        var end = Math.Min((block + 1) * Block, (long)_rows * _inner);
-        for (var at = block * Block; at < end; at += Lanes)
-        {
-            var gate = Vector512.Load(_gate + at);
-            (gate / (Vector512<float>.One + Vector512.Exp(-gate)) * Vector512.Load(_up + at)).Store(input + at);
-        }
+        var (first, end) = (block * Block, Math.Min((block + 1) * Block, (long)_rows * _inner));
+        _vectors.MultiplyGates(_gate + first, _up + first, _memory.Input + first, end - first);
     }
 
     /// <summary>One head of one row: keeps the new key and value, and makes its part of the next input.</summary>

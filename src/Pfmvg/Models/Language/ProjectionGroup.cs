@@ -22,10 +22,10 @@ internal sealed unsafe class ProjectionGroup : IDisposable
         _memory = memory;
         foreach (var (index, (weight, scale, adapter)) in projections.Index())
         {
-            _products.Add((new ThinMatrix(weight, scale), (nint)to[index]));
+            _products.Add((new ThinMatrix(weight, scale, ThinVectors.Lanes), (nint)to[index]));
             if (adapter is null) continue;
             var low = memory.Reserve(adapter.Down.shape[0]);
-            _products.Add((new ThinMatrix(adapter.Down, null), (nint)low));
+            _products.Add((new ThinMatrix(adapter.Down, null, ThinVectors.Lanes), (nint)low));
             _adapters.Add(new AdapterSum(adapter, low, to[index]));
         }
 
@@ -87,6 +87,8 @@ internal sealed unsafe class ProjectionGroup : IDisposable
     {
         private const int BlockOutputs = 128; // that a thread takes at a time
 
+        private static readonly ThinVectors Vectors = new(ThinVectors.Lanes);
+
         private readonly float* _up = (float*)TensorMemory.Address(weights.Up);
         private readonly int _outputs = (int)weights.Up.shape[0], _rank = (int)weights.Up.shape[1];
         private readonly float _factor = weights.Factor;
@@ -100,7 +102,7 @@ internal sealed unsafe class ProjectionGroup : IDisposable
             {
                 for (var row = 0; row < rows; row += 4)
                 {
-                    var sums = ThinVectors.Dots(_up + output * _rank, Low(row), Low(row + 1), Low(row + 2), Low(row + 3), _rank);
+                    var sums = Vectors.Dots(_up + output * _rank, Low(row), Low(row + 1), Low(row + 2), Low(row + 3), _rank);
                     for (var i = 0; i < Math.Min(4, rows - row); i++) to[(long)(row + i) * _outputs + output] += _factor * sums[i];
                 }
 
