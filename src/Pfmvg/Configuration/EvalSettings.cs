@@ -42,7 +42,7 @@ public sealed record EvalSettings
 /// <summary>Whether tokens after the prompt go through the fused step.</summary>
 public enum FusedStep
 {
-    /// <summary>Where it fits: on a processor with AVX-512, with most sizes and up to 64 rows.</summary>
+    /// <summary>Where it fits: on a processor with AVX-512, AVX2 or NEON, with most sizes and up to 64 rows.</summary>
     Auto,
 
     /// <summary>Never, so that processors differ less in their rounding.</summary>

@@ -1,8 +1,8 @@
-using System.Runtime.Intrinsics.X86;
 using System.Text.Json.Nodes;
 using Pfmvg.Data;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Models.Kernels;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Evaluation.Predictions;
@@ -52,7 +52,7 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         var folder = EvaluationRun.Execute(
             new RecordedSession(configuration).Session, new EvaluationOptions { Split = Split.Test, FromBase = true }).Folder;
         var recorded = RunInfo.Read(folder.InfoPath).Environment["decoding"];
-        Assert.Equal(fusedStep == "auto" && Avx512F.IsSupported ? "fused step, AVX-512" : "modules", recorded);
+        Assert.Equal(fusedStep == "auto" && ThinVectors.Lanes > 0 ? $"fused step, {ThinVectors.Describe(ThinVectors.Lanes)}" : "modules", recorded);
     }
 
     [Fact]
