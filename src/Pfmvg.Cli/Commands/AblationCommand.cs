@@ -43,8 +43,8 @@ internal static class AblationCommand
         scoring.AddTo(command, files: false);
         command.SetAction(parsed =>
         {
-            EvalCommand.CheckBaselines(parsed.GetValue(baselines));
-            var (rules, format) = (scoring.Options(parsed), scoring.Format(parsed));
+            var (rules, format) = (scoring.Options(parsed) with { Reading = null }, scoring.Format(parsed));
+            EvalCommand.CheckBaselines(parsed.GetValue(baselines), rules.Protocol);
             if (rules.Protocol == Protocol.Map50)
                 throw new InputException("The paper's ablation is in IoU and Dice, which the protocol map50 does not have; "
                     + "choose another --protocol.");

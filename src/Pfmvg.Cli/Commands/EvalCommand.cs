@@ -66,7 +66,9 @@ internal static class EvalCommand
         report.AddTo(command);
         command.SetAction(parsed =>
         {
-            CheckBaselines(parsed.GetValue(baselines));
+            var rules = scoring.Options(parsed);
+            CheckBaselines(parsed.GetValue(baselines), rules.Protocol);
+            report.Check(parsed);
             var (path, name) = (parsed.GetValue(predictions), parsed.GetValue(split));
             if ((path is null) == (name is null))
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
@@ -77,6 +79,10 @@ internal static class EvalCommand
             {
                 if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
                     throw new InputException("--resume and --overwrite contradict each other: give one of them.");
+                if (rules.Protocol == Protocol.MaskThresholds)
+                    throw new InputException("--protocol mask-thresholds scores heat maps, and our model answers with boxes; choose "
+                        + "another --protocol.");
+                if (parsed.GetValue(controls)) ControlPrinter.Check(rules);
                 return Job.Run(() => configuration.ReadForData(parsed), "the answers so far are kept.",
                     session => FromModel(session, name!));
             }
@@ -87,7 +93,7 @@ internal static class EvalCommand
             if (parsed.GetValue(controls))
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
-            var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
+            var table = Scorer.Score(scoring.Read(parsed, file), rules);
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
             report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom);
             return ExitCode.Success;
@@ -101,8 +107,7 @@ internal static class EvalCommand
 
             int FromModel(Session session, string splitName)
             {
-                var options = scoring.Options(parsed);
-                if (parsed.GetValue(controls)) ControlPrinter.Check(options);
+                var options = rules with { Reading = null };
                 var isBase = parsed.GetValue(from) == "base";
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {
@@ -208,9 +213,12 @@ internal static class EvalCommand
         return way + (eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "");
     }
 
-    /// <summary>Refuses baselines that there are not.</summary>
-    public static void CheckBaselines(string? baselines)
+    /// <summary>Refuses baselines that there are not, or not under a protocol.</summary>
+    public static void CheckBaselines(string? baselines, Protocol protocol)
     {
+        if (baselines is not null && protocol == Protocol.Map50)
+            throw new InputException("--baselines are published in IoU and Dice, which --protocol map50 does not have; leave it out, or "
+                + "choose another --protocol.");
         if (baselines is not (null or "paper"))
             throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
     }

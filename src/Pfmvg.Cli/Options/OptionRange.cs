@@ -1,10 +1,15 @@
+using System.CommandLine;
 using System.Globalization;
 
 namespace Pfmvg.Cli.Options;
 
-/// <summary>Refuses numbers that an option cannot mean.</summary>
+/// <summary>Refuses what an option cannot mean.</summary>
 internal static class OptionRange
 {
+    /// <summary>Only the names of the choices, in upper or lower case; .NET by itself takes numbers and lists for them, too.</summary>
+    public static Option<T> ByName<T>(this Option<T> option) where T : struct, Enum =>
+        option.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. Enum.GetNames<T>().Select(name => name.ToLowerInvariant())]);
+
     /// <summary>A whole number between two bounds.</summary>
     /// <exception cref="InputException">It is outside.</exception>
     public static int Whole(int value, string option, int least, int most) => value >= least && value <= most

@@ -47,6 +47,36 @@ internal sealed class ReportArguments
             command.Options.Add(option);
     }
 
+    /// <summary>Refuses what cannot be, before anything is scored or asked.</summary>
+    /// <exception cref="InputException">No such colours, no such folder, or options that contradict each other.</exception>
+    public void Check(ParseResult parsed)
+    {
+        if (parsed.GetValue(_colors) is { } colors) _ = OverlayColors.Parse(colors);
+        if (parsed.GetValue(_noImages)) parsed.Refuse("shows pictures, and --no-images leaves them out; give one of them", _images);
+        else parsed.Refuse("has no effect without --no-images: phrases stand beside their pictures; leave it out", _phrases);
+        if (parsed.GetValue(_output) is { } output)
+            CheckFolder(output.Length > 0 ? Path.GetFullPath(output) : throw new InputException("--out needs the name of a folder."));
+    }
+
+    private static void CheckFolder(string folder)
+    {
+        var there = folder;
+        while (!Path.Exists(there)) there = Path.GetDirectoryName(there)!;
+        if (File.Exists(there))
+            throw new InputException($"--out {folder}: {(there == folder ? "this" : there)} is a file; name a folder.");
+        try
+        {
+            using var probe = new FileStream(Path.Combine(there, Path.GetRandomFileName()), new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose,
+            });
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"--out {folder}: nothing can be written into {there}; name another folder.", cause);
+        }
+    }
+
     /// <summary>Refuses what shapes a report where none is written.</summary>
     /// <exception cref="InputException">Such an option is given without --out.</exception>
     public void RequireFolder(ParseResult parsed)

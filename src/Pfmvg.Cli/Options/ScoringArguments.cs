@@ -18,12 +18,12 @@ internal sealed class ScoringArguments
         DefaultValueFactory = _ => ProtocolDescription.Names[0],
     };
 
-    private readonly Option<AnswerRule> _rule = new("--answers")
+    private readonly Option<AnswerRule> _rule = new Option<AnswerRule>("--answers")
     {
         Description = "Flawed answers: raw (the numbers count as they are), repair (corners are sorted and clamped), "
             + "strict (any flaw scores 0), original (as the authors' evaluator does).",
         DefaultValueFactory = _ => AnswerRule.Raw,
-    };
+    }.ByName();
 
     private readonly Option<bool> _plusOne = new("--plus-one")
     {
@@ -42,6 +42,11 @@ internal sealed class ScoringArguments
         Description = "Bootstrap resamples for the 95 % intervals; 0 for none.",
         DefaultValueFactory = _ => 10_000,
     };
+    private readonly Option<IntervalMethod> _intervals = new Option<IntervalMethod>("--intervals")
+    {
+        Description = "How the intervals are read from the resamples: bca (bias-corrected and accelerated) or percentile.",
+        DefaultValueFactory = _ => IntervalMethod.Bca,
+    }.ByName();
     private readonly Option<long> _seed = new("--bootstrap-seed") { Description = "Seed of the resamples.", DefaultValueFactory = _ => 0 };
     private readonly Option<bool> _synthetic = new("--synthetic")
     {
@@ -70,7 +75,7 @@ internal sealed class ScoringArguments
     };
     private readonly Option<bool> _trust = new("--trust-coordinates")
     {
-        Description = "Accept boxes that seem to be in other coordinates.",
+        Description = "Accept boxes that seem to be in other coordinates, and heat maps beyond 1.",
     };
     private readonly Option<bool> _missing = new("--allow-missing")
     {
@@ -95,7 +100,7 @@ internal sealed class ScoringArguments
     /// </summary>
     public void AddTo(Command command, bool files = true)
     {
-        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _seed, _synthetic, _format])
+        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _intervals, _seed, _synthetic, _format])
             command.Options.Add(option);
         if (!files) return;
         foreach (var option in (Option[])[_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence])
@@ -105,21 +110,41 @@ internal sealed class ScoringArguments
     /// <summary>The options that say how answers from a file are read; they mean nothing where the model answers.</summary>
     public IEnumerable<Option> OfFiles => [_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence];
 
-    /// <summary>How to score.</summary>
-    /// <exception cref="InputException">An option has no meaning beside the others.</exception>
+    /// <summary>How to score, and how answers from a file are read.</summary>
+    /// <exception cref="InputException">An option has no meaning, or none beside the others.</exception>
     public ScoringOptions Options(ParseResult parsed)
     {
         var protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!);
         if (protocol != Protocol.MaskThresholds) parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes);
-        else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame);
+        else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame,
+            _plusOne, _inclusive);
+        if (parsed.GetValue(_rule) == AnswerRule.Original)
+            parsed.Refuse("has no effect beside --answers original, which adds the pixel itself; leave it out", _plusOne);
         if (protocol == Protocol.Map50)
             parsed.Refuse("belongs to the accuracy, which --protocol map50 does not have; leave it out", _inclusive);
-        if (parsed.GetValue(_resamples) == 0) parsed.Refuse("has no effect without resamples (--resamples 0); leave it out", _seed);
+        if (parsed.GetValue(_resamples) == 0)
+            parsed.Refuse("has no effect without resamples (--resamples 0); leave it out", _seed, _intervals);
+        if (parsed.GetValue(_confidence) is not (>= 0 and <= 1) and var minimum)
+            throw new InputException(FormattableString.Invariant(
+                $"--min-confidence {minimum}: confidences lie in 0..1; give such a number."));
+        if (parsed.GetValue(_truth) is null)
+            parsed.Refuse("chooses a part of --truth, which is not given; name the file with the true boxes", _truthSplit);
         return Read(parsed, protocol);
     }
 
     private ScoringOptions Read(ParseResult parsed, Protocol protocol) => new()
     {
+        Reading = new ReadOptions
+        {
+            Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
+            Frame = parsed.GetValue(_frame) is { } frame ? PictureFrame.Parse(frame) : null,
+            TrustCoordinates = parsed.GetValue(_trust),
+            AllowMissing = parsed.GetValue(_missing),
+            MinimumConfidence = parsed.GetValue(_confidence),
+            TruthSplit = parsed.GetValue(_truthSplit),
+        },
+        AnyHeatMapScale = parsed.GetValue(_trust),
+        Intervals = parsed.GetValue(_intervals),
         Protocol = protocol,
         Rule = parsed.GetValue(_rule),
         PlusOne = parsed.GetValue(_plusOne),
@@ -133,18 +158,11 @@ internal sealed class ScoringArguments
     /// <summary>Reads answers; notes about what was left out go to the error stream.</summary>
     public IReadOnlyList<Prediction> Read(ParseResult parsed, FileSystemInfo predictions)
     {
-        if (parsed.GetValue(_truth) is null)
-            parsed.Refuse("chooses a part of --truth, which is not given; name the file with the true boxes", _truthSplit);
         if (predictions is DirectoryInfo)
-            parsed.Refuse("has no effect on a folder of heat maps; leave it out", _coordinates, _frame, _trust);
-        var options = new ReadOptions
+            parsed.Refuse("has no effect on a folder of heat maps; leave it out", _coordinates, _frame);
+        var options = Options(parsed).Reading! with
         {
             Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
-            Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
-            Frame = parsed.GetValue(_frame) is { } frame ? PictureFrame.Parse(frame) : null,
-            TrustCoordinates = parsed.GetValue(_trust),
-            AllowMissing = parsed.GetValue(_missing),
-            MinimumConfidence = parsed.GetValue(_confidence),
             Note = note => Terminal.Standard.Message($"note: {note}"),
         };
         var answers = ExternalPredictions.Read(predictions.FullName, options);

@@ -170,7 +170,7 @@ public sealed class ModelAnswers
         // As the original code does: what follows the last closing tag, trimmed.
         var start = text.LastIndexOf("[/INST]", StringComparison.Ordinal);
         if (start >= 0) text = text[(start + "[/INST]".Length)..];
-        return Question(sample) with { Answer = text.Trim(), Confidence = Confidence(answer) };
+        return Question(sample) with { Answer = text.Trim(), Confidence = Confidence(answer, text) };
     }
 
     /// <summary>A sample as a question without an answer.</summary>
@@ -188,7 +188,7 @@ public sealed class ModelAnswers
     };
 
     /// <summary>The confidence of each box: the geometric mean of the probabilities of its tokens.</summary>
-    private List<double>? Confidence(GeneratedAnswer answer)
+    private List<double>? Confidence(GeneratedAnswer answer, string text)
     {
         var boxes = new List<double>();
         double sum = 0;
@@ -208,6 +208,6 @@ public sealed class ModelAnswers
             if (begin > close) (open, sum, tokens) = (true, answer.LogProbabilities[i], 1);
         }
 
-        return boxes.Count > 0 && boxes.Count == BoxCodec.Parse(_builder.Tokenizer.Decode(answer.Ids)).Boxes.Count ? boxes : null;
+        return boxes.Count > 0 && boxes.Count == BoxCodec.Parse(text).Boxes.Count ? boxes : null;
     }
 }

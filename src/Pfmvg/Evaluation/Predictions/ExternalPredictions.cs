@@ -110,7 +110,7 @@ public static class ExternalPredictions
                 results.ConvertAll(r => r.Score),
                 options.MinimumConfidence);
             if (results.Count > 0) check.Add(question, results.MaxBy(r => r.Score).Numbers, coordinates);
-            return question with { Boxes = boxes, Confidence = scores };
+            return question with { Boxes = boxes, Confidence = scores, BoxCoordinates = coordinates };
         }
     }
 

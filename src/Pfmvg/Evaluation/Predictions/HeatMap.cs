@@ -28,6 +28,9 @@ internal sealed partial class HeatMap
     private HeatMap(byte[] levels, int rows, int columns, bool hasHoles) =>
         (_levels, _rows, _columns, HasHoles) = (levels, rows, columns, hasHoles);
 
+    /// <summary>The largest finite value; -infinity where there is none.</summary>
+    public double Most { get; private init; } = double.NegativeInfinity;
+
     /// <summary>Some value is NaN or infinite. NaN is above no threshold.</summary>
     public bool HasHoles { get; }
 
@@ -117,16 +120,18 @@ internal sealed partial class HeatMap
             throw Wrong($"holds {data.Length:N0} bytes of values where its shape means {(long)rows * columns * size:N0}");
         var levels = new byte[rows * columns];
         var (fortran, holes) = (match.Groups["order"].Value == "True", false);
+        var most = double.NegativeInfinity;
         for (var i = 0; i < levels.Length; i++)
         {
             var value = read(data[(i * size)..]);
             holes |= !double.IsFinite(value);
+            if (value > most && double.IsFinite(value)) most = value;
             byte level = 0;
             while (level < cuts.Length && value > cuts[level]) level++;
             levels[fortran ? i % rows * columns + i / rows : i] = level;
         }
 
-        return new HeatMap(levels, rows, columns, holes);
+        return new HeatMap(levels, rows, columns, holes) { Most = most };
     }
 
     /// <summary>Writes a map in float32, row by row.</summary>

@@ -64,6 +64,9 @@ public sealed record Prediction
     /// <summary>How the boxes in <see cref="Answer"/> are read; null for our own notation.</summary>
     internal AnswerReading? Reading { get; init; }
 
+    /// <summary>What the numbers of <see cref="Boxes"/> meant in their file; null for pixels from memory.</summary>
+    internal Coordinates? BoxCoordinates { get; init; }
+
     /// <summary>COCO's iscrowd regions of the class: a predicted box that mostly lies in one counts neither way.</summary>
     internal IReadOnlyList<Box> Crowds { get; init; } = [];
 

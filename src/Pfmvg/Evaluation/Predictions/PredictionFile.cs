@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Predictions;
 
@@ -15,6 +16,9 @@ public sealed record ReadOptions
 
     /// <summary>The size of the resized picture that boxes in pixels belong to; null for the original picture.</summary>
     public PictureFrame? Frame { get; init; }
+
+    /// <summary>The split of the truth that is asked; null for all of it. <see cref="TruthFile.Read"/> chooses it.</summary>
+    internal string? TruthSplit { get; init; }
 
     /// <summary>Counts a question without an answer as a failure that scores 0 instead of refusing the file.</summary>
     public bool AllowMissing { get; init; }
@@ -106,6 +110,7 @@ public static class PredictionFile
         var predictions = AnswerReadings.Apply(
             path, Read(JsonInput.Lines(path), questions, options, check, meaning), meaning.OfLines, options);
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
+        foreach (var answer in predictions) ThrowIfUnmatched(path, answer);
         meaning.ThrowIfContradicted(check);
         if (!options.TrustCoordinates) check.ThrowIfImplausible();
         if (questions is null) return predictions;
@@ -178,7 +183,18 @@ public static class PredictionFile
             if (confidence is not null) (boxes, confidence) = BestFirst(boxes, confidence, options.MinimumConfidence);
         }
 
-        return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken };
+        return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken,
+            BoxCoordinates = boxes is null ? null : coordinates };
+    }
+
+    /// <summary>A text with boxes needs a confidence for each of them, or none.</summary>
+    private static void ThrowIfUnmatched(string path, Prediction prediction)
+    {
+        if (prediction is not { Answer: { } answer, Confidence: { } confidence }) return;
+        var boxes = prediction.Reading?.Notation.Boxes(answer).Count ?? BoxCodec.Parse(answer).Boxes.Count;
+        if (boxes > 0 && boxes != confidence.Count)
+            throw new InputException($"{path}: the answer of the sample '{prediction.Id}' has {boxes} boxes and {confidence.Count} "
+                + "confidences; give one for each box, or none.");
     }
 
     /// <summary>A confidence in 0..1; what float32 rounding lifts above 1 is 1.</summary>

@@ -62,10 +62,16 @@ internal sealed class QuestionIndex
         return [.. answered.Concat(missing).OrderBy(prediction => position[prediction.Id])];
     }
 
-    /// <summary>Joins several questions about one phrase into one with all of its boxes.</summary>
+    /// <summary>
+    /// Joins several questions about one phrase into one with all of its boxes. A box that several annotations hold stays as often,
+    /// but questions that each repeat the phrase's boxes add nothing.
+    /// </summary>
     public static Prediction Merge(IReadOnlyList<Prediction> questions) => questions[0] with
     {
-        Truth = [.. questions.SelectMany(question => question.Truth).Distinct()],
+        Truth = questions.All(question => question.Truth.Count <= 1)
+            ? [.. questions.SelectMany(question => question.Truth)]
+            : [.. questions.SelectMany(question => question.Truth.CountBy(box => box)).GroupBy(pair => pair.Key)
+                .SelectMany(same => Enumerable.Repeat(same.Key, same.Max(pair => pair.Value)))],
     };
 
     private List<Prediction> Lookup(JsonInput line)

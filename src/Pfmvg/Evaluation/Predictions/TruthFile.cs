@@ -26,7 +26,9 @@ public static class TruthFile
     /// <summary>Reads the file by its extension: .json is COCO or MS-CXR, .csv is MS-CXR, .jsonl one sample per line.</summary>
     /// <param name="path">The file.</param>
     /// <param name="split">Keeps only samples of this split, where the file names splits (MS-CXR from 1.1.0 does).</param>
-    /// <exception cref="InputException">The file is not one of these, a box is impossible, or nothing is left.</exception>
+    /// <exception cref="InputException">
+    /// The file is not one of these or names no splits, a box is impossible, or nothing is left.
+    /// </exception>
     public static TruthSet Read(string path, string? split = null)
     {
         var part = split is null ? (Split?)null : SplitNames.Find(split)
@@ -35,13 +37,16 @@ public static class TruthFile
         {
             ".json" => ReadCoco(path, part),
             ".csv" or ".gz" => new TruthSet(ReadCsv(path, part), None, None),
-            ".jsonl" => new TruthSet(ReadLines(path), None, None),
+            ".jsonl" => part is null ? new TruthSet(ReadLines(path), None, None) : throw NoSplits(path),
             var other => throw new InputException(
                 $"{path}: true boxes are read from .json (COCO, MS-CXR), .csv (MS-CXR) or .jsonl, not from '{other}'."),
         };
         return truth.Questions.Count > 0 ? truth
             : throw new InputException($"{path}: holds no true box{(split is null ? "" : $" in the split '{split}'")}.");
     }
+
+    private static InputException NoSplits(string path) => new($"{path}: names no splits, so that none can be chosen; leave "
+        + "--truth-split out, or name the file of the split alone.");
 
     private static List<Prediction> ReadLines(string path)
     {
@@ -91,6 +96,8 @@ public static class TruthFile
         if (file.Annotations.Count == 0)
             throw new InputException($"{path}: has no 'annotations'; true boxes are read from COCO's or MS-CXR's form {{images, "
                 + "annotations, categories}.");
+        if (split is not null && file.Annotations.All(annotation => (annotation.Split ?? file.ImageOf(annotation).Split) is null))
+            throw NoSplits(path);
         var ranks = file.Images.OrderBy(image => Number(image.Key)).ThenBy(image => image.Key, StringComparer.Ordinal)
             .Select((image, rank) => (image.Key, rank)).ToDictionary(pair => pair.Key, pair => pair.rank, IdComparer.Instance);
         List<Prediction> questions = [];
@@ -151,9 +158,11 @@ public static class TruthFile
         };
     }
 
-    private static List<Prediction> ReadCsv(string path, Split? split) => [.. new MsCxrReader(path).Read()
-        .Where(listed => split is null || listed.Split is null || listed.Split == split)
-        .Select(listed =>
+    private static List<Prediction> ReadCsv(string path, Split? split)
+    {
+        var rows = new MsCxrReader(path).Read().ToList();
+        if (split is not null && rows.TrueForAll(listed => listed.Split is null)) throw NoSplits(path);
+        return [.. rows.Where(listed => split is null || listed.Split is null || listed.Split == split).Select(listed =>
         {
             var place = new JsonInput(default, listed.Place);
             var (width, height) = Size(place, listed.Width ?? 0, listed.Height ?? 0);
@@ -169,6 +178,7 @@ public static class TruthFile
                 Patient = listed.Patient,
             };
         })];
+    }
 
     private static (int, int) Size(JsonInput place, int width, int height) =>
         width > 0 && height > 0 ? (width, height)

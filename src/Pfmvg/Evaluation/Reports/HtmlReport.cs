@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
-using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Reports;
 
@@ -73,9 +72,9 @@ public static class HtmlReport
             Card("Acc@0.5", table.Weighted[Metric.Accuracy50], "over the samples");
         }
 
-        var sound = table.Samples.Count(sample => sample.Flaw == Flaw.None);
-        var share = Html.Invariant($"{100.0 * sound / table.Samples.Count:0.0} %");
-        Figure("well formed", share, $"{Html.Count(sound)} of {Html.Count(table.Samples.Count)}<br>answers");
+        var (answers, sound) = (table.Mean.Answers, table.Mean.Answers - table.Mean.Flaws.Values.Sum());
+        var share = Html.Invariant($"{100.0 * sound / answers:0.0} %");
+        Figure("well formed", share, $"{Html.Count(sound)} of {Html.Count(answers)}<br>answers");
         return html.Append("</div>").ToString();
 
         void Card(string name, Estimate estimate, string over) => Figure(name, ScoreGrid.Figure(estimate.Value),
@@ -128,9 +127,10 @@ public static class HtmlReport
 
     private static string CalibrationSection(ScoreTable table)
     {
-        var content = Calibration.Measure(table) is { } calibration
+        var content = table.Calibration is { } calibration
             ? ReportCharts.CalibrationPlot(calibration) +
-                "<p class=\"note\">The first box of each answer. On the dashed line confidence means what it says.</p>"
+                $"<p class=\"note\">{Html.Encode(calibration.Scope)} The most certain box of each. "
+                + "On the dashed line confidence means what it says.</p>"
             : "<p class=\"note\">The answers carry no confidence, so there is nothing to calibrate.</p>";
         return $"<section><h2>Calibration</h2>{content}</section>";
     }
@@ -140,18 +140,18 @@ public static class HtmlReport
         var flaws = table.Mean.Flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => flaw.Key).ToList();
         var html = new StringBuilder("<section><h2>Flawed answers</h2>");
         if (flaws.Count == 0) return html.Append("<p class=\"note\">Every answer is well formed.</p></section>").ToString();
-        html.Append("<div class=\"scroll\"><table class=\"counts\"><thead><tr><th>class</th><th>n</th>");
+        html.Append("<div class=\"scroll\"><table class=\"counts\"><thead><tr><th>class</th><th>answers</th>");
         html.AppendJoin("", flaws.Select(flaw => $"<th>{Html.Encode(ScoreGrid.Label(flaw))}</th>"));
         html.Append("<th>flawed</th><th>share</th><th>no region</th></tr></thead><tbody>");
         foreach (var row in table.Classes.Append(table.Mean with { Name = "all" }))
         {
             var flawed = row.Flaws.Values.Sum();
             html.Append(row.Name == "all" ? "<tr class=\"summary\">" : "<tr>");
-            html.Append($"<td>{Html.Encode(row.Name)}</td><td>{Html.Count(row.Samples)}</td>");
+            html.Append($"<td>{Html.Encode(row.Name)}</td><td>{Html.Count(row.Answers)}</td>");
             foreach (var flaw in flaws)
                 html.Append(row.Flaws.TryGetValue(flaw, out var count) ? $"<td>{Html.Count(count)}</td>" : "<td class=\"zero\">0</td>");
-            html.Append(CultureInfo.InvariantCulture, $"<td>{Html.Count(flawed)}</td><td>{100.0 * flawed / row.Samples:0.0} %</td>");
-            html.Append($"<td>{Html.Count(row.Samples - row.Valid)}</td></tr>");
+            html.Append(CultureInfo.InvariantCulture, $"<td>{Html.Count(flawed)}</td><td>{100.0 * flawed / row.Answers:0.0} %</td>");
+            html.Append($"<td>{Html.Count(row.Answers - row.WithRegion)}</td></tr>");
         }
 
         var rule = table.Protocol.Failure;
@@ -165,7 +165,7 @@ public static class HtmlReport
         Row("protocol", table.Protocol.Name);
         Row("a sample is", table.Protocol.Sample);
         Row("several boxes", table.Protocol.MultiBox);
-        Row("failures", table.Protocol.Failure + "; a class without any valid answer is '-' and counts 0 in the mean");
+        Row("failures", $"{table.Protocol.Failure}. {ScoreGrid.Signs}");
         Row("areas", table.Protocol.Area);
         if (table.Options.Protocol != Protocol.Map50)
             Row("accuracy", $"IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold");
@@ -173,6 +173,7 @@ public static class HtmlReport
         Row("intervals", table.Options.Resamples == 0 ? "none"
             : $"95 %, {Html.Count(table.Options.Resamples)} bootstrap resamples of " +
                 $"{Html.Count(table.Clusters)} {table.ClusterKind}s, seed {table.Options.Seed}");
+        foreach (var (key, value) in table.Rules) Row(key.Replace('_', ' '), value);
         foreach (var note in table.Notes) Row("note", note);
         foreach (var (name, value) in options.Settings) Row(name, value);
         return html.Append("</tbody></table></section>")

@@ -34,6 +34,7 @@ internal static class ScoreJson
         json.WriteString("clusters_are", table.ClusterKind);
         json.WriteNumber("clusters", table.Clusters);
         json.WriteNumber("level", 0.95);
+        json.WriteString("method", table.Options.Intervals.ToString().ToLowerInvariant());
         json.WriteEndObject();
         json.WriteStartArray("classes");
         foreach (var row in table.Classes) WriteRow(json, null, row);
@@ -41,6 +42,10 @@ internal static class ScoreJson
         WriteRow(json, "mean", table.Mean);
         WriteRow(json, "weighted", table.Weighted);
         WriteRow(json, "weighted_over_valid_classes", table.WeightedOverValid);
+        json.WriteStartObject("rules");
+        foreach (var (name, value) in table.Rules) json.WriteString(name, value);
+        json.WriteEndObject();
+        if (table.Calibration is { } calibration) WriteCalibration(json, calibration);
         json.WriteStartArray("notes");
         foreach (var note in table.Notes) json.WriteStringValue(note);
         json.WriteEndArray();
@@ -75,6 +80,29 @@ internal static class ScoreJson
         Metric.AveragePrecision50 => "ap@0.5",
         _ => "ap@0.5_all_points",
     };
+
+    private static void WriteCalibration(Utf8JsonWriter json, Calibration calibration)
+    {
+        json.WriteStartObject("calibration");
+        json.WriteNumber("n", calibration.Count);
+        json.WriteNumber("without_region", calibration.WithoutRegion);
+        json.WriteNumber("without_confidence", calibration.WithoutConfidence);
+        json.WriteStartArray("figures");
+        foreach (var figure in calibration.Figures)
+        {
+            json.WriteStartObject();
+            json.WriteString("row", figure.Row);
+            json.WriteString("metric", figure.Metric);
+            foreach (var (name, value) in ((string, double?)[])[("value", figure.Value), ("low", figure.Low), ("high", figure.High)])
+                if (value is { } number) json.WriteNumber(name, number);
+                else json.WriteNull(name);
+            json.WriteNumber("n", figure.N);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
 
     private static void WriteRow(Utf8JsonWriter json, string? key, ScoreRow row)
     {

@@ -15,6 +15,12 @@ namespace Pfmvg.Evaluation.Scoring;
 internal sealed record AnswerRegion(IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw,
     IReadOnlyList<(Box Box, double Confidence)> Dropped)
 {
+    /// <summary>The answer is a heat map that gives a region.</summary>
+    public bool IsMap { get; init; }
+
+    /// <summary>The answer is valid: it gives a region.</summary>
+    public bool GivesRegion => Boxes.Count > 0 || IsMap;
+
     /// <summary>An answer that gives no region.</summary>
     public static AnswerRegion None(Flaw flaw) => new([], null, flaw, []);
 }
@@ -27,26 +33,29 @@ internal static class AnswerReader
 
     /// <param name="prediction">The answer; heat maps are read elsewhere.</param>
     /// <param name="rule">What flaws do.</param>
-    /// <param name="single">One box was asked: the first counts.</param>
-    public static AnswerRegion Read(Prediction prediction, AnswerRule rule, bool single)
+    /// <param name="single">One box counts: the most certain one where the answer carries confidences, else the first written.</param>
+    /// <param name="asked">How many true boxes the phrase has; where one counts, only more boxes than these are a flaw.</param>
+    public static AnswerRegion Read(Prediction prediction, AnswerRule rule, bool single, int asked = 1)
     {
         var (boxes, flaw) = Boxes(prediction, rule);
         if (boxes.Count > MostBoxes) return AnswerRegion.None(Flaw.TooManyBoxes);
+        var confidence = ConfidenceOf(prediction, rule, boxes.Count);
+        var counted = !single ? Enumerable.Range(0, boxes.Count) // where one counts: the first of the most certain ones
+            : boxes.Count == 0 ? [] : [confidence is null ? 0 : Enumerable.Range(0, boxes.Count).MaxBy(i => confidence[i])];
         if (flaw is Flaw.None or Flaw.CutOff && boxes.Count > 0) // judge the boxes that would be scored, then how many there are
         {
-            var judged = single ? boxes.Take(1) : boxes;
-            var worst = judged.Select(box => BoxRules.FlawOf(box, prediction.Width, prediction.Height))
+            var worst = counted.Select(i => BoxRules.FlawOf(boxes[i], prediction.Width, prediction.Height))
                 .FirstOrDefault(found => found != Flaw.None);
-            flaw = worst != Flaw.None ? worst : flaw != Flaw.None ? flaw : single && boxes.Count > 1 ? Flaw.Several : Flaw.None;
+            flaw = worst != Flaw.None ? worst : flaw != Flaw.None ? flaw
+                : single && boxes.Count > Math.Max(1, asked) ? Flaw.Several : Flaw.None;
         }
 
-        var confidence = prediction.Confidence?.Count == boxes.Count ? prediction.Confidence : null;
         if (rule == AnswerRule.Strict && flaw != Flaw.None)
             return AnswerRegion.None(flaw) with { Dropped = [.. boxes.Select((box, i) => (box, confidence?[i] ?? 1))] };
         List<Box> kept = [];
         List<double> sure = [];
         List<(Box, double)> dropped = [];
-        for (var i = 0; i < (single ? Math.Min(1, boxes.Count) : boxes.Count); i++)
+        foreach (var i in counted)
         {
             var box = rule == AnswerRule.Repair ? SortAndClamp(boxes[i], prediction) : boxes[i];
             if (!BoxRules.IsFinite(box) || box.IsEmpty && rule != AnswerRule.Original)
@@ -61,6 +70,12 @@ internal static class AnswerReader
 
         return new AnswerRegion(kept, confidence is null ? null : sure, flaw, dropped);
     }
+
+    /// <summary>A confidence for each box; null when there is not one for each. The authors' rule reads only one box of a text.</summary>
+    private static IReadOnlyList<double>? ConfidenceOf(Prediction prediction, AnswerRule rule, int boxes) =>
+        prediction.Confidence is not { } all ? null
+        : all.Count == boxes ? all
+        : rule == AnswerRule.Original && boxes == 1 && all.Count > 1 ? [all[0]] : null;
 
     private static (IReadOnlyList<Box> Boxes, Flaw Flaw) Boxes(Prediction prediction, AnswerRule rule)
     {

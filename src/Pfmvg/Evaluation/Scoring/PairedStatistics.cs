@@ -23,9 +23,9 @@ internal sealed class PairedStatistics
     private int Rows => _classes.Length + 2;
 
     /// <summary>For each class, then the mean over the classes and the mean over the samples. NaN p values without resamples.</summary>
-    public (Estimate[] Differences, double[] P) Estimate(int resamples, long seed)
+    public (Estimate[] Differences, double[] P) Estimate(int resamples, long seed, IntervalMethod method = IntervalMethod.Bca)
     {
-        var differences = Bootstrap.Estimates(_clusters, resamples, seed, Rows, Resampled);
+        var differences = Bootstrap.Estimates(_clusters, resamples, seed, Rows, Resampled, method);
         return (differences, resamples == 0 ? [.. differences.Select(_ => double.NaN)]
             : Exchanged([.. differences.Select(difference => difference.Value)], resamples, seed));
     }

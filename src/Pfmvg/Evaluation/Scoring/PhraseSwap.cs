@@ -37,7 +37,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
                     .FirstOrDefault(j => !picture[j].Truth.SetEquals(other.Truth), -1);
                 if (at < 0) continue;
                 var asked = picture[at];
-                var boxes = AnswerReader.Read(asked.Answer, options.Rule, single: true).Boxes;
+                var boxes = AnswerReader.Read(asked.Answer, options.Rule, single: true, asked.Truth.Count).Boxes;
                 var (onAsked, onOther) = (Iou(boxes, asked.Truth, options), Iou(boxes, other.Truth, options));
                 cases.Add((onAsked > onOther ? 1 : 0, onAsked, onOther, asked.Answer.Patient ?? asked.Answer.Image));
             }
@@ -54,7 +54,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
         var estimates = Bootstrap.Estimates(clusters.Count, options.Resamples, options.Seed, means.Length, (drawn, figures) =>
         {
             for (var i = 0; i < means.Length; i++) figures[i] = means[i].Evaluate(drawn).Value;
-        });
+        }, options.Intervals);
         return new PhraseSwap(cases.Count, estimates[0], estimates[1], estimates[2]);
     }
 

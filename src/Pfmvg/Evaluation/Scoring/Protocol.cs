@@ -1,3 +1,5 @@
+using Pfmvg.Evaluation.Predictions;
+
 namespace Pfmvg.Evaluation.Scoring;
 
 /// <summary>The ways in which the literature scores phrase grounding. Their figures are not comparable with each other.</summary>
@@ -36,7 +38,7 @@ public enum AnswerRule
     Repair,
 
     /// <summary>
-    /// Every flaw scores 0, even a box partly outside, several boxes where one was asked, and an answer that was cut off.
+    /// Every flaw scores 0, even a box partly outside, more boxes than the phrase has where one counts, and an answer that was cut off.
     /// </summary>
     Strict,
 
@@ -64,27 +66,34 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
         throw new InputException($"There is no protocol '{name}'; use one of {string.Join(", ", Names)}.");
     }
 
+    /// <summary>Which box counts where one does.</summary>
+    internal const string One = "the most certain box where it carries confidences, else the first";
+
     /// <summary>The rules that these options mean.</summary>
     public static ProtocolDescription Describe(ScoringOptions options)
     {
         var (sample, multiBox) = options.Protocol switch
         {
-            Protocol.PfmvgBox => ("one true box of a phrase", "each true box is a sample of its own; the answer's first box counts"),
+            Protocol.PfmvgBox => ("one true box of a phrase", $"each true box is a sample of its own; of the answer {One} counts for each"),
             Protocol.PhraseUnion => ("one phrase of a picture", "union of all true boxes against the union of all predicted boxes"),
             Protocol.SingleBox => ("one phrase with exactly one true box",
-                "phrases with several true boxes are left out; the answer's first box counts"),
+                $"phrases with several true boxes are left out; of the answer {One} counts"),
             Protocol.MaskThresholds => ("one phrase of a picture",
                 "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
             _ => ("one predicted box",
                 "by falling confidence, each of a phrase's 100 most certain takes the free true box that it overlaps most, if IoU >= 0.5; "
                 + "any other box is a false positive"),
         };
-        var failure = options.Rule switch
+        var failure = options.Protocol == Protocol.MaskThresholds
+            ? $"no map{(options.HeatMapMayHaveHoles ? "" : ", a map with NaN or infinite values")} or one without a value above 0.1 scores "
+                + "0"
+            : options.Rule switch
         {
             AnswerRule.Raw => "no box, swapped corners or an empty box score 0; numbers beyond the picture count as they stand",
             AnswerRule.Repair => "corners are sorted and clamped to the picture first; no box or an empty one scores 0",
             AnswerRule.Strict =>
-                "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, several where one was asked, cut off",
+                "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, more boxes than the phrase has where one counts, cut "
+                + "off",
             _ => "as the authors' evaluator: an answer that does not begin with a box scores 0, the first four numbers count",
         };
         return new ProtocolDescription(Names[(int)options.Protocol], sample, multiBox, failure,
@@ -112,6 +121,15 @@ public sealed record ScoringOptions
 
     /// <summary>NaN in a heat map counts as below every threshold instead of spoiling the whole map.</summary>
     public bool HeatMapMayHaveHoles { get; init; }
+
+    /// <summary>Accepts heat maps that reach beyond 1, which is not the scale of the thresholds.</summary>
+    public bool AnyHeatMapScale { get; init; }
+
+    /// <summary>How the answers were read, for the rules that a table is printed with; null when they come from our own model.</summary>
+    public ReadOptions? Reading { get; init; }
+
+    /// <summary>How the ends of the intervals are found.</summary>
+    public IntervalMethod Intervals { get; init; }
 
     /// <summary>Resamples for the 95 % intervals; 0 for none.</summary>
     public int Resamples { get; init; } = 10_000;

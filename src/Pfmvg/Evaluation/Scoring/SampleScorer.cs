@@ -12,39 +12,39 @@ internal static class SampleScorer
         if (options.Protocol != Protocol.MaskThresholds && predictions.FirstOrDefault(p => p.HeatMap is not null) is { } map)
             throw new InputException(
                 $"The sample '{map.Id}' is answered by a heat map, which only the protocol mask-thresholds can score.");
-        if (options.Protocol == Protocol.MaskThresholds && options.AddsPixel)
-            throw new InputException("The protocol mask-thresholds measures areas and has no variant with an added pixel.");
+        if (options.Protocol == Protocol.MaskThresholds) return MapScorer.Score(predictions, options);
         if (options.Protocol != Protocol.Map50) // only average precision has a use for boxes where nothing was asked
             predictions = [.. predictions.Where(prediction => prediction.Truth.Count > 0)];
         return options.Protocol switch
         {
-            Protocol.PfmvgBox => [.. predictions.SelectMany(prediction => EachBox(prediction, options))],
-            Protocol.SingleBox => [.. Phrases(predictions).Where(phrase => phrase.Question.Truth.Count == 1)
+            Protocol.PfmvgBox => EachBox(predictions, options),
+            Protocol.SingleBox => [.. Phrases(predictions, options).Where(phrase => phrase.Question.Truth.Count == 1)
                 .Select(phrase => Sample(phrase.Question, phrase.Question.Id, phrase.Question.Truth,
-                    AnswerReader.Read(phrase.Question, options.Rule, single: true), options) with { FirstId = First(phrase.Answers) })],
-            Protocol.MaskThresholds => [.. Phrases(predictions).ToList().AsParallel().AsOrdered()
-                .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options) with { FirstId = First(phrase.Answers) })],
-            _ => [.. Phrases(predictions)
-                .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options) with { FirstId = First(phrase.Answers) })],
+                    AnswerReader.Read(phrase.Question, options.Rule, single: true), options) with { FirstId = phrase.FirstId })],
+            _ => [.. Phrases(predictions, options)
+                .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options) with { FirstId = phrase.FirstId })],
         };
-
-        static string First(IReadOnlyList<Prediction> rows) => rows.Select(row => row.Id).Min(StringComparer.Ordinal)!;
     }
 
     /// <summary>The box as the options measure it.</summary>
     public static Box AsArea(Box box, ScoringOptions options) =>
         options.AddsPixel ? box with { Right = box.Right + 1, Bottom = box.Bottom + 1 } : box;
 
-    private static IEnumerable<ScoredSample> EachBox(Prediction prediction, ScoringOptions options)
+    /// <summary>One sample per true box; as many boxes as the phrase has may stand in an answer, whichever of them is asked.</summary>
+    private static List<ScoredSample> EachBox(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
-        var answer = AnswerReader.Read(prediction, options.Rule, single: true);
-        return prediction.Truth.Select((box, i) =>
-            Sample(prediction, i == 0 ? prediction.Id : $"{prediction.Id}#{i + 1}", [box], answer, options));
+        var asked = predictions.GroupBy(prediction => prediction.PhraseKey)
+            .ToDictionary(same => same.Key, same => same.SelectMany(prediction => prediction.Truth).Distinct().Count());
+        return [.. predictions.SelectMany(prediction =>
+        {
+            var answer = AnswerReader.Read(prediction, options.Rule, single: true, asked[prediction.PhraseKey]);
+            return prediction.Truth.Select((box, i) =>
+                Sample(prediction, i == 0 ? prediction.Id : $"{prediction.Id}#{i + 1}", [box], answer, options));
+        })];
     }
 
     private static ScoredSample WholePhrase(Prediction question, IReadOnlyList<Prediction> answers, ScoringOptions options)
     {
-        if (question.HeatMap is not null) return FromHeatMap(question, options);
         if (answers.Count == 1)
             return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options.Rule, single: false), options);
 
@@ -60,29 +60,26 @@ internal static class SampleScorer
             boxes.Count > 0 && boxes.TrueForAll(found => found.Confidence is not null)
                 ? boxes.ConvertAll(found => found.Confidence!.Value) : null,
             read.Select(answer => answer.Flaw).FirstOrDefault(flaw => flaw != Flaw.None),
-            [.. read.SelectMany(answer => answer.Dropped).Distinct()]), options);
+            [.. read.SelectMany(answer => answer.Dropped).Distinct()]), options) with { Answers = read };
     }
 
-    /// <summary>Questions about the same phrase as one question with all of its boxes, in the order of first appearance.</summary>
-    private static IEnumerable<(Prediction Question, IReadOnlyList<Prediction> Answers)> Phrases(IReadOnlyList<Prediction> predictions) =>
-        predictions.GroupBy(p => p.PhraseKey).Select(same => same.ToList())
-            .Select(same => (QuestionIndex.Merge(same), (IReadOnlyList<Prediction>)same));
-
-    private static ScoredSample FromHeatMap(Prediction question, ScoringOptions options)
+    /// <summary>
+    /// Questions about the same phrase as one question with all of its boxes, in the order of first appearance. The same box twice is
+    /// one region, but two true boxes for average precision, as in COCO.
+    /// </summary>
+    public static IEnumerable<(Prediction Question, IReadOnlyList<Prediction> Answers, string FirstId)> Phrases(
+        IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
-        var map = HeatMap.Read(question.HeatMap!);
-        var spoiled = map.HasHoles && !options.HeatMapMayHaveHoles;
-        var (iou, dice, valid) = spoiled ? (0, 0, false) : map.Score(question.Truth, question.Width, question.Height);
-        var flaw = spoiled ? Flaw.NotFinite : valid ? Flaw.None : Flaw.Empty;
-        return Sample(question, question.Id, question.Truth, AnswerRegion.None(flaw), options) with
+        foreach (var rows in predictions.GroupBy(p => p.PhraseKey).Select(same => same.ToList()))
         {
-            Iou = iou,
-            Dice = dice,
-            Valid = valid,
-        };
+            var question = QuestionIndex.Merge(rows);
+            if (options.Protocol != Protocol.Map50) question = question with { Truth = [.. question.Truth.Distinct()] };
+            yield return (question, rows, rows.Select(row => row.Id).Min(StringComparer.Ordinal)!);
+        }
     }
 
-    private static ScoredSample Sample(
+    /// <summary>A scored sample.</summary>
+    public static ScoredSample Sample(
         Prediction prediction, string id, IReadOnlyList<Box> truth, AnswerRegion answer, ScoringOptions options)
     {
         var (iou, dice) = Overlap(truth, answer.Boxes, options);
@@ -96,6 +93,7 @@ internal static class SampleScorer
             Confidence = answer.Confidence,
             Dropped = answer.Dropped,
             Flaw = answer.Flaw,
+            Answers = [answer],
             Valid = answer.Boxes.Count > 0,
             Iou = iou,
             Dice = dice,

@@ -53,11 +53,22 @@ public sealed record ScoreRow
     /// </summary>
     public required int Count { get; init; }
 
-    /// <summary>Answers behind it: samples, or phrases for average precision.</summary>
+    /// <summary>Samples behind it; phrases for average precision.</summary>
     public required int Samples { get; init; }
 
-    /// <summary>Samples whose answer gave a region. A class without any is printed as "-" and counts 0.</summary>
+    /// <summary>
+    /// Samples with a valid answer: one that gives a region, a box with an area, whether or not it meets the truth. A class without
+    /// any is printed as "-" and counts 0.
+    /// </summary>
     public required int Valid { get; init; }
+
+    /// <summary>
+    /// Answers behind the samples. One answer to a phrase of three boxes is three samples of the protocol pfmvg-box.
+    /// </summary>
+    public int Answers { get; init; }
+
+    /// <summary>Answers that gave a region.</summary>
+    public int WithRegion { get; init; }
 
     /// <summary>How many answers had which flaw.</summary>
     public required IReadOnlyDictionary<Flaw, int> Flaws { get; init; }
@@ -95,6 +106,9 @@ public sealed record ScoredSample
 
     /// <summary>What is wrong with the answer.</summary>
     public Flaw Flaw { get; init; }
+
+    /// <summary>What it was made of: one answer, which other samples may share, or all those of a phrase asked several times.</summary>
+    internal IReadOnlyList<AnswerRegion> Answers { get; init; } = [];
 
     /// <summary>The answer gave a region.</summary>
     public required bool Valid { get; init; }
@@ -150,6 +164,12 @@ public sealed record ScoreTable
 
     /// <summary>Every sample, in the order of the predictions.</summary>
     public required IReadOnlyList<ScoredSample> Samples { get; init; }
+
+    /// <summary>Every rule that shaped a number: how answers were read and scored, by name.</summary>
+    public IReadOnlyList<(string Key, string Value)> Rules { get; init; } = [];
+
+    /// <summary>How well the confidence predicts that a box is right; null when there is no confidence.</summary>
+    public Calibration? Calibration { get; init; }
 
     /// <summary>Numbers beside the rows: further measures and subgroups, where they were asked for.</summary>
     internal IReadOnlyList<Figure> Further { get; init; } = [];

@@ -45,7 +45,7 @@ public static class Scorer
             metrics, names.ConvertAll(name => counted.FindAll(sample => sample.Prediction.Class == name)), clusters, options);
         var rows = figures.Estimate(clusters.Count, options);
 
-        return new ScoreTable
+        var table = new ScoreTable
         {
             Options = options,
             Protocol = ProtocolDescription.Describe(options),
@@ -61,18 +61,26 @@ public static class Scorer
             WeightedOverValid = Row("weighted, classes with a valid answer",
                 [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
             Samples = samples,
+            Rules = [.. ScoringRules.Of(predictions, options)],
             Notes = [.. Notes(predictions, classes, options)],
         };
+        return table with { Calibration = Calibration.Measure(table) };
 
-        ScoreRow Row(string name, IReadOnlyList<ScoredSample> members, IReadOnlyDictionary<Metric, Estimate> values) => new()
+        ScoreRow Row(string name, IReadOnlyList<ScoredSample> members, IReadOnlyDictionary<Metric, Estimate> values)
         {
-            Name = name,
-            Count = options.Protocol == Protocol.Map50 ? members.Sum(sample => sample.Truth.Count) : members.Count,
-            Samples = members.Count,
-            Valid = members.Count(sample => sample.Valid),
-            Flaws = members.Where(sample => sample.Flaw != Flaw.None).CountBy(sample => sample.Flaw).ToDictionary(),
-            Figures = values,
-        };
+            var answers = members.SelectMany(sample => sample.Answers).ToHashSet<AnswerRegion>(ReferenceEqualityComparer.Instance);
+            return new ScoreRow
+            {
+                Name = name,
+                Count = options.Protocol == Protocol.Map50 ? members.Sum(sample => sample.Truth.Count) : members.Count,
+                Samples = members.Count,
+                Valid = members.Count(sample => sample.Valid),
+                Answers = answers.Count,
+                WithRegion = answers.Count(answer => answer.GivesRegion),
+                Flaws = answers.Where(answer => answer.Flaw != Flaw.None).CountBy(answer => answer.Flaw).ToDictionary(),
+                Figures = values,
+            };
+        }
     }
 
     /// <summary>
@@ -103,10 +111,11 @@ public static class Scorer
             yield return "Some answers have no confidence: their boxes count as certain (1.0), equal ones in the file's order.";
         if (predictions.Any(prediction => prediction.Patient is null))
             yield return "Not every sample names a patient: the intervals treat pictures as independent and may be too narrow.";
+        var all = classes.SelectMany(samples => samples).DistinctBy(sample => sample.Cluster).Count();
         var small = classes.Where(samples => samples.DistinctBy(sample => sample.Cluster).Count() < FewPatients)
             .Select(samples => samples[0].Prediction.Class).ToList();
         if (options.Resamples > 0 && small.Count > 0)
-            yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. " +
-                "Intervals of so few are somewhat too narrow (they cover about 92 % at 15 patients).";
+            yield return $"Fewer than {FewPatients} patients: {string.Join(", ", small)}. Intervals of so few are too narrow, "
+                + $"and with them that of the mean{(all < FewPatients ? " and of the weighted row" : "")} (see docs/evaluation.md).";
     }
 }

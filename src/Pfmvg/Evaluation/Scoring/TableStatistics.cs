@@ -46,7 +46,8 @@ internal sealed class TableStatistics
     /// <summary>Values with intervals for each class, then mean, weighted, and weighted over the classes with a valid answer.</summary>
     public IReadOnlyList<IReadOnlyDictionary<Metric, Estimate>> Estimate(int clusters, ScoringOptions options)
     {
-        var figures = Bootstrap.Estimates(clusters, options.Resamples, options.Seed, Rows * _metrics.Length, Evaluate);
+        var figures = Bootstrap.Estimates(clusters, options.Resamples, options.Seed, Rows * _metrics.Length, Evaluate,
+            options.Intervals, figure => _metrics[figure % _metrics.Length] is Metric.MedianIou or Metric.MedianDice);
         return [.. figures.Chunk(_metrics.Length).Select(row => _metrics.Zip(row).ToDictionary(pair => pair.First, pair => pair.Second))];
     }
 

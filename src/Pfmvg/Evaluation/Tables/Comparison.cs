@@ -84,7 +84,7 @@ public sealed record Comparison
         {
             var paired = new PairedStatistics(classes.ConvertAll(
                 members => members.ConvertAll(pair => (Value(pair.B) - Value(pair.A), clusters[pair.B.Cluster]))), clusters.Count);
-            var (differences, ps) = paired.Estimate(options.Resamples, options.Seed);
+            var (differences, ps) = paired.Estimate(options.Resamples, options.Seed, options.Intervals);
             var adjusted = Holm(ps.AsSpan(0, classes.Count));
             for (var row = 0; row < rows.Count; row++)
             {
@@ -116,23 +116,28 @@ public sealed record Comparison
     {
         var label = ScoreGrid.Label(metric);
         var (table, resamples) = (Tables.B, Tables.B.Options.Resamples.ToString("N0", CultureInfo.InvariantCulture));
+        ScoreRow[] a = [.. Tables.A.Classes, Tables.A.Mean, Tables.A.Weighted], b = [.. table.Classes, table.Mean, table.Weighted];
         return new TextGrid($"{label}, B - A", ["class", "n", "A", "B", "B - A", "p", "p (Holm)"],
             [.. Rows.Select((row, r) => (IReadOnlyList<string>)[
-                row.Name, row.Count.ToString(CultureInfo.InvariantCulture), .. Cells(row.Figures[metric], r < Rows.Count - 2)])],
+                row.Name, row.Count.ToString(CultureInfo.InvariantCulture),
+                .. Cells(row.Figures[metric], a[r], b[r], r < Rows.Count - 2)])],
             [
                 $"Protocol {table.Protocol.Name}; n = {table.Phrases} phrases, {table.Boxes} boxes. " +
                     $"Several boxes: {table.Protocol.MultiBox}. Failures: {table.Protocol.Failure}.",
                 $"Intervals: 95 %, {resamples} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, " +
-                    $"both sets drawn together, seed {table.Options.Seed}.",
+                    $"both sets drawn together, seed {table.Options.Seed}, {ScoringRules.Method(table.Options.Intervals)}.",
                 $"p: two-sided, {resamples} random exchanges of A and B within {table.ClusterKind}s; " +
                     $"Holm's correction is over the {Rows.Count - 2} classes.",
+                $"Failures count 0 in the difference. {ScoreGrid.Signs}",
+                ScoreGrid.Further(table),
                 .. LeftOut is null ? (string[])[] : [LeftOut],
                 .. table.Notes,
             ]);
 
-        static IEnumerable<string> Cells(PairedDifference d, bool isClass) =>
+        static IEnumerable<string> Cells(PairedDifference d, ScoreRow a, ScoreRow b, bool isClass) =>
         [
-            ScoreGrid.Figure(d.A), ScoreGrid.Figure(d.B), Signed(d.Difference), Probability(d.P), isClass ? Probability(d.Adjusted) : "",
+            ScoreGrid.Figure(a, d.A), ScoreGrid.Figure(b, d.B), Signed(d.Difference), Probability(d.P),
+            isClass ? Probability(d.Adjusted) : "",
         ];
     }
 
@@ -143,7 +148,7 @@ public sealed record Comparison
 
     /// <summary>A p value to three decimals.</summary>
     internal static string Probability(double p) =>
-        double.IsNaN(p) ? "-" : p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
+        double.IsNaN(p) ? "n/a" : p < 0.001 ? "< 0.001" : p.ToString("0.000", CultureInfo.InvariantCulture);
 
     private static string Signed(double value) => value.ToString("+0.000;-0.000;0.000", CultureInfo.InvariantCulture);
 

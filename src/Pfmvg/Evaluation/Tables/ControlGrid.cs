@@ -43,7 +43,8 @@ public static class ControlGrid
         ];
         if (options.Resamples > 0)
             notes.Add(FormattableString.Invariant(
-                $"Intervals: 95 %, {options.Resamples:N0} bootstrap resamples of patients, seed {options.Seed}."));
+                $"Intervals: 95 %, {options.Resamples:N0} bootstrap resamples of patients, seed {options.Seed}, ")
+                + $"{ScoringRules.Method(options.Intervals)}.");
         return new TextGrid(
             "Does the box follow the phrase?",
             ["phrases exchanged", "box moves to the asked finding", "IoU with the asked", "IoU with the other"],

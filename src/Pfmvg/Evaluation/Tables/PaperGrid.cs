@@ -63,7 +63,8 @@ public static class PaperGrid
     {
         var all = tables.ToList();
         yield return "wIoU and wDice weigh each class by its samples, failures 0.";
-        foreach (var note in ScoreGrid.Rules(all[0]).Concat(all.SelectMany(table => table.Notes)).Distinct()) yield return note;
+        foreach (var note in (IEnumerable<string>)[.. ScoreGrid.Rules(all[0]), ScoreGrid.Further(all[0]), .. all.SelectMany(t => t.Notes)
+            .Distinct()]) yield return note;
     }
 
     private static IReadOnlyDictionary<string, PublishedRow> Published(
@@ -82,13 +83,16 @@ public static class PaperGrid
 
     /// <summary>The published classes come first and in the same order.</summary>
     private static IEnumerable<string> Cells(PublishedRow row, IReadOnlyList<string> classes) =>
-        [.. classes.Select((_, c) => ScoreGrid.Figure(c < row.PerClass.Count ? row.PerClass[c] : null)), ScoreGrid.Figure(row.Mean),
-            ScoreGrid.Figure(row.Weighted)];
+        [.. classes.Select((_, c) => c < row.PerClass.Count ? AsPrinted(row.PerClass[c], "-") : "n/a"), AsPrinted(row.Mean, "n/a"),
+            AsPrinted(row.Weighted, "n/a")];
+
+    /// <summary>A published figure with the decimals that the paper prints: three, or GPT-4V's four.</summary>
+    private static string AsPrinted(double? value, string none) => value?.ToString("0.000#", CultureInfo.InvariantCulture) ?? none;
 
     private static IEnumerable<string> Cells(ScoreTable table, Metric metric, IReadOnlyList<string> classes) =>
     [
-        .. classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name) is { Valid: > 0 } row
-            ? ScoreGrid.Figure(row[metric].Value) : "-"),
+        .. classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name) is { } row
+            ? ScoreGrid.Figure(row, row[metric].Value) : "n/a"),
         ScoreGrid.Figure(table.Mean[metric].Value), ScoreGrid.Figure(table.Weighted[metric].Value),
     ];
 

@@ -48,7 +48,7 @@ public static class ScoreGrid
         {
             if (row == table.WeightedOverValid && table.Classes.All(c => c.Valid > 0)) continue; // the same as weighted
             rows.Add([row.Name, Number(row.Count), .. shown.Select(metric => Cell(row, metric)), Number(row.Flaws.Values.Sum()),
-                Number(row.Samples - row.Valid)]);
+                Number(row.Answers - row.WithRegion)]);
         }
 
         return new TextGrid($"Scores, protocol {table.Protocol.Name}", ["class", "n", .. shown.Select(Label), "flawed", "no region"], rows,
@@ -67,38 +67,54 @@ public static class ScoreGrid
                 (table.Classes.All(row => row.Valid > 0)
                     ? " Every class has a valid answer, so leaving out classes without one changes nothing." : ""),
             flaws.Count == 0 ? "Every answer is well formed."
-                : $"Flawed answers: {flaws.Values.Sum()} of {table.Samples.Count} ({string.Join(", ", counts)}).",
+                : $"Flawed answers: {flaws.Values.Sum()} of {table.Mean.Answers} ({string.Join(", ", counts)}).",
         ];
         if (Intervals(table) is { } intervals) notes.Add(intervals);
+        notes.Add(Further(table));
         return [.. notes, .. table.Notes];
     }
 
     /// <summary>How the intervals were made; null when there are none.</summary>
     public static string? Intervals(ScoreTable table) => table.Options.Resamples == 0 ? null : FormattableString.Invariant(
         $"Intervals: 95 %, {table.Options.Resamples:N0} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, ") +
-            $"seed {table.Options.Seed}.";
+            $"seed {table.Options.Seed}, {ScoringRules.Method(table.Options.Intervals)}.";
 
     /// <summary>The protocol's name and rules, with the number of samples.</summary>
     public static IReadOnlyList<string> Rules(ScoreTable table) =>
     [
         $"Protocol {table.Protocol.Name}: a sample is {table.Protocol.Sample}; " +
-            $"n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures.",
+            $"n = {table.Phrases} phrases, {table.Boxes} boxes, {table.Images} pictures; a row's n counts its "
+            + (table.Options.Protocol == Protocol.Map50 ? "true boxes." : "samples."),
         $"Several boxes: {table.Protocol.MultiBox}.",
-        $"Failures: {table.Protocol.Failure}. A class without any valid answer is '-' and counts 0 in the mean.",
+        $"Failures: {table.Protocol.Failure}. {Signs}",
         $"Areas: {table.Protocol.Area}." + (table.Options.Protocol == Protocol.Map50
             ? "" : $" Accuracy counts IoU {(table.Options.InclusiveAccuracy ? ">=" : ">")} the threshold."),
     ];
 
+    /// <summary>What a valid answer is, and the two signs that stand in place of a figure.</summary>
+    internal const string Signs = "A valid answer gives a region, right or wrong (0.000). '-' is a class without any: it counts 0 in "
+        + "the mean. 'n/a' is nothing to measure: it is left out.";
+
+    /// <summary>The rules by which answers were read and scored, as one line.</summary>
+    internal static string Further(ScoreTable table) =>
+        $"Rules: {string.Join("; ", table.Rules.Select(rule => $"{rule.Key.Replace('_', ' ')}: {rule.Value}"))}.";
+
     /// <summary>"0.377 [0.351, 0.402]", or "-" for a class without a valid answer.</summary>
-    public static string Cell(ScoreRow row, Metric metric) => row.Valid == 0 ? "-" : Cell(row[metric]);
+    public static string Cell(ScoreRow row, Metric metric) => IsEmpty(row) ? "-" : Cell(row[metric]);
+
+    /// <summary>A value of a row: "-" for a class without a valid answer.</summary>
+    internal static string Figure(ScoreRow row, double value) => IsEmpty(row) ? "-" : Figure(value);
+
+    /// <summary>A class without any valid answer.</summary>
+    internal static bool IsEmpty(ScoreRow row) => row is { Valid: 0, Samples: > 0 };
 
     /// <summary>A value with its interval, where there is one.</summary>
     public static string Cell(Estimate estimate) =>
         estimate.HasInterval ? $"{Figure(estimate.Value)} [{Figure(estimate.Low)}, {Figure(estimate.High)}]" : Figure(estimate.Value);
 
-    /// <summary>Three decimals, as the paper prints; "-" for no value.</summary>
+    /// <summary>Three decimals, as the paper prints; "n/a" for no value.</summary>
     public static string Figure(double? value) =>
-        value is { } number && double.IsFinite(number) ? number.ToString("0.000", CultureInfo.InvariantCulture) : "-";
+        value is { } number && double.IsFinite(number) ? number.ToString("0.000", CultureInfo.InvariantCulture) : "n/a";
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 }

@@ -91,6 +91,75 @@ public sealed class BootstrapTests
         static int Covers(ScoreRow row) => row[Metric.Iou] is { Low: <= 0.5, High: >= 0.5 } ? 1 : 0;
     }
 
+    /// <summary>
+    /// The same draws in numpy 1.24, and Efron's formula written down there: z0 from the share below the mean (equal ones by half),
+    /// a from the jackknife, numpy.quantile at the two points, statistics.NormalDist for the normal distribution.
+    /// </summary>
+    [Fact]
+    public void A_BCa_interval_is_that_of_Efron_s_formula_in_numpy()
+    {
+        double[] x = [0.0, 0.05, 0.11, 0.13, 0.18, 0.21, 0.34, 0.35, 0.47, 0.52, 0.80, 0.96];
+        var draw = Draws(7);
+        var resampled = Enumerable.Range(0, 400).Select(_ => Enumerable.Range(0, 12).Average(_ => x[draw() % 12])).ToArray();
+        var interval = Bootstrap.Bca(x.Average(), resampled, [.. x.Select(left => (x.Sum() - left) / 11)]);
+        Assert.Equal(0.20388608508768621, interval.Low, 1e-9);
+        Assert.Equal(0.5461048002600253, interval.High, 1e-9);
+
+        int[] clusters = [0, 0, 1, 2, 2, 2, 3, 4, 4, 5, 6, 7];
+        var mean = new MeanStatistic(x, clusters);
+        draw = Draws(11);
+        resampled = [.. Enumerable.Range(0, 400).Select(_ =>
+        {
+            var drawn = new int[8];
+            for (var i = 0; i < 8; i++) drawn[draw() % 8]++;
+            return mean.Evaluate(drawn).Value;
+        })];
+        var without = Enumerable.Range(0, 8).Select(left => mean.Evaluate([.. Enumerable.Range(0, 8).Select(c => c == left ? 0 : 1)]).Value);
+        interval = Bootstrap.Bca(x.Average(), resampled, [.. without]);
+        Assert.Equal(0.18407155725884905, interval.Low, 1e-9);
+        Assert.Equal(0.5820980479443533, interval.High, 1e-9);
+
+        static Func<int> Draws(ulong state) => () =>
+        {
+            unchecked { state = state * 6364136223846793005UL + 1442695040888963407UL; }
+            return (int)(state >> 33);
+        };
+    }
+
+    [Theory] // statistics.NormalDist().cdf
+    [InlineData(-8, 6.106226635438361e-16)]
+    [InlineData(-3.7, 0.00010779973347740945)]
+    [InlineData(-1.959963984540054, 0.025000000000000022)]
+    [InlineData(-0.3, 0.3820885778110474)]
+    [InlineData(0, 0.5)]
+    [InlineData(1, 0.8413447460685429)]
+    [InlineData(2.5, 0.9937903346742238)]
+    public void The_normal_distribution_is_that_of_the_tables(double z, double share)
+    {
+        Assert.Equal(share, Normal.Below(z), 1e-14);
+        if (Math.Abs(z) < 7) Assert.Equal(z, Normal.Quantile(share), 1e-9);
+    }
+
+    [Fact]
+    public void A_figure_that_no_resample_moves_has_an_interval_of_that_value_and_one_beyond_all_of_them_a_finite_one()
+    {
+        Assert.Equal(new Estimate(0.5, 0.5, 0.5), Bootstrap.Bca(0.5, [0.5, 0.5, 0.5], [0.5, 0.5]));
+        var beyond = Bootstrap.Bca(0.1, [0.2, 0.3, 0.4], [0.1, 0.12]);
+        Assert.Equal((0.2, 0.2), (Math.Round(beyond.Low, 2), Math.Round(beyond.Low, 2)));
+        Assert.InRange(beyond.High, 0.2, 0.4);
+    }
+
+    [Fact]
+    public void Medians_keep_the_percentile_interval_and_the_other_figures_have_it_when_asked_for()
+    {
+        var bca = Scorer.Score(Answers.Varied(80), new ScoringOptions { Resamples = 400 }).Weighted;
+        var percentile = Scorer.Score(
+            Answers.Varied(80), new ScoringOptions { Resamples = 400, Intervals = IntervalMethod.Percentile }).Weighted;
+        Assert.Equal(percentile[Metric.MedianIou], bca[Metric.MedianIou]);
+        Assert.NotEqual(percentile[Metric.Iou].Low, bca[Metric.Iou].Low);
+        Assert.Equal(percentile[Metric.Iou].Value, bca[Metric.Iou].Value);
+    }
+
     [Fact]
     public void A_weighted_median_is_the_median_of_the_repeated_values()
     {
