@@ -61,6 +61,7 @@ public static class Scorer
             WeightedOverValid = Row("weighted, classes with a valid answer",
                 [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
             Samples = samples,
+            Counted = scored,
             Notes = [.. Notes(predictions, classes, options)],
         };
 
