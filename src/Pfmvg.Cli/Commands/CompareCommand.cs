@@ -1,64 +1,147 @@
 using System.CommandLine;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
+using Pfmvg.Evaluation.Comparing;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 
 namespace Pfmvg.Cli.Commands;
 
-/// <summary>`pfmvg compare A B`: what changed between two sets of answers to the same questions, and whether that is chance.</summary>
+/// <summary>
+/// `pfmvg compare A B`: what changed between sets of answers to the same questions, and whether that is chance. More than two sets are
+/// compared in pairs, and several runs of two methods by their means.
+/// </summary>
 internal static class CompareCommand
 {
     public static Command Create()
     {
         var scoring = new ScoringArguments();
-        var a = new Argument<string>("A")
+        var files = new Argument<string[]>("A B ...")
         {
-            Description = "The first answers: predictions.jsonl, COCO results, or a folder of heat maps.",
+            Description = "Answers to the same questions, two sets or more: predictions.jsonl, COCO results, or a folder of heat maps.",
+            Arity = ArgumentArity.ZeroOrMore,
         };
-        var b = new Argument<string>("B") { Description = "The second answers, to the same questions." };
+        var first = new Option<bool>("--with-first")
+        {
+            Description = "Of more than two sets, compare each with the first one instead of every pair.",
+        };
+        var runs = Files("--runs", "Several runs (seeds) of the first method instead of single sets; the second one's are named by "
+            + "--against.");
+        var against = Files("--against", "With --runs: the runs of the second method.");
         var changes = new Option<int>("--changes")
         {
-            Description = "How many samples to list, those with the largest change first.",
+            Description = "How many samples to list, those with the largest change first; for two sets.",
             DefaultValueFactory = _ => 10,
         };
         var phrases = new Option<bool>("--with-phrases") { Description = "List these samples with identifier and phrase." };
         var common = new Option<bool>("--common")
         {
-            Description = "Compare only the samples that are in both sets; a note counts the others.",
+            Description = "Compare only the samples that are in all sets; a note counts the others.",
         };
-        var command = new Command("compare", "Compare two sets of answers: paired differences with intervals and p values.")
+        var command = new Command("compare", "Compare sets of answers: paired differences with intervals and p values.")
         {
-            a, b, changes, phrases, common,
+            files, first, runs, against, changes, phrases, common,
         };
         scoring.AddTo(command);
         command.SetAction(parsed =>
         {
             var (format, options) = (scoring.Format(parsed), scoring.Options(parsed));
-            if (parsed.IsGiven(phrases) && parsed.GetValue(changes) <= 0)
-                throw new InputException("--with-phrases shows samples, and --changes 0 lists none; leave one of them out.");
-            var (inA, inB, leftOut) = (Read(a), Read(b), (string?)null);
-            if (parsed.GetValue(common)) (inA, inB, leftOut) = Comparison.Common(inA, inB);
-            var comparison = Comparison.Between(Score(inA), Score(inB)) with { LeftOut = leftOut };
-            foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice, Metric.Accuracy50])
-                GridPrinter.Print(comparison.Grid(metric), format);
-            if (parsed.GetValue(changes) is > 0 and var count)
-                GridPrinter.Print(comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
-
-            IReadOnlyList<Prediction> Read(Argument<string> which)
+            var sets = Sets();
+            var answers = sets.Select(Read).ToList();
+            var names = parsed.IsGiven(runs) ? sets : [.. sets.Select((_, i) => ((char)('A' + i)).ToString())];
+            var leftOut = (string?)null;
+            if (parsed.GetValue(common))
             {
-                var path = parsed.GetValue(which)!;
-                return scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
+                var (shared, note) = CommonSamples.Among(answers, names);
+                (answers, leftOut) = ([.. shared], note);
             }
 
-            // Neither set needs intervals of its own; the comparison computes those of the differences.
-            ScoreTable Score(IReadOnlyList<Prediction> answers)
+            var tables = answers.ConvertAll(Score);
+            if (parsed.IsGiven(runs)) OfRuns(tables);
+            else if (tables.Count > 2) OfMethods(tables);
+            else OfTwo(Comparison.Between(tables[0], tables[1]) with { LeftOut = leftOut });
+
+            List<string> Sets()
             {
-                var table = Scorer.Score(answers, options with { Resamples = 0 });
+                var given = parsed.GetValue(files)!;
+                if (!parsed.IsGiven(runs))
+                {
+                    parsed.Refuse("names runs of a second method, and --runs, which names those of the first one, is not given", against);
+                    if (given.Length is < 2 or > MethodComparison.Most)
+                        throw new InputException($"compare needs 2 to {MethodComparison.Most} sets of answers, and {given.Length} "
+                            + $"{(given.Length == 1 ? "is" : "are")} named: give their files, or the runs of two methods with --runs and "
+                            + "--against.");
+                    if (given.Length == 2) parsed.Refuse("chooses among the pairs of more than two sets; leave it out", first);
+                    else parsed.Refuse("is about the samples of two sets, and more are named; leave it out", changes, phrases);
+                    if (options.Protocol == Protocol.Map50)
+                        parsed.Refuse("is about single samples, and average precision belongs to none; leave it out", changes, phrases);
+                    if (parsed.IsGiven(phrases) && parsed.GetValue(changes) <= 0)
+                        throw new InputException("--with-phrases shows samples, and --changes 0 lists none; leave one of them out.");
+                    return [.. given];
+                }
+
+                if (given.Length > 0)
+                    throw new InputException($"'{given[0]}' stands beside --runs; name all files behind --runs and --against, or none.");
+                if (!parsed.IsGiven(against))
+                    throw new InputException("--runs needs the second method's runs behind --against; the mean and deviation of one "
+                        + "method's runs are printed by `pfmvg eval --predictions` with several files.");
+                parsed.Refuse("is about single sets, not runs; leave it out", first, changes, phrases);
+                var (a, b) = (RunFiles(parsed.GetValue(runs)!, "--runs"), RunFiles(parsed.GetValue(against)!, "--against"));
+                if (a.Length + b.Length < 3)
+                    throw new InputException("--runs and --against name one run each; compare the two files without these options.");
+                return [.. a, .. b];
+            }
+
+            IReadOnlyList<Prediction> Read(string path) =>
+                scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
+
+            // No set needs intervals of its own; the comparison computes those of the differences.
+            ScoreTable Score(IReadOnlyList<Prediction> set)
+            {
+                var table = Scorer.Score(set, options with { Resamples = 0 });
                 return table with { Options = table.Options with { Resamples = options.Resamples } };
+            }
+
+            void OfTwo(Comparison comparison)
+            {
+                foreach (var metric in comparison.Metrics) GridPrinter.Print(comparison.Grid(metric), format);
+                if (options.Protocol != Protocol.Map50 && parsed.GetValue(changes) is > 0 and var count)
+                    GridPrinter.Print(
+                        comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
+            }
+
+            void OfMethods(IReadOnlyList<ScoreTable> scores)
+            {
+                var comparison = MethodComparison.Between(scores, parsed.GetValue(first)) with { LeftOut = leftOut };
+                foreach (var metric in Comparison.MetricsOf(scores[0]))
+                {
+                    GridPrinter.Print(comparison.Figures(metric, sets), format);
+                    GridPrinter.Print(comparison.Differences(metric), format, names: 2);
+                }
+            }
+
+            void OfRuns(IReadOnlyList<ScoreTable> scores)
+            {
+                var count = parsed.GetValue(runs)!.Length;
+                var comparison = RunComparison.Between([.. scores.Take(count)], [.. scores.Skip(count)], sets, leftOut);
+                foreach (var metric in Comparison.MetricsOf(scores[0])) GridPrinter.Print(comparison.Grid(metric), format);
             }
         });
         return command;
     }
+
+    /// <summary>The files of a method's runs; a run that is named twice would count twice.</summary>
+    /// <exception cref="InputException">One is.</exception>
+    public static string[] RunFiles(string[] paths, string option) =>
+        paths.CountBy(Path.GetFullPath).FirstOrDefault(path => path.Value > 1) is not { Key: { } twice } ? paths
+            : throw new InputException($"{option} names {twice} twice; give each run once.");
+
+    private static Option<string[]> Files(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "FILE ...",
+        AllowMultipleArgumentsPerToken = true,
+        Arity = ArgumentArity.OneOrMore,
+    };
 }

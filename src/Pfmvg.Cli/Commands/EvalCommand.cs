@@ -35,11 +35,12 @@ internal static class EvalCommand
                 + "weights alone. Default: stage 2's result.",
             HelpName = "PATH",
         };
-        var predictions = new Option<string?>("--predictions")
+        var predictions = new Option<string[]>("--predictions")
         {
             Description = "Score these answers without loading a model: predictions.jsonl, COCO results .json, "
-                + "or a folder of heat maps .npy.",
-            HelpName = "PATH",
+                + "or a folder of heat maps .npy. Several are runs (seeds) of one method: their mean and standard deviation is printed.",
+            HelpName = "PATH ...",
+            AllowMultipleArgumentsPerToken = true,
         };
         var baselines = new Option<string?>("--baselines")
         {
@@ -47,6 +48,7 @@ internal static class EvalCommand
             HelpName = "paper",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
+        var audit = new Option<bool>("--audit") { Description = AuditPrinter.Description };
         var overwrite = new Option<bool>("--overwrite")
         {
             Description = "With --split: remove earlier answers of this name and answer again.",
@@ -60,7 +62,7 @@ internal static class EvalCommand
             Description = "With --split: stop at the first picture that cannot be read, instead of scoring its phrases 0.",
         };
         const string Purpose = "Score the model's answers, or answers from a file; print the table per class and write the report.";
-        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, overwrite, resume, strict };
+        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, audit, overwrite, resume, strict };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         report.AddTo(command);
@@ -69,7 +71,8 @@ internal static class EvalCommand
             var rules = scoring.Options(parsed);
             CheckBaselines(parsed.GetValue(baselines), rules.Protocol);
             report.Check(parsed);
-            var (path, name) = (parsed.GetValue(predictions), parsed.GetValue(split));
+            var (paths, name) = (parsed.GetValue(predictions) ?? [], parsed.GetValue(split));
+            var path = paths.FirstOrDefault();
             if ((path is null) == (name is null))
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
                     + "answers from a file"
@@ -92,11 +95,20 @@ internal static class EvalCommand
                     + "--predictions.");
             if (parsed.GetValue(controls))
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
+            if (paths.Length > 1)
+            {
+                parsed.Refuse("is about one file of answers, and --predictions names several; leave it out", [audit, baselines, .. report.All]);
+                RunPrinter.Print(parsed, scoring, CompareCommand.RunFiles(paths, "--predictions"));
+                return ExitCode.Success;
+            }
+
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
-            var table = Scorer.Score(scoring.Read(parsed, file), rules);
+            var answers = scoring.Read(parsed, file);
+            var table = Scorer.Score(answers, rules);
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
-            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom);
-            return ExitCode.Success;
+            var (audited, grids) = AuditPrinter.Print(parsed.GetValue(audit), answers, table, scoring.Format(parsed));
+            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom, tables: grids);
+            return audited;
 
             void RefuseIdle(ParseResult line, bool asksModel)
             {
@@ -128,6 +140,8 @@ internal static class EvalCommand
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
+                var (audited, grids) = AuditPrinter.Print(parsed.GetValue(audit), result.Predictions, scores, scoring.Format(parsed));
+                tables = [.. tables, .. grids];
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder),
                     settings.Data.Dicom, folder.Path,
                     ImagePath(result.Data), tables);
@@ -137,13 +151,14 @@ internal static class EvalCommand
                     : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
                         + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
                             (RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part)).PredictionsPath]));
-                return result.Predictions.Any(answer => answer.BrokenPicture is not null) ? ExitCode.Failure : ExitCode.Success;
+                return result.Predictions.Any(answer => answer.BrokenPicture is not null) ? ExitCode.Failure : audited;
             }
 
             IEnumerable<string> Given() =>
             [
                 .. parsed.GetValue(from) is { } model ? (string[])["--from", model] : [],
                 .. parsed.GetValue(controls) ? (string[])["--controls"] : [],
+                .. parsed.GetValue(audit) ? (string[])["--audit"] : [],
                 .. parsed.GetValue(strict) ? (string[])["--strict"] : [],
             ];
         });

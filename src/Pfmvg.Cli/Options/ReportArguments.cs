@@ -41,10 +41,12 @@ internal sealed class ReportArguments
         HelpName = "TRUE,PREDICTED",
     };
 
+    /// <summary>All of them.</summary>
+    public IEnumerable<Option> All => [_output, _images, _title, _noImages, _phrases, _identifiers, _colors];
+
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_output, _images, _title, _noImages, _phrases, _identifiers, _colors])
-            command.Options.Add(option);
+        foreach (var option in All) command.Options.Add(option);
     }
 
     /// <summary>Refuses what cannot be, before anything is scored or asked.</summary>

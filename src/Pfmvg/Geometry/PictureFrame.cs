@@ -23,6 +23,9 @@ public sealed partial record PictureFrame
         Scale,
     }
 
+    /// <summary>The factor of both sides, where that is what the frame says.</summary>
+    internal double? Factor => _kind == Kind.Scale ? _first : null;
+
     /// <summary>Every picture was made so wide and high, whatever its shape.</summary>
     public static PictureFrame Fixed(int width, int height) => new(Kind.Fixed, width, height);
 

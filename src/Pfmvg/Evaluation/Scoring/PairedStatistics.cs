@@ -53,14 +53,8 @@ internal sealed class PairedStatistics
         var gate = new Lock();
         Parallel.For(0, resamples, () => new int[Rows], (r, _, local) =>
         {
-            var random = new CounterRandom(seed, "exchange", r);
             var signs = new bool[_clusters];
-            for (var i = 0; i < signs.Length; i += 64)
-            {
-                var bits = random.NextBits();
-                for (var bit = i; bit < Math.Min(i + 64, signs.Length); bit++, bits >>= 1) signs[bit] = (bits & 1) == 1;
-            }
-
+            Exchange(seed, r, signs);
             var (total, mean) = (0.0, 0.0);
             for (var c = 0; c < _sums.Length; c++)
             {
@@ -85,5 +79,16 @@ internal sealed class PairedStatistics
                 for (var row = 0; row < Rows; row++) extreme[row] += local[row];
         });
         return [.. extreme.Select(count => (count + 1.0) / (resamples + 1))]; // the observed assignment is one of the exchanges
+    }
+
+    /// <summary>Whose answers stay where they are in one of the random exchanges: each cluster's with probability one half.</summary>
+    internal static void Exchange(long seed, int number, bool[] stays)
+    {
+        var random = new CounterRandom(seed, "exchange", number);
+        for (var i = 0; i < stays.Length; i += 64)
+        {
+            var bits = random.NextBits();
+            for (var bit = i; bit < Math.Min(i + 64, stays.Length); bit++, bits >>= 1) stays[bit] = (bits & 1) == 1;
+        }
     }
 }

@@ -92,6 +92,9 @@ public sealed record ScoredSample
     /// <summary>The first by name of the rows that the sample was made of; the same in whatever order they came.</summary>
     internal string FirstId { get; init; } = "";
 
+    /// <summary>What the sample has in common with the same one of another set: a phrase's rows may come in another order there.</summary>
+    internal string Key => $"{FirstId}\n{(Id == Prediction.Id ? "" : Id)}";
+
     /// <summary>True boxes in original pixels.</summary>
     public required IReadOnlyList<Box> Truth { get; init; }
 
@@ -170,6 +173,12 @@ public sealed record ScoreTable
 
     /// <summary>How well the confidence predicts that a box is right; null when there is no confidence.</summary>
     public Calibration? Calibration { get; init; }
+
+    /// <summary>
+    /// What the figures were computed from, in the order of the predictions: the samples and, for average precision, boxes where nothing
+    /// was asked.
+    /// </summary>
+    internal IReadOnlyList<ScoredSample> Counted { get; init; } = [];
 
     /// <summary>Numbers beside the rows: further measures and subgroups, where they were asked for.</summary>
     internal IReadOnlyList<Figure> Further { get; init; } = [];

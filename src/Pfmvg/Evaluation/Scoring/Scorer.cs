@@ -62,6 +62,7 @@ public static class Scorer
                 [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
             Samples = samples,
             Rules = [.. ScoringRules.Of(predictions, options)],
+            Counted = scored,
             Notes = [.. Notes(predictions, classes, options)],
         };
         return table with { Calibration = Calibration.Measure(table) };

@@ -41,7 +41,11 @@ internal sealed class TableStatistics
     public static bool IsBeyond(double iou, double threshold, ScoringOptions options) =>
         options.InclusiveAccuracy ? iou > threshold - Rounding : iou > threshold + Rounding;
 
-    private int Rows => _classes.Length + 3;
+    /// <summary>The classes and the three summaries.</summary>
+    public int Rows => _classes.Length + 3;
+
+    /// <summary>Figures per row.</summary>
+    public int Metrics => _metrics.Length;
 
     /// <summary>Values with intervals for each class, then mean, weighted, and weighted over the classes with a valid answer.</summary>
     public IReadOnlyList<IReadOnlyDictionary<Metric, Estimate>> Estimate(int clusters, ScoringOptions options)

@@ -32,7 +32,7 @@ public sealed record SampleChange(ScoredSample A, ScoredSample B)
 /// <summary>A paired comparison of two sets of answers to the same questions.</summary>
 public sealed record Comparison
 {
-    private static readonly Metric[] Metrics = [Metric.Iou, Metric.Dice, Metric.Accuracy50];
+    private static readonly Metric[] OfSamples = [Metric.Iou, Metric.Dice, Metric.Accuracy50];
 
     /// <summary>The scores of A and of B.</summary>
     public required (ScoreTable A, ScoreTable B) Tables { get; init; }
@@ -42,6 +42,13 @@ public sealed record Comparison
 
     /// <summary>Every sample in both, the largest change of IoU first.</summary>
     public required IReadOnlyList<SampleChange> Changes { get; init; }
+
+    /// <summary>The figures that are compared, in order of importance.</summary>
+    public IReadOnlyList<Metric> Metrics => MetricsOf(Tables.B);
+
+    /// <summary>The figures of a table that can be compared: average precision where the protocol has it.</summary>
+    internal static IReadOnlyList<Metric> MetricsOf(ScoreTable table) =>
+        table.Options.Protocol == Protocol.Map50 ? table.Metrics : OfSamples;
 
     /// <summary>What was left out before the scores, for the note under the tables; null for nothing.</summary>
     public string? LeftOut { get; init; }
@@ -62,16 +69,13 @@ public sealed record Comparison
     /// <summary>Compares two tables of the same protocol over the same samples.</summary>
     /// <param name="a">Scores of the first set.</param>
     /// <param name="b">Scores of the second set; resamples and seed are taken from its options.</param>
-    /// <exception cref="InputException">The tables have other rules or other samples, or compare average precision.</exception>
-    public static Comparison Between(ScoreTable a, ScoreTable b)
+    /// <exception cref="InputException">The tables have other rules or other samples.</exception>
+    public static Comparison Between(ScoreTable a, ScoreTable b) => Between(a, b, ("A", "B"));
+
+    /// <summary>The same, with other names of the sets in messages.</summary>
+    internal static Comparison Between(ScoreTable a, ScoreTable b, (string A, string B) sets)
     {
-        if (a.Protocol != b.Protocol)
-            throw new InputException(
-                $"A was scored by {a.Protocol.Name} and B by {b.Protocol.Name}, or by other rules; only equal rules compare.");
-        if (a.Options.Protocol == Protocol.Map50)
-            throw new InputException(
-                "Average precision belongs to no single sample, so there are no pairs; compare with another --protocol.");
-        var pairs = Pair(a, b);
+        var pairs = Pair(a, b, sets);
         var place = Scorer.InOrder(b.Samples).Index().ToDictionary(sample => sample.Item, sample => sample.Index);
         pairs.Sort((one, other) => place[one.B].CompareTo(place[other.B])); // sums and draws do not depend on the order of the rows
         var options = b.Options;
@@ -80,12 +84,35 @@ public sealed record Comparison
         var classes = b.Classes.Select(row => pairs.FindAll(pair => pair.B.Prediction.Class == row.Name)).ToList();
         var names = b.Classes.Select(row => row.Name).Append("mean").Append("weighted").ToList();
         var rows = names.Select(_ => new Dictionary<Metric, PairedDifference>()).ToList();
-        foreach (var metric in Metrics)
+        if (options.Protocol == Protocol.Map50) // belongs to no single sample
         {
-            var paired = new PairedStatistics(classes.ConvertAll(
-                members => members.ConvertAll(pair => (Value(pair.B) - Value(pair.A), clusters[pair.B.Cluster]))), clusters.Count);
-            var (differences, ps) = paired.Estimate(options.Resamples, options.Seed, options.Intervals);
-            var adjusted = Holm(ps.AsSpan(0, classes.Count));
+            Metric[] metrics = [.. b.Metrics];
+            var (differences, ps) = new PairedFigures(a, b, metrics).Estimate(options.Resamples, options.Seed);
+            foreach (var (m, metric) in metrics.Index())
+                Add(metric, [.. differences.Where((_, f) => f % metrics.Length == m)], [.. ps.Where((_, f) => f % metrics.Length == m)]);
+        }
+        else
+        {
+            foreach (var metric in OfSamples)
+            {
+                var paired = new PairedStatistics(classes.ConvertAll(members => members.ConvertAll(
+                    pair => (Value(metric, pair.B) - Value(metric, pair.A), clusters[pair.B.Cluster]))), clusters.Count);
+                var (differences, ps) = paired.Estimate(options.Resamples, options.Seed, options.Intervals);
+                Add(metric, differences, ps);
+            }
+        }
+
+        return new Comparison
+        {
+            Tables = (a, b),
+            Rows = [.. names.Select((name, row) => new ComparisonRow(name,
+                row < classes.Count ? b.Classes[row].Count : b.Weighted.Count, rows[row]))],
+            Changes = [.. pairs.OrderByDescending(change => Math.Abs(change.Iou))], // LINQ's order is stable
+        };
+
+        void Add(Metric metric, Estimate[] differences, double[] ps)
+        {
+            var adjusted = Holm.Adjust(ps.AsSpan(0, classes.Count));
             for (var row = 0; row < rows.Count; row++)
             {
                 var (rowA, rowB) = row < classes.Count ? (a.Classes[row], b.Classes[row])
@@ -93,21 +120,13 @@ public sealed record Comparison
                 rows[row][metric] = new PairedDifference(rowA[metric].Value, rowB[metric].Value, differences[row], ps[row],
                     row < classes.Count ? adjusted[row] : ps[row]);
             }
-
-            double Value(ScoredSample sample) => metric switch
-            {
-                Metric.Iou => sample.Iou,
-                Metric.Dice => sample.Dice,
-                _ => TableStatistics.IsBeyond(sample.Iou, 0.5, options) ? 1 : 0,
-            };
         }
 
-        return new Comparison
+        double Value(Metric metric, ScoredSample sample) => metric switch
         {
-            Tables = (a, b),
-            Rows = [.. names.Select((name, row) =>
-                new ComparisonRow(name, row < classes.Count ? classes[row].Count : pairs.Count, rows[row]))],
-            Changes = [.. pairs.OrderByDescending(change => Math.Abs(change.Iou))], // LINQ's order is stable
+            Metric.Iou => sample.Iou,
+            Metric.Dice => sample.Dice,
+            _ => TableStatistics.IsBeyond(sample.Iou, 0.5, options) ? 1 : 0,
         };
     }
 
@@ -175,45 +194,39 @@ public sealed record Comparison
         }
     }
 
-    private static List<SampleChange> Pair(ScoreTable a, ScoreTable b)
+    /// <summary>The samples of two tables, side by side.</summary>
+    /// <exception cref="InputException">The tables have other rules or other samples.</exception>
+    internal static List<SampleChange> Pair(ScoreTable a, ScoreTable b, (string A, string B) sets)
     {
+        var (nameA, nameB) = sets;
+        if (a.Protocol != b.Protocol)
+            throw new InputException(
+                $"{nameA} was scored by {a.Protocol.Name} and {nameB} by {b.Protocol.Name}, or by other rules; only equal rules compare.");
         // A phrase that is asked several times is one sample, whichever of its rows comes first.
-        var inA = a.Samples.ToDictionary(Key);
+        var inA = a.Samples.ToDictionary(sample => sample.Key);
         List<ScoredSample> onlyB = [];
         List<SampleChange> pairs = [];
         foreach (var sample in b.Samples)
         {
-            if (!inA.Remove(Key(sample), out var other))
+            if (!inA.Remove(sample.Key, out var other))
             {
                 onlyB.Add(sample);
                 continue;
             }
 
             if (other.Prediction.Class != sample.Prediction.Class || !other.Truth.ToHashSet().SetEquals(sample.Truth))
-                throw new InputException($"The sample '{sample.Id}' has another class or another truth in A than in B; " +
+                throw new InputException($"The sample '{sample.Id}' has another class or another truth in {nameA} than in {nameB}; " +
                     "compare answers to the same questions.");
             pairs.Add(new SampleChange(other, sample));
         }
 
         if (onlyB.Count + inA.Count == 0) return pairs;
-        throw new InputException($"A has {a.Samples.Count} samples and B has {b.Samples.Count}: {Missing(inA.Values, "A", "B")} and "
-            + $"{Missing(onlyB, "B", "A")}; compare answers to the same questions, or with --common what is in both.");
-
-        static string Key(ScoredSample sample) => $"{sample.FirstId}\n{(sample.Id == sample.Prediction.Id ? "" : sample.Id)}";
+        throw new InputException($"{nameA} has {a.Samples.Count} samples and {nameB} has {b.Samples.Count}: "
+            + $"{Missing(inA.Values, nameA, nameB)} and {Missing(onlyB, nameB, nameA)}; "
+            + "compare answers to the same questions, or with --common what is in both.");
 
         static string Missing(IReadOnlyCollection<ScoredSample> samples, string here, string there) => samples.Count == 0
             ? $"none is only in {here}"
             : $"{samples.Count} {(samples.Count == 1 ? "is" : "are")} in {here}, but not in {there} (the first is '{samples.First().Id}')";
-    }
-
-    /// <summary>Holm's step-down correction.</summary>
-    private static double[] Holm(ReadOnlySpan<double> p)
-    {
-        var values = p.ToArray();
-        var order = Enumerable.Range(0, values.Length).OrderBy(i => values[i]).ToArray();
-        var (adjusted, largest) = (new double[values.Length], 0.0);
-        for (var rank = 0; rank < order.Length; rank++)
-            adjusted[order[rank]] = largest = Math.Max(largest, Math.Min(1, values[order[rank]] * (order.Length - rank)));
-        return adjusted;
     }
 }
