@@ -61,6 +61,8 @@ public static class Scorer
             WeightedOverValid = Row("weighted, classes with a valid answer",
                 [.. classes.Where(c => c.Any(s => s.Valid)).SelectMany(c => c)], rows[^1]),
             Samples = samples,
+            Curves = PrecisionRecall.Measure(
+                names.Select(name => (name, counted.FindAll(sample => sample.Prediction.Class == name))), options),
             Notes = [.. Notes(predictions, classes, options)],
         };
 

@@ -83,7 +83,7 @@ public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
             Tables = [new TextGrid("Controls", ["answers", "wIoU"], [["model", "0.5"], ["blind", "0.1"]], ["95 % intervals"])],
         });
         Assert.Contains("<h2>Controls</h2>", html, StringComparison.Ordinal);
-        Assert.Contains("<tr><td>blind</td><td>0.1</td></tr>", html, StringComparison.Ordinal);
+        Assert.Contains("<tr><th scope=\"row\">blind</th><td>0.1</td></tr>", html, StringComparison.Ordinal);
         Assert.Contains("95 % intervals", html, StringComparison.Ordinal);
         Assert.DoesNotContain("<h2>Controls</h2>", Write(Table(40), Options()), StringComparison.Ordinal);
     }
@@ -157,7 +157,7 @@ public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
         Write(table, Options());
         await using var browser = await browsers.Open(_folder.In("report.html"), dark: dark);
         Assert.Equal(dark ? "dark" : "light", (await browser.Evaluate("document.documentElement.dataset.theme"))!.GetValue<string>());
-        Assert.Equal(60, await Count("article.card"));
+        Assert.Equal(60, await Count(".card"));
         Assert.Equal($"{table.Samples.Count} of {table.Samples.Count}",
             (await browser.Evaluate("byId('shown').textContent"))!.GetValue<string>());
         await browser.Until("[...document.querySelectorAll('.card img')].every(image => image.complete && image.naturalWidth > 0)");
@@ -174,7 +174,7 @@ public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
         await Choose("class", "Cardiomegaly");
         Assert.StartsWith($"{expected} of", (await browser.Evaluate("byId('shown').textContent"))!.GetValue<string>(),
             StringComparison.Ordinal);
-        Assert.True(await Holds("[...document.querySelectorAll('article.card')].every(card => card.dataset.class === 'Cardiomegaly')"));
+        Assert.True(await Holds("[...document.querySelectorAll('.card')].every(card => card.dataset.class === 'Cardiomegaly')"));
         await Choose("class", "");
         await Choose("outcome", "flawed");
         Assert.StartsWith($"{table.Samples.Count(sample => sample.Flaw != Flaw.None)} of",
@@ -186,7 +186,7 @@ public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
         await browser.Evaluate("byId('search').value = 'phrase s7'; byId('search').dispatchEvent(new Event('input'))");
         Assert.True(await Holds("visible.length > 0 && visible.every(sample => sample.x.includes('s7'))"));
         await browser.Evaluate("byId('search').value = ''; byId('search').dispatchEvent(new Event('input'))");
-        await browser.Evaluate("document.querySelector('article.card').click()");
+        await browser.Evaluate("document.querySelector('.card').click()");
         Assert.True(await Holds("byId('dialog').open"));
         await browser.Evaluate("byId('dialog').close()");
 
@@ -201,7 +201,7 @@ public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
         Task Choose(string id, string value) =>
             browser.Evaluate($"byId('{id}').value = '{value}'; byId('{id}').dispatchEvent(new Event('change'))");
         async Task<double[]> Ious() => [.. (await browser.Evaluate(
-            "[...document.querySelectorAll('article.card')].map(card => Number(card.dataset.iou))"))!.AsArray()
+            "[...document.querySelectorAll('.card')].map(card => Number(card.dataset.iou))"))!.AsArray()
             .Select(value => value!.GetValue<double>())];
         static void AssertOrder(double[] ious, bool ascending) => Assert.Equal(ascending ? ious.Order() : ious.OrderDescending(), ious);
     }
@@ -218,7 +218,7 @@ public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
         await browser.Evaluate("byId('order').value = 'worst'; byId('order').dispatchEvent(new Event('change'))");
         Assert.Equal(60, await Cards());
 
-        async Task<int> Cards() => (await browser.Evaluate("document.querySelectorAll('article.card').length"))!.GetValue<int>();
+        async Task<int> Cards() => (await browser.Evaluate("document.querySelectorAll('.card').length"))!.GetValue<int>();
     }
 
     private static ScoreTable Table(int count) =>
