@@ -36,7 +36,8 @@ public static class HtmlReport
                 "These scores say nothing about clinical pictures.</p>");
         html.WriteLine(Headline(table));
         html.WriteLine(Classes(table));
-        foreach (var further in options.Tables) html.WriteLine(Section(further));
+        html.WriteLine(PrecisionRecallSection(table));
+        foreach (var further in options.Tables) html.WriteLine(ReportTables.Section(further, ScoreGrid.Notes(table)));
         html.WriteLine($"<div class=\"columns\">{Distribution(table)}{CalibrationSection(table)}</div>");
         html.WriteLine(Flaws(table));
         html.WriteLine(gallery.Section());
@@ -86,38 +87,43 @@ public static class HtmlReport
     private static string Classes(ScoreTable table)
     {
         var (first, second) = (table.Metrics[0], table.Metrics[1]);
-        var html = new StringBuilder("<section class=\"long\"><h2>Scores per class</h2>");
-        html.Append(ReportCharts.PerClass(table, first, second)).Append("<div class=\"legend\">");
-        html.Append(Html.Legend("accent", ScoreGrid.Label(first))).Append(Html.Legend("second", ScoreGrid.Label(second)));
-        if (table.Options.Resamples > 0) html.Append("<span>lines: 95 % intervals</span>");
-        html.Append("</div><div class=\"scroll\"><table><thead><tr><th>class</th><th>n</th>");
-        foreach (var metric in table.Metrics) html.Append($"<th>{Html.Encode(ScoreGrid.Label(metric))}</th>");
-        html.Append("</tr></thead><tbody>");
-        foreach (var row in table.Rows)
-        {
-            if (row == table.WeightedOverValid && table.Classes.All(c => c.Valid > 0)) continue;
-            html.Append(table.Classes.Contains(row) ? "<tr>" : "<tr class=\"summary\">");
-            html.Append($"<td>{Html.Encode(row.Name)}</td><td>{Html.Count(row.Count)}</td>");
-            foreach (var metric in table.Metrics) html.Append($"<td>{(row.Valid == 0 ? "-" : Cell(row[metric]))}</td>");
-            html.Append("</tr>");
-        }
-
-        return html.Append("</tbody></table></div></section>").ToString();
-
-        static string Cell(Estimate estimate) => ScoreGrid.Figure(estimate.Value) + (estimate.HasInterval
-            ? $"<small>{ScoreGrid.Figure(estimate.Low)}–{ScoreGrid.Figure(estimate.High)}</small>" : "");
+        var maps = table.Options.Protocol == Protocol.Map50;
+        List<(string Name, Spread Spread)> spreads =
+        [
+            .. table.Classes.Select(row => (row.Name, Spread.Of(
+                table.Samples.Where(sample => sample.Prediction.Class == row.Name).Select(sample => sample.Iou)))),
+            (maps ? "all phrases" : "all samples", Spread.Of(table.Samples.Select(sample => sample.Iou))),
+        ];
+        return $"""
+            <section class="long"><h2>Scores per class</h2>
+            <div class="pair">
+            <div><h3>{Html.Encode($"{ScoreGrid.Label(first)} and {ScoreGrid.Label(second)}")}</h3>{ClassCharts.Bars(table, first, second)}
+            <div class="legend">{Html.Legend("accent", ScoreGrid.Label(first))}{Html.Legend("second", ScoreGrid.Label(second))}
+            {(table.Options.Resamples > 0 ? "<span>lines: 95 % intervals</span>" : "")}</div></div>
+            <div><h3>Spread of IoU</h3>{ClassCharts.BoxPlots(spreads)}
+            <div class="legend"><span>box: quartiles</span><span>line: median</span><span>diamond: mean</span>
+            <span>whiskers: the last sample within 1.5 box lengths</span><span>dots: samples beyond</span></div></div>
+            </div>
+            {ReportTables.Classes(table)}
+            {(maps ? ReportTables.Notes("IoU of a phrase: its true boxes together against its answered boxes together.") : "")}
+            <details><summary>The box plots' numbers</summary>{ReportTables.Spreads(spreads)}</details>
+            </section>
+            """;
     }
 
-    private static string Section(TextGrid grid)
+    private static string PrecisionRecallSection(ScoreTable table)
     {
-        var html = new StringBuilder($"<section class=\"long\"><h2>{Html.Encode(grid.Title)}</h2>");
-        html.Append("<div class=\"scroll\"><table><thead><tr>");
-        html.AppendJoin("", grid.Columns.Select(column => $"<th>{Html.Encode(column)}</th>")).Append("</tr></thead><tbody>");
-        foreach (var row in grid.Rows)
-            html.Append("<tr>").AppendJoin("", row.Select(cell => $"<td>{Html.Encode(cell)}</td>")).Append("</tr>");
-        html.Append("</tbody></table></div>");
-        html.AppendJoin("", grid.Notes.Select(note => $"<p class=\"note\">{Html.Encode(note)}</p>"));
-        return html.Append("</section>").ToString();
+        if (table.Curves.Count == 0) return "";
+        return $"""
+            <section class="long"><h2>Precision and recall</h2>
+            {ClassCharts.PrecisionRecall(table.Curves)}
+            {ReportTables.Notes(
+                "Vertical: precision. Boxes are taken by falling confidence; a box is right where its IoU is at least 0.5. " +
+                    "Precision is that of the best point at a recall or beyond it, as COCO interpolates.",
+                table.Options.Protocol == Protocol.Map50 ? "The areas are the table's AP@0.5."
+                    : "Only the boxes that the protocol scores are taken; AP of all boxes is the protocol map50's.")}
+            </section>
+            """;
     }
 
     private static string Distribution(ScoreTable table) =>
@@ -129,8 +135,7 @@ public static class HtmlReport
     {
         var content = table.Calibration is { } calibration
             ? ReportCharts.CalibrationPlot(calibration) +
-                $"<p class=\"note\">{Html.Encode(calibration.Scope)} The most certain box of each. "
-                + "On the dashed line confidence means what it says.</p>"
+                ReportTables.Notes($"{calibration.Scope} The most certain box of each. On the dashed line confidence means what it says.")
             : "<p class=\"note\">The answers carry no confidence, so there is nothing to calibrate.</p>";
         return $"<section><h2>Calibration</h2>{content}</section>";
     }
@@ -138,16 +143,14 @@ public static class HtmlReport
     private static string Flaws(ScoreTable table)
     {
         var flaws = table.Mean.Flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => flaw.Key).ToList();
-        var html = new StringBuilder("<section><h2>Flawed answers</h2>");
+        var html = new StringBuilder("<section class=\"long\"><h2>Flawed answers</h2>");
         if (flaws.Count == 0) return html.Append("<p class=\"note\">Every answer is well formed.</p></section>").ToString();
-        html.Append("<div class=\"scroll\"><table class=\"counts\"><thead><tr><th>class</th><th>answers</th>");
-        html.AppendJoin("", flaws.Select(flaw => $"<th>{Html.Encode(ScoreGrid.Label(flaw))}</th>"));
-        html.Append("<th>flawed</th><th>share</th><th>no region</th></tr></thead><tbody>");
+        html.Append(ReportTables.Begin("Flawed answers", ["class", "answers", .. flaws.Select(ScoreGrid.Label), "flawed", "share", "no region"]));
         foreach (var row in table.Classes.Append(table.Mean with { Name = "all" }))
         {
             var flawed = row.Flaws.Values.Sum();
             html.Append(row.Name == "all" ? "<tr class=\"summary\">" : "<tr>");
-            html.Append($"<td>{Html.Encode(row.Name)}</td><td>{Html.Count(row.Answers)}</td>");
+            html.Append($"<th scope=\"row\">{Html.Encode(row.Name)}</th><td>{Html.Count(row.Answers)}</td>");
             foreach (var flaw in flaws)
                 html.Append(row.Flaws.TryGetValue(flaw, out var count) ? $"<td>{Html.Count(count)}</td>" : "<td class=\"zero\">0</td>");
             html.Append(CultureInfo.InvariantCulture, $"<td>{Html.Count(flawed)}</td><td>{100.0 * flawed / row.Answers:0.0} %</td>");
@@ -156,12 +159,12 @@ public static class HtmlReport
 
         var rule = table.Protocol.Failure;
         return html.Append("</tbody></table></div>")
-            .Append($"<p class=\"note\">{Html.Encode(char.ToUpperInvariant(rule[0]) + rule[1..] + ".")}</p></section>").ToString();
+            .Append(ReportTables.Notes(char.ToUpperInvariant(rule[0]) + rule[1..] + ".")).Append("</section>").ToString();
     }
 
     private static string Rules(ScoreTable table, ReportOptions options)
     {
-        var html = new StringBuilder("<section><h2>How it was scored</h2><table class=\"plain\"><tbody>");
+        var html = new StringBuilder("<section class=\"long\"><h2>How it was scored</h2><table class=\"plain\"><tbody>");
         Row("protocol", table.Protocol.Name);
         Row("a sample is", table.Protocol.Sample);
         Row("several boxes", table.Protocol.MultiBox);
@@ -179,7 +182,7 @@ public static class HtmlReport
         return html.Append("</tbody></table></section>")
             .Append("<footer>Written by PFMVG. The file is complete in itself and requests nothing.</footer>").ToString();
 
-        void Row(string name, string value) => html.Append($"<tr><td>{Html.Encode(name)}</td><td>{Html.Encode(value)}</td></tr>");
+        void Row(string name, string value) => html.Append($"<tr><th scope=\"row\">{Html.Encode(name)}</th><td>{Html.Encode(value)}</td></tr>");
     }
 
     private static string Resource(string name)

@@ -45,7 +45,7 @@ internal sealed class ReportGallery
         var omission = _withPhrases ? ""
             : "<p class=\"note\">Phrases and answers are left out, so that the report can be shared.</p>";
         return $"""
-            <section class="long"><h2>Samples</h2>
+            <section class="long samples"><h2>Samples</h2>
             <div class="bar">
             <label>Class <select id="class"><option value="">all</option>{classes}</select></label>
             <label>Outcome <select id="outcome">{outcomes}</select></label>
@@ -53,10 +53,13 @@ internal sealed class ReportGallery
             {search}
             {ColorInput("Truth", "truth", truth)}{ColorInput("Answer", "answer", answer)}
             <label>Colours <select id="colors">{colors}</select></label>
-            <span id="shown"></span>
+            <span id="shown" role="status"></span>
             </div>
+            <p id="printed" class="note" hidden></p>
             <div id="gallery"></div><button id="more" type="button" hidden>Show more</button>
-            <dialog id="dialog" aria-label="Sample"><div id="large"></div></dialog>
+            <dialog id="dialog" aria-label="Sample"><div id="large"></div><div class="turn">
+            <button id="previous" type="button">← Previous</button><button id="next" type="button">Next →</button>
+            <span id="place" role="status"></span><button id="close" type="button" autofocus>Close</button></div></dialog>
             <noscript><p class="note">The gallery needs JavaScript; everything else does not.</p></noscript>
             {selection}
             {omission}

@@ -53,13 +53,20 @@ function caption(sample) {
 }
 
 function card(sample, position) {
-  const made = element("article", "card");
+  const made = element("div", "card");
   made.tabIndex = 0;
+  made.setAttribute("role", "button"); // a screen reader says the label and that it opens
+  made.setAttribute("aria-haspopup", "dialog");
+  made.setAttribute("aria-label", [sample.c, `IoU ${sample.iou.toFixed(3)}`, sample.f, sample.x].filter(Boolean).join(", "));
   made.dataset.iou = sample.iou;
   made.dataset.class = sample.c;
   made.append(picture(sample), caption(sample));
   made.addEventListener("click", () => enlarge(position));
-  made.addEventListener("keydown", event => { if (event.key === "Enter") enlarge(position); });
+  made.addEventListener("keydown", event => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault(); // a space would scroll
+    enlarge(position);
+  });
   return made;
 }
 
@@ -68,6 +75,20 @@ function drawMore() {
   for (const end = Math.min(drawn + pageSize, visible.length); drawn < end; drawn++) part.append(card(visible[drawn], drawn));
   byId("gallery").append(part);
   byId("more").hidden = drawn >= visible.length;
+  printed();
+}
+
+function printed() { // what the controls say, for paper, where they are not
+  const chosen = id => byId(id).selectedOptions[0].textContent;
+  const words = byId("search") ? byId("search").value.trim() : "";
+  const count = drawn < visible.length ? `the first ${drawn} of ${visible.length.toLocaleString("en")} samples` : `${drawn} samples`;
+  const filter = `Class: ${chosen("class")}. Outcome: ${chosen("outcome")}.${words ? ` Words: ${words}.` : ""}`;
+  const [truth, answer] = ["truth", "answer"].map(name => {
+    const key = element("span", "key", name === "truth" ? "true box" : "answered box");
+    key.prepend(element("i", name));
+    return key;
+  });
+  byId("printed").replaceChildren(`${filter} Shown: ${count}, ${chosen("order")}. `, truth, " ", answer);
 }
 
 const outcomes = {
@@ -101,6 +122,7 @@ function enlarge(position) {
   if (position < 0 || position >= visible.length) return;
   open = position;
   byId("large").replaceChildren(picture(visible[position]), caption(visible[position]));
+  byId("place").textContent = `${(position + 1).toLocaleString("en")} of ${visible.length.toLocaleString("en")}`;
   fit();
   if (!byId("dialog").open) byId("dialog").showModal();
 }
@@ -109,6 +131,8 @@ function fit() { // the frame keeps the picture's shape inside the dialog, which
   const sample = visible[open], outer = byId("large").firstChild, frame = outer.firstChild;
   requestAnimationFrame(() => frame.className = "frame " + (sample.w / sample.h > outer.clientWidth / outer.clientHeight ? "wide" : "tall"));
 }
+
+addEventListener("resize", () => { if (byId("dialog").open) fit(); });
 
 function colors() {
   const [truth, answer] = byId("colors").value === "own" ? [byId("truth").value, byId("answer").value] : byId("colors").value.split(",");
@@ -123,6 +147,8 @@ byId("more").addEventListener("click", drawMore);
 byId("colors").addEventListener("change", colors);
 for (const id of ["truth", "answer"]) byId(id).addEventListener("input", () => { byId("colors").value = "own"; colors(); });
 byId("dialog").addEventListener("click", event => { if (event.target === byId("dialog")) byId("dialog").close(); });
+for (const [id, by] of [["previous", -1], ["next", 1]]) byId(id).addEventListener("click", () => enlarge(open + by));
+byId("close").addEventListener("click", () => byId("dialog").close());
 byId("dialog").addEventListener("keydown", event => {
   if (event.key === "ArrowRight") enlarge(open + 1);
   if (event.key === "ArrowLeft") enlarge(open - 1);

@@ -183,6 +183,9 @@ public sealed record ScoreTable
     /// <summary>Numbers beside the rows: further measures and subgroups, where they were asked for.</summary>
     internal IReadOnlyList<Figure> Further { get; init; } = [];
 
+    /// <summary>Precision against recall, the classes' mean first; empty where no answer carries a confidence.</summary>
+    internal IReadOnlyList<PrecisionRecall> Curves { get; init; } = [];
+
     /// <summary>Remarks that a reader needs beside the rules.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 

@@ -63,6 +63,8 @@ public static class Scorer
             Samples = samples,
             Rules = [.. ScoringRules.Of(predictions, options)],
             Counted = scored,
+            Curves = PrecisionRecall.Measure(
+                names.Select(name => (name, counted.FindAll(sample => sample.Prediction.Class == name))), options),
             Notes = [.. Notes(predictions, classes, options)],
         };
         return table with { Calibration = Calibration.Measure(table) };

@@ -4,6 +4,7 @@ using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Tests.Browser;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
@@ -11,7 +12,7 @@ using SkiaSharp;
 
 namespace Pfmvg.Tests.Evaluation.Reports;
 
-public sealed partial class ReportTests : IDisposable
+public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -82,7 +83,7 @@ public sealed partial class ReportTests : IDisposable
             Tables = [new TextGrid("Controls", ["answers", "wIoU"], [["model", "0.5"], ["blind", "0.1"]], ["95 % intervals"])],
         });
         Assert.Contains("<h2>Controls</h2>", html, StringComparison.Ordinal);
-        Assert.Contains("<tr><td>blind</td><td>0.1</td></tr>", html, StringComparison.Ordinal);
+        Assert.Contains("<tr><th scope=\"row\">blind</th><td>0.1</td></tr>", html, StringComparison.Ordinal);
         Assert.Contains("95 % intervals", html, StringComparison.Ordinal);
         Assert.DoesNotContain("<h2>Controls</h2>", Write(Table(40), Options()), StringComparison.Ordinal);
     }
@@ -154,9 +155,9 @@ public sealed partial class ReportTests : IDisposable
     {
         var table = Table(150);
         Write(table, Options());
-        await using var browser = await Chromium.Open(_folder.In("report.html"), dark);
+        await using var browser = await browsers.Open(_folder.In("report.html"), dark: dark);
         Assert.Equal(dark ? "dark" : "light", (await browser.Evaluate("document.documentElement.dataset.theme"))!.GetValue<string>());
-        Assert.Equal(60, await Count("article.card"));
+        Assert.Equal(60, await Count(".card"));
         Assert.Equal($"{table.Samples.Count} of {table.Samples.Count}",
             (await browser.Evaluate("byId('shown').textContent"))!.GetValue<string>());
         await browser.Until("[...document.querySelectorAll('.card img')].every(image => image.complete && image.naturalWidth > 0)");
@@ -173,7 +174,7 @@ public sealed partial class ReportTests : IDisposable
         await Choose("class", "Cardiomegaly");
         Assert.StartsWith($"{expected} of", (await browser.Evaluate("byId('shown').textContent"))!.GetValue<string>(),
             StringComparison.Ordinal);
-        Assert.True(await Holds("[...document.querySelectorAll('article.card')].every(card => card.dataset.class === 'Cardiomegaly')"));
+        Assert.True(await Holds("[...document.querySelectorAll('.card')].every(card => card.dataset.class === 'Cardiomegaly')"));
         await Choose("class", "");
         await Choose("outcome", "flawed");
         Assert.StartsWith($"{table.Samples.Count(sample => sample.Flaw != Flaw.None)} of",
@@ -185,7 +186,7 @@ public sealed partial class ReportTests : IDisposable
         await browser.Evaluate("byId('search').value = 'phrase s7'; byId('search').dispatchEvent(new Event('input'))");
         Assert.True(await Holds("visible.length > 0 && visible.every(sample => sample.x.includes('s7'))"));
         await browser.Evaluate("byId('search').value = ''; byId('search').dispatchEvent(new Event('input'))");
-        await browser.Evaluate("document.querySelector('article.card').click()");
+        await browser.Evaluate("document.querySelector('.card').click()");
         Assert.True(await Holds("byId('dialog').open"));
         await browser.Evaluate("byId('dialog').close()");
 
@@ -200,7 +201,7 @@ public sealed partial class ReportTests : IDisposable
         Task Choose(string id, string value) =>
             browser.Evaluate($"byId('{id}').value = '{value}'; byId('{id}').dispatchEvent(new Event('change'))");
         async Task<double[]> Ious() => [.. (await browser.Evaluate(
-            "[...document.querySelectorAll('article.card')].map(card => Number(card.dataset.iou))"))!.AsArray()
+            "[...document.querySelectorAll('.card')].map(card => Number(card.dataset.iou))"))!.AsArray()
             .Select(value => value!.GetValue<double>())];
         static void AssertOrder(double[] ious, bool ascending) => Assert.Equal(ascending ? ious.Order() : ious.OrderDescending(), ious);
     }
@@ -210,14 +211,14 @@ public sealed partial class ReportTests : IDisposable
     public async Task A_report_of_1200_phrases_draws_sixty_samples_at_a_time()
     {
         Write(Scorer.Score(Answers.Varied(1200), new ScoringOptions { Resamples = 100 }), Options());
-        await using var browser = await Chromium.Open(_folder.In("report.html"));
+        await using var browser = await browsers.Open(_folder.In("report.html"));
         Assert.Equal(60, await Cards());
         await browser.Evaluate("byId('more').click()");
         Assert.Equal(120, await Cards());
         await browser.Evaluate("byId('order').value = 'worst'; byId('order').dispatchEvent(new Event('change'))");
         Assert.Equal(60, await Cards());
 
-        async Task<int> Cards() => (await browser.Evaluate("document.querySelectorAll('article.card').length"))!.GetValue<int>();
+        async Task<int> Cards() => (await browser.Evaluate("document.querySelectorAll('.card').length"))!.GetValue<int>();
     }
 
     private static ScoreTable Table(int count) =>
