@@ -231,7 +231,7 @@ internal sealed class JsonAnswer
 
         private void WriteNumber(double? value)
         {
-            if (value is { } number) json.WriteNumberValue(number);
+            if (value is { } number) json.WriteNumberValue(Math.Round(number, 6));
             else json.WriteNullValue();
         }
 

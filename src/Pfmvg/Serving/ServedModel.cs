@@ -32,6 +32,9 @@ internal sealed partial class ServedModel : IDisposable
             settings.Beams == 1 ? settings.Temperature : 0, settings.TopP);
     }
 
+    /// <summary>What was loaded.</summary>
+    public GroundingSetup Setup => _setup;
+
     /// <summary>The name under which it is served.</summary>
     public string Name => $"pfmvg-{_setup.Configuration.Name}".Replace("pfmvg-pfmvg", "pfmvg", StringComparison.Ordinal);
 
