@@ -19,6 +19,7 @@ internal static class CommandTree
         BenchCommand.Create(),
         EvalCommand.Create(),
         PredictCommand.Create(),
+        ServeCommand.Create(),
         ExportCommand.Create(),
         AblationCommand.Create(),
         CompareCommand.Create(),

@@ -37,7 +37,10 @@ internal static class DemoCommand
                         + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
             EvalCommand.Evaluate(session, Split.Test);
-            if (session.IsFirst) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");
+            if (!session.IsFirst) return ExitCode.Success;
+            Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}. Ask its model about a picture, in a browser:");
+            var model = Path.GetRelativePath(".", RunFolder.ForPart(session.Configuration, "stage2").Path);
+            Terminal.Standard.Print($"    {ShellWords.Join(["pfmvg", "serve", "--from", model])}");
             return ExitCode.Success;
         }));
         return command;

@@ -50,11 +50,9 @@ internal sealed class ConfigurationOptions
     /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
     public PfmvgConfiguration Read(ParseResult parsed)
     {
-        var overrides = parsed.GetValue(_overrides)!;
-        if (parsed.GetValue(_constrain) is { } constrain) overrides = [.. overrides, $"eval.constrain={constrain}"];
         return parsed.GetValue(_file) is { } path
-            ? ConfigurationFile.Load(Path.GetFullPath(path), overrides)
-            : ConfigurationFile.Parse(Embedded(), "the embedded tiny.yaml", overrides);
+            ? ConfigurationFile.Load(Path.GetFullPath(path), Overrides(parsed))
+            : ConfigurationFile.Parse(Embedded(), "the embedded tiny.yaml", Overrides(parsed));
     }
 
     /// <summary>The same, with another file in the place of one that is not given.</summary>
@@ -62,7 +60,7 @@ internal sealed class ConfigurationOptions
     /// <param name="otherwise">The file without `--config`; called only then, and may refuse.</param>
     /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
     public PfmvgConfiguration Read(ParseResult parsed, Func<string> otherwise) =>
-        ConfigurationFile.Load(parsed.GetValue(_file) ?? otherwise(), parsed.GetValue(_overrides)!);
+        ConfigurationFile.Load(parsed.GetValue(_file) ?? otherwise(), Overrides(parsed));
 
     /// <summary>
     /// The configuration of a command that works on prepared data. With a `phantom` section absent data are drawn, but never in
@@ -89,6 +87,9 @@ internal sealed class ConfigurationOptions
         .. parsed.GetValue(_overrides)!.SelectMany(change => (string[])["--set", change]),
         .. parsed.GetValue(_constrain) is { } constrain ? (string[])["--constrain", constrain] : [],
     ]);
+
+    private string[] Overrides(ParseResult parsed) => parsed.GetValue(_constrain) is { } constrain
+        ? [.. parsed.GetValue(_overrides)!, $"eval.constrain={constrain}"] : parsed.GetValue(_overrides)!;
 
     private static string Embedded()
     {

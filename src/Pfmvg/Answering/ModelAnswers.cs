@@ -19,7 +19,6 @@ public sealed class ModelAnswers
     private readonly EvalSettings _settings;
     private readonly long _seed;
     private readonly AnswerGenerator _generator;
-    private readonly DecodingOptions _options;
 
     /// <summary>Prepares to ask.</summary>
     /// <param name="model">The model.</param>
@@ -37,11 +36,14 @@ public sealed class ModelAnswers
         if (settings.MaxNewTokens < grammar?.ShortestAnswer)
             throw new InputException($"eval.max_new_tokens is {settings.MaxNewTokens}, but a box takes at least {grammar.ShortestAnswer} "
                 + "tokens with eval.constrain: boxes; give it more (64 is the default).");
-        _options = new DecodingOptions(settings.MaxNewTokens) { Grammar = grammar, FusedStep = settings.FusedStep == FusedStep.Auto };
+        Options = new DecodingOptions(settings.MaxNewTokens) { Grammar = grammar, FusedStep = settings.FusedStep == FusedStep.Auto };
     }
 
+    /// <summary>How prompts are continued, as configured.</summary>
+    internal DecodingOptions Options { get; }
+
     /// <summary>How tokens after the prompt are computed, for the records of a run: it decides on rounding.</summary>
-    public string Decoding => _generator.Describe(_options, _settings.BatchSize * _settings.Beams);
+    public string Decoding => _generator.Describe(Options, _settings.BatchSize * _settings.Beams);
 
     /// <summary>The prompt that a phrase is asked with: the first wording of the pool, as published.</summary>
     public IReadOnlyList<int> Prompt(string phrase)
@@ -131,16 +133,24 @@ public sealed class ModelAnswers
         IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, IReadOnlyList<string> ids, int attempt,
         CancellationToken cancel)
     {
-        var options = _options with { Cancel = cancel };
+        var sampling = _settings is { Beams: 1, Temperature: > 0 }
+            ? new Sampling(_settings.Temperature, _settings.TopP, [.. ids.Select(id => Draws(_seed, id, attempt))]) : null;
+        return Continue(prompts, visual, pictures, Options with { Cancel = cancel }, sampling);
+    }
+
+    /// <summary>The random numbers of a drawn answer.</summary>
+    internal static CounterRandom Draws(long seed, string id, int attempt) => new(seed, $"answer to {id}", attempt);
+
+    /// <summary>Continues prompts about pictures: drawn with <paramref name="sampling"/>, else with the configured beams.</summary>
+    internal IReadOnlyList<GeneratedAnswer> Continue(
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, DecodingOptions options, Sampling? sampling)
+    {
         using var scope = NewDisposeScope();
         IReadOnlyList<int>? shared = pictures;
         if (!_settings.SharePrefix)
             (visual, shared) = (visual.Rows(tensor([.. pictures.Select(p => (long)p)]).Send(visual.device)), null);
-        if (_settings.Beams > 1) return _generator.Beam(prompts, visual, _settings.Beams, options, shared);
-        var sampling = _settings.Temperature > 0
-            ? new Sampling(_settings.Temperature, _settings.TopP,
-                [.. ids.Select(id => new CounterRandom(_seed, $"answer to {id}", attempt))]) : null;
-        return _generator.Greedy(prompts, visual, options, shared, sampling);
+        return sampling is null && _settings.Beams > 1 ? _generator.Beam(prompts, visual, _settings.Beams, options, shared)
+            : _generator.Greedy(prompts, visual, options, shared, sampling);
     }
 
     /// <summary>A batch's distinct pictures in the order of its samples, or why one cannot be read.</summary>
@@ -166,11 +176,18 @@ public sealed class ModelAnswers
 
     private Prediction ToPrediction(Sample sample, GeneratedAnswer answer)
     {
+        var (text, confidence) = Read(answer);
+        return Question(sample) with { Answer = text, Confidence = confidence };
+    }
+
+    /// <summary>An answer's text, and the confidence of each of its boxes.</summary>
+    internal (string Text, IReadOnlyList<double>? Confidence) Read(GeneratedAnswer answer)
+    {
         var text = _builder.Tokenizer.Decode(answer.Ids);
         // As the original code does: what follows the last closing tag, trimmed.
         var start = text.LastIndexOf("[/INST]", StringComparison.Ordinal);
         if (start >= 0) text = text[(start + "[/INST]".Length)..];
-        return Question(sample) with { Answer = text.Trim(), Confidence = Confidence(answer, text) };
+        return (text.Trim(), Confidence(answer, text));
     }
 
     /// <summary>A sample as a question without an answer.</summary>

@@ -65,6 +65,7 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
             {
                 var (last, allEnded) = record.Look();
                 if (allEnded) break;
+                options.Progress?.Invoke(record.Ids);
                 choice.Accept(last);
             }
 

@@ -16,6 +16,9 @@ public sealed record DecodingOptions(int MaxNewTokens)
     /// <summary>Stops before the next token.</summary>
     public CancellationToken Cancel { get; init; }
 
+    /// <summary>Sees the tokens of every row so far, each time the host has looked at them; not those of a beam search.</summary>
+    internal Action<IReadOnlyList<IReadOnlyList<int>>>? Progress { get; init; }
+
     /// <summary>
     /// After how many steps the host looks whether all answers have ended; null: 8 on a GPU, 1 elsewhere. With a grammar, which the host
     /// applies token by token, always 1. No answer depends on it.

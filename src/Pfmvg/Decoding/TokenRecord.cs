@@ -30,6 +30,9 @@ internal sealed class TokenRecord : IDisposable
         _hasEnded = new bool[rows];
     }
 
+    /// <summary>The tokens of each row as far as the host has looked.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> Ids => _ids;
+
     /// <summary>Notes the tokens chosen at a step.</summary>
     /// <param name="logits">(B, W).</param>
     /// <param name="chosen">(B) int64.</param>

@@ -75,9 +75,13 @@ public static class ImageFile
     /// <summary>As <see cref="Check(string, DecodeBuffer, DicomGray)"/> for a file that is in memory.</summary>
     internal static ImageHeader Check(ReadOnlySpan<byte> file, string path, DicomGray dicom = DicomGray.Window)
     {
-        var header = Header(file, new PictureName(path)) ?? throw new PictureName(path).Damaged("it ends before its size");
+        var header = ReadHeader(file, path);
         return EndsWhole(file) ? header : header with { Note = Decode(file, path, null, dicom).Note };
     }
+
+    /// <summary>As <see cref="ReadHeader(string)"/> for a file in memory; <paramref name="path"/> only names it in errors.</summary>
+    internal static ImageHeader ReadHeader(ReadOnlySpan<byte> file, string path) =>
+        Header(file, new PictureName(path)) ?? throw new PictureName(path).Damaged("it ends before its size");
 
     private static ImageHeader Probe(string path, out bool whole)
     {

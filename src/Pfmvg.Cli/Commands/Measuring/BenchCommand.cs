@@ -8,6 +8,6 @@ internal static class BenchCommand
     public static Command Create() =>
         new("bench", "Measure how fast parts of the program are on this machine, and how much memory they take.")
         {
-            BenchDataCommand.Create(), BenchModelCommand.Create(), BenchMemoryCommand.Create(),
+            BenchDataCommand.Create(), BenchModelCommand.Create(), BenchMemoryCommand.Create(), BenchServeCommand.Create(),
         };
 }

@@ -145,7 +145,8 @@ public static class HtmlReport
         var flaws = table.Mean.Flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => flaw.Key).ToList();
         var html = new StringBuilder("<section class=\"long\"><h2>Flawed answers</h2>");
         if (flaws.Count == 0) return html.Append("<p class=\"note\">Every answer is well formed.</p></section>").ToString();
-        html.Append(ReportTables.Begin("Flawed answers", ["class", "answers", .. flaws.Select(ScoreGrid.Label), "flawed", "share", "no region"]));
+        html.Append(ReportTables.Begin(
+            "Flawed answers", ["class", "answers", .. flaws.Select(ScoreGrid.Label), "flawed", "share", "no region"]));
         foreach (var row in table.Classes.Append(table.Mean with { Name = "all" }))
         {
             var flawed = row.Flaws.Values.Sum();

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
+using Pfmvg.Cli.Serving;
+using Pfmvg.Data;
+using Pfmvg.Distributed;
+using Pfmvg.Runs;
+using Pfmvg.Serving;
+
+namespace Pfmvg.Cli.Commands.Measuring;
+
+/// <summary>`pfmvg bench serve`: a server under load, in turns with an evaluation of the same phrases.</summary>
+internal static class BenchServeCommand
+{
+    public static Command Create()
+    {
+        var from = new Option<string?>("--from")
+        {
+            Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base'. Default: stage 2's result.",
+            HelpName = "PATH",
+        };
+        var clients = new Option<int>("--clients") { Description = "Clients that ask at a time.", DefaultValueFactory = _ => 16 };
+        var seconds = new Option<int>("--seconds") { Description = "Length of each turn.", DefaultValueFactory = _ => 20 };
+        var rounds = new Option<int>("--rounds") { Description = "Turns of both.", DefaultValueFactory = _ => 3 };
+        var unseen = new Option<bool>("--unseen")
+        {
+            Description = "Make pictures new ones to the server in each pass over the split, so that it decodes and encodes them as "
+                + "often as an evaluation does.",
+        };
+        var command = new Command("serve", "Measure a server's answers per second beside those of an evaluation, its delays and its memory.")
+        {
+            from, clients, seconds, rounds, unseen,
+        };
+        var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
+        command.SetAction(parsed =>
+        {
+            var turn = TimeSpan.FromSeconds(OptionRange.Whole(parsed.GetValue(seconds), "--seconds", 1, 86_400));
+            var count = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 10_000);
+            var several = OptionRange.Whole(parsed.GetValue(clients), "--clients", 1, 1000);
+            var (model, settings) = (parsed.GetValue(from), configuration.ReadForData(parsed));
+            using var world = new SingleProcess();
+            using var interrupt = new Interrupt("stopping after this turn.");
+            using var display = new TerminalDisplay();
+            var session = new Session(settings, world, display, interrupt.Token);
+            using var served = ServedModel.Open(session.Configuration, model == "base" ? null : model, model == "base", interrupt.Token);
+            Measure(served, several, turn, count, parsed.GetValue(unseen), interrupt.Token).GetAwaiter().GetResult();
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    // A method of its own, so that other commands never load ASP.NET.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static async Task Measure(
+        ServedModel model, int clients, TimeSpan turn, int rounds, bool unseen, CancellationToken cancel)
+    {
+        var setup = model.Setup;
+        var samples = setup.Data.Read(SampleTask.Refer, Split.Test);
+        await using var server = await Server.Start(model, new ServerOptions { Port = 0 }, Terminal.Standard.Message);
+        var load = new LoadGenerator(server.Address.Replace("localhost", "127.0.0.1", StringComparison.Ordinal),
+            [.. samples.Select(sample => (setup.Data.ImagePath(sample), sample.Text))], unseen);
+        _ = Evaluate(setup, samples, TimeSpan.Zero); // both once, unmeasured
+        _ = await load.Ask(clients, TimeSpan.FromSeconds(1), cancel);
+        Terminal.Standard.Print("round   eval/s  served/s  share  median ms   p99 ms  longest ms  refused  failed     memory");
+        for (var round = 1; round <= rounds && !cancel.IsCancellationRequested; round++)
+        {
+            var own = Evaluate(setup, samples, turn);
+            var reading = await load.Ask(clients, turn, cancel);
+            Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
+                $"{round,5}{own,9:f1}{reading.Rate,10:f1}{reading.Rate / own,7:f2}{1e3 * reading.Within(0.5),11:f1}"
+                + $"{1e3 * reading.Within(0.99),9:f1}{1e3 * reading.Within(1),12:f1}{reading.Refused,9}{reading.Failed,8}"
+                + $"{Units.Bytes(ProcessMemory.Resident),11}"));
+        }
+    }
+
+    /// <summary>Phrases per second as an evaluation asks them, in whole passes over the split.</summary>
+    private static double Evaluate(GroundingSetup setup, IReadOnlyList<Sample> samples, TimeSpan least)
+    {
+        var (answers, pictures, clock) = (setup.Answers(), setup.Pictures(), Stopwatch.StartNew());
+        var passes = 0;
+        do
+        {
+            _ = answers.Answer(samples, pictures.Whole);
+            passes++;
+        }
+        while (clock.Elapsed < least);
+        return passes * samples.Count / clock.Elapsed.TotalSeconds;
+    }
+}
