@@ -105,6 +105,18 @@ internal sealed class ScoringArguments
     /// <summary>The options that say how answers from a file are read; they mean nothing where the model answers.</summary>
     public IEnumerable<Option> OfFiles => [_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence];
 
+    /// <summary>Those of them that say what the boxes in answers of another model mean, wherever the answers come from.</summary>
+    public IEnumerable<Option> OfAnswers => [_coordinates, _frame, _trust];
+
+    /// <summary>How answers are read that another model gave to our questions.</summary>
+    public ReadOptions Reading(ParseResult parsed) => new()
+    {
+        Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
+        Frame = parsed.GetValue(_frame) is { } frame ? PictureFrame.Parse(frame) : null,
+        TrustCoordinates = parsed.GetValue(_trust),
+        Note = note => Terminal.Standard.Message($"note: {note}"),
+    };
+
     /// <summary>How to score.</summary>
     /// <exception cref="InputException">An option has no meaning beside the others.</exception>
     public ScoringOptions Options(ParseResult parsed)
@@ -137,15 +149,11 @@ internal sealed class ScoringArguments
             parsed.Refuse("chooses a part of --truth, which is not given; name the file with the true boxes", _truthSplit);
         if (predictions is DirectoryInfo)
             parsed.Refuse("has no effect on a folder of heat maps; leave it out", _coordinates, _frame, _trust);
-        var options = new ReadOptions
+        var options = Reading(parsed) with
         {
             Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
-            Coordinates = parsed.GetValue(_coordinates) is { } coordinates ? Coordinates.Parse(coordinates) : null,
-            Frame = parsed.GetValue(_frame) is { } frame ? PictureFrame.Parse(frame) : null,
-            TrustCoordinates = parsed.GetValue(_trust),
             AllowMissing = parsed.GetValue(_missing),
             MinimumConfidence = parsed.GetValue(_confidence),
-            Note = note => Terminal.Standard.Message($"note: {note}"),
         };
         var answers = ExternalPredictions.Read(predictions.FullName, options);
         if (options.Truth is null && answers.All(answer => (answer.Answer ?? (object?)answer.Boxes ?? answer.HeatMap) is not null))

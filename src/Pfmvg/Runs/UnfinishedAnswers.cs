@@ -36,11 +36,12 @@ internal sealed class UnfinishedAnswers : IDisposable
     public IReadOnlyDictionary<string, Prediction> Known => _known;
 
     /// <summary>
-    /// Adds answers that are not there yet. A picture that could not be read is not noted: it is looked at again, and may be mended.
+    /// Adds answers that are not there yet. A picture that could not be read is not noted: it is looked at again, and may be mended. So
+    /// it is with a question that a server left without an answer.
     /// </summary>
     public void Add(IEnumerable<Prediction> answers)
     {
-        var added = answers.Where(answer => answer.BrokenPicture is null && !_known.ContainsKey(answer.Id))
+        var added = answers.Where(answer => (answer.BrokenPicture ?? answer.Unanswered) is null && !_known.ContainsKey(answer.Id))
             .Select(answer => answer with { Patient = null }).ToList();
         if (added.Count > 0) Append(PredictionFile.ToBytes(added, keepPatients: false));
     }
