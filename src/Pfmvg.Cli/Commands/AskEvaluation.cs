@@ -53,7 +53,8 @@ internal static class AskEvaluation
         yield return ("prompt", AskPrompt.Wording(settings.Prompt));
         yield return ("pictures", settings.LongestSide == 0 ? "in their own size" : $"at most {settings.LongestSide} pixels long");
         yield return ("longest answer", $"{settings.MaxTokens} tokens");
-        yield return ("temperature", settings.Temperature < 0 ? "the server's own" : FormattableString.Invariant($"{settings.Temperature}"));
+        yield return ("temperature",
+            settings.Temperature < 0 ? "the server's own" : FormattableString.Invariant($"{settings.Temperature}"));
         foreach (var key in (string[])["prompt_tokens", "completion_tokens"])
             if (info.Counts.TryGetValue(key, out var count)) yield return (key.Replace('_', ' '), Units.Count(count));
         if (info.Dicom is { } dicom) yield return ("DICOM pictures", $"gray by data.dicom={dicom}");

@@ -62,7 +62,10 @@ internal sealed class ChatClient : IDisposable
         for (var attempt = 0; ; attempt++)
         {
             await Quiet(cancel);
-            var reply = await Once(body, words => Hide(words, phrase), cancel);
+            using var request = new HttpRequestMessage(HttpMethod.Post, _server.Endpoint) { Content = new ByteArrayContent(body) };
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+            Interlocked.Increment(ref _requests);
+            var reply = await Send(request, (response, content) => Judge(response, content, words => Hide(words, phrase)), cancel);
             if (reply.Fault is null) return reply;
             if (!reply.Again || attempt == _settings.Retries)
                 return attempt == 0 ? reply : reply with { Fault = $"{reply.Fault}, after {attempt + 1} tries" };
@@ -71,6 +74,16 @@ internal sealed class ChatClient : IDisposable
                 lock (_gate) _quietUntil = DateTimeOffset.UtcNow + wait > _quietUntil ? DateTimeOffset.UtcNow + wait : _quietUntil;
             await Task.Delay(wait, cancel);
         }
+    }
+
+    /// <summary>Makes sure that a server is there, without sending it anything of the data.</summary>
+    /// <exception cref="InputException">There is none, or it refuses the key.</exception>
+    public async Task Reach(CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, _server.Models);
+        var reply = await Send(request, (response, content) => response.StatusCode == HttpStatusCode.Unauthorized
+            ? Judge(response, content, words => Hide(words, "")) : ChatReply.Failed("there is a server"), cancel);
+        if (!_reached) throw Hopeless($"{reply.Fault}; start the server, or correct the address");
     }
 
     public void Dispose() => _http.Dispose();
@@ -86,19 +99,17 @@ internal sealed class ChatClient : IDisposable
         }
     }
 
-    private async Task<ChatReply> Once(byte[] body, Func<string, string> hide, CancellationToken cancel)
+    private async Task<ChatReply> Send(
+        HttpRequestMessage request, Func<HttpResponseMessage, byte[]?, ChatReply> judge, CancellationToken cancel)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         deadline.CancelAfter(TimeSpan.FromSeconds(_settings.Timeout));
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, _server.Endpoint) { Content = new ByteArrayContent(body) };
-            request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
             if (_key is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _key);
-            Interlocked.Increment(ref _requests);
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, deadline.Token);
             _reached = true;
-            return Judge(response, await Read(response, deadline.Token), hide);
+            return judge(response, await Read(response, deadline.Token));
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {

@@ -119,8 +119,9 @@ internal sealed partial record ChatReply
             && value.ValueKind != JsonValueKind.Null ? value : null;
 
     // Who says that nothing is to be seen does not refuse; who says what he cannot do for you does.
-    [GeneratedRegex(@"\A[\s\S]{0,120}?(?:\bas an ai\b|(?:\bcannot|\bcan['’]?t|\bcan not|\bunable to|\bnot able to|\bwon['’]?t)\b.{0,30}?\b"
-        + @"(?:assist|help|provide|offer|give|analy[sz]e|interpret|diagnos|comply|fulfil|process|view|determine medical|perform))",
+    [GeneratedRegex(@"\A[\s\S]{0,120}?(?:\bas an ai\b|"
+        + @"(?:\bcannot|\bcan['’]?t|\bcan not|\bunable to|\bnot able to|\bwon['’]?t)\b.{0,30}?\b"
+        + @"(?:assist|help|provide|offer|give|analy[sz]e|interpret|diagnos|comply|fulfil|perform))",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Refusal();
 }

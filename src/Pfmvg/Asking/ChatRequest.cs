@@ -4,7 +4,7 @@ using Pfmvg.Configuration;
 
 namespace Pfmvg.Asking;
 
-/// <summary>The body of a request: a picture, a question, and few fields beside them, since servers refuse those that they do not know.</summary>
+/// <summary>The body of a request: a picture, a question, and few fields more, since servers refuse those that they do not know.</summary>
 internal static class ChatRequest
 {
     // Base64 has plus signs, which the default writes in six characters.

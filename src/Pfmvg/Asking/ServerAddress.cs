@@ -9,6 +9,9 @@ internal sealed record ServerAddress(Uri Endpoint, bool IsLoopback)
 {
     private const string Path = "/chat/completions", Example = "for example http://127.0.0.1:8000/v1";
 
+    /// <summary>Where it lists its models, if it does.</summary>
+    public Uri Models => new($"{this}/models");
+
     /// <summary>Reads a base address; `/v1` may be left out where nothing stands in its place.</summary>
     /// <param name="text">What the user wrote.</param>
     /// <param name="allowRemote">Whether pictures may leave this machine.</param>

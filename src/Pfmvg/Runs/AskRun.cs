@@ -68,8 +68,8 @@ internal sealed class AskRun
         var listed = _data.Read(SampleTask.Refer, request.Split);
         _samples = [.. listed.Where(sample => sample.Boxes.Count > 0)];
         if (_samples.Count == 0)
-            throw new InputException($"{_data.Folder}: has no phrase with a box in {Manifest.FileName(SampleTask.Refer, request.Split)}, so "
-                + "there is nothing to ask; prepare MS-CXR.");
+            throw new InputException($"{_data.Folder}: has no phrase with a box in {Manifest.FileName(SampleTask.Refer, request.Split)}, "
+                + "so there is nothing to ask; prepare MS-CXR.");
         if (_samples.Count < listed.Count)
             display.Tell($"{listed.Count - _samples.Count} of {listed.Count} phrases have no true box and are not asked: nothing scores "
                 + "them.");
@@ -91,7 +91,7 @@ internal sealed class AskRun
     {
         configuration = configuration with { Ask = configuration.Ask ?? new AskSettings() };
         var folder = RunFolder.ForPart(configuration, request.Part);
-        var isThere = File.Exists(folder.InfoPath);
+        var isThere = File.Exists(folder.InfoPath) && UnfinishedAnswers.AreThere(folder.PredictionsPath);
         if (isThere && request.Existing == ExistingRun.Refuse)
         {
             var earlier = RunInfo.Read(folder.InfoPath);
@@ -103,7 +103,8 @@ internal sealed class AskRun
             throw new InputException($"There are no answers in {folder.Path} to go on with: start without --resume.");
         if (!OutputFolder.IsPrepared(configuration.Resolve(configuration.Data.Folder)))
             PhantomWorkspace.Prepare(configuration, display.Tell, interrupt, display as IProgress<PhantomProgress>);
-        using var client = new ChatClient(request.Server, configuration.Ask, Environment.GetEnvironmentVariable(configuration.Ask.KeyVariable));
+        using var client = new ChatClient(
+            request.Server, configuration.Ask, Environment.GetEnvironmentVariable(configuration.Ask.KeyVariable));
         return new AskRun(configuration, request, display).Execute(client, interrupt);
     }
 
@@ -128,6 +129,8 @@ internal sealed class AskRun
             }
         }
 
+
+        client.Reach(interrupt).GetAwaiter().GetResult(); // before earlier answers are removed, or a folder is made
         using var hold = _folder.Begin(_configuration, resumes ? ExistingRun.Resume : ExistingRun.Overwrite);
         if (resumes) _folder.WriteConfiguration(_configuration); // how fast is asked may change on the way
         var clock = Stopwatch.StartNew();
@@ -138,7 +141,8 @@ internal sealed class AskRun
             foreach (var (id, answer) in unfinished.Known) known.TryAdd(id, answer);
             if (known.Count > 0) _display.Tell($"answers  {known.Count} of {_samples.Count} are there already");
             var questions = new AskedQuestions(_configuration, _request, _data, client, _display, _rows);
-            var answers = questions.Answer([.. _samples.Where(sample => !known.ContainsKey(sample.Id))], known.Count, unfinished, interrupt);
+            var answers = questions.Answer(
+                [.. _samples.Where(sample => !known.ContainsKey(sample.Id))], known.Count, unfinished, interrupt);
             List<Prediction> all = [.. _samples.Select(sample => AskedQuestions.About(sample, known.GetValueOrDefault(sample.Id)
                 ?? answers[sample.Id]))];
             PredictionFile.Write(_folder.PredictionsPath, all);

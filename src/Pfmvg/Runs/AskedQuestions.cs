@@ -13,12 +13,14 @@ namespace Pfmvg.Runs;
 internal sealed class AskedQuestions(PfmvgConfiguration configuration, AskRequest request, PreparedData data, ChatClient client,
     ISessionDisplay display, IReadOnlyDictionary<string, int> rows)
 {
-    // A server that leaves so many phrases in a row without an answer is not taken for one that fails on some of them.
-    private const int MostInARow = 5;
+    // A server that leaves so many phrases in a row without an answer, about so many pictures, does not only fail on some of them.
+    private const int MostInARow = 5, MostPictures = 3;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Prediction> _answers = [];
+    private readonly HashSet<string> _failing = []; // pictures since the last answer
     private int _inARow, _cut;
+    private bool _stopped;
     private long _tokens;
 
     private AskSettings Settings => configuration.Ask!;
@@ -54,7 +56,7 @@ internal sealed class AskedQuestions(PfmvgConfiguration configuration, AskReques
         if (_answers.Count > 0 && _answers.Values.All(answer => answer.Unanswered is not null))
             throw NoAnswers(_answers.Count == 1 ? "to the only phrase" : $"to any of {_answers.Count} phrases", _answers.Values.Last());
         if (_cut > 0)
-            display.Tell($"{_cut} of {samples.Count} answers ended at ask.max_tokens={Settings.MaxTokens}; a higher limit may complete them.");
+            display.Tell($"{_cut} of {samples.Count} answers ended at ask.max_tokens={Settings.MaxTokens}; more may complete them.");
         return _answers;
     }
 
@@ -85,14 +87,29 @@ internal sealed class AskedQuestions(PfmvgConfiguration configuration, AskReques
         if ((answer.BrokenPicture ?? answer.Unanswered) is { } fault)
             display.Tell($"{Manifest.FileName(SampleTask.Refer, request.Split)}:{rows[sample.Id]}: not answered, scores 0: "
                 + fault);
-        _inARow = answer.Unanswered is not null ? _inARow + 1 : answer.BrokenPicture is not null ? _inARow : 0;
-        if (_inARow >= MostInARow) throw NoAnswers($"to {_inARow} phrases in a row", answer);
+        if (answer.Answer is not null)
+        {
+            _inARow = 0;
+            _failing.Clear();
+        }
+        else if (answer.Unanswered is not null)
+        {
+            _inARow++;
+            _failing.Add(sample.Image);
+        }
+
+        if (_inARow >= MostInARow && _failing.Count >= MostPictures && !_stopped)
+        {
+            _stopped = true;
+            throw NoAnswers($"to {_inARow} phrases in a row", answer);
+        }
+
         _tokens += (answer.Usage?.Prompt ?? 0) + (answer.Usage?.Completion ?? 0);
         display.Asked(known + _answers.Count, all, _tokens > 0 ? $", {Units.Count(_tokens)} tokens" : "");
     }
 
-    private InputException NoAnswers(string which, Prediction last) => new($"--ask {request.Server}: no answer {which} ({last.Unanswered}); "
-        + "the answers so far are kept, so put it right and go on with --resume.");
+    private InputException NoAnswers(string which, Prediction last) => new($"--ask {request.Server}: no answer {which} "
+        + $"({last.Unanswered}); the answers so far are kept, so put it right and go on with --resume.");
 
     /// <summary>A picture as it is sent, or why it cannot be read.</summary>
     private (AskedPicture? Picture, string? Fault) Encode(Sample sample)

@@ -32,6 +32,10 @@ internal sealed class UnfinishedAnswers : IDisposable
             JsonSerializerOptions.Default), [(byte)'\n']);
     }
 
+    /// <summary>Whether there is any answer, in the finished file or in the part of the first process.</summary>
+    public static bool AreThere(string path) => File.Exists(path)
+        || File.Exists($"{path}.part") && File.ReadLines($"{path}.part").Skip(1).Any();
+
     /// <summary>The answers of all parts that this process can see, by the samples' identifiers.</summary>
     public IReadOnlyDictionary<string, Prediction> Known => _known;
 

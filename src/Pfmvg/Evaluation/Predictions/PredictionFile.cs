@@ -193,7 +193,8 @@ public static class PredictionFile
         return question with
         {
             Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken, Unanswered = unanswered,
-            Refused = answer is not null && line.Find("refused") is { ValueKind: JsonValueKind.True }, Sent = Sent(line), Usage = Usage(line),
+            Refused = answer is not null && line.Find("refused") is { ValueKind: JsonValueKind.True },
+            Sent = Sent(line), Usage = Usage(line),
         };
     }
 
