@@ -63,6 +63,7 @@ internal static class EvalCommand
         };
         const string Purpose = "Score the model's answers, or answers from a file; print the table per class and write the report.";
         var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, audit, overwrite, resume, strict };
+        var asking = new AskOptions().AddTo(command);
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         report.AddTo(command);
@@ -77,15 +78,30 @@ internal static class EvalCommand
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
                     + "answers from a file"
                     + (path is null ? "." : ", not both."));
+            var asked = asking.Read(parsed);
+            if (asked is not null && path is not null)
+                throw new InputException("--ask answers a split, so it needs --split instead of --predictions.");
             RefuseIdle(parsed, path is null);
             if (path is null)
             {
                 if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
                     throw new InputException("--resume and --overwrite contradict each other: give one of them.");
                 if (rules.Protocol == Protocol.MaskThresholds)
-                    throw new InputException("--protocol mask-thresholds scores heat maps, and our model answers with boxes; choose "
+                    throw new InputException("--protocol mask-thresholds scores heat maps, and models are asked for boxes; choose "
                         + "another --protocol.");
                 if (parsed.GetValue(controls)) ControlPrinter.Check(rules);
+                if (asked is var (server, model))
+                    return AskEvaluation.Run(parsed, configuration.ReadForData(parsed), new AskRequest
+                    {
+                        Split = SplitNames.Parse("--split", name!),
+                        Server = server,
+                        Model = model,
+                        Existing = Existing(),
+                        Isolate = !parsed.GetValue(strict),
+                        ResumeCommand = configuration.Command(parsed,
+                            ["eval", "--split", name!, .. asking.Given(parsed), "--resume", .. Given()]),
+                        Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
+                    }, scoring, report, parsed.GetValue(baselines), parsed.GetValue(audit));
                 return Job.Run(() => configuration.ReadForData(parsed), "the answers so far are kept.",
                     session => FromModel(session, name!));
             }
@@ -112,7 +128,12 @@ internal static class EvalCommand
 
             void RefuseIdle(ParseResult line, bool asksModel)
             {
-                if (asksModel) line.Refuse("reads answers from a file, so it needs --predictions; leave it out", scoring.OfFiles);
+                if (asked is not null)
+                    line.Refuse("belongs to our own model, and --ask asks another one; leave it out",
+                        [from, controls, .. configuration.All.Where(option => option.Name == "--constrain")]);
+                if (asksModel)
+                    line.Refuse("reads answers from a file, so it needs --predictions; leave it out",
+                        asked is null ? scoring.OfFiles : scoring.OfFiles.Except(scoring.OfAnswers));
                 else line.Refuse("asks the model, so it needs --split instead of --predictions", [from, overwrite, .. configuration.All]);
                 if (!asksModel) report.RequireFolder(line);
             }
@@ -126,8 +147,7 @@ internal static class EvalCommand
                     Split = SplitNames.Parse("--split", splitName),
                     From = parsed.GetValue(from) is { } model && !isBase ? Path.GetFullPath(model) : null,
                     FromBase = isBase,
-                    Existing = parsed.GetValue(resume) ? ExistingRun.Resume
-                        : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse,
+                    Existing = Existing(),
                     Isolate = !parsed.GetValue(strict),
                     ResumeCommand = configuration.Command(parsed, ["eval", "--split", splitName, "--resume", .. Given()]),
                     Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
@@ -153,6 +173,9 @@ internal static class EvalCommand
                             (RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part)).PredictionsPath]));
                 return result.Predictions.Any(answer => answer.BrokenPicture is not null) ? ExitCode.Failure : audited;
             }
+
+            ExistingRun Existing() => parsed.GetValue(resume) ? ExistingRun.Resume
+                : parsed.GetValue(overwrite) ? ExistingRun.Overwrite : ExistingRun.Refuse;
 
             IEnumerable<string> Given() =>
             [
@@ -201,7 +224,7 @@ internal static class EvalCommand
             GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
     }
 
-    private static Func<Prediction, string?> ImagePath(PreparedData data)
+    internal static Func<Prediction, string?> ImagePath(PreparedData data)
     {
         var roots = data.Roots; // a sample's identifier begins with its data set
         return prediction => roots.TryGetValue(prediction.Id.Split('/')[0], out var root) ? Path.Combine(root, prediction.Image) : null;

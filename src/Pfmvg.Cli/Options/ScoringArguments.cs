@@ -110,6 +110,13 @@ internal sealed class ScoringArguments
     /// <summary>The options that say how answers from a file are read; they mean nothing where the model answers.</summary>
     public IEnumerable<Option> OfFiles => [_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence];
 
+    /// <summary>Those of them that say what the boxes in answers of another model mean, wherever the answers come from.</summary>
+    public IEnumerable<Option> OfAnswers => [_coordinates, _frame, _trust];
+
+    /// <summary>How answers are read that another model gave to our questions.</summary>
+    public ReadOptions Reading(ParseResult parsed) =>
+        Options(parsed).Reading! with { Note = note => Terminal.Standard.Message($"note: {note}") };
+
     /// <summary>How to score, and how answers from a file are read.</summary>
     /// <exception cref="InputException">An option has no meaning, or none beside the others.</exception>
     public ScoringOptions Options(ParseResult parsed)
@@ -160,10 +167,9 @@ internal sealed class ScoringArguments
     {
         if (predictions is DirectoryInfo)
             parsed.Refuse("has no effect on a folder of heat maps; leave it out", _coordinates, _frame);
-        var options = Options(parsed).Reading! with
+        var options = Reading(parsed) with
         {
             Truth = parsed.GetValue(_truth) is { } truth ? TruthFile.Read(truth.FullName, parsed.GetValue(_truthSplit)) : null,
-            Note = note => Terminal.Standard.Message($"note: {note}"),
         };
         var answers = ExternalPredictions.Read(predictions.FullName, options);
         if (options.Truth is null && answers.All(answer => (answer.Answer ?? (object?)answer.Boxes ?? answer.HeatMap) is not null))

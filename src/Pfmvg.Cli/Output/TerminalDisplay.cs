@@ -14,6 +14,8 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
 
     private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(200);
 
+    private static readonly TimeSpan BetweenLines = TimeSpan.FromSeconds(15); // in a file
+
     private readonly Lock _gate = new();
     private int _drawn;
     private DateTime _shown = DateTime.MinValue;
@@ -42,6 +44,16 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
     }
 
     public void Answered(int done, int all) => Terminal.Standard.Live(done == all ? "" : $"answering  {done}/{all} phrases");
+
+    public void Asked(int done, int all, string note)
+    {
+        if (Terminal.Standard.IsLive) Terminal.Standard.Live(done == all ? "" : $"asking  {done}/{all} phrases{note}");
+        else if (done == all || DateTime.UtcNow - _shown >= BetweenLines)
+        {
+            _shown = DateTime.UtcNow;
+            Terminal.Standard.Message($"asked  {done}/{all} phrases{note}");
+        }
+    }
 
     public void Exported(long done, long all)
     {

@@ -68,6 +68,9 @@ public sealed record PfmvgConfiguration
     /// <summary>Evaluation.</summary>
     public EvalSettings Eval { get; init; } = new();
 
+    /// <summary>How a model behind a server is asked; null is by the defaults.</summary>
+    public AskSettings? Ask { get; init; }
+
     /// <summary>How pictures are prepared for the models that ours is compared with; null is as they were published.</summary>
     public RivalSettings? Rival { get; init; }
 

@@ -25,6 +25,10 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
     /// <summary>True for the records that are sections of the configuration.</summary>
     public static bool IsSection(Type type) => type.IsClass && type.Namespace == typeof(PfmvgConfiguration).Namespace;
 
+    /// <summary>True for a text without a form of its own: it is a path.</summary>
+    public static bool IsPath(PropertyInfo property) =>
+        property.PropertyType == typeof(string) && !property.IsDefined(typeof(RegularExpressionAttribute));
+
     private object Section(YamlNode node, object current, string path)
     {
         if (node is not YamlMappingNode mapping)
@@ -64,14 +68,12 @@ internal sealed class YamlLayer(Func<Mark, string> place, Dictionary<string, str
         if (IsSection(type)) return Section(node, current ?? Activator.CreateInstance(type)!, path);
         if (type == typeof(IReadOnlyList<string>)) return List(node, property, current, path);
         if (type == typeof(IReadOnlyDictionary<string, string>)) return Table(node, property, current, path);
-        if (type == typeof(string) && node is YamlScalarNode { Value: { Length: > 0 } written }
-            && !property.IsDefined(typeof(RegularExpressionAttribute))) return FilePath(node, written, current, path);
+        if (IsPath(property) && node is YamlScalarNode { Value: { Length: > 0 } written }) return FilePath(node, written, current, path);
         if (node is not YamlScalarNode { Value: { } text } || Scalar(text, type) is not { } value || !Fits(value, property))
             return Reject(node, path, $"must be {Expected(property)}, not {Shown(node)}", current);
         return value;
     }
 
-    /// <summary>Every text without a form of its own is a path.</summary>
     private object? FilePath(YamlNode node, string written, object? current, string path)
     {
         try

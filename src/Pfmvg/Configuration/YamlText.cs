@@ -45,7 +45,8 @@ internal static partial class YamlText
 
     private static IEnumerable<(string Key, object? Value)> Properties(object section) =>
         section.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
-            .Select(property => (YamlLayer.Key(property.Name), property.GetValue(section)));
+            .Select(property => (YamlLayer.Key(property.Name), property.GetValue(section) is string path && YamlLayer.IsPath(property)
+                ? PathText.Escape(path) : property.GetValue(section)));
 
     private static string Scalar(object? value) => value switch
     {
@@ -54,7 +55,7 @@ internal static partial class YamlText
         int number => number.ToString(CultureInfo.InvariantCulture),
         double number => Number(number),
         Enum name => YamlLayer.Key(name.ToString()),
-        string words => Quoted(PathText.Escape(words)), // a name has neither of the signs
+        string words => Quoted(words),
         IReadOnlyList<string> list => $"[{string.Join(", ", list.Select(Quoted))}]",
         IReadOnlyDictionary<string, string> { Count: 0 } => "{}",
         IReadOnlyDictionary<string, string> table => $"{{ {string.Join(", ", Pairs(table))} }}",

@@ -113,6 +113,12 @@ public interface ISessionDisplay
     /// <summary>So many of so many phrases are answered.</summary>
     void Answered(int done, int all) { }
 
+    /// <summary>So many of so many phrases are answered by a server, or given up.</summary>
+    /// <param name="done">How many.</param>
+    /// <param name="all">Of how many.</param>
+    /// <param name="note">What more there is to say, to follow that.</param>
+    void Asked(int done, int all, string note) { }
+
     /// <summary>So many of so many bytes of an export are written.</summary>
     void Exported(long done, long all) { }
 }

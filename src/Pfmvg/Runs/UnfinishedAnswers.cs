@@ -32,15 +32,20 @@ internal sealed class UnfinishedAnswers : IDisposable
             JsonSerializerOptions.Default), [(byte)'\n']);
     }
 
+    /// <summary>Whether there is any answer, in the finished file or in the part of the first process.</summary>
+    public static bool AreThere(string path) => File.Exists(path)
+        || File.Exists($"{path}.part") && File.ReadLines($"{path}.part").Skip(1).Any();
+
     /// <summary>The answers of all parts that this process can see, by the samples' identifiers.</summary>
     public IReadOnlyDictionary<string, Prediction> Known => _known;
 
     /// <summary>
-    /// Adds answers that are not there yet. A picture that could not be read is not noted: it is looked at again, and may be mended.
+    /// Adds answers that are not there yet. A picture that could not be read is not noted: it is looked at again, and may be mended. So
+    /// it is with a question that a server left without an answer.
     /// </summary>
     public void Add(IEnumerable<Prediction> answers)
     {
-        var added = answers.Where(answer => answer.BrokenPicture is null && !_known.ContainsKey(answer.Id))
+        var added = answers.Where(answer => (answer.BrokenPicture ?? answer.Unanswered) is null && !_known.ContainsKey(answer.Id))
             .Select(answer => answer with { Patient = null }).ToList();
         if (added.Count > 0) Append(PredictionFile.ToBytes(added, keepPatients: false));
     }

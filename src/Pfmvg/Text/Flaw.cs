@@ -13,6 +13,12 @@ public enum Flaw
     /// <summary>The picture cannot be read, so the model was not asked.</summary>
     BrokenPicture,
 
+    /// <summary>The server that was asked gave no answer.</summary>
+    Unanswered,
+
+    /// <summary>The model declined to answer.</summary>
+    Refused,
+
     /// <summary>Nothing in the answer looks like a box; also a blank answer.</summary>
     NoBox,
 

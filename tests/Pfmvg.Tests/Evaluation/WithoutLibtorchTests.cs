@@ -1,5 +1,6 @@
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Tests.Evaluation.Predictions;
+using Pfmvg.Tests.Runs;
 using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.Evaluation;
@@ -49,6 +50,34 @@ public sealed class WithoutLibtorchTests : IDisposable
             Directory.Delete(_folder.In("report"), recursive: true);
             return files;
         }
+    }
+
+    [Fact]
+    public void A_model_behind_a_server_is_asked_and_scored_where_there_is_no_torch_at_all()
+    {
+        using var workspace = new TrainingWorkspace();
+        using var server = new HostileServer(request => request.Number % 3 == 2 ? HostileServer.Plain("Nothing is seen.")
+            : HostileServer.Plain("{<20><30><60><70>}"));
+        string[] Arguments(string name, params string[] more) =>
+            ["eval", "--split", "train", "--ask", server.Url, "--model", "org/m:1", "--resamples", "100", .. more,
+                .. workspace.Sets(name, "ask.concurrency=1")];
+        var with = Shell.RunPfmvg(Arguments("with"));
+        Assert.True(with.ExitCode == 0, $"{with}");
+        Assert.Contains("no box", with.Output, StringComparison.Ordinal);
+        var without = Shell.Run("dotnet", [CopyWithoutTorch(), .. Arguments("with", "--resume")]); // scored anew
+        Assert.True(without.ExitCode == 0, $"{without}");
+        Assert.Equal(with.Output, without.Output);
+        var asked = Shell.Run("dotnet", [_folder.In("bare", "pfmvg.dll"), .. Arguments("without")]);
+        Assert.True(asked.ExitCode == 0, $"{asked}");
+        var folder = Path.Combine(workspace.Path, "runs", "without", "ask-train-org-m-1");
+        foreach (var file in (string[])["run.json", "config.yaml", "predictions.jsonl", "scores.json", "report.html", "overlay.png"])
+            Assert.True(File.Exists(Path.Combine(folder, file)), file);
+
+        var posts = server.Requests.Count;
+        var remote = Shell.RunPfmvg([.. Arguments("remote").Select(word => word == server.Url ? "http://example.invalid/v1" : word)]);
+        Assert.Equal((2, ""), (remote.ExitCode, remote.Output));
+        Assert.Contains("--allow-remote", remote.Error, StringComparison.Ordinal);
+        Assert.Equal(posts, server.Requests.Count);
     }
 
     /// <summary>

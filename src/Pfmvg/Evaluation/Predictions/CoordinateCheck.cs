@@ -143,7 +143,7 @@ internal sealed class CoordinateCheck(string path)
         })];
     }
 
-    private static Box Pixels(WrittenBox b, Coordinates declared) => declared.ToPixels(b.Numbers, b.Question.Width, b.Question.Height);
+    private static Box Pixels(WrittenBox b, Coordinates declared) => b.Question.ToPixels(b.Numbers, declared);
 
     private static bool Beyond(Box box, Prediction question) =>
         box.Left < -0.02 * question.Width || box.Top < -0.02 * question.Height || box.Right > 1.02 * question.Width

@@ -61,6 +61,18 @@ public sealed record Prediction
     /// <summary>Why the picture cannot be read, so that the model was not asked; null for a sound picture.</summary>
     public string? BrokenPicture { get; init; }
 
+    /// <summary>Why the server that was asked gave no answer; null where it gave one, or none was asked.</summary>
+    internal string? Unanswered { get; init; }
+
+    /// <summary>The model declined; <see cref="Answer"/> is what it said.</summary>
+    internal bool Refused { get; init; }
+
+    /// <summary>The size in which the picture was sent; null for the original one.</summary>
+    internal PictureFrame? Sent { get; init; }
+
+    /// <summary>The tokens of question and answer as the server counts them; null when unknown.</summary>
+    internal TokenUsage? Usage { get; init; }
+
     /// <summary>How the boxes in <see cref="Answer"/> are read; null for our own notation.</summary>
     internal AnswerReading? Reading { get; init; }
 
@@ -73,6 +85,15 @@ public sealed record Prediction
     /// <summary>Place of the picture in COCO's order, in which equally certain boxes count; 0 where there is none.</summary>
     internal int Rank { get; init; }
 
+    /// <summary>A box of the answer in original pixels. Pixels without a frame are those of the picture as it was sent.</summary>
+    internal Box ToPixels(IReadOnlyList<double> numbers, Coordinates meaning) =>
+        (meaning is { Range: null, Frame: null } ? meaning with { Frame = Sent } : meaning).ToPixels(numbers, Width, Height);
+
     /// <summary>What makes two questions the same phrase.</summary>
     internal (string Image, string Class, string Phrase) PhraseKey => (Image, Class, Phrase);
 }
+
+/// <summary>Tokens as a server counts them.</summary>
+/// <param name="Prompt">Of the question, with its picture.</param>
+/// <param name="Completion">Of the answer.</param>
+internal sealed record TokenUsage(long Prompt, long Completion);

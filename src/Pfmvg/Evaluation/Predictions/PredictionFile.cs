@@ -81,6 +81,17 @@ public static class PredictionFile
 
                 if (prediction.HeatMap is { } map) json.WriteString("heatmap", map);
                 if (prediction.BrokenPicture is { } reason) json.WriteString("broken_picture", reason);
+                if (prediction.Unanswered is { } fault) json.WriteString("unanswered", fault);
+                if (prediction.Refused) json.WriteBoolean("refused", true);
+                if (prediction.Sent is { } sent) json.WriteString("sent", sent.ToString());
+                if (prediction.Usage is { } usage)
+                {
+                    json.WriteStartObject("usage");
+                    json.WriteNumber("prompt_tokens", usage.Prompt);
+                    json.WriteNumber("completion_tokens", usage.Completion);
+                    json.WriteEndObject();
+                }
+
                 if (prediction.Confidence is { } confidence) json.WriteConfidence(confidence);
                 if (prediction.Patient is { } patient)
                 {
@@ -161,7 +172,8 @@ public static class PredictionFile
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
         if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
         var broken = given == 0 ? line.Text("broken_picture") : null;
-        if (given == 0 && broken is null && !options.AllowMissing)
+        var unanswered = given == 0 ? line.Text("unanswered") : null;
+        if (given == 0 && (broken ?? unanswered) is null && !options.AllowMissing)
             throw line.Wrong("has none of 'answer', 'boxes' and 'heatmap'; an empty answer is written \"\" or [], " +
                 "and --allow-missing counts it as a failure");
 
@@ -183,8 +195,34 @@ public static class PredictionFile
             if (confidence is not null) (boxes, confidence) = BestFirst(boxes, confidence, options.MinimumConfidence);
         }
 
-        return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken,
-            BoxCoordinates = boxes is null ? null : coordinates };
+        return question with
+        {
+            Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken, Unanswered = unanswered,
+            Refused = answer is not null && line.Find("refused") is { ValueKind: JsonValueKind.True },
+            Sent = Sent(line), Usage = Usage(line), BoxCoordinates = boxes is null ? null : coordinates,
+        };
+    }
+
+    private static PictureFrame? Sent(JsonInput line)
+    {
+        try
+        {
+            return line.Text("sent") is { } size ? PictureFrame.Parse(size) : null;
+        }
+        catch (InputException wrong)
+        {
+            throw new InputException($"{line.Place}, sent: {wrong.Message}", wrong);
+        }
+    }
+
+    /// <summary>Tokens, if they are counted as servers do; of other programs' files nobody needs them.</summary>
+    private static TokenUsage? Usage(JsonInput line)
+    {
+        return line.Find("usage") is { ValueKind: JsonValueKind.Object } usage && Count("prompt_tokens") is { } prompt
+            && Count("completion_tokens") is { } completion ? new TokenUsage(prompt, completion) : null;
+
+        long? Count(string name) => usage.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number
+            && value.TryGetInt64(out var count) ? count : null;
     }
 
     /// <summary>A text with boxes needs a confidence for each of them, or none.</summary>

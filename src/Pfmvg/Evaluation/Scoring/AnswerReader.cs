@@ -80,6 +80,8 @@ internal static class AnswerReader
     private static (IReadOnlyList<Box> Boxes, Flaw Flaw) Boxes(Prediction prediction, AnswerRule rule)
     {
         if (prediction.BrokenPicture is not null) return ([], Flaw.BrokenPicture);
+        if (prediction.Unanswered is not null) return ([], Flaw.Unanswered);
+        if (prediction.Refused) return ([], Flaw.Refused);
         if (prediction.Boxes is { } given) return (given, given.Count == 0 ? Flaw.NoBox : Flaw.None);
         if (prediction.Answer is not { } answer) return ([], Flaw.Missing);
         if (prediction.Reading is { } reading)
@@ -89,7 +91,7 @@ internal static class AnswerReader
                     $"--answers original reads {AnswerNotation.Braces.Name} in 0..100 only, as the authors' evaluator; "
                     + $"these answers are {reading}: choose another rule.");
             var read = reading.Notation.Boxes(answer).Take(MostBoxes + 1)
-                .Select(n => reading.Coordinates.ToPixels(n, prediction.Width, prediction.Height)).ToList();
+                .Select(n => prediction.ToPixels(n, reading.Coordinates)).ToList();
             var flaw = reading.Notation.FlawOf(answer);
             return (flaw == Flaw.Malformed ? [] : read, flaw); // which of two notations is meant cannot be told
         }

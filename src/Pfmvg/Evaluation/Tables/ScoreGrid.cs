@@ -26,6 +26,8 @@ public static class ScoreGrid
         Flaw.None => "none",
         Flaw.Missing => "missing",
         Flaw.BrokenPicture => "broken picture",
+        Flaw.Unanswered => "no answer",
+        Flaw.Refused => "refused",
         Flaw.NoBox => "no box",
         Flaw.TooFewNumbers => "too few numbers",
         Flaw.Malformed => "malformed box",

@@ -94,14 +94,24 @@ internal static class ImageSharpFile
     }
 
     /// <summary>Writes a decoded picture as PNG: a gray one in gray, with the same pixels.</summary>
-    public static unsafe void WritePng(string path, DecodedImage picture)
+    public static void WritePng(string path, DecodedImage picture) => AtomicFile.Write(path, stream => WritePng(stream, picture));
+
+    /// <summary>The same in memory.</summary>
+    public static byte[] ToPng(DecodedImage picture)
+    {
+        using var stream = new MemoryStream();
+        WritePng(stream, picture);
+        return stream.ToArray();
+    }
+
+    private static unsafe void WritePng(Stream stream, DecodedImage picture)
     {
         fixed (byte* pixels = picture.Pixels)
         {
             using Image image = picture.Channels == 1
                 ? Image.WrapMemory<L8>(Limited, pixels, picture.Width, picture.Height)
                 : Image.WrapMemory<Rgb24>(Limited, pixels, picture.Width, picture.Height);
-            AtomicFile.Write(path, stream => image.Save(stream, picture.Channels == 1 ? GrayEncoder : Encoder));
+            image.Save(stream, picture.Channels == 1 ? GrayEncoder : Encoder);
         }
     }
 

@@ -139,6 +139,15 @@ public sealed record RunInfo
         return DescribeEnvironment(libtorch.Version, libtorch.Folder);
     }
 
+    /// <summary>The same without what only a model needs: loads no libtorch.</summary>
+    internal static IReadOnlyDictionary<string, string> DescribeProgram() => new Dictionary<string, string>
+    {
+        ["pfmvg"] = Version(typeof(RunInfo)),
+        ["dotnet"] = System.Environment.Version.ToString(),
+        ["system"] = RuntimeInformation.OSDescription,
+        ["processor"] = Processor(),
+    };
+
     private static Dictionary<string, string> DescribeEnvironment(string libtorch, string libtorchFolder) => new()
     {
         ["pfmvg"] = Version(typeof(RunInfo)),

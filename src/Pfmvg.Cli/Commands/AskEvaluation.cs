@@ -1,0 +1,65 @@
+using System.CommandLine;
+using Pfmvg.Asking;
+using Pfmvg.Cli.Options;
+using Pfmvg.Cli.Output;
+using Pfmvg.Cli.Process;
+using Pfmvg.Configuration;
+using Pfmvg.Distributed;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
+
+namespace Pfmvg.Cli.Commands;
+
+/// <summary>`pfmvg eval --ask`: a model behind a server answers a split; its answers are scored as those of a file.</summary>
+internal static class AskEvaluation
+{
+    /// <summary>Asks, scores, prints the table and writes the report.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="configuration">The configuration as it is read.</param>
+    /// <param name="request">What is asked.</param>
+    /// <param name="scoring">How answers are read and scored.</param>
+    /// <param name="report">Where the report goes.</param>
+    /// <param name="baselines">'paper' or null.</param>
+    /// <param name="audit">Whether the figures are audited.</param>
+    public static int Run(ParseResult parsed, PfmvgConfiguration configuration, AskRequest request, ScoringArguments scoring,
+        ReportArguments report, string? baselines, bool audit)
+    {
+        if (Communicator.StartedTogether() > 1)
+            throw new InputException("--ask sends its questions from one process; start it without mpirun, and ask more at a time with "
+                + "--set ask.concurrency=N.");
+        var (options, reading) = (scoring.Options(parsed), scoring.Reading(parsed)); // refused before anything is sent
+        using var interrupt = new Interrupt("the answers so far are kept.");
+        using var display = new TerminalDisplay();
+        var (folder, data) = AskRun.Execute(configuration, request, display, interrupt.Token);
+        var answers = PredictionFile.Read(folder.PredictionsPath, reading);
+        var scores = Scorer.Score(answers, options);
+        EvaluationRun.Record(folder, scores);
+        EvalCommand.Print(scores, scoring.Format(parsed), baselines);
+        var (audited, grids) = AuditPrinter.Print(audit, answers, scores, scoring.Format(parsed));
+        report.Write(parsed, scores, $"{request.Model}, {request.Split.ToString().ToLowerInvariant()} split",
+            Settings(configuration.Ask ?? new AskSettings(), folder), configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(data),
+            grids);
+        Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
+        var ours = RunFolder.ForPart(configuration, $"eval-{request.Split.ToString().ToLowerInvariant()}").PredictionsPath;
+        Terminal.Standard.Message("Next: " + ShellWords.Join(File.Exists(ours)
+            ? ["pfmvg", "compare", folder.PredictionsPath, ours] : ["pfmvg", "runs", "show", folder.Path]));
+        return answers.Any(answer => (answer.BrokenPicture ?? answer.Unanswered) is not null) ? ExitCode.Failure : audited;
+    }
+
+    private static IEnumerable<(string Name, string Value)> Settings(AskSettings settings, RunFolder folder)
+    {
+        var info = RunInfo.Read(folder.InfoPath);
+        foreach (var key in (string[])["model", "server", "pfmvg"])
+            if (info.Environment.TryGetValue(key, out var value)) yield return (key, value);
+        yield return ("prompt", AskPrompt.Wording(settings.Prompt));
+        yield return ("pictures", settings.LongestSide == 0 ? "in their own size" : $"at most {settings.LongestSide} pixels long");
+        yield return ("longest answer", $"{settings.MaxTokens} tokens");
+        yield return ("temperature",
+            settings.Temperature < 0 ? "the server's own" : FormattableString.Invariant($"{settings.Temperature}"));
+        foreach (var key in (string[])["prompt_tokens", "completion_tokens"])
+            if (info.Counts.TryGetValue(key, out var count)) yield return (key.Replace('_', ' '), Units.Count(count));
+        if (info.Dicom is { } dicom) yield return ("DICOM pictures", $"gray by data.dicom={dicom}");
+    }
+}
