@@ -23,6 +23,7 @@ internal static class EvalCommand
     public static Command Create()
     {
         var scoring = new ScoringArguments();
+        var measures = new MeasureArguments();
         var report = new ReportArguments();
         var split = new Option<string?>("--split")
         {
@@ -63,6 +64,7 @@ internal static class EvalCommand
         var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, overwrite, resume, strict };
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
+        measures.AddTo(command);
         report.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -87,9 +89,12 @@ internal static class EvalCommand
             if (parsed.GetValue(controls))
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
-            var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
+            var rules = scoring.Options(parsed);
+            measures.Read(parsed, rules);
+            var (table, further) = measures.Score(parsed, scoring.Read(parsed, file), rules);
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
-            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom);
+            PrintFurther(further, scoring.Format(parsed));
+            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom, tables: further);
             return ExitCode.Success;
 
             void RefuseIdle(ParseResult line, bool asksModel)
@@ -102,6 +107,7 @@ internal static class EvalCommand
             int FromModel(Session session, string splitName)
             {
                 var options = scoring.Options(parsed);
+                measures.Read(parsed, options);
                 if (parsed.GetValue(controls)) ControlPrinter.Check(options);
                 var isBase = parsed.GetValue(from) == "base";
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
@@ -118,14 +124,15 @@ internal static class EvalCommand
                 });
                 if (!session.IsFirst) return ExitCode.Success;
                 var (settings, folder) = (session.Configuration, result.Folder);
-                var scores = Scorer.Score(result.Predictions, options);
+                var (scores, further) = measures.Score(parsed, result.Predictions, options);
                 EvaluationRun.Record(folder, scores);
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
+                PrintFurther(further, scoring.Format(parsed));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder),
                     settings.Data.Dicom, folder.Path,
-                    ImagePath(result.Data), tables);
+                    ImagePath(result.Data), [.. further, .. tables]);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 Terminal.Standard.Message(isBase || settings.Name.EndsWith("-base", StringComparison.Ordinal)
                     ? $"Next: {ShellWords.Join(["pfmvg", "runs", "show", folder.Path])}"
@@ -179,6 +186,13 @@ internal static class EvalCommand
         if (baselines is null) return;
         foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
             GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
+    }
+
+    // For programs these figures are in the table itself.
+    private static void PrintFurther(IReadOnlyList<TextGrid> grids, TableFormat format)
+    {
+        if (format is TableFormat.Csv or TableFormat.Json) return;
+        foreach (var grid in grids) GridPrinter.Print(grid, format);
     }
 
     private static Func<Prediction, string?> ImagePath(PreparedData data)

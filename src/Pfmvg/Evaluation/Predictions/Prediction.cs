@@ -61,6 +61,9 @@ public sealed record Prediction
     /// <summary>Why the picture cannot be read, so that the model was not asked; null for a sound picture.</summary>
     public string? BrokenPicture { get; init; }
 
+    /// <summary>What is known of the patient and the picture, for subgroups.</summary>
+    internal Traits Traits { get; init; } = Traits.Unknown;
+
     /// <summary>How the boxes in <see cref="Answer"/> are read; null for our own notation.</summary>
     internal AnswerReading? Reading { get; init; }
 

@@ -85,6 +85,7 @@ public static class PredictionFile
                 }
 
                 if (prediction.Synthetic) json.WriteBoolean("synthetic", true);
+                foreach (var (name, value) in prediction.Traits.Known) json.WriteString(name, value);
                 json.WriteEndObject();
             }
 
@@ -108,10 +109,11 @@ public static class PredictionFile
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
         meaning.ThrowIfContradicted(check);
         if (!options.TrustCoordinates) check.ThrowIfImplausible();
-        if (questions is null) return predictions;
-        if (options.Truth!.Questions.Count(question => question.Truth.Count == 0) is > 0 and var unasked)
-            options.Note($"{unasked} of {options.Truth.Questions.Count} phrases have no true box: boxes there are false positives in "
+        var asked = options.Truth?.Questions ?? predictions;
+        if (asked.Count(question => question.Truth.Count == 0) is > 0 and var unasked)
+            options.Note($"{unasked} of {asked.Count} phrases have no true box: boxes there are false positives in "
                 + "map50, other protocols leave them out.");
+        if (questions is null) return predictions;
         return questions.Complete(path, predictions, options.AllowMissing);
     }
 
@@ -137,7 +139,7 @@ public static class PredictionFile
             }
 
             if (meaning.IsHeader(line)) continue;
-            var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: false, "truth") : questions.Find(line);
+            var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: true, "truth") : questions.Find(line);
             var prediction = WithAnswer(question, line, meaning.Of(line), options, check);
             if (!places.TryAdd(prediction.Id, line.Place))
                 throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");
@@ -178,7 +180,15 @@ public static class PredictionFile
             if (confidence is not null) (boxes, confidence) = BestFirst(boxes, confidence, options.MinimumConfidence);
         }
 
-        return question with { Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken };
+        return question with
+        {
+            Answer = answer,
+            Boxes = boxes,
+            HeatMap = map,
+            Confidence = confidence,
+            BrokenPicture = broken,
+            Traits = Traits.Of(line).Or(question.Traits),
+        };
     }
 
     /// <summary>A confidence in 0..1; what float32 rounding lifts above 1 is 1.</summary>

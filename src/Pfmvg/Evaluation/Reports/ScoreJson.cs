@@ -41,6 +41,7 @@ internal static class ScoreJson
         WriteRow(json, "mean", table.Mean);
         WriteRow(json, "weighted", table.Weighted);
         WriteRow(json, "weighted_over_valid_classes", table.WeightedOverValid);
+        if (table.Further.Count > 0) WriteFurther(json, table);
         json.WriteStartArray("notes");
         foreach (var note in table.Notes) json.WriteStringValue(note);
         json.WriteEndArray();
@@ -75,6 +76,28 @@ internal static class ScoreJson
         Metric.AveragePrecision50 => "ap@0.5",
         _ => "ap@0.5_all_points",
     };
+
+    private static void WriteFurther(Utf8JsonWriter json, ScoreTable table)
+    {
+        json.WriteStartArray("further");
+        foreach (var figure in table.Further)
+        {
+            json.WriteStartObject();
+            json.WriteString("row", figure.Row);
+            json.WriteString("metric", figure.Metric);
+            foreach (var (name, value) in (ReadOnlySpan<(string, double?)>)
+                [("value", figure.Value), ("low", figure.Low), ("high", figure.High)])
+                if (value is { } number) json.WriteNumber(name, number);
+                else json.WriteNull(name);
+            json.WriteNumber("n", figure.N);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("further_rules");
+        foreach (var rule in table.FurtherRules) json.WriteStringValue(rule);
+        json.WriteEndArray();
+    }
 
     private static void WriteRow(Utf8JsonWriter json, string? key, ScoreRow row)
     {

@@ -154,6 +154,9 @@ public sealed record ScoreTable
     /// <summary>Numbers beside the rows: further measures and subgroups, where they were asked for.</summary>
     internal IReadOnlyList<Figure> Further { get; init; } = [];
 
+    /// <summary>How those are defined, in sentences.</summary>
+    internal IReadOnlyList<string> FurtherRules { get; init; } = [];
+
     /// <summary>Remarks that a reader needs beside the rules.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
