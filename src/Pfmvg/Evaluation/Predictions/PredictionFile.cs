@@ -109,11 +109,10 @@ public static class PredictionFile
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
         meaning.ThrowIfContradicted(check);
         if (!options.TrustCoordinates) check.ThrowIfImplausible();
-        var asked = options.Truth?.Questions ?? predictions;
-        if (asked.Count(question => question.Truth.Count == 0) is > 0 and var unasked)
-            options.Note($"{unasked} of {asked.Count} phrases have no true box: boxes there are false positives in "
-                + "map50, other protocols leave them out.");
         if (questions is null) return predictions;
+        if (options.Truth!.Questions.Count(question => question.Truth.Count == 0) is > 0 and var unasked)
+            options.Note($"{unasked} of {options.Truth.Questions.Count} phrases have no true box: boxes there are false positives in "
+                + "map50, other protocols leave them out.");
         return questions.Complete(path, predictions, options.AllowMissing);
     }
 
@@ -139,7 +138,7 @@ public static class PredictionFile
             }
 
             if (meaning.IsHeader(line)) continue;
-            var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: true, "truth") : questions.Find(line);
+            var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: false, "truth") : questions.Find(line);
             var prediction = WithAnswer(question, line, meaning.Of(line), options, check);
             if (!places.TryAdd(prediction.Id, line.Place))
                 throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");

@@ -148,7 +148,8 @@ public sealed class SubgroupTests : IDisposable
     [Fact]
     public void The_command_prints_further_measures_and_subgroups_and_writes_them_to_scores_json()
     {
-        var rows = Drawn.Boxes().FindAll(row => row.Boxes is not null && row.Boxes.All(box => double.IsFinite(box.Left)));
+        var rows = Drawn.Boxes().FindAll(row => row.Truth.Count > 0 && row.Boxes is not null
+            && row.Boxes.All(box => double.IsFinite(box.Left)));
         PredictionFile.Write(_folder.In("p.jsonl"), rows);
         var result = Shell.RunPfmvg("eval", "--predictions", _folder.In("p.jsonl"), "--metrics", "acc@0.4,radfact", "--subgroups",
             "--resamples", "50", "--out", _folder.In("out"), "--no-images");
