@@ -6,7 +6,6 @@ using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
-using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 
@@ -20,11 +19,12 @@ internal static class AskEvaluation
     /// <param name="configuration">The configuration as it is read.</param>
     /// <param name="request">What is asked.</param>
     /// <param name="scoring">How answers are read and scored.</param>
+    /// <param name="measures">What else is measured.</param>
     /// <param name="report">Where the report goes.</param>
     /// <param name="baselines">'paper' or null.</param>
     /// <param name="audit">Whether the figures are audited.</param>
     public static int Run(ParseResult parsed, PfmvgConfiguration configuration, AskRequest request, ScoringArguments scoring,
-        ReportArguments report, string? baselines, bool audit)
+        MeasureArguments measures, ReportArguments report, string? baselines, bool audit)
     {
         if (Communicator.StartedTogether() > 1)
             throw new InputException("--ask sends its questions from one process; start it without mpirun, and ask more at a time with "
@@ -34,13 +34,14 @@ internal static class AskEvaluation
         using var display = new TerminalDisplay();
         var (folder, data) = AskRun.Execute(configuration, request, display, interrupt.Token);
         var answers = PredictionFile.Read(folder.PredictionsPath, reading);
-        var scores = Scorer.Score(answers, options);
+        var (scores, further) = measures.Score(parsed, answers, options);
         EvaluationRun.Record(folder, scores);
         EvalCommand.Print(scores, scoring.Format(parsed), baselines);
+        EvalCommand.PrintFurther(further, scoring.Format(parsed));
         var (audited, grids) = AuditPrinter.Print(audit, answers, scores, scoring.Format(parsed));
         report.Write(parsed, scores, $"{request.Model}, {request.Split.ToString().ToLowerInvariant()} split",
             Settings(configuration.Ask ?? new AskSettings(), folder), configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(data),
-            grids);
+            [.. further, .. grids]);
         Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
         var ours = RunFolder.ForPart(configuration, $"eval-{request.Split.ToString().ToLowerInvariant()}").PredictionsPath;
         Terminal.Standard.Message("Next: " + ShellWords.Join(File.Exists(ours)

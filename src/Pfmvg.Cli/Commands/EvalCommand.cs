@@ -23,6 +23,7 @@ internal static class EvalCommand
     public static Command Create()
     {
         var scoring = new ScoringArguments();
+        var measures = new MeasureArguments();
         var report = new ReportArguments();
         var split = new Option<string?>("--split")
         {
@@ -66,10 +67,12 @@ internal static class EvalCommand
         var asking = new AskOptions().AddTo(command);
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
+        measures.AddTo(command);
         report.AddTo(command);
         command.SetAction(parsed =>
         {
             var rules = scoring.Options(parsed);
+            measures.Read(parsed, rules);
             CheckBaselines(parsed.GetValue(baselines), rules.Protocol);
             report.Check(parsed);
             var (paths, name) = (parsed.GetValue(predictions) ?? [], parsed.GetValue(split));
@@ -101,7 +104,7 @@ internal static class EvalCommand
                         ResumeCommand = configuration.Command(parsed,
                             ["eval", "--split", name!, .. asking.Given(parsed), "--resume", .. Given()]),
                         Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
-                    }, scoring, report, parsed.GetValue(baselines), parsed.GetValue(audit));
+                    }, scoring, measures, report, parsed.GetValue(baselines), parsed.GetValue(audit));
                 return Job.Run(() => configuration.ReadForData(parsed), "the answers so far are kept.",
                     session => FromModel(session, name!));
             }
@@ -113,17 +116,20 @@ internal static class EvalCommand
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             if (paths.Length > 1)
             {
-                parsed.Refuse("is about one file of answers, and --predictions names several; leave it out", [audit, baselines, .. report.All]);
+                parsed.Refuse("is about one file of answers, and --predictions names several; leave it out",
+                    [audit, baselines, .. measures.All, .. report.All]);
                 RunPrinter.Print(parsed, scoring, CompareCommand.RunFiles(paths, "--predictions"));
                 return ExitCode.Success;
             }
 
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
             var answers = scoring.Read(parsed, file);
-            var table = Scorer.Score(answers, rules);
+            var (table, further) = measures.Score(parsed, answers, rules);
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
+            PrintFurther(further, scoring.Format(parsed));
             var (audited, grids) = AuditPrinter.Print(parsed.GetValue(audit), answers, table, scoring.Format(parsed));
-            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom, tables: grids);
+            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom,
+                tables: [.. further, .. grids]);
             return audited;
 
             void RefuseIdle(ParseResult line, bool asksModel)
@@ -155,16 +161,17 @@ internal static class EvalCommand
                 });
                 if (!session.IsFirst) return ExitCode.Success;
                 var (settings, folder) = (session.Configuration, result.Folder);
-                var scores = Scorer.Score(result.Predictions, options);
+                var (scores, further) = measures.Score(parsed, result.Predictions, options);
                 EvaluationRun.Record(folder, scores);
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
+                PrintFurther(further, scoring.Format(parsed));
                 var tables = ControlPrinter.Tables(scores, result);
                 foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
                 var (audited, grids) = AuditPrinter.Print(parsed.GetValue(audit), result.Predictions, scores, scoring.Format(parsed));
                 tables = [.. tables, .. grids];
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder),
                     settings.Data.Dicom, folder.Path,
-                    ImagePath(result.Data), tables);
+                    ImagePath(result.Data), [.. further, .. tables]);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 Terminal.Standard.Message(isBase || settings.Name.EndsWith("-base", StringComparison.Ordinal)
                     ? $"Next: {ShellWords.Join(["pfmvg", "runs", "show", folder.Path])}"
@@ -222,6 +229,13 @@ internal static class EvalCommand
         if (baselines is null) return;
         foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
             GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
+    }
+
+    // For programs these figures are in the table itself.
+    internal static void PrintFurther(IReadOnlyList<TextGrid> grids, TableFormat format)
+    {
+        if (format is TableFormat.Csv or TableFormat.Json) return;
+        foreach (var grid in grids) GridPrinter.Print(grid, format);
     }
 
     internal static Func<Prediction, string?> ImagePath(PreparedData data)

@@ -202,6 +202,7 @@ public sealed class ModelAnswers
         Truth = sample.Boxes,
         Patient = sample.Patient,
         Synthetic = sample.Synthetic,
+        Traits = Traits.Unknown with { Source = sample.Source },
     };
 
     /// <summary>The confidence of each box: the geometric mean of the probabilities of its tokens.</summary>

@@ -25,8 +25,17 @@ internal sealed partial class HeatMap
     private readonly byte[] _levels; // row by row: how many thresholds the value is above
     private readonly int _rows, _columns;
 
-    private HeatMap(byte[] levels, int rows, int columns, bool hasHoles) =>
-        (_levels, _rows, _columns, HasHoles) = (levels, rows, columns, hasHoles);
+    private HeatMap(byte[] levels, double[]? values, int rows, int columns, bool hasHoles) =>
+        (_levels, Values, _rows, _columns, HasHoles) = (levels, values, rows, columns, hasHoles);
+
+    /// <summary>Rows of the map.</summary>
+    public int Rows => _rows;
+
+    /// <summary>Columns of the map.</summary>
+    public int Columns => _columns;
+
+    /// <summary>The values row by row; null unless they were to be kept.</summary>
+    public double[]? Values { get; }
 
     /// <summary>The largest finite value; -infinity where there is none.</summary>
     public double Most { get; private init; } = double.NegativeInfinity;
@@ -43,6 +52,14 @@ internal sealed partial class HeatMap
     /// <param name="height">Height of the picture in pixels.</param>
     /// <returns>Valid is false when no cell is above the lowest threshold.</returns>
     public (double Iou, double Dice, bool Valid) Score(IReadOnlyList<Box> truth, int width, int height)
+    {
+        var (iou, dice) = (0.0, 0.0);
+        foreach (var overlap in Overlaps(truth, width, height)) (iou, dice) = (iou + overlap.Iou, dice + overlap.Dice);
+        return (iou / Thresholds.Length, dice / Thresholds.Length, Array.Exists(_levels, level => level > 0));
+    }
+
+    /// <summary>Intersection over union and Dice at each of the thresholds.</summary>
+    public (double Iou, double Dice)[] Overlaps(IReadOnlyList<Box> truth, int width, int height)
     {
         var (cellWidth, cellHeight) = ((double)width / _columns, (double)height / _rows);
         var picture = new Box(0, 0, width, height);
@@ -70,20 +87,18 @@ internal sealed partial class HeatMap
             }
         }
 
-        var (iou, dice) = (0.0, 0.0);
-        for (var t = 0; t < Thresholds.Length; t++)
+        return [.. Thresholds.Select((_, t) =>
         {
             var area = over[t] * cellWidth * cellHeight;
-            iou += inside[t] / (area + truthArea - inside[t]);
-            dice += 2 * inside[t] / (area + truthArea);
-        }
-
-        return (iou / Thresholds.Length, dice / Thresholds.Length, over[0] > 0);
+            return (inside[t] / (area + truthArea - inside[t]), 2 * inside[t] / (area + truthArea));
+        })];
     }
 
     /// <summary>Reads a map of two dimensions; leading dimensions of 1 are dropped.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="keepValues">Keeps the values themselves, too: 8 bytes each.</param>
     /// <exception cref="InputException">Not such a file, or larger than any picture.</exception>
-    public static HeatMap Read(string path)
+    public static HeatMap Read(string path, bool keepValues = false)
     {
         InputException Wrong(string what) => new($"{path}: {what}.");
         byte[] file;
@@ -119,6 +134,7 @@ internal sealed partial class HeatMap
         if (data.Length != (long)rows * columns * size)
             throw Wrong($"holds {data.Length:N0} bytes of values where its shape means {(long)rows * columns * size:N0}");
         var levels = new byte[rows * columns];
+        var values = keepValues ? new double[levels.Length] : null;
         var (fortran, holes) = (match.Groups["order"].Value == "True", false);
         var most = double.NegativeInfinity;
         for (var i = 0; i < levels.Length; i++)
@@ -128,10 +144,12 @@ internal sealed partial class HeatMap
             if (value > most && double.IsFinite(value)) most = value;
             byte level = 0;
             while (level < cuts.Length && value > cuts[level]) level++;
-            levels[fortran ? i % rows * columns + i / rows : i] = level;
+            var at = fortran ? i % rows * columns + i / rows : i;
+            levels[at] = level;
+            if (values is not null) values[at] = value;
         }
 
-        return new HeatMap(levels, rows, columns, holes) { Most = most };
+        return new HeatMap(levels, values, rows, columns, holes) { Most = most };
     }
 
     /// <summary>Writes a map in float32, row by row.</summary>
@@ -168,7 +186,7 @@ internal sealed partial class HeatMap
     };
 
     /// <summary>The union of the boxes as cells that do not overlap, cut along all edges.</summary>
-    private static List<Box> Disjoint(IReadOnlyList<Box> boxes)
+    internal static List<Box> Disjoint(IReadOnlyList<Box> boxes)
     {
         if (boxes.Count == 1) return [.. boxes];
         double[] xs = [.. boxes.SelectMany(box => new[] { box.Left, box.Right }).Distinct().Order()];

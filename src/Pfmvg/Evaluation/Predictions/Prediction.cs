@@ -73,6 +73,9 @@ public sealed record Prediction
     /// <summary>The tokens of question and answer as the server counts them; null when unknown.</summary>
     internal TokenUsage? Usage { get; init; }
 
+    /// <summary>What is known of the patient and the picture, for subgroups.</summary>
+    internal Traits Traits { get; init; } = Traits.Unknown;
+
     /// <summary>How the boxes in <see cref="Answer"/> are read; null for our own notation.</summary>
     internal AnswerReading? Reading { get; init; }
 

@@ -100,6 +100,7 @@ public static class PredictionFile
                 }
 
                 if (prediction.Synthetic) json.WriteBoolean("synthetic", true);
+                foreach (var (name, value) in prediction.Traits.Known) json.WriteString(name, value);
                 json.WriteEndObject();
             }
 
@@ -200,6 +201,7 @@ public static class PredictionFile
             Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken, Unanswered = unanswered,
             Refused = answer is not null && line.Find("refused") is { ValueKind: JsonValueKind.True },
             Sent = Sent(line), Usage = Usage(line), BoxCoordinates = boxes is null ? null : coordinates,
+            Traits = Traits.Of(line).Or(question.Traits),
         };
     }
 

@@ -87,6 +87,7 @@ public static class TruthFile
                 : TrueBoxes(line, boxes.Select(n => new Box(n[0], n[1], n[2], n[3])), width, height),
             Patient = line.Text("patient") ?? ListedSample.Owner(image).Patient,
             Synthetic = line.Find("synthetic") is { ValueKind: JsonValueKind.True },
+            Traits = Traits.Of(line),
         };
     }
 

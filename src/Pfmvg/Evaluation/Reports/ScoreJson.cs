@@ -46,6 +46,7 @@ internal static class ScoreJson
         foreach (var (name, value) in table.Rules) json.WriteString(name, value);
         json.WriteEndObject();
         if (table.Calibration is { } calibration) WriteCalibration(json, calibration);
+        if (table.Further.Count > 0) WriteFurther(json, table);
         json.WriteStartArray("notes");
         foreach (var note in table.Notes) json.WriteStringValue(note);
         json.WriteEndArray();
@@ -87,21 +88,34 @@ internal static class ScoreJson
         json.WriteNumber("n", calibration.Count);
         json.WriteNumber("without_region", calibration.WithoutRegion);
         json.WriteNumber("without_confidence", calibration.WithoutConfidence);
-        json.WriteStartArray("figures");
-        foreach (var figure in calibration.Figures)
+        WriteFigures(json, "figures", calibration.Figures);
+        json.WriteEndObject();
+    }
+
+    private static void WriteFurther(Utf8JsonWriter json, ScoreTable table)
+    {
+        WriteFigures(json, "further", table.Further);
+        json.WriteStartArray("further_rules");
+        foreach (var rule in table.FurtherRules) json.WriteStringValue(rule);
+        json.WriteEndArray();
+    }
+
+    private static void WriteFigures(Utf8JsonWriter json, string name, IReadOnlyList<Figure> figures)
+    {
+        json.WriteStartArray(name);
+        foreach (var figure in figures)
         {
             json.WriteStartObject();
             json.WriteString("row", figure.Row);
             json.WriteString("metric", figure.Metric);
-            foreach (var (name, value) in ((string, double?)[])[("value", figure.Value), ("low", figure.Low), ("high", figure.High)])
-                if (value is { } number) json.WriteNumber(name, number);
-                else json.WriteNull(name);
+            foreach (var (key, value) in ((string, double?)[])[("value", figure.Value), ("low", figure.Low), ("high", figure.High)])
+                if (value is { } number) json.WriteNumber(key, number);
+                else json.WriteNull(key);
             json.WriteNumber("n", figure.N);
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
-        json.WriteEndObject();
     }
 
     private static void WriteRow(Utf8JsonWriter json, string? key, ScoreRow row)

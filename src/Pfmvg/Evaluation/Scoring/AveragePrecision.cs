@@ -16,10 +16,10 @@ internal static class DetectionMatch
     private const int MostBoxes = 100;
 
     /// <summary>
-    /// By falling confidence, each box takes the free true box that it overlaps most, if IoU >= 0.5. A box without one that
-    /// lies by half in a crowd region counts neither way (COCO's rules).
+    /// By falling confidence, each box takes the free true box that it overlaps most, if IoU >= the threshold. A box without one
+    /// of which that share lies in a crowd region counts neither way (COCO's rules).
     /// </summary>
-    public static IEnumerable<Detection> Detections(ScoredSample sample, ScoringOptions options)
+    public static IEnumerable<Detection> Detections(ScoredSample sample, ScoringOptions options, double threshold = 0.5)
     {
         var truth = sample.Truth.Select(box => SampleScorer.AsArea(box, options)).ToList();
         var sure = sample.Confidence;
@@ -42,7 +42,7 @@ internal static class DetectionMatch
             yield return new Detection(confidence, Enough(iou), 0, sample.Prediction.Rank);
         }
 
-        static bool Enough(double overlap) => overlap > 0.5 - TableStatistics.Rounding;
+        bool Enough(double overlap) => overlap > threshold - TableStatistics.Rounding;
     }
 }
 

@@ -186,6 +186,9 @@ public sealed record ScoreTable
     /// <summary>Precision against recall, the classes' mean first; empty where no answer carries a confidence.</summary>
     internal IReadOnlyList<PrecisionRecall> Curves { get; init; } = [];
 
+    /// <summary>How those are defined, in sentences.</summary>
+    internal IReadOnlyList<string> FurtherRules { get; init; } = [];
+
     /// <summary>Remarks that a reader needs beside the rules.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
