@@ -98,7 +98,8 @@ public sealed class BootstrapTests
     [Fact]
     public void A_BCa_interval_is_that_of_Efron_s_formula_in_numpy()
     {
-        double[] x = [.. ((int[])[0, 3, 7, 8, 12, 13, 22, 23, 30, 33, 51, 61]).Select(part => part / 64.0)]; // sums are exact, ties stay ties
+        // Sums of 64th parts are exact, so that ties are ties in every order of adding.
+        double[] x = [.. ((int[])[0, 3, 7, 8, 12, 13, 22, 23, 30, 33, 51, 61]).Select(part => part / 64.0)];
         var draw = Draws(7);
         var resampled = Enumerable.Range(0, 400).Select(_ => Enumerable.Range(0, 12).Average(_ => x[draw() % 12])).ToArray();
         var interval = Bootstrap.Bca(x.Average(), resampled, [.. x.Select(left => (x.Sum() - left) / 11)]);
@@ -114,7 +115,8 @@ public sealed class BootstrapTests
             for (var i = 0; i < 8; i++) drawn[draw() % 8]++;
             return mean.Evaluate(drawn).Value;
         })];
-        var without = Enumerable.Range(0, 8).Select(left => mean.Evaluate([.. Enumerable.Range(0, 8).Select(c => c == left ? 0 : 1)]).Value);
+        var without = Enumerable.Range(0, 8)
+            .Select(left => mean.Evaluate([.. Enumerable.Range(0, 8).Select(c => c == left ? 0 : 1)]).Value);
         interval = Bootstrap.Bca(x.Average(), resampled, [.. without]);
         Assert.Equal(0.18238797650000263, interval.Low, 1e-9);
         Assert.Equal(0.5803059579360508, interval.High, 1e-9);
@@ -147,6 +149,22 @@ public sealed class BootstrapTests
         var beyond = Bootstrap.Bca(0.1, [0.2, 0.3, 0.4], [0.1, 0.12]);
         Assert.Equal((0.2, 0.2), (Math.Round(beyond.Low, 2), Math.Round(beyond.Low, 2)));
         Assert.InRange(beyond.High, 0.2, 0.4);
+    }
+
+    [Fact]
+    public void Very_many_clusters_are_left_out_in_groups_and_the_interval_stays_nearly_the_same()
+    {
+        var random = new CounterRandom(3, "groups");
+        var values = Enumerable.Range(0, 4001).Select(_ => Math.Pow(random.NextDouble(), 20)).ToArray();
+        var mean = new MeanStatistic(values, [.. Enumerable.Range(0, values.Length)]);
+        double[] resampled = [.. Enumerable.Range(0, 2000).Select(_ => values.Average() + 0.0015 * random.NextNormal())];
+        var exact = Bootstrap.Bca(values.Average(), resampled, [.. values.Select(left => (values.Sum() - left) / 4000)]);
+        var grouped = Bootstrap.Bca(values.Average(), resampled, [.. Enumerable.Range(0, 2000).Select(group =>
+            values.Where((_, i) => i % 2000 != group).Average())]);
+        Assert.Equal(exact.Low, grouped.Low, 2e-4);
+        Assert.Equal(exact.High, grouped.High, 2e-4);
+        var estimate = Bootstrap.Estimates(values.Length, 200, 1, 1, (drawn, figures) => figures[0] = mean.Evaluate(drawn).Value)[0];
+        Assert.InRange(values.Average(), estimate.Low, estimate.High);
     }
 
     [Fact]
