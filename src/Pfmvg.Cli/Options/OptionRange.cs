@@ -7,8 +7,19 @@ namespace Pfmvg.Cli.Options;
 internal static class OptionRange
 {
     /// <summary>Only the names of the choices, in upper or lower case; .NET by itself takes numbers and lists for them, too.</summary>
-    public static Option<T> ByName<T>(this Option<T> option) where T : struct, Enum =>
-        option.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. Enum.GetNames<T>().Select(name => name.ToLowerInvariant())]);
+    public static Option<T> ByName<T>(this Option<T> option) where T : struct, Enum
+    {
+        string[] names = [.. Enum.GetNames<T>().Select(name => name.ToLowerInvariant())];
+        option.HelpName = string.Join('|', names);
+        option.CustomParser = result =>
+        {
+            var given = result.Tokens[0].Value;
+            if (names.Contains(given.ToLowerInvariant())) return Enum.Parse<T>(given, ignoreCase: true);
+            result.AddError($"{option.Name} {given}: choose one of {string.Join(", ", names)}.");
+            return default;
+        };
+        return option;
+    }
 
     /// <summary>A whole number between two bounds.</summary>
     /// <exception cref="InputException">It is outside.</exception>

@@ -59,7 +59,7 @@ internal sealed class ScoringArguments
     };
     private readonly Option<string?> _truthSplit = new("--truth-split")
     {
-        Description = "Keep only this split of the truth, if the truth names splits (train, val, test).",
+        Description = "Keep only this split of the truth, which must name splits (train, val, test).",
         HelpName = "SPLIT",
     };
     private readonly Option<string?> _coordinates = new("--coordinates")

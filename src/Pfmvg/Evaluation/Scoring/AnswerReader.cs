@@ -9,11 +9,12 @@ namespace Pfmvg.Evaluation.Scoring;
 /// <param name="Boxes">Boxes with an area; empty when the answer scores 0.</param>
 /// <param name="Confidence">One for each of the boxes; null when unknown.</param>
 /// <param name="Dropped">
-/// The boxes that the rule leaves out, with their confidences (1 where unknown); average precision counts them as false positives.
+/// The boxes that the rule leaves out, with their confidences (1 where unknown) and the number of kept boxes before them; average
+/// precision counts them as false positives.
 /// </param>
 /// <param name="Flaw">The first thing wrong with the answer, whether or not the rule lets it count.</param>
 internal sealed record AnswerRegion(IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw,
-    IReadOnlyList<(Box Box, double Confidence)> Dropped)
+    IReadOnlyList<(Box Box, double Confidence, int Before)> Dropped)
 {
     /// <summary>The answer is a heat map that gives a region.</summary>
     public bool IsMap { get; init; }
@@ -51,16 +52,16 @@ internal static class AnswerReader
         }
 
         if (rule == AnswerRule.Strict && flaw != Flaw.None)
-            return AnswerRegion.None(flaw) with { Dropped = [.. boxes.Select((box, i) => (box, confidence?[i] ?? 1))] };
+            return AnswerRegion.None(flaw) with { Dropped = [.. boxes.Select((box, i) => (box, confidence?[i] ?? 1, 0))] };
         List<Box> kept = [];
         List<double> sure = [];
-        List<(Box, double)> dropped = [];
+        List<(Box, double, int)> dropped = [];
         foreach (var i in counted)
         {
             var box = rule == AnswerRule.Repair ? SortAndClamp(boxes[i], prediction) : boxes[i];
             if (!BoxRules.IsFinite(box) || box.IsEmpty && rule != AnswerRule.Original)
             {
-                dropped.Add((boxes[i], confidence?[i] ?? 1));
+                dropped.Add((boxes[i], confidence?[i] ?? 1, kept.Count));
                 continue;
             }
 

@@ -23,10 +23,10 @@ internal static class DetectionMatch
     {
         var truth = sample.Truth.Select(box => SampleScorer.AsArea(box, options)).ToList();
         var sure = sample.Confidence;
-        var counted = sample.Predicted.Select((box, i) => (Box: (Box?)box, Confidence: sure?[i] ?? 1))
-            .Concat(sample.Dropped.Select(dropped => (Box: (Box?)null, dropped.Confidence)))
-            .OrderByDescending(found => found.Confidence).Take(MostBoxes); // LINQ's order is stable
-        foreach (var (found, confidence) in counted)
+        var counted = sample.Dropped.Select(dropped => (Box: (Box?)null, dropped.Confidence, Place: dropped.Before))
+            .Concat(sample.Predicted.Select((box, i) => (Box: (Box?)box, Confidence: sure?[i] ?? 1, Place: i)))
+            .OrderByDescending(found => found.Confidence).ThenBy(found => found.Place).Take(MostBoxes); // LINQ's order is stable
+        foreach (var (found, confidence, _) in counted)
         {
             var (best, iou) = (-1, 0.0);
             if (found is { } predicted)

@@ -50,8 +50,8 @@ internal static class MapScorer
         if (2 * beyond.Count <= maps.Count && beyond.TrueForAll(pair => pair.Most < 2)) return;
         var (sample, most) = beyond.MaxBy(pair => pair.Most);
         throw new InputException(string.Create(CultureInfo.InvariantCulture,
-            $"{sample.Prediction.HeatMap}: the heat map has values up to {most:0.###}{(most is > 100 and <= 255 ? " (of 0..255?)" : "")}, and "
-            + $"{beyond.Count} of {maps.Count} maps reach beyond 1, but the thresholds 0.1 to 0.5 belong to values of at most 1; divide the "
-            + $"maps by what stands for 1, or insist with --trust-coordinates."));
+            $"{sample.Prediction.HeatMap}: the heat map has values up to {most:0.###}{(most is > 100 and <= 255 ? " (of 0..255?)" : "")}, "
+            + $"and {beyond.Count} of {maps.Count} maps reach beyond 1, but the thresholds 0.1 to 0.5 belong to values of at most 1; "
+            + $"divide the maps by what stands for 1, or insist with --trust-coordinates."));
     }
 }

@@ -67,17 +67,17 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
     }
 
     /// <summary>Which box counts where one does.</summary>
-    internal const string One = "the most certain box where it carries confidences, else the first";
+    internal const string One = "the answer's most certain box, or its first where it carries no confidences";
 
     /// <summary>The rules that these options mean.</summary>
     public static ProtocolDescription Describe(ScoringOptions options)
     {
         var (sample, multiBox) = options.Protocol switch
         {
-            Protocol.PfmvgBox => ("one true box of a phrase", $"each true box is a sample of its own; of the answer {One} counts for each"),
+            Protocol.PfmvgBox => ("one true box of a phrase", $"each true box is a sample of its own; what counts for it is {One}"),
             Protocol.PhraseUnion => ("one phrase of a picture", "union of all true boxes against the union of all predicted boxes"),
             Protocol.SingleBox => ("one phrase with exactly one true box",
-                $"phrases with several true boxes are left out; of the answer {One} counts"),
+                $"phrases with several true boxes are left out; what counts is {One}"),
             Protocol.MaskThresholds => ("one phrase of a picture",
                 "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
             _ => ("one predicted box",
@@ -92,8 +92,8 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
             AnswerRule.Raw => "no box, swapped corners or an empty box score 0; numbers beyond the picture count as they stand",
             AnswerRule.Repair => "corners are sorted and clamped to the picture first; no box or an empty one scores 0",
             AnswerRule.Strict =>
-                "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, more boxes than the phrase has where one counts, cut "
-                + "off",
+                "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, cut off, more boxes than the phrase has where one "
+                + "counts",
             _ => "as the authors' evaluator: an answer that does not begin with a box scores 0, the first four numbers count",
         };
         return new ProtocolDescription(Names[(int)options.Protocol], sample, multiBox, failure,

@@ -60,7 +60,7 @@ internal static class SampleScorer
             boxes.Count > 0 && boxes.TrueForAll(found => found.Confidence is not null)
                 ? boxes.ConvertAll(found => found.Confidence!.Value) : null,
             read.Select(answer => answer.Flaw).FirstOrDefault(flaw => flaw != Flaw.None),
-            [.. read.SelectMany(answer => answer.Dropped).Distinct()]), options) with { Answers = read };
+            [.. read.SelectMany(answer => answer.Dropped).DistinctBy(box => (box.Box, box.Confidence))]), options) with { Answers = read };
     }
 
     /// <summary>

@@ -105,7 +105,7 @@ public sealed record ScoredSample
     public IReadOnlyList<double>? Confidence { get; init; }
 
     /// <summary>The answer's boxes that the rule leaves out: false positives for average precision.</summary>
-    internal IReadOnlyList<(Box Box, double Confidence)> Dropped { get; init; } = [];
+    internal IReadOnlyList<(Box Box, double Confidence, int Before)> Dropped { get; init; } = [];
 
     /// <summary>What is wrong with the answer.</summary>
     public Flaw Flaw { get; init; }

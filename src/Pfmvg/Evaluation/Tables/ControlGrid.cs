@@ -28,8 +28,8 @@ public static class ControlGrid
         ]);
 
         static IEnumerable<string> Figures(ScoreTable table) =>
-            [ScoreGrid.Cell(table.Weighted[Metric.Iou]), ScoreGrid.Cell(table.Mean[Metric.Iou]),
-                ScoreGrid.Cell(table.Weighted[Metric.Accuracy50])];
+            [ScoreGrid.Cell(table.Weighted, Metric.Iou), ScoreGrid.Cell(table.Mean, Metric.Iou),
+                ScoreGrid.Cell(table.Weighted, Metric.Accuracy50)];
     }
 
     /// <summary>The exchange of phrases.</summary>

@@ -93,7 +93,7 @@ public static class PaperGrid
     [
         .. classes.Select(name => table.Classes.FirstOrDefault(row => row.Name == name) is { } row
             ? ScoreGrid.Figure(row, row[metric].Value) : "n/a"),
-        ScoreGrid.Figure(table.Mean[metric].Value), ScoreGrid.Figure(table.Weighted[metric].Value),
+        ScoreGrid.Figure(table.Mean, table.Mean[metric].Value), ScoreGrid.Figure(table.Weighted, table.Weighted[metric].Value),
     ];
 
     /// <summary>The intervals, for a line of their own: the paper's form has too many columns for both.</summary>

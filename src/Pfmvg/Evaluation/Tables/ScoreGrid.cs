@@ -97,9 +97,9 @@ public static class ScoreGrid
     internal const string Signs = "A valid answer gives a region, right or wrong (0.000). '-' is a class without any: it counts 0 in "
         + "the mean. 'n/a' is nothing to measure: it is left out.";
 
-    /// <summary>The rules by which answers were read and scored, as one line.</summary>
-    internal static string Further(ScoreTable table) =>
-        $"Rules: {string.Join("; ", table.Rules.Select(rule => $"{rule.Key.Replace('_', ' ')}: {rule.Value}"))}.";
+    /// <summary>The rules by which answers were read and scored, as one line, but for two that have lines of their own.</summary>
+    internal static string Further(ScoreTable table) => $"Rules: {string.Join("; ",
+        table.Rules.Where(rule => rule.Key is not ("box" or "intervals")).Select(rule => $"{rule.Key.Replace('_', ' ')}: {rule.Value}"))}.";
 
     /// <summary>"0.377 [0.351, 0.402]", or "-" for a class without a valid answer.</summary>
     public static string Cell(ScoreRow row, Metric metric) => IsEmpty(row) ? "-" : Cell(row[metric]);

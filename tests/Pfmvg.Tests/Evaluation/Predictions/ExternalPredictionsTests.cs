@@ -142,6 +142,11 @@ public sealed class ExternalPredictionsTests : IDisposable
         Assert.Equal(("left, small", "p10000032", "Edema", new Box(0, 0, 100, 100)),
             (question.Phrase, question.Patient, question.Class, question.Truth[0]));
         Assert.Equal(4, TruthFile.Read(Answers.Write(_folder.Path, "truth.json", Coco)).Questions.Count);
+        foreach (var path in (string[])[Answers.Write(_folder.Path, "truth.json", Coco), Answers.Write(_folder.Path, "truth.jsonl", ""),
+            Answers.Write(_folder.Path, "none.csv", Csv.Replace(",split", "", StringComparison.Ordinal)
+                .Replace(",test", "", StringComparison.Ordinal).Replace(",train", "", StringComparison.Ordinal))])
+            Assert.Contains("names no splits, so that none can be chosen",
+                Assert.Throws<InputException>(() => TruthFile.Read(path, "test")).Message, StringComparison.Ordinal);
         Assert.Contains("has no 'annotations'",
             Assert.Throws<InputException>(() => TruthFile.Read(Answers.Write(_folder.Path, "empty.json", "{}"))).Message,
             StringComparison.Ordinal);

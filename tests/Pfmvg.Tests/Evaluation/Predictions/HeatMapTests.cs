@@ -149,6 +149,52 @@ public sealed class HeatMapTests : IDisposable
             StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Answers_with_boxes_are_no_maps()
+    {
+        foreach (var answer in (Prediction[])[Answers.Make("a", [new Box(0, 0, 9, 9)], "{<1><1><2><2>}"), Answers.WithIou("a", 0.5)])
+            Assert.Contains("scores heat maps only; choose another --protocol", Assert.Throws<InputException>(() => Scorer.Score(
+                [answer], new ScoringOptions { Protocol = Protocol.MaskThresholds })).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("|u1", 255, true)]  // a gray picture
+    [InlineData("<f4", 100, true)]  // per cent
+    [InlineData("<f4", 3.5f, true)] // logits
+    [InlineData("<f4", 1.2f, true)]
+    [InlineData("<f4", 1.0005f, false)]
+    [InlineData("|u1", 1, false)]   // a mask
+    [InlineData("<f4", -0.5f, false)]
+    public void Maps_on_another_scale_than_the_thresholds_are_refused_unless_insisted_on(string type, float most, bool refused)
+    {
+        List<Box> truth = [new Box(0, 0, 100, 100)];
+        var path = Write("scale", type, 1, 2, [most, 0]);
+        if (refused)
+            Assert.Contains("and 1 of 1 maps reach beyond 1",
+                Assert.Throws<InputException>(() => Score(path, truth)).Message, StringComparison.Ordinal);
+        var table = Score(path, truth, new ScoringOptions { AnyHeatMapScale = true });
+        Assert.Equal(most > 0 ? 1 : 0, table.Samples[0].Iou);
+    }
+
+    [Fact]
+    public void One_map_a_little_beyond_one_among_others_is_scored_but_not_one_far_beyond()
+    {
+        Prediction Map(string id, float most) => Question(id, $"{id}.png", id) with { HeatMap = Write(id, "<f4", 1, 2, [most, 0]) };
+        var options = new ScoringOptions { Protocol = Protocol.MaskThresholds, Resamples = 0 };
+        Assert.Equal(1, Scorer.Score([Map("a", 0.9f), Map("b", 0.9f), Map("c", 1.2f)], options).Mean[Metric.Iou].Value, 1e-12);
+        Assert.Contains("c.npy", Assert.Throws<InputException>(
+            () => Scorer.Score([Map("a", 0.9f), Map("b", 0.9f), Map("c", 255)], options)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_protocol_prints_its_own_failure_rule()
+    {
+        var rule = ProtocolDescription.Describe(new ScoringOptions { Protocol = Protocol.MaskThresholds });
+        Assert.Equal("no map, a map with NaN or infinite values or one without a value above 0.1 scores 0", rule.Failure);
+        Assert.DoesNotContain("NaN", ProtocolDescription.Describe(
+            new ScoringOptions { Protocol = Protocol.MaskThresholds, HeatMapMayHaveHoles = true }).Failure, StringComparison.Ordinal);
+    }
+
     private static Prediction Question(string id, string image, string phrase) =>
         Answers.Make(id, [new Box(0, 0, 100, 100)], "") with { Answer = null, Image = image, Phrase = phrase, Width = 200, Height = 100 };
 
@@ -164,6 +210,7 @@ public sealed class HeatMapTests : IDisposable
         byte[] Bytes(float value) => type switch
         {
             "<f2" => BitConverter.GetBytes((Half)value),
+            "|u1" => [(byte)value],
             "<f8" => BitConverter.GetBytes(Math.Round((double)value, 6)),
             ">f4" => [.. BitConverter.GetBytes(value).Reverse()],
             _ => BitConverter.GetBytes(value),

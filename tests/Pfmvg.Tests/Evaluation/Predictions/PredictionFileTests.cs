@@ -189,7 +189,7 @@ public sealed class PredictionFileTests : IDisposable
             Line("million", $"\"answer\": \"{million}\""),
             Line("flood", $"\"answer\": \"{flood}\""),
             Line("boxes", $"\"coordinates\": \"pixels-xyxy\", \"boxes\": [{boxes}]"));
-        foreach (var protocol in Enum.GetValues<Protocol>())
+        foreach (var protocol in Enum.GetValues<Protocol>().Where(protocol => protocol != Protocol.MaskThresholds)) // it scores no boxes
         {
             var table = Scorer.Score(PredictionFile.Read(path), new ScoringOptions { Protocol = protocol, Resamples = 10 });
             Assert.Equal([Flaw.CutOff, Flaw.TooManyBoxes, Flaw.TooManyBoxes], table.Samples.Select(sample => sample.Flaw));

@@ -52,12 +52,47 @@ public sealed class ScoringCommandTests : IDisposable
     [InlineData("--resamples", "-1")]
     [InlineData("--colors", "white")]
     [InlineData("--truth", "no-such.json")]
-    public void A_wrong_option_is_one_sentence_and_exit_code_2(string option, string value)
+    [InlineData("--answers", "7")]
+    [InlineData("--answers", "raw,strict")]
+    [InlineData("--intervals", "1")]
+    [InlineData("--min-confidence", "50")]
+    [InlineData("--min-confidence", "0.5", "drops boxes by their confidence")] // the answers are text
+    [InlineData("--baselines", "paper", "which --protocol map50 does not have", "--protocol", "map50")]
+    [InlineData("--plus-one", "true", "which adds the pixel itself", "--answers", "original")]
+    [InlineData("--plus-one", "true", "has no effect on heat maps", "--protocol", "mask-thresholds")]
+    [InlineData("--intervals", "bca", "has no effect without resamples", "--resamples", "0")]
+    [InlineData("--truth-split", "test", "chooses a part of --truth")]
+    [InlineData("--with-phrases", "true", "has no effect without --no-images")]
+    [InlineData("--images", ".", "--no-images leaves them out", "--no-images")]
+    public void A_wrong_option_is_one_sentence_and_exit_code_2(string option, string value, string sentence = "", params string[] others)
     {
         PredictionFile.Write(_folder.In("p.jsonl"), Answers.Varied(20));
-        var result = Shell.RunPfmvg("eval", "--predictions", _folder.In("p.jsonl"), "--out", _folder.In("out"), option, value);
+        var result = Shell.RunPfmvg(["eval", "--predictions", _folder.In("p.jsonl"), "--out", _folder.In("out"), option, value, .. others]);
         Assert.True(result.ExitCode == 2, result.ToString());
         Assert.StartsWith("error: ", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
+        Assert.Contains(sentence, result.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder.In("out")));
+    }
+
+    [Theory]
+    [InlineData("--colors", "white")]
+    [InlineData("--out", "file/report")]
+    [InlineData("--out", "file")]
+    public void What_would_fail_at_the_end_is_refused_before_anything_is_read(string option, string value)
+    {
+        File.WriteAllText(_folder.In("file"), "not a folder");
+        string[] given = option == "--out" ? [option, _folder.In(value)] : [option, value, "--out", _folder.In("out")];
+        var result = Shell.RunPfmvg(["eval", "--predictions", _folder.In("none.jsonl"), .. given]);
+        Assert.True(result.ExitCode == 2, result.ToString());
+        Assert.DoesNotContain("none.jsonl", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_model_is_not_asked_for_answers_that_the_protocol_cannot_score()
+    {
+        var result = Shell.RunPfmvg("eval", "--split", "test", "--protocol", "mask-thresholds");
+        Assert.True(result.ExitCode == 2, result.ToString());
+        Assert.Contains("our model answers with boxes", result.Error, StringComparison.Ordinal);
     }
 }

@@ -80,6 +80,15 @@ public sealed class CocoFigureTests : IDisposable
         Assert.Equal(51 * 0.5 / 101, value, 1e-12);
     }
 
+    [Fact]
+    public void Of_equally_certain_boxes_of_a_picture_a_swapped_one_counts_in_its_place()
+    {
+        const string Swapped = """{"image_id": 7, "category_id": 1, "bbox": [100, 100, -100, -100], "score": 0.8}""";
+        const string Right = """{"image_id": 7, "category_id": 1, "bbox": [0, 0, 100, 100], "score": 0.8}""";
+        Assert.Equal(1, Precision($"[{Right}, {Swapped}]", ""), 1e-12);
+        Assert.Equal(0.5, Precision($"[{Swapped}, {Right}]", ""), 1e-12);
+    }
+
     private double Precision(string results, string more)
     {
         var truth = $$"""
