@@ -13,9 +13,11 @@ internal static class AuditBoxes
     /// <summary>The changes for a protocol.</summary>
     /// <param name="predictions">The file's truth and answers.</param>
     /// <param name="options">How they are scored.</param>
-    public static IEnumerable<AuditCase> Cases(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    /// <param name="note">Hears what is left out, and why.</param>
+    public static IEnumerable<AuditCase> Cases(
+        IReadOnlyList<Prediction> predictions, ScoringOptions options, Action<string> note)
     {
-        foreach (var change in AuditCase.OfAnswers(predictions, options)) yield return change;
+        foreach (var change in AuditCase.OfAnswers(predictions, options, note)) yield return change;
         var perfect = Perfect(predictions, options.Protocol);
         if (perfect.Count == 0) yield break;
         var single = options.Protocol is Protocol.PfmvgBox or Protocol.SingleBox && !options.AddsPixel;
