@@ -91,7 +91,8 @@ internal static class EvalCommand
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             if (paths.Length > 1)
             {
-                parsed.Refuse("is about one file of answers, and --predictions names several; leave it out", [audit, baselines, .. report.All]);
+                parsed.Refuse("is about one file of answers, and --predictions names several; leave it out",
+                    [audit, baselines, .. report.All]);
                 RunPrinter.Print(parsed, scoring, CompareCommand.RunFiles(paths, "--predictions"));
                 return ExitCode.Success;
             }

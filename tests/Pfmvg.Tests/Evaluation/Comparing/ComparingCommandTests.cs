@@ -50,7 +50,8 @@ public sealed class ComparingCommandTests : IDisposable
     [InlineData("--with-phrases is about single samples", "1.jsonl", "2.jsonl", "--protocol", "map50", "--with-phrases")]
     public void What_cannot_be_compared_is_one_sentence(string reason, params string[] arguments)
     {
-        var result = Shell.RunPfmvg(["compare", .. arguments.Select(a => a.EndsWith(".jsonl", StringComparison.Ordinal) ? _folder.In(a) : a)]);
+        var result = Shell.RunPfmvg(["compare", .. arguments
+            .Select(a => a.EndsWith(".jsonl", StringComparison.Ordinal) ? _folder.In(a) : a)]);
         Assert.True(result.ExitCode == 2, result.ToString());
         Assert.Contains(reason, result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);

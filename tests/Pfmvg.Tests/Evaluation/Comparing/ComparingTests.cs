@@ -38,7 +38,8 @@ public sealed class ComparingTests
         var first = MethodComparison.Between(tables, withFirst: true);
         Assert.Equal([(0, 1), (0, 2), (0, 3)], first.Pairs.Select(pair => (pair.A, pair.B)));
         Assert.Equal(10 * 3, first.Differences(Metric.Iou).Rows.Count);
-        Assert.Contains(first.Differences(Metric.Dice).Notes, note => note.Contains("over the 24 pairs of all classes", StringComparison.Ordinal));
+        Assert.Contains(first.Differences(Metric.Dice).Notes,
+            note => note.Contains("over the 24 pairs of all classes", StringComparison.Ordinal));
 
         var two = MethodComparison.Between([.. tables.Take(2)], withFirst: false);
         Assert.Equal(Comparison.Between(tables[0], tables[1]).Rows.Select(row => row.Figures[Metric.Iou].Adjusted),
@@ -105,9 +106,9 @@ public sealed class ComparingTests
     {
         List<Prediction>[] sets = [Answers.Varied(30, 1), Answers.Varied(30, 2), Answers.Varied(30, 3)[5..]];
         var tables = sets.Select(set => Score(set, 10)).ToList();
-        Assert.Contains("A has 30 samples and C has 25: 5 are in A, but not in C",
+        Assert.Contains("A has 36 samples and C has 31: 5 are in A, but not in C",
             Assert.Throws<InputException>(() => MethodComparison.Between(tables, false)).Message, StringComparison.Ordinal);
-        Assert.Contains("one.jsonl has 30 samples and three.jsonl has 25", Assert.Throws<InputException>(
+        Assert.Contains("one.jsonl has 36 samples and three.jsonl has 31", Assert.Throws<InputException>(
             () => RunComparison.Of(tables, ["one.jsonl", "two.jsonl", "three.jsonl"])).Message, StringComparison.Ordinal);
 
         var (common, note) = CommonSamples.Among(sets, ["A", "B", "C"]);

@@ -8,10 +8,11 @@ using Pfmvg.Tests.Support;
 namespace Pfmvg.Tests.Evaluation.Comparing;
 
 /// <summary>
-/// Comparisons beside a transcription in NumPy 1.24.2, whose numbers are in compare.json: 40 samples of 10 patients and 3 classes, 3 methods
-/// with 3 runs each. There the p values count all 1,024 exchanges; Holm's correction is written out; intervals are the 2.5 and 97.5 per
-/// cent points of 400,000 resamples (12,000 for average precision) of the patients by numpy.random.multinomial and of the runs by
-/// integers(0, 3); average precision is the mean over the recalls 0, 0.01, ..., 1 of the running maximum of cumsum(hits) / cumsum(boxes).
+/// Comparisons beside a transcription in NumPy 1.24.2, whose numbers are in compare.json: 40 samples of 10 patients and 3 classes, three
+/// methods with 3 runs each. There the p values count all 1,024 exchanges; Holm's correction is written out; intervals are the 2.5 and
+/// 97.5 per cent points of 400,000 resamples (12,000 for average precision) of the patients by numpy.random.multinomial and of the runs
+/// by integers(0, 3); average precision is the mean over the recalls 0, 0.01, ..., 1 of the running maximum of cumsum(hits) /
+/// cumsum(boxes).
 /// </summary>
 public sealed class ReferenceTests
 {
