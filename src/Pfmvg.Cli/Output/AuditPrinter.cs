@@ -14,11 +14,16 @@ internal static class AuditPrinter
         + "the exit code is 1.";
 
     /// <summary>Audits, where that is wanted, and prints the tables; gives the exit code and the tables.</summary>
+    /// <param name="wanted">Whether it is.</param>
+    /// <param name="answers">Truth and answers.</param>
+    /// <param name="table">Their scores, for the rules.</param>
+    /// <param name="format">How to print.</param>
+    /// <param name="score">What is audited; null is our own scorer.</param>
     public static (int Code, IReadOnlyList<TextGrid> Tables) Print(
-        bool wanted, IReadOnlyList<Prediction> answers, ScoreTable table, TableFormat format)
+        bool wanted, IReadOnlyList<Prediction> answers, ScoreTable table, TableFormat format, Audit.Score? score = null)
     {
         if (!wanted) return (ExitCode.Success, []);
-        var audit = Audit.Of(answers, table.Options);
+        var audit = Audit.Of(answers, table.Options, score);
         foreach (var grid in AuditGrid.Print(audit, tidy: format is TableFormat.Csv or TableFormat.Json)) GridPrinter.Print(grid, format);
         return (audit.Passed ? ExitCode.Success : ExitCode.Failure, AuditGrid.Print(audit, tidy: false));
     }

@@ -53,11 +53,11 @@ internal sealed record Audit(
                 continue;
             }
 
-            var cases = areMaps ? maps.Cases(predictions, rules) : AuditBoxes.Cases(predictions, rules);
+            var cases = areMaps ? maps.Cases(predictions, rules, notes.Add) : AuditBoxes.Cases(predictions, rules, notes.Add);
             results.Add((ProtocolDescription.Describe(rules), [.. cases.Select(change => Try(change, rules, score))]));
         }
 
-        return new Audit(results, notes);
+        return new Audit(results, [.. notes.Distinct()]);
     }
 
     private static AuditResult Try(AuditCase change, ScoringOptions options, Score score)

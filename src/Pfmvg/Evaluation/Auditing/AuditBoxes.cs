@@ -13,9 +13,11 @@ internal static class AuditBoxes
     /// <summary>The changes for a protocol.</summary>
     /// <param name="predictions">The file's truth and answers.</param>
     /// <param name="options">How they are scored.</param>
-    public static IEnumerable<AuditCase> Cases(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    /// <param name="note">Hears what is left out, and why.</param>
+    public static IEnumerable<AuditCase> Cases(
+        IReadOnlyList<Prediction> predictions, ScoringOptions options, Action<string> note)
     {
-        foreach (var change in AuditCase.OfAnswers(predictions, options)) yield return change;
+        foreach (var change in AuditCase.OfAnswers(predictions, options, note)) yield return change;
         var perfect = Perfect(predictions, options.Protocol);
         if (perfect.Count == 0) yield break;
         var single = options.Protocol is Protocol.PfmvgBox or Protocol.SingleBox && !options.AddsPixel;
@@ -26,8 +28,9 @@ internal static class AuditBoxes
         yield return new AuditCase("truth, moved by half its width", AuditLaw.Falls, perfect, // on a wider picture: nothing leaves it
             Answer([.. perfect.Select(row => row with { Width = 2 * row.Width })], (_, box) => box.Move(box.Width / 2, 0)),
             single ? KnownFigures.OfEach(perfect, 1.0 / 3, 1.0 / 2) : null);
-        yield return new AuditCase("truth, sides twice as long", AuditLaw.Falls, perfect, Answer([.. perfect.Select(Amid)],
-            (_, box) => new Box(box.Left - box.Width / 2, box.Top - box.Height / 2, box.Right + box.Width / 2, box.Bottom + box.Height / 2)),
+        yield return new AuditCase("truth, sides twice as long", AuditLaw.Falls, perfect,
+            Answer([.. perfect.Select(Amid)], (_, box) => new Box(
+            box.Left - box.Width / 2, box.Top - box.Height / 2, box.Right + box.Width / 2, box.Bottom + box.Height / 2)),
             single ? KnownFigures.OfEach(perfect, 1.0 / 4, 2.0 / 5) : null);
         yield return new AuditCase("truth, every second answer dropped", AuditLaw.Falls, perfect,
             [.. perfect.Select((row, i) => i % 2 == 1 ? row : row with { Boxes = [] })],
@@ -80,15 +83,21 @@ internal static class AuditBoxes
     private static List<Prediction>? Exchanged(List<Prediction> perfect)
     {
         var pictures = perfect.GroupBy(row => row.Image).ToDictionary(same => same.Key, same => same.ToList());
-        var partners = perfect.ConvertAll(row => pictures[row.Image].Find(other => IsElsewhere(row, other)));
-        if (partners.TrueForAll(partner => partner is null))
-            partners = perfect.ConvertAll(row => perfect.Find(other => IsElsewhere(row, other)));
+        var partners = perfect.ConvertAll(row => Next(row, pictures[row.Image]));
+        if (partners.TrueForAll(partner => partner is null)) partners = perfect.ConvertAll(row => Next(row, perfect));
         return partners.TrueForAll(partner => partner is null) ? null : [.. perfect.Zip(partners, (row, partner) => row with
         {
             Boxes = partner?.Truth ?? row.Boxes,
             Width = Math.Max(row.Width, partner?.Width ?? 0),
             Height = Math.Max(row.Height, partner?.Height ?? 0),
         })];
+
+        // The next one in turn, so that each answer goes to one phrase where that can be.
+        static Prediction? Next(Prediction row, List<Prediction> among)
+        {
+            var at = among.FindIndex(other => ReferenceEquals(other, row));
+            return among.Skip(at + 1).Concat(among.Take(at)).FirstOrDefault(other => IsElsewhere(row, other));
+        }
 
         static bool IsElsewhere(Prediction row, Prediction other) =>
             Region.Iou(new Region(row.Truth), new Region(other.Truth)) < 0.4

@@ -33,13 +33,16 @@ internal sealed record AuditCase(string Change, AuditLaw Law, IReadOnlyList<Pred
     /// <summary>The changes that make sense for all answers: the order of the rows, the size of all, and no answer.</summary>
     /// <param name="predictions">The file's truth and answers.</param>
     /// <param name="options">How they are scored.</param>
-    public static IEnumerable<AuditCase> OfAnswers(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    /// <param name="note">Hears which of them are left out, and why.</param>
+    public static IEnumerable<AuditCase> OfAnswers(
+        IReadOnlyList<Prediction> predictions, ScoringOptions options, Action<string> note)
     {
-        if (options.Protocol != Protocol.Map50 || !HasTies(predictions, options.Rule)) // else the file's order is part of the answer
-            yield return new AuditCase("rows in another order", AuditLaw.Equal, predictions, Shuffled(predictions));
-        // The added pixel and the half pixel of the strict rule do not grow with the picture.
-        if (!options.AddsPixel && options.Rule != AnswerRule.Strict)
-            yield return new AuditCase("picture, truth and answers twice as large", AuditLaw.Equal, predictions,
+        if (options.Protocol == Protocol.Map50 && HasTies(predictions, options.Rule))
+            note("map50 without rows in another order: of equally certain boxes the first in the file counts first.");
+        else yield return new AuditCase("rows in another order", AuditLaw.Equal, predictions, Shuffled(predictions));
+        if (options.AddsPixel || options.Rule == AnswerRule.Strict)
+            note("Without pictures twice as large: the added pixel, or the half pixel of the strict rule, does not grow with them.");
+        else yield return new AuditCase("picture, truth and answers twice as large", AuditLaw.Equal, predictions,
                 [.. predictions.Select(AuditBoxes.Twice)]);
         yield return new AuditCase("no answers", AuditLaw.Zero, predictions, [.. predictions.Select(row => row with
         {

@@ -21,9 +21,11 @@ internal sealed class AuditMaps : IDisposable
     /// <summary>The changes.</summary>
     /// <param name="predictions">The file's truth and maps.</param>
     /// <param name="options">How they are scored.</param>
-    public IEnumerable<AuditCase> Cases(IReadOnlyList<Prediction> predictions, ScoringOptions options)
+    /// <param name="note">Hears what is left out, and why.</param>
+    public IEnumerable<AuditCase> Cases(
+        IReadOnlyList<Prediction> predictions, ScoringOptions options, Action<string> note)
     {
-        foreach (var change in AuditCase.OfAnswers(predictions, options)) yield return change;
+        foreach (var change in AuditCase.OfAnswers(predictions, options, note)) yield return change;
         var phrases = predictions.Where(row => row.Truth.Count > 0).GroupBy(row => row.PhraseKey)
             .Select(same => QuestionIndex.Merge([.. same]) with { Answer = null, Boxes = null }).ToList();
         var halves = phrases.ConvertAll(row => row with { HeatMap = _left, Truth = [new Box(0, 0, row.Width / 2.0, row.Height)] });

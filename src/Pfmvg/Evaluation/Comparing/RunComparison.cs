@@ -101,8 +101,8 @@ internal sealed class RunComparison
             + $"{First.Clusters} {First.ClusterKind}s and{(_methods.Count > 1 ? ", for A and B by themselves," : "")} the runs, seed "
             + $"{First.Options.Seed}.";
         if (_methods.Min(runs => runs.Count) < FewRuns)
-            yield return $"Fewer than {FewRuns} runs: where the runs vary more than the patients, these intervals are too narrow (a simulation "
-                + "finds 84 % instead of 95 % at 3 runs that vary twice as much, 90 % at runs that vary as much).";
+            yield return $"Fewer than {FewRuns} runs: where the runs vary more than the patients, these intervals are too narrow (a "
+                + "simulation finds 84 % instead of 95 % at 3 runs that vary twice as much, 90 % at runs that vary as much).";
     }
 
     private IEnumerable<string> Cells(int method, int row, Metric metric)

@@ -62,8 +62,10 @@ internal sealed class RunStatistics
         });
         Estimate[] estimates = [.. values.Select((value, f) => Interval(value, drawn[f]))];
         return ([.. plain.Select((runs, method) => Enumerable.Range(0, _figures).Select(f =>
-                new RunFigure(estimates[method * _figures + f], Deviation([.. runs.Select(run => run[f])]), [.. runs.Select(run => run[f])]))
-            .ToArray())], estimates[(_runs.Length * _figures)..]);
+        {
+            double[] values = [.. runs.Select(run => run[f])];
+            return new RunFigure(estimates[method * _figures + f], Deviation(values), values);
+        }).ToArray())], estimates[(_runs.Length * _figures)..]);
     }
 
     /// <summary>Standard deviation by the number less one.</summary>

@@ -30,7 +30,9 @@ internal sealed class PairedFigures
             samples.Select(sample => sample with { Cluster = $"{set} {sample.Cluster}" }).Index();
     }
 
-    /// <summary>What a table counts, with the clusters that the same samples have in another one: two files may name patients otherwise.</summary>
+    /// <summary>
+    /// What a table counts, with the clusters that the same samples have in another one: two files may name patients otherwise.
+    /// </summary>
     public static IReadOnlyList<ScoredSample> Aligned(ScoreTable table, ScoreTable other)
     {
         var clusters = other.Counted.ToDictionary(sample => sample.Key, sample => sample.Cluster);
