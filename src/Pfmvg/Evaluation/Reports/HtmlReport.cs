@@ -116,7 +116,7 @@ public static class HtmlReport
     {
         if (table.Curves.Count == 0) return "";
         return $"""
-            <section class="long"><h2>Precision and recall</h2>
+            <section><h2>Precision and recall</h2>
             {ClassCharts.PrecisionRecall(table.Curves)}
             {ReportTables.Notes(
                 "Vertical: precision. Boxes are taken by falling confidence; a box is right where its IoU is at least 0.5. " +
@@ -144,7 +144,7 @@ public static class HtmlReport
     private static string Flaws(ScoreTable table)
     {
         var flaws = table.Mean.Flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => flaw.Key).ToList();
-        var html = new StringBuilder("<section class=\"long\"><h2>Flawed answers</h2>");
+        var html = new StringBuilder("<section><h2>Flawed answers</h2>");
         if (flaws.Count == 0) return html.Append("<p class=\"note\">Every answer is well formed.</p></section>").ToString();
         html.Append(ReportTables.Begin("Flawed answers", ["class", "n", .. flaws.Select(ScoreGrid.Label), "flawed", "share", "no region"]));
         foreach (var row in table.Classes.Append(table.Mean with { Name = "all" }))
@@ -165,7 +165,7 @@ public static class HtmlReport
 
     private static string Rules(ScoreTable table, ReportOptions options)
     {
-        var html = new StringBuilder("<section class=\"long\"><h2>How it was scored</h2><table class=\"plain\"><tbody>");
+        var html = new StringBuilder("<section><h2>How it was scored</h2><table class=\"plain\"><tbody>");
         Row("protocol", table.Protocol.Name);
         Row("a sample is", table.Protocol.Sample);
         Row("several boxes", table.Protocol.MultiBox);
