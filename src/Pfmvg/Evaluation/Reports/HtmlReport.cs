@@ -7,6 +7,11 @@ using Pfmvg.Text;
 namespace Pfmvg.Evaluation.Reports;
 
 /// <summary>The report: one HTML file that requests nothing and opens from a USB stick.</summary>
+/// <remarks>
+/// From top to bottom: headline scores; per class bars with intervals, box plots of IoU and the table; precision against recall; further
+/// tables; distribution of IoU and calibration; flaws; the gallery of samples; the rules and hashes. It follows the reader's light or dark
+/// colours, is used by keyboard and read aloud, fits a phone, and prints with page breaks between things.
+/// </remarks>
 public static class HtmlReport
 {
     private const string ContentPolicy =
