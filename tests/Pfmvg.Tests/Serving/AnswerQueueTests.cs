@@ -44,7 +44,7 @@ public sealed class AnswerQueueTests : IDisposable
     public async Task Questions_that_wait_together_are_answered_together_by_manner_and_the_oldest_is_never_passed_over()
     {
         using var queue = Queue();
-        Question[] questions = [Ask("a"), Ask("b"), Ask("C", Boxes), Ask("d"), Ask("E", Boxes), Ask("f"), Ask("g"), Ask("h"), Ask("I", Boxes)];
+        Question[] questions = [.. "abCdEfghI".Select(letter => Ask($"{letter}", char.IsUpper(letter) ? Boxes : Free))];
         Assert.True(queue.TryAdd(questions[..1]));
         Assert.Equal("a", Begun());
         Assert.True(queue.TryAdd(questions[1..]));

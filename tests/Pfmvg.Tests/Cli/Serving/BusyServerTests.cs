@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Pfmvg.Cli.Serving;
 using Pfmvg.Serving;
@@ -198,6 +199,6 @@ public sealed class BusyServerTests(ServedWorkspace workspace) : IClassFixture<S
         Assert.Equal(200, (await plain).Status);
         Assert.Equal("[DONE]", (await stream).Events[^1]);
         await end;
-        await Assert.ThrowsAnyAsync<HttpRequestException>(() => server.Get("/healthz"));
+        await Assert.ThrowsAsync<SocketException>(() => server.Raw("GET /healthz HTTP/1.1\r\n\r\n"));
     }
 }

@@ -33,7 +33,8 @@ public sealed class HostileRequestTests(ServedWorkspace workspace) : IClassFixtu
         await Refuses(server, 413, "larger than", Post(chunked, ("Transfer-Encoding", "chunked")));
         using var packed = new MemoryStream();
         using (var zip = new GZipStream(packed, CompressionLevel.SmallestSize, leaveOpen: true)) zip.Write(large);
-        await Refuses(server, 413, "larger than", Post(TestServer.Content(packed.ToArray(), "application/json"), ("Content-Encoding", "gzip")));
+        var bomb = TestServer.Content(packed.ToArray(), "application/json");
+        await Refuses(server, 413, "larger than", Post(bomb, ("Content-Encoding", "gzip")));
         await Refuses(server, 413, "larger than", Post(TestServer.Content(large, "application/json"), ("Expect", "100-continue")));
 
         Task<Reply> Post(HttpContent content, params (string, string)[] headers) =>
@@ -81,8 +82,7 @@ public sealed class HostileRequestTests(ServedWorkspace workspace) : IClassFixtu
         {
             var damaged = Enumerable.Range(1, 12).Select(part => picture[..(picture.Length * part / 13)]).ToList();
             var replies = await Task.WhenAll([.. damaged.Select(file => server.Ground(file, "edema")), server.Ground(Good, "edema")]);
-            Assert.All(replies[..^1], reply => Assert.True(reply.Status == 400 && reply.Error.StartsWith("image: ", StringComparison.Ordinal),
-                $"{reply}"));
+            Assert.All(replies[..^1], reply => Assert.Equal((400, "image"), (reply.Status, reply.Error[.."image".Length])));
             Assert.Equal(200, replies[^1].Status);
         }
     }
@@ -136,7 +136,8 @@ public sealed class HostileRequestTests(ServedWorkspace workspace) : IClassFixtu
     {
         await using var server = await TestServer.Start(workspace.Model);
         var authority = server.Address.Authority;
-        foreach (var host in (string[])["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.168.1.7", "localhost.evil.example"])
+        foreach (var host in (string[])
+            ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.168.1.7", "localhost.evil.example"])
             Assert.Equal(403, (await server.Get("/healthz", ("Host", host))).Status);
         foreach (var host in (string[])["localhost", "LOCALHOST:9", "127.0.0.1:1", "[::1]:80"])
             Assert.Equal(200, (await server.Get("/healthz", ("Host", host))).Status);
@@ -170,7 +171,8 @@ public sealed class HostileRequestTests(ServedWorkspace workspace) : IClassFixtu
     public async Task Addresses_and_methods_that_are_not_there_are_errors_that_clients_can_read()
     {
         await using var server = await TestServer.Start(workspace.Model);
-        foreach (var path in (string[])["/v1/responses", "/v1/completions", "/v1/embeddings", "/page.js.map", "/../etc/passwd", "/v1/%00"])
+        foreach (var path in (string[])
+            ["/v1/responses", "/v1/completions", "/v1/embeddings", "/page.js.map", "/../etc/passwd", "/v1/%2e%2e"])
             await Refuses(server, 404, "nothing at this address", server.Post(path, "{}"));
         await Refuses(server, 405, "/v1/ground takes POST", server.Get("/v1/ground"));
         await Refuses(server, 405, "/v1/models takes GET", server.Post("/v1/models", "{}"));
@@ -181,7 +183,8 @@ public sealed class HostileRequestTests(ServedWorkspace workspace) : IClassFixtu
     {
         await using var server = await TestServer.Start(workspace.Model);
         await Refuses(server, 400, "names no boundary", Send("{}", "multipart/form-data"));
-        await Refuses(server, 400, "The form is cut off", Send("--x\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nabc", "multipart/form-data; boundary=x"));
+        await Refuses(server, 400, "The form is cut off", Send(
+            "--x\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nabc", "multipart/form-data; boundary=x"));
         await Refuses(server, 400, "image: there is no picture", Send("--x--\r\n", "multipart/form-data; boundary=x"));
 
         Task<Reply> Send(string body, string type) =>

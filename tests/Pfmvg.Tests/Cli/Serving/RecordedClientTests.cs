@@ -71,7 +71,8 @@ public sealed class RecordedClientTests(ServedWorkspace workspace) : IClassFixtu
     [Fact]
     public void The_checks_cover_whatever_a_client_was_seen_to_refuse()
     {
-        Assert.Equal(["choices empty", "content as parts", "no choices", "no message.role", "only choices"], Refused("accepted_plain.json"));
+        Assert.Equal(
+            ["choices empty", "content as parts", "no choices", "no message.role", "only choices"], Refused("accepted_plain.json"));
         Assert.Equal(["no final stop chunk", "no finish_reason key", "only choices"], Refused("accepted_streamed.json"));
 
         static IEnumerable<string> Refused(string file) => Read(file)["variants"]!.AsObject()
@@ -123,12 +124,17 @@ public sealed class RecordedClientTests(ServedWorkspace workspace) : IClassFixtu
     {
         var (width, height) = asked.ToJsonString().Contains("image/jpeg", StringComparison.Ordinal) ? (48, 32) : (40, 30);
         Assert.Equal([width, height], place["image_size"]!.AsArray().Select(side => (int)side!));
-        var box = Assert.Single(place["boxes"]!.AsArray())!;
         var parts = asked["messages"]!.AsArray()[^1]!["content"]!.AsArray();
-        Assert.Equal((string?)parts.Single(part => (string?)part!["type"] == "text")!["text"], (string?)box["phrase"]);
-        var edges = box["box"]!.AsArray().Select(edge => (double)edge!).ToArray();
-        Assert.True(0 <= edges[0] && edges[0] < edges[2] && edges[2] <= width && 0 <= edges[1] && edges[1] < edges[3] && edges[3] <= height);
-        Assert.InRange((double)box["confidence"]!, 0, 1);
+        var text = (string?)parts.Single(part => (string?)part!["type"] == "text")!["text"];
+        Assert.NotEmpty(place["boxes"]!.AsArray());
+        Assert.All(place["boxes"]!.AsArray(), box =>
+        {
+            Assert.Equal(text, (string?)box!["phrase"]);
+            var edges = box["box"]!.AsArray().Select(edge => (double)edge!).ToArray();
+            Assert.True(0 <= edges[0] && edges[0] < edges[2] && edges[2] <= width);
+            Assert.True(0 <= edges[1] && edges[1] < edges[3] && edges[3] <= height);
+            Assert.InRange((double)box["confidence"]!, 0, 1);
+        });
     }
 
     private static void CheckContent(string content, JsonNode findings, JsonObject asked)

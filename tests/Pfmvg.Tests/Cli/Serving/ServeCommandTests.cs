@@ -10,7 +10,8 @@ public sealed class ServeCommandTests(ServedWorkspace workspace) : IClassFixture
 {
     private static string Config => Path.Combine(Fixtures.Repository, "configs", "tiny.yaml");
 
-    private string[] Arguments(params string[] more) => ["serve", "--config", Config, "--from", "base", .. workspace.Sets(), .. more, .. more.Contains("--port") ? (string[])[] : ["--port", "0"]];
+    private string[] Arguments(params string[] more) => ["serve", "--config", Config, "--from", "base", .. workspace.Sets(), .. more,
+        .. more.Contains("--port") ? (string[])[] : ["--port", "0"]];
 
     [Fact]
     public async Task It_serves_until_it_is_told_to_end_and_leaves_nothing_of_what_was_asked()

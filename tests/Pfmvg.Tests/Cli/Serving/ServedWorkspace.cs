@@ -30,8 +30,9 @@ public sealed class ServedWorkspace : IDisposable
     }
 
     /// <summary>A gray PNG with something in it.</summary>
-    internal static byte[] Png(int width, int height, int depth = 8) => PngWriter.Write(0, depth, [.. Enumerable.Range(0, height).Select(y =>
-        Enumerable.Range(0, width).Select(x => (x * 7 + y * 13 + x * y) % (depth == 16 ? 4096 : 256)).ToArray())]);
+    internal static byte[] Png(int width, int height, int depth = 8) => PngWriter.Write(0, depth,
+        [.. Enumerable.Range(0, height).Select(y =>
+            Enumerable.Range(0, width).Select(x => (x * 7 + y * 13 + x * y) % (depth == 16 ? 4096 : 256)).ToArray())]);
 
     /// <summary>A JPEG in colours.</summary>
     internal static byte[] Jpeg(int width, int height)

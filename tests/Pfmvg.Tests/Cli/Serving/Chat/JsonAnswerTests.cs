@@ -1,10 +1,11 @@
 using System.Text.Json;
 using Pfmvg.Cli.Serving;
+using Pfmvg.Cli.Serving.Chat;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Serving;
 
-namespace Pfmvg.Tests.Cli.Serving;
+namespace Pfmvg.Tests.Cli.Serving.Chat;
 
 public class JsonAnswerTests
 {
