@@ -4,6 +4,7 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Commands;
 
@@ -40,9 +41,9 @@ internal static class CompareCommand
                 throw new InputException("--with-phrases shows samples, and --changes 0 lists none; leave one of them out.");
             var (inA, inB, leftOut) = (Read(a), Read(b), (string?)null);
             if (parsed.GetValue(common)) (inA, inB, leftOut) = Comparison.Common(inA, inB);
-            var comparison = Comparison.Between(Score(inA), Score(inB)) with { LeftOut = leftOut };
+            var comparison = Comparison.Between(Score(inA, a), Score(inB, b)) with { LeftOut = leftOut };
             foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice, Metric.Accuracy50])
-                GridPrinter.Print(comparison.Grid(metric), format);
+                GridPrinter.Print(WithModels(comparison.Grid(metric)), format);
             if (parsed.GetValue(changes) is > 0 and var count)
                 GridPrinter.Print(comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
 
@@ -52,10 +53,18 @@ internal static class CompareCommand
                 return scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
             }
 
-            // Neither set needs intervals of its own; the comparison computes those of the differences.
-            ScoreTable Score(IReadOnlyList<Prediction> answers)
+            // Each set's model, where the run that its answers lie in tells it.
+            TextGrid WithModels(TextGrid grid) => grid with
             {
-                var table = Scorer.Score(answers, options with { Resamples = 0 });
+                Notes = [.. grid.Notes.Where(note => !UsedCheckpoint.IsNote(note)),
+                    .. comparison.Tables.A.Notes.Where(UsedCheckpoint.IsNote).Select(note => $"A: {note}"),
+                    .. comparison.Tables.B.Notes.Where(UsedCheckpoint.IsNote).Select(note => $"B: {note}")],
+            };
+
+            // Neither set needs intervals of its own; the comparison computes those of the differences.
+            ScoreTable Score(IReadOnlyList<Prediction> answers, Argument<string> which)
+            {
+                var table = UsedCheckpoint.NameBeside(Scorer.Score(answers, options with { Resamples = 0 }), parsed.GetValue(which)!);
                 return table with { Options = table.Options with { Resamples = options.Resamples } };
             }
         });

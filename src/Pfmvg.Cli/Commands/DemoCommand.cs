@@ -36,9 +36,9 @@ internal static class DemoCommand
                     ResumeCommand = configuration.Command(parsed, ["train", "--stage", $"{stage}", "--resume"]) + " --set "
                         + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
-            EvalCommand.Evaluate(session, Split.Test);
+            var code = EvalCommand.Evaluate(session, Split.Test);
             if (session.IsFirst) Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}.");
-            return ExitCode.Success;
+            return code;
         }));
         return command;
 

@@ -56,8 +56,7 @@ internal static class TrainCommand
                     ["train", "--stage", $"{number}", "--resume", .. parsed.GetValue(allowChanges) ? (string[])["--allow-changes"] : []]),
             };
             if (parsed.GetValue(dryRun))
-                return Job.Run(() => configuration.ReadForData(parsed), "stopping after this step.",
-                    session => Rehearse(session, options));
+                return Job.Run(() => configuration.ReadForData(parsed), "nothing more is tried.", session => Rehearse(session, options));
             return Job.Run(() => configuration.ReadForData(parsed), "a checkpoint is written after this step.", session =>
             {
                 TellMemory(session, number);
@@ -79,6 +78,7 @@ internal static class TrainCommand
 
     private static int Rehearse(Session session, TrainingOptions options)
     {
+        Interrupt.LoseNothing();
         TellMemory(session, options.Stage);
         var found = TrainingRehearsal.Execute(session, options);
         if (!session.IsFirst) return ExitCode.Success;

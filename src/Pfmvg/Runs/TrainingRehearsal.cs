@@ -43,11 +43,14 @@ public static class TrainingRehearsal
     /// <exception cref="InputException">Something that the run needs is absent or wrong.</exception>
     public static Rehearsal Execute(Session session, TrainingOptions options)
     {
-        var (from, world) = (options.Start(session.Configuration), session.World);
+        var (start, world) = (options.Start(session.Configuration), session.World);
         session.PrepareData();
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
-        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from, session.Interrupt);
+        TrainingForecast.RequireBest(
+            configuration, options.Stage, GroundingSetup.OpenData(configuration).Read(settings.Task, Split.Validate).Count);
+        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, start?.Path, session.Interrupt);
+        if (start is not null) session.Tell($"start  {start.Describe()}");
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         using var trainer = new Trainer(setup.Model, settings, training, world);
@@ -76,7 +79,7 @@ public static class TrainingRehearsal
             if (samples.Count == 0) return (double.NaN, TimeSpan.Zero);
             var clock = Stopwatch.StartNew();
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
-            var (sum, tokens) = trainer.ValidationLoss(samples, batch, session.Interrupt);
+            var (sum, tokens) = trainer.ValidationLoss(samples, batch, cancel: session.Interrupt);
             if (settings.Task == SampleTask.Refer)
                 setup.Answers().Answer([.. batch.Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: session.Interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));

@@ -51,7 +51,7 @@ internal static class DataCheckCommand
         var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
-            using var interrupt = new Interrupt("nothing is reported.");
+            using var interrupt = new Interrupt("nothing is reported.", losesNothing: true);
             var (rule, list) = split.Read(parsed);
             var options = new CheckOptions
             {

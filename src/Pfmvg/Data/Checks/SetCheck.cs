@@ -53,8 +53,10 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             foreach (var (sample, picture, text) in examined)
             {
                 CheckSample(sample, picture, text);
-                if (_listed % 1000 == 0) progress?.Report(new PrepareProgress(Source, _listed));
+                if (_listed % 100 == 0) progress?.Report(new PrepareProgress(Source, _listed));
             }
+
+            progress?.Report(new PrepareProgress(Source, _listed) { IsLast = true });
         }
         catch (InputException e) // a list that breaks off is a finding, and the other data sets are still to be checked
         {
