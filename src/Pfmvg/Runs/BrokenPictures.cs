@@ -2,6 +2,7 @@ using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
+using Pfmvg.Imaging.Formats;
 
 namespace Pfmvg.Runs;
 
@@ -12,6 +13,8 @@ namespace Pfmvg.Runs;
 /// <param name="listed">All of its samples, in its order.</param>
 internal sealed class BrokenPictures(Session session, PreparedData data, string manifest, IReadOnlyList<Sample> listed)
 {
+    private const int MostRows = 5;
+
     private readonly Dictionary<string, int> _rows = listed.Index().ToDictionary(sample => sample.Item.Id, sample => sample.Index + 1);
     private readonly HashSet<string> _told = [];
 
@@ -26,6 +29,19 @@ internal sealed class BrokenPictures(Session session, PreparedData data, string 
             var rows = asked.Where(sample => (sample.Source, sample.Image) == (picture.Source, picture.Image)).Select(s => _rows[s.Id]);
             session.Tell($"{manifest}:{string.Join(",", rows.Order())}: not answered, scores 0: {answer.BrokenPicture}");
         }
+    }
+
+    /// <summary>Counts the pictures with an EXIF orientation, which is not applied, and names the rows of the first ones.</summary>
+    /// <param name="asked">What will be asked.</param>
+    public void TellTurned(IReadOnlyList<Sample> asked)
+    {
+        if (!session.IsFirst) return;
+        var turned = asked.Where(sample => !sample.Dicom).DistinctBy(sample => (sample.Source, sample.Image))
+            .Where(sample => Exif.OfFile(data.ImagePath(sample)) is not null).ToList();
+        if (turned.Count == 0) return;
+        session.Tell($"{manifest}:{string.Join(",", turned.Take(MostRows).Select(sample => _rows[sample.Id]))}"
+            + $"{(turned.Count > MostRows ? ",..." : "")}: {turned.Count} picture{(turned.Count == 1 ? " has" : "s have")} an {Exif.Word}, "
+            + "which is not applied: pixels are taken as they are stored, and boxes must be theirs.");
     }
 
     /// <summary>Whether one that cost answers can be read now.</summary>

@@ -76,6 +76,7 @@ public sealed class EvaluationRun
     {
         var dicom = DicomPictures.Among(_samples, _session.Configuration);
         _session.Tell($"data  {_data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
+        _broken.TellTurned(_samples);
         var info = _session.IsFirst ? Describe() : null;
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo.Any) AnswerAll(todo, info);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Data;
+using Pfmvg.Tensors;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
@@ -57,16 +58,20 @@ public static class TrainingRehearsal
         TrainingForecast.Check(
             options, configuration, training, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), session.Tell);
         var steps = new List<StepEntry>();
-        trainer.Rehearse(Steps, steps.Add, session.Interrupt);
+        trainer.Rehearse(Steps, step =>
+        {
+            steps.Add(step);
+            GpuMemory.Note();
+        }, session.Interrupt);
         var validation = setup.Samples(setup.Data.Read(settings.Task, Split.Validate), settings);
         var (loss, duration) = Validate(validation);
-        var step = steps[^1].Seconds;
-        var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
+        var seconds = steps[^1].Seconds;
+        var epoch = TimeSpan.FromSeconds(seconds * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
         return new Rehearsal
         {
             Losses = [.. steps.Select(s => s.Loss)],
             ValidationLoss = loss,
-            StepSeconds = step,
+            StepSeconds = seconds,
             StepsPerEpoch = trainer.StepsPerEpoch,
             Epoch = epoch,
             Stage = epoch * settings.Epochs,

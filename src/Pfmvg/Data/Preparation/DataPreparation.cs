@@ -136,7 +136,7 @@ public sealed class DataPreparation
         var resized = new HashSet<string>();
         foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts, splitOf), root, depth, _cancel))
         {
-            var problems = EntryRules.Problems(listed, facts).ToList();
+            var problems = EntryRules.Problems(listed, facts, reader.Task).ToList();
             if (problems.Exists(problem => problem.Kind == EntryRules.Resized)) resized.Add(listed.Image);
             if (problems.Where(problem => !problem.Harmless).Cast<EntryProblem?>().FirstOrDefault() is { } problem)
                 Wrong(counts, problem.OfPicture ? $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem.Detail}"
