@@ -34,10 +34,14 @@ internal static class AblationCommand
         {
             Description = "Train again what was trained with other settings, weights or data; what fits is kept.",
         };
+        var strict = new Option<bool>("--strict")
+        {
+            Description = "Stop at the first picture of the split that cannot be read, instead of scoring its phrases 0.",
+        };
         var command = new Command("ablation",
             "Make the paper's Tables 3 and 4 for one configuration: run the missing rows, gather the others.")
         {
-            split, baselines, controls, overwrite,
+            split, baselines, controls, overwrite, strict,
         };
         var configuration = new ConfigurationOptions().AddTo(command);
         scoring.AddTo(command, files: false);
@@ -55,6 +59,7 @@ internal static class AblationCommand
                 Split = SplitNames.Parse("--split", parsed.GetValue(split)!),
                 Controls = parsed.GetValue(controls),
                 Overwrite = parsed.GetValue(overwrite),
+                Isolate = !parsed.GetValue(strict),
                 Command = line,
                 ResumeCommand = ShellWords.Join(line),
             };
@@ -63,12 +68,14 @@ internal static class AblationCommand
             {
                 var rows = AblationRun.Execute(session, options);
                 if (!session.IsFirst) return ExitCode.Success;
-                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, rules))).ToList();
+                Interrupt.LoseNothing();
+                var scored = rows.Select(row => (row.Stage1, row.Stage2,
+                    Table: row.Result.Name(Scorer.Score(row.Result.Predictions, rules)))).ToList();
                 foreach (var (row, score) in rows.Zip(scored)) EvaluationRun.Record(row.Result.Folder, score.Table);
                 foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
                     GridPrinter.Print(PaperGrid.Ablation(metric, scored, parsed.GetValue(baselines) is not null), format);
                 foreach (var table in ControlPrinter.Tables(scored[^1].Table, rows[^1].Result)) GridPrinter.Print(table, format);
-                return ExitCode.Success;
+                return EvalCommand.CodeOf(rows.Select(row => row.Result));
             });
         });
         return command;

@@ -5,6 +5,7 @@ using Pfmvg.Evaluation.Comparing;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Commands;
 
@@ -57,7 +58,7 @@ internal static class CompareCommand
                 (answers, leftOut) = ([.. shared], note);
             }
 
-            var tables = answers.ConvertAll(Score);
+            List<ScoreTable> tables = [.. answers.Zip(sets, Score)];
             if (parsed.IsGiven(runs)) OfRuns(tables);
             else if (tables.Count > 2) OfMethods(tables);
             else OfTwo(Comparison.Between(tables[0], tables[1]) with { LeftOut = leftOut });
@@ -93,19 +94,24 @@ internal static class CompareCommand
                 return [.. a, .. b];
             }
 
-            IReadOnlyList<Prediction> Read(string path) =>
-                scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
+            // Each set's model, where the run that its answers lie in tells it.
+            TextGrid WithModels(TextGrid grid) => grid with
+            {
+                Notes = [.. grid.Notes.Where(note => !UsedCheckpoint.IsNote(note)),
+                    .. tables.Zip(names).SelectMany(set => set.First.Notes.Where(UsedCheckpoint.IsNote)
+                        .Select(note => $"{set.Second}: {note}"))],
+            };
 
             // No set needs intervals of its own; the comparison computes those of the differences.
-            ScoreTable Score(IReadOnlyList<Prediction> set)
+            ScoreTable Score(IReadOnlyList<Prediction> set, string path)
             {
-                var table = Scorer.Score(set, options with { Resamples = 0 });
+                var table = UsedCheckpoint.NameBeside(Scorer.Score(set, options with { Resamples = 0 }), path);
                 return table with { Options = table.Options with { Resamples = options.Resamples } };
             }
 
             void OfTwo(Comparison comparison)
             {
-                foreach (var metric in comparison.Metrics) GridPrinter.Print(comparison.Grid(metric), format);
+                foreach (var metric in comparison.Metrics) GridPrinter.Print(WithModels(comparison.Grid(metric)), format);
                 if (options.Protocol != Protocol.Map50 && parsed.GetValue(changes) is > 0 and var count)
                     GridPrinter.Print(
                         comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
@@ -116,7 +122,7 @@ internal static class CompareCommand
                 var comparison = MethodComparison.Between(scores, parsed.GetValue(first)) with { LeftOut = leftOut };
                 foreach (var metric in Comparison.MetricsOf(scores[0]))
                 {
-                    GridPrinter.Print(comparison.Figures(metric, sets), format);
+                    GridPrinter.Print(WithModels(comparison.Figures(metric, sets)), format);
                     GridPrinter.Print(comparison.Differences(metric), format, names: 2);
                 }
             }
@@ -125,7 +131,7 @@ internal static class CompareCommand
             {
                 var count = parsed.GetValue(runs)!.Length;
                 var comparison = RunComparison.Between([.. scores.Take(count)], [.. scores.Skip(count)], sets, leftOut);
-                foreach (var metric in Comparison.MetricsOf(scores[0])) GridPrinter.Print(comparison.Grid(metric), format);
+                foreach (var metric in Comparison.MetricsOf(scores[0])) GridPrinter.Print(WithModels(comparison.Grid(metric)), format);
             }
         });
         return command;

@@ -36,12 +36,12 @@ internal static class DemoCommand
                     ResumeCommand = configuration.Command(parsed, ["train", "--stage", $"{stage}", "--resume"]) + " --set "
                         + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
-            EvalCommand.Evaluate(session, Split.Test);
-            if (!session.IsFirst) return ExitCode.Success;
+            var code = EvalCommand.Evaluate(session, Split.Test);
+            if (!session.IsFirst) return code;
             Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}. Ask its model about a picture, in a browser:");
             var model = Path.GetRelativePath(".", RunFolder.ForPart(session.Configuration, "stage2").Path);
             Terminal.Standard.Print($"    {ShellWords.Join(["pfmvg", "serve", "--from", model])}");
-            return ExitCode.Success;
+            return code;
         }));
         return command;
 

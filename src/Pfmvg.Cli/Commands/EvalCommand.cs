@@ -125,6 +125,7 @@ internal static class EvalCommand
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
             var answers = scoring.Read(parsed, file);
             var (table, further) = measures.Score(parsed, answers, rules);
+            table = UsedCheckpoint.NameBeside(table, path);
             Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
             PrintFurther(further, scoring.Format(parsed));
             var (audited, grids) = AuditPrinter.Print(parsed.GetValue(audit), answers, table, scoring.Format(parsed));
@@ -160,8 +161,10 @@ internal static class EvalCommand
                     Controls = parsed.GetValue(controls),
                 });
                 if (!session.IsFirst) return ExitCode.Success;
+                Interrupt.LoseNothing();
                 var (settings, folder) = (session.Configuration, result.Folder);
                 var (scores, further) = measures.Score(parsed, result.Predictions, options);
+                scores = result.Name(scores);
                 EvaluationRun.Record(folder, scores);
                 Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 PrintFurther(further, scoring.Format(parsed));
@@ -178,7 +181,7 @@ internal static class EvalCommand
                     : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
                         + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
                             (RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part)).PredictionsPath]));
-                return result.Predictions.Any(answer => answer.BrokenPicture is not null) ? ExitCode.Failure : audited;
+                return CodeOf([result]) is ExitCode.Success ? audited : ExitCode.Failure;
             }
 
             ExistingRun Existing() => parsed.GetValue(resume) ? ExistingRun.Resume
@@ -199,12 +202,17 @@ internal static class EvalCommand
     /// Answers and scores a split and its controls with default settings, prints the tables and writes the report; used
     /// by the demo.
     /// </summary>
-    public static void Evaluate(Session session, Split split)
+    /// <returns>The exit code.</returns>
+    public static int Evaluate(Session session, Split split)
     {
-        var result = EvaluationRun.Execute(session, new EvaluationOptions { Split = split, Controls = true, Command = ["pfmvg", "demo"] });
-        if (!session.IsFirst) return;
+        var result = EvaluationRun.Execute(session, new EvaluationOptions
+        {
+            Split = split, Controls = true, Command = ["pfmvg", "demo"], Isolate = true,
+        });
+        if (!session.IsFirst) return ExitCode.Success;
+        Interrupt.LoseNothing();
         var (configuration, folder) = (session.Configuration, result.Folder);
-        var table = Scorer.Score(result.Predictions, new ScoringOptions());
+        var table = result.Name(Scorer.Score(result.Predictions, new ScoringOptions()));
         EvaluationRun.Record(folder, table);
         Print(table, TableFormat.Text, null);
         var tables = ControlPrinter.Tables(table, result);
@@ -219,7 +227,12 @@ internal static class EvalCommand
         });
         Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\n"
             + $"report:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
+        return CodeOf([result]);
     }
+
+    /// <summary>The exit code of evaluations: a picture that cost answers is a failure.</summary>
+    public static int CodeOf(IEnumerable<EvaluationResult> results) =>
+        results.Any(result => result.Predictions.Any(answer => answer.BrokenPicture is not null)) ? ExitCode.Failure : ExitCode.Success;
 
     /// <summary>The table per class, and beside the published rows when they are asked for.</summary>
     public static void Print(ScoreTable table, TableFormat format, string? baselines)
@@ -248,6 +261,7 @@ internal static class EvalCommand
     {
         var info = RunInfo.Read(folder.InfoPath);
         yield return ("configuration", configuration.Name);
+        yield return ("model", info.Model?.Describe() ?? "the base weights alone");
         yield return ("decoding", Decoding(configuration.Eval));
         if (info.Dicom is { } dicom) yield return ("DICOM pictures", $"gray by data.dicom={dicom}");
         yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");

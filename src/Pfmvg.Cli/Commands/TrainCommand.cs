@@ -3,9 +3,11 @@ using System.Globalization;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
+using Pfmvg.Distributed;
 using Pfmvg.Planning;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 
 namespace Pfmvg.Cli.Commands;
 
@@ -56,8 +58,7 @@ internal static class TrainCommand
                     ["train", "--stage", $"{number}", "--resume", .. parsed.GetValue(allowChanges) ? (string[])["--allow-changes"] : []]),
             };
             if (parsed.GetValue(dryRun))
-                return Job.Run(() => configuration.ReadForData(parsed), "stopping after this step.",
-                    session => Rehearse(session, options));
+                return Job.Run(() => configuration.ReadForData(parsed), "nothing more is tried.", session => Rehearse(session, options));
             return Job.Run(() => configuration.ReadForData(parsed), "a checkpoint is written after this step.", session =>
             {
                 TellMemory(session, number);
@@ -73,18 +74,21 @@ internal static class TrainCommand
 
     private static void TellMemory(Session session, int stage)
     {
-        if (session.IsFirst && MemoryForecast.Check(session.Configuration, stage, session.World.LocalSize) is { } warning)
-            Terminal.Standard.Message(warning);
+        // Each rank may have a GPU of its own, which other programs may use.
+        var warnings = session.World.Gather(MemoryForecast.Check(session.Configuration, stage, session.World.LocalSize) ?? "");
+        foreach (var warning in warnings.Where(warning => warning.Length > 0).Distinct()) Terminal.Standard.Message(warning);
     }
 
     private static int Rehearse(Session session, TrainingOptions options)
     {
+        Interrupt.LoseNothing();
         TellMemory(session, options.Stage);
         var found = TrainingRehearsal.Execute(session, options);
         if (!session.IsFirst) return ExitCode.Success;
         var losses = string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)));
         Terminal.Standard.Print(FormattableString.Invariant($"losses        {losses}; validation batch {found.ValidationLoss:f4}"));
         Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is not counted)");
+        if (GpuMemory.Peak is { } gpu) Terminal.Standard.Print($"GPU memory    {Units.Bytes(gpu)} in use after a step");
         Terminal.Standard.Print(FormattableString.Invariant($"one step      {found.StepSeconds:f3} s"));
         Terminal.Standard.Print(
             $"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");

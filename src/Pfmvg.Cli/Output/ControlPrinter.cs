@@ -1,6 +1,7 @@
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Output;
 
@@ -31,6 +32,8 @@ internal static class ControlPrinter
         var controls = ControlGrid.Controls(model,
             result.Controls.ToDictionary(control => control.Key, control => Scorer.Score(control.Value, model.Options)));
         return PhraseSwap.Measure(result.Predictions, model.Options) is { } swap
-            ? [controls, ControlGrid.PhraseSwaps(swap, model.Options)] : [controls];
+            ? [controls, WithModel(ControlGrid.PhraseSwaps(swap, model.Options))] : [controls];
+
+        TextGrid WithModel(TextGrid grid) => grid with { Notes = [.. grid.Notes, .. model.Notes.Where(UsedCheckpoint.IsNote)] };
     }
 }

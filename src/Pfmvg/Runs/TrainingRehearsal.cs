@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Data;
+using Pfmvg.Tensors;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
@@ -43,27 +44,34 @@ public static class TrainingRehearsal
     /// <exception cref="InputException">Something that the run needs is absent or wrong.</exception>
     public static Rehearsal Execute(Session session, TrainingOptions options)
     {
-        var (from, world) = (options.Start(session.Configuration), session.World);
+        var (start, world) = (options.Start(session.Configuration), session.World);
         session.PrepareData();
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
-        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, from, session.Interrupt);
+        TrainingForecast.RequireBest(
+            configuration, options.Stage, GroundingSetup.OpenData(configuration).Read(settings.Task, Split.Validate).Count);
+        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, start?.Path, session.Interrupt);
+        if (start is not null) session.Tell($"start  {start.Describe()}");
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
         using var trainer = new Trainer(setup.Model, settings, training, world);
         TrainingForecast.Check(
             options, configuration, training, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), session.Tell);
         var steps = new List<StepEntry>();
-        trainer.Rehearse(Steps, steps.Add, session.Interrupt);
+        trainer.Rehearse(Steps, step =>
+        {
+            steps.Add(step);
+            GpuMemory.Note();
+        }, session.Interrupt);
         var validation = setup.Samples(setup.Data.Read(settings.Task, Split.Validate), settings);
         var (loss, duration) = Validate(validation);
-        var step = steps[^1].Seconds;
-        var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
+        var seconds = steps[^1].Seconds;
+        var epoch = TimeSpan.FromSeconds(seconds * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
         return new Rehearsal
         {
             Losses = [.. steps.Select(s => s.Loss)],
             ValidationLoss = loss,
-            StepSeconds = step,
+            StepSeconds = seconds,
             StepsPerEpoch = trainer.StepsPerEpoch,
             Epoch = epoch,
             Stage = epoch * settings.Epochs,
@@ -76,7 +84,7 @@ public static class TrainingRehearsal
             if (samples.Count == 0) return (double.NaN, TimeSpan.Zero);
             var clock = Stopwatch.StartNew();
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
-            var (sum, tokens) = trainer.ValidationLoss(samples, batch, session.Interrupt);
+            var (sum, tokens) = trainer.ValidationLoss(samples, batch, cancel: session.Interrupt);
             if (settings.Task == SampleTask.Refer)
                 setup.Answers().Answer([.. batch.Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: session.Interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));

@@ -126,17 +126,20 @@ public sealed class Trainer : IDisposable
     /// </summary>
     /// <param name="samples">The split.</param>
     /// <param name="indices">Places in it.</param>
+    /// <param name="looked">Told after each batch how many samples were looked at.</param>
     /// <param name="cancel">Stops between two batches.</param>
     public (double Sum, double Tokens) ValidationLoss(
-        TrainingSamples samples, IReadOnlyList<int> indices, CancellationToken cancel = default)
+        TrainingSamples samples, IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default)
     {
         double sum = 0, tokens = 0;
+        var done = 0;
         foreach (var micro in samples.Load(indices, epoch: 0, augment: false, cancel).Chunk(_settings.BatchSize))
         {
             cancel.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var (loss, count) = Backpropagation.Evaluate(_model, ToBatch(samples, micro));
             (sum, tokens) = (sum + loss, tokens + count);
+            looked?.Invoke(done += micro.Length);
         }
 
         return (sum, tokens);

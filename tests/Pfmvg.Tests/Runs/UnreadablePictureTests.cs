@@ -75,6 +75,36 @@ public sealed class UnreadablePictureTests : IDisposable
     }
 
     [Fact]
+    public void An_unreadable_picture_costs_an_ablation_its_own_phrases_only_and_a_mended_one_is_asked_again()
+    {
+        string[] arguments = ["ablation", "--resamples", "0", .. _workspace.Sets("rows", "stage1.epochs=1", "stage2.epochs=1",
+            "stage1.validate=false", "stage2.validate=false", "data.cache=null", "data.feature_cache=null", "eval.max_new_tokens=4")];
+        var data = PreparedData.Open(_workspace.Data);
+        var samples = data.Read(SampleTask.Refer, Split.Test);
+        var path = data.ImagePath(samples[0]);
+        var bytes = File.ReadAllBytes(path);
+        File.WriteAllBytes(path, bytes.AsSpan(0, bytes.Length / 2));
+        var strict = Shell.RunPfmvg([.. arguments, "--strict"]);
+        Assert.True(strict.ExitCode == 2 && strict.Error.Contains(Path.GetFileName(path), StringComparison.Ordinal), $"{strict}");
+        var result = Shell.RunPfmvg(arguments);
+        Assert.True(result.ExitCode == 1, $"{result}");
+        foreach (var part in (string[])["eval-test-base", "eval-test-stage1", "eval-test-stage2-only", "eval-test"])
+            Assert.Equal(samples.Count(sample => sample.Image == samples[0].Image), Broken(part));
+        Assert.Contains("with and without each stage", result.Output, StringComparison.Ordinal);
+
+        var again = Shell.RunPfmvg(arguments); // nothing has changed, so nothing is asked
+        Assert.True(again.ExitCode == 1, $"{again}");
+        Assert.Equal(4, again.Error.Split('\n').Count(line => line.StartsWith("answers  as they are", StringComparison.Ordinal)));
+        File.WriteAllBytes(path, bytes);
+        var mended = Shell.RunPfmvg(arguments);
+        Assert.True(mended.ExitCode == 0, $"{mended}");
+        Assert.Equal(0, Broken("eval-test"));
+
+        int Broken(string part) => File.ReadLines(RunFolder.ForPart(_workspace.Configuration("rows"), part).PredictionsPath)
+            .Count(line => JsonNode.Parse(line)!["broken_picture"] is not null);
+    }
+
+    [Fact]
     public void An_unreadable_picture_of_a_table_costs_its_own_row_only()
     {
         var data = PreparedData.Open(_workspace.Data);
