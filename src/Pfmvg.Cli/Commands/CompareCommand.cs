@@ -94,6 +94,9 @@ internal static class CompareCommand
                 return [.. a, .. b];
             }
 
+            IReadOnlyList<Prediction> Read(string path) =>
+                scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
+
             // Each set's model, where the run that its answers lie in tells it.
             TextGrid WithModels(TextGrid grid) => grid with
             {
