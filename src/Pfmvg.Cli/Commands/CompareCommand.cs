@@ -2,6 +2,7 @@ using System.CommandLine;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 
@@ -28,35 +29,49 @@ internal static class CompareCommand
         {
             Description = "Compare only the samples that are in both sets; a note counts the others.",
         };
+        var output = new Option<string?>("--out")
+        {
+            Description = "Write comparison.csv and comparison.json, with every difference and p value unrounded, and samples.csv, "
+                + "both answers' scores of each sample, into this folder.",
+            HelpName = "FOLDER",
+        };
         var command = new Command("compare", "Compare two sets of answers: paired differences with intervals and p values.")
         {
-            a, b, changes, phrases, common,
+            a, b, changes, phrases, common, output,
         };
         scoring.AddTo(command);
         command.SetAction(parsed =>
         {
             var (format, options) = (scoring.Format(parsed), scoring.Options(parsed));
-            if (parsed.IsGiven(phrases) && parsed.GetValue(changes) <= 0)
+            if (parsed.IsGiven(phrases) && parsed.GetValue(changes) <= 0 && parsed.GetValue(output) is null)
                 throw new InputException("--with-phrases shows samples, and --changes 0 lists none; leave one of them out.");
             var (inA, inB, leftOut) = (Read(a), Read(b), (string?)null);
             if (parsed.GetValue(common)) (inA, inB, leftOut) = Comparison.Common(inA, inB);
-            var comparison = Comparison.Between(Score(inA), Score(inB)) with { LeftOut = leftOut };
-            foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice, Metric.Accuracy50])
-                GridPrinter.Print(comparison.Grid(metric), format);
-            if (parsed.GetValue(changes) is > 0 and var count)
-                GridPrinter.Print(comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
-
-            IReadOnlyList<Prediction> Read(Argument<string> which)
+            var comparison = Comparison.Between(Score(inA, a), Score(inB, b)) with { LeftOut = leftOut };
+            var withPhrases = parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic;
+            List<TextGrid> grids = [.. new[] { Metric.Iou, Metric.Dice, Metric.Accuracy50 }.Select(metric => comparison.Grid(metric))];
+            if (parsed.GetValue(changes) is > 0 and var count) grids.Add(comparison.ChangesGrid(count, withPhrases));
+            GridPrinter.Print(format, () => TidyComparison.Of(comparison), grids);
+            if (parsed.GetValue(output) is { } folder)
             {
-                var path = parsed.GetValue(which)!;
-                return scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
+                ComparisonFiles.Write(folder, comparison, withPhrases);
+                Terminal.Standard.Message($"Comparison: {Path.Combine(folder, "comparison.csv")}, samples: {Path.Combine(folder, "samples.csv")}");
             }
 
+            IReadOnlyList<Prediction> Read(Argument<string> which) => scoring.Read(parsed, Source(which));
+
+            FileSystemInfo Source(Argument<string> which) =>
+                parsed.GetValue(which)! is var path && Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
+
             // Neither set needs intervals of its own; the comparison computes those of the differences.
-            ScoreTable Score(IReadOnlyList<Prediction> answers)
+            ScoreTable Score(IReadOnlyList<Prediction> answers, Argument<string> which)
             {
                 var table = Scorer.Score(answers, options with { Resamples = 0 });
-                return table with { Options = table.Options with { Resamples = options.Resamples } };
+                return table with
+                {
+                    Options = table.Options with { Resamples = options.Resamples },
+                    Sources = scoring.Sources(parsed, Source(which)),
+                };
             }
         });
         return command;

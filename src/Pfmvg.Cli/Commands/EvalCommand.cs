@@ -43,8 +43,9 @@ internal static class EvalCommand
         };
         var baselines = new Option<string?>("--baselines")
         {
-            Description = "'paper' sets the published rows beside ours, in the paper's form.",
-            HelpName = "paper",
+            Description = "'paper' sets the paper's rows beside ours, in the paper's form; 'published' what others published on MS-CXR, with "
+                + "protocols and sources.",
+            HelpName = "paper|published",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
         var overwrite = new Option<bool>("--overwrite")
@@ -66,7 +67,7 @@ internal static class EvalCommand
         report.AddTo(command);
         command.SetAction(parsed =>
         {
-            CheckBaselines(parsed.GetValue(baselines));
+            ScorePrinter.CheckBaselines(parsed.GetValue(baselines), "paper", "published");
             var (path, name) = (parsed.GetValue(predictions), parsed.GetValue(split));
             if ((path is null) == (name is null))
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
@@ -87,9 +88,13 @@ internal static class EvalCommand
             if (parsed.GetValue(controls))
                 throw new InputException("--controls asks the model, so it needs --split instead of --predictions.");
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
-            var table = Scorer.Score(scoring.Read(parsed, file), scoring.Options(parsed));
-            Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
-            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom);
+            report.CheckSamples(parsed, file);
+            var answers = scoring.Read(parsed, file);
+            var scored = scoring.Score(parsed, answers).From(scoring.Sources(parsed, file));
+            ScorePrinter.Print(scored, scoring.Format(parsed), parsed.GetValue(baselines), further: null);
+            report.WriteSamples(parsed, answers, scored);
+            report.Write(parsed, scored.Main, file.Name, ScoringArguments.Files(scored.Main), configuration.Read(parsed).Data.Dicom,
+                tables: scored.All.Count > 1 ? [scored.Grid()] : []);
             return ExitCode.Success;
 
             void RefuseIdle(ParseResult line, bool asksModel)
@@ -101,8 +106,9 @@ internal static class EvalCommand
 
             int FromModel(Session session, string splitName)
             {
-                var options = scoring.Options(parsed);
-                if (parsed.GetValue(controls)) ControlPrinter.Check(options);
+                if (parsed.GetValue(controls)) ControlPrinter.Check(scoring.Options(parsed));
+                report.CheckSamples(parsed, null);
+                _ = scoring.AllOptions(parsed); // wrong rules are told before the model is asked
                 var isBase = parsed.GetValue(from) == "base";
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {
@@ -118,11 +124,14 @@ internal static class EvalCommand
                 });
                 if (!session.IsFirst) return ExitCode.Success;
                 var (settings, folder) = (session.Configuration, result.Folder);
-                var scores = Scorer.Score(result.Predictions, options);
+                var scored = scoring.Score(parsed, result.Predictions).From([SourceFile.Read("predictions", folder.PredictionsPath)]);
+                var scores = scored.Main;
                 EvaluationRun.Record(folder, scores);
-                Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
                 var tables = ControlPrinter.Tables(scores, result);
-                foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
+                ScorePrinter.Print(scored, scoring.Format(parsed), parsed.GetValue(baselines),
+                    tables.Count == 0 ? null : (tables, () => ControlPrinter.Tidy(scores, result)));
+                report.WriteSamples(parsed, result.Predictions, scored);
+                if (scored.All.Count > 1) tables = [scored.Grid(), .. tables];
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder),
                     settings.Data.Dicom, folder.Path,
                     ImagePath(result.Data), tables);
@@ -156,9 +165,9 @@ internal static class EvalCommand
         var (configuration, folder) = (session.Configuration, result.Folder);
         var table = Scorer.Score(result.Predictions, new ScoringOptions());
         EvaluationRun.Record(folder, table);
-        Print(table, TableFormat.Text, null);
+        table = table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] };
         var tables = ControlPrinter.Tables(table, result);
-        foreach (var control in tables) GridPrinter.Print(control, TableFormat.Text);
+        foreach (var grid in (IEnumerable<TextGrid>)[ScoreGrid.PerClass(table), .. tables]) GridPrinter.Print(grid);
         ScoreReport.WriteAll(folder.Path, table, new ReportOptions
         {
             Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
@@ -169,16 +178,6 @@ internal static class EvalCommand
         });
         Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\n"
             + $"report:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
-    }
-
-    /// <summary>The table per class, and beside the published rows when they are asked for.</summary>
-    public static void Print(ScoreTable table, TableFormat format, string? baselines)
-    {
-        if (baselines is null || format == TableFormat.Text)
-            GridPrinter.Print(ScoreGrid.PerClass(table, allMetrics: format is not TableFormat.Text), format);
-        if (baselines is null) return;
-        foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
-            GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
     }
 
     private static Func<Prediction, string?> ImagePath(PreparedData data)
@@ -206,12 +205,5 @@ internal static class EvalCommand
                 ? FormattableString.Invariant($"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries")
             : "greedy";
         return way + (eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "");
-    }
-
-    /// <summary>Refuses baselines that there are not.</summary>
-    public static void CheckBaselines(string? baselines)
-    {
-        if (baselines is not (null or "paper"))
-            throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
     }
 }

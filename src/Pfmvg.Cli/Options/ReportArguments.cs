@@ -41,9 +41,16 @@ internal sealed class ReportArguments
         HelpName = "TRUE,PREDICTED",
     };
 
+    private readonly Option<string?> _samples = new("--samples")
+    {
+        Description = "Write one row per scored sample into this file, .csv or .jsonl, for R or pandas; phrases only with --with-phrases (or of "
+            + "phantoms), identifiers only with --with-identifiers.",
+        HelpName = "FILE",
+    };
+
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_output, _images, _title, _noImages, _phrases, _identifiers, _colors])
+        foreach (var option in (Option[])[_output, _samples, _images, _title, _noImages, _phrases, _identifiers, _colors])
             command.Options.Add(option);
     }
 
@@ -51,9 +58,31 @@ internal sealed class ReportArguments
     /// <exception cref="InputException">Such an option is given without --out.</exception>
     public void RequireFolder(ParseResult parsed)
     {
-        if (parsed.GetValue(_output) is null)
-            parsed.Refuse("shapes a report, and without --out none is written; name its folder, or leave the option out",
-                _images, _title, _noImages, _phrases, _identifiers, _colors);
+        if (parsed.GetValue(_output) is not null) return;
+        parsed.Refuse("shapes a report, and without --out none is written; name its folder, or leave the option out",
+            [_images, _title, _noImages, _colors, .. parsed.GetValue(_samples) is null ? new Option[] { _phrases, _identifiers } : []]);
+    }
+
+    /// <summary>Refuses a table of samples that could not be written, before anything is scored.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="answers">The file that is scored, which it must not replace; null where there is none.</param>
+    /// <exception cref="InputException">Its name says no format, or is that of a folder or of the answers.</exception>
+    public void CheckSamples(ParseResult parsed, FileSystemInfo? answers)
+    {
+        if (parsed.GetValue(_samples) is not { } path) return;
+        _ = SampleTable.IsCsv(path);
+        if (Directory.Exists(path)) throw new InputException($"--samples {path} is a folder; name a file that ends in .csv or .jsonl.");
+        if (answers is not null && Path.GetFullPath(path) == answers.FullName)
+            throw new InputException($"--samples {path} would replace the answers that are scored; name another file.");
+    }
+
+    /// <summary>Writes the table of samples, if the user wants one, and prints where it is.</summary>
+    public void WriteSamples(ParseResult parsed, IReadOnlyList<Prediction> answers, ScoredFamilies scored)
+    {
+        if (parsed.GetValue(_samples) is not { } path) return;
+        new SampleTable(parsed.GetValue(_identifiers), parsed.GetValue(_phrases) || scored.Main.Options.Synthetic)
+            .Write(path, answers, scored.Tables);
+        Terminal.Standard.Message($"Samples: {path}");
     }
 
     /// <summary>Writes the report, if the user wants one, and prints where it is.</summary>

@@ -55,7 +55,7 @@ public static class PredictionFile
 
     private static void Write(Stream stream, IEnumerable<Prediction> predictions, bool keepPatients)
     {
-        Dictionary<string, string> opaque = [];
+        var opaque = new Pseudonyms("p");
         foreach (var prediction in predictions)
         {
             using (var json = new Utf8JsonWriter(stream, JsonOutput.Line))
@@ -78,12 +78,7 @@ public static class PredictionFile
                 if (prediction.HeatMap is { } map) json.WriteString("heatmap", map);
                 if (prediction.BrokenPicture is { } reason) json.WriteString("broken_picture", reason);
                 if (prediction.Confidence is { } confidence) json.WriteConfidence(confidence);
-                if (prediction.Patient is { } patient)
-                {
-                    if (!opaque.TryGetValue(patient, out var name)) opaque.Add(patient, name = $"p{opaque.Count + 1}");
-                    json.WriteString("patient", keepPatients ? patient : name);
-                }
-
+                if (prediction.Patient is { } patient) json.WriteString("patient", keepPatients ? patient : opaque.Of(patient));
                 if (prediction.Synthetic) json.WriteBoolean("synthetic", true);
                 json.WriteEndObject();
             }

@@ -175,6 +175,7 @@ public static class HtmlReport
                 $"{Html.Count(table.Clusters)} {table.ClusterKind}s, seed {table.Options.Seed}");
         foreach (var note in table.Notes) Row("note", note);
         foreach (var (name, value) in options.Settings) Row(name, value);
+        Row("how to cite", Citation.Of(table));
         return html.Append("</tbody></table></section>")
             .Append("<footer>Written by PFMVG. The file is complete in itself and requests nothing.</footer>").ToString();
 

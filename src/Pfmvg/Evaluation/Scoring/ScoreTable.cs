@@ -154,6 +154,9 @@ public sealed record ScoreTable
     /// <summary>Numbers beside the rows: further measures and subgroups, where they were asked for.</summary>
     internal IReadOnlyList<Figure> Further { get; init; } = [];
 
+    /// <summary>The files behind the numbers, with their hashes; empty when they came from memory.</summary>
+    internal IReadOnlyList<SourceFile> Sources { get; init; } = [];
+
     /// <summary>Remarks that a reader needs beside the rules.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 

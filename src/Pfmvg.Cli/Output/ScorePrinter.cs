@@ -1,0 +1,49 @@
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
+
+namespace Pfmvg.Cli.Output;
+
+/// <summary>Prints the scores of one set of answers, beside published figures where they are asked for.</summary>
+internal static class ScorePrinter
+{
+    /// <summary>Refuses baselines that there are not.</summary>
+    /// <param name="baselines">What the user wrote; null for none.</param>
+    /// <param name="names">What there is.</param>
+    public static void CheckBaselines(string? baselines, params string[] names)
+    {
+        if (baselines is not null && !names.Contains(baselines))
+            throw new InputException($"--baselines {baselines}: there are no such baselines; use {string.Join(" or ", names)}.");
+    }
+
+    /// <summary>The tables, or one document with every number for programs.</summary>
+    /// <param name="scored">The scores.</param>
+    /// <param name="format">How to print them.</param>
+    /// <param name="baselines">"paper", "published", or null.</param>
+    /// <param name="further">Tables below them, and their lines in the document; null for none.</param>
+    public static void Print(
+        ScoredFamilies scored, TableFormat format, string? baselines, (IReadOnlyList<TextGrid> Grids, Func<IEnumerable<TidyRow>> Rows)? further)
+    {
+        GridPrinter.Print(format, Tidy, [.. Grids(), .. further?.Grids ?? []]);
+
+        IEnumerable<TextGrid> Grids()
+        {
+            if (scored.All.Count > 1) yield return scored.Grid();
+            else if (baselines != "paper" || format == TableFormat.Text)
+                yield return ScoreGrid.PerClass(scored.Main, allMetrics: format is not TableFormat.Text);
+            if (baselines == "published") yield return PublishedResults.Load().Grid(scored);
+            if (baselines != "paper") yield break;
+            foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
+                yield return PaperGrid.Methods(metric, [("this run", scored.Main)], withPublished: true);
+        }
+
+        TidyTable Tidy()
+        {
+            var tidy = scored.Tidy();
+            var published = baselines == "published" ? PublishedResults.Load().Rows(scored)
+                : baselines == "paper" ? PaperGrid.Rows(ablation: false) : [];
+            List<TidyRow> others = [.. published, .. further?.Rows() ?? []];
+            return others.Count == 0 ? tidy
+                : tidy with { Rows = [.. tidy.Rows.Select(row => row with { Answers = further is null ? "this run" : "model" }), .. others] };
+        }
+    }
+}
