@@ -79,7 +79,8 @@ internal static class AblationCommand
 
                 TidyTable Tidy()
                 {
-                    var tidy = TidyTable.Of("With and without each stage", [.. scored.Select(row => ((string?)Name(row.Stage1, row.Stage2), row.Table))]);
+                    var tidy = TidyTable.Of("With and without each stage",
+                        [.. scored.Select(row => ((string?)Name(row.Stage1, row.Stage2), row.Table))]);
                     return tidy with
                     {
                         Rows = [.. published ? PaperGrid.Rows(ablation: true) : [], .. tidy.Rows,

@@ -55,7 +55,8 @@ internal static class CompareCommand
             if (parsed.GetValue(output) is { } folder)
             {
                 ComparisonFiles.Write(folder, comparison, withPhrases);
-                Terminal.Standard.Message($"Comparison: {Path.Combine(folder, "comparison.csv")}, samples: {Path.Combine(folder, "samples.csv")}");
+                Terminal.Standard.Message(
+                    $"Comparison: {Path.Combine(folder, "comparison.csv")}, samples: {Path.Combine(folder, "samples.csv")}");
             }
 
             IReadOnlyList<Prediction> Read(Argument<string> which) => scoring.Read(parsed, Source(which));

@@ -43,8 +43,8 @@ internal static class EvalCommand
         };
         var baselines = new Option<string?>("--baselines")
         {
-            Description = "'paper' sets the paper's rows beside ours, in the paper's form; 'published' what others published on MS-CXR, with "
-                + "protocols and sources.",
+            Description = "'paper' sets the paper's rows beside ours, in the paper's form; 'published' what others published on MS-CXR, "
+                + "with protocols and sources.",
             HelpName = "paper|published",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
@@ -108,7 +108,7 @@ internal static class EvalCommand
             {
                 if (parsed.GetValue(controls)) ControlPrinter.Check(scoring.Options(parsed));
                 report.CheckSamples(parsed, null);
-                _ = scoring.AllOptions(parsed); // wrong rules are told before the model is asked
+                _ = scoring.AllOptions(parsed, maps: false); // wrong rules are told before the model is asked
                 var isBase = parsed.GetValue(from) == "base";
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {

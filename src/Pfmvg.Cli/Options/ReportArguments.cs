@@ -28,11 +28,11 @@ internal sealed class ReportArguments
     };
     private readonly Option<bool> _phrases = new("--with-phrases")
     {
-        Description = "Keep phrases and answers in a report without pictures.",
+        Description = "Keep phrases and answers in a report without pictures, and phrases in the table of --samples.",
     };
     private readonly Option<bool> _identifiers = new("--with-identifiers")
     {
-        Description = "Put sample identifiers into the report; those of MS-CXR identify patients.",
+        Description = "Put sample identifiers into the report and the table of --samples; those of MS-CXR identify patients.",
     };
     private readonly Option<string?> _colors = new("--colors")
     {
@@ -43,8 +43,8 @@ internal sealed class ReportArguments
 
     private readonly Option<string?> _samples = new("--samples")
     {
-        Description = "Write one row per scored sample into this file, .csv or .jsonl, for R or pandas; phrases only with --with-phrases (or of "
-            + "phantoms), identifiers only with --with-identifiers.",
+        Description = "Write one row per scored sample into this file, .csv or .jsonl, for R or pandas; phrases only with "
+            + "--with-phrases (or of phantoms), identifiers only with --with-identifiers.",
         HelpName = "FILE",
     };
 
@@ -60,7 +60,10 @@ internal sealed class ReportArguments
     {
         if (parsed.GetValue(_output) is not null) return;
         parsed.Refuse("shapes a report, and without --out none is written; name its folder, or leave the option out",
-            [_images, _title, _noImages, _colors, .. parsed.GetValue(_samples) is null ? new Option[] { _phrases, _identifiers } : []]);
+            _images, _title, _noImages, _colors);
+        if (parsed.GetValue(_samples) is not null) return;
+        parsed.Refuse("shapes a report or the table of --samples, and without --out and --samples none is written; name where, or leave "
+            + "the option out", _phrases, _identifiers);
     }
 
     /// <summary>Refuses a table of samples that could not be written, before anything is scored.</summary>

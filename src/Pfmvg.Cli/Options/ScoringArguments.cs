@@ -12,8 +12,8 @@ internal sealed class ScoringArguments
 {
     private readonly Option<string> _protocol = new("--protocol")
     {
-        Description = $"How to score: {string.Join(", ", ProtocolDescription.Names)}, or with eval all of them side by side. Their figures are "
-            + "not comparable with each other.",
+        Description = $"How to score: {string.Join(", ", ProtocolDescription.Names)}, or with eval all of them side by side. Their figures "
+            + "are not comparable with each other.",
         HelpName = "NAME",
         DefaultValueFactory = _ => ProtocolDescription.Names[0],
     };
@@ -109,10 +109,13 @@ internal sealed class ScoringArguments
     private bool IsAll(ParseResult parsed) => parsed.GetValue(_protocol)!.Equals("all", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>How to score, where it may be by all protocols: each takes those of the rules that it has.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="maps">Whether the answers may be heat maps; the model's are not.</param>
     /// <exception cref="InputException">An option has no meaning beside the others.</exception>
-    public ScoringOptions AllOptions(ParseResult parsed)
+    public ScoringOptions AllOptions(ParseResult parsed, bool maps = true)
     {
         if (!IsAll(parsed)) return Options(parsed);
+        if (!maps) parsed.Refuse("is for heat maps, and the model answers with boxes; leave it out", _holes);
         if (parsed.GetValue(_resamples) == 0) parsed.Refuse("has no effect without resamples (--resamples 0); leave it out", _seed);
         return Read(parsed, Protocol.PfmvgBox);
     }
@@ -123,7 +126,8 @@ internal sealed class ScoringArguments
     {
         var options = AllOptions(parsed);
         if (!IsAll(parsed)) return ScoredFamilies.One(Scorer.Score(answers, options));
-        if (answers.All(answer => answer.HeatMap is null)) parsed.Refuse("is for heat maps, and these answers are none; leave it out", _holes);
+        if (answers.All(answer => answer.HeatMap is null))
+            parsed.Refuse("is for heat maps, and these answers are none; leave it out", _holes);
         if (answers.All(answer => answer.Answer is null && answer.Boxes is null))
             parsed.Refuse("has no effect on heat maps; leave it out", _rule, _plusOne);
         return ScoredFamilies.Every(answers, options);
@@ -134,8 +138,8 @@ internal sealed class ScoringArguments
     public ScoringOptions Options(ParseResult parsed)
     {
         if (IsAll(parsed))
-            throw new InputException("--protocol all sets the protocols side by side, which pfmvg eval does without --controls; here choose one "
-                + $"of {string.Join(", ", ProtocolDescription.Names)}.");
+            throw new InputException("--protocol all sets the protocols side by side, which pfmvg eval does without --controls; here "
+                + $"choose one of {string.Join(", ", ProtocolDescription.Names)}.");
         var protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!);
         if (protocol != Protocol.MaskThresholds) parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes);
         else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame);

@@ -35,7 +35,8 @@ internal static class GridPrinter
         var width = Terminal.Standard.Width;
         if (grid.Fit(width - AroundCell * grid.Columns.Count + 2 * (grid.Columns.Count - 1), names).Count > 1)
         {
-            foreach (var part in grid.Fit(width, names)) Terminal.Standard.Print((part with { Notes = [], Cite = [] }).Print(TableFormat.Text));
+            foreach (var part in grid.Fit(width, names))
+                Terminal.Standard.Print((part with { Notes = [], Cite = [] }).Print(TableFormat.Text));
         }
         else
         {

@@ -20,8 +20,8 @@ internal static class ScorePrinter
     /// <param name="format">How to print them.</param>
     /// <param name="baselines">"paper", "published", or null.</param>
     /// <param name="further">Tables below them, and their lines in the document; null for none.</param>
-    public static void Print(
-        ScoredFamilies scored, TableFormat format, string? baselines, (IReadOnlyList<TextGrid> Grids, Func<IEnumerable<TidyRow>> Rows)? further)
+    public static void Print(ScoredFamilies scored, TableFormat format, string? baselines,
+        (IReadOnlyList<TextGrid> Grids, Func<IEnumerable<TidyRow>> Rows)? further)
     {
         GridPrinter.Print(format, Tidy, [.. Grids(), .. further?.Grids ?? []]);
 
@@ -42,8 +42,9 @@ internal static class ScorePrinter
             var published = baselines == "published" ? PublishedResults.Load().Rows(scored)
                 : baselines == "paper" ? PaperGrid.Rows(ablation: false) : [];
             List<TidyRow> others = [.. published, .. further?.Rows() ?? []];
-            return others.Count == 0 ? tidy
-                : tidy with { Rows = [.. tidy.Rows.Select(row => row with { Answers = further is null ? "this run" : "model" }), .. others] };
+            if (others.Count == 0) return tidy;
+            var own = further is null ? "this run" : "model";
+            return tidy with { Rows = [.. tidy.Rows.Select(row => row with { Answers = own }), .. others] };
         }
     }
 }

@@ -9,7 +9,8 @@ internal sealed class Pseudonyms(string letter)
     /// <summary>The name that stands for another one.</summary>
     public string Of(string name)
     {
-        if (!_names.TryGetValue(name, out var opaque)) _names.Add(name, opaque = FormattableString.Invariant($"{letter}{_names.Count + 1}"));
+        if (!_names.TryGetValue(name, out var opaque))
+            _names.Add(name, opaque = FormattableString.Invariant($"{letter}{_names.Count + 1}"));
         return opaque;
     }
 }

@@ -25,7 +25,8 @@ internal static class ComparisonFiles
                 var asked = change.B.Prediction;
                 string[] shown = withPhrases ? [change.B.Id, asked.Phrase] : [];
                 return (IReadOnlyList<string>)[
-                    FormattableString.Invariant($"{i + 1}"), .. shown, asked.Class, asked.Patient is { } patient ? patients.Of(patient) : "",
+                    FormattableString.Invariant($"{i + 1}"), .. shown, asked.Class,
+                    asked.Patient is { } patient ? patients.Of(patient) : "",
                     CsvLines.Cell(change.A.Iou), CsvLines.Cell(change.B.Iou), CsvLines.Cell(change.A.Dice), CsvLines.Cell(change.B.Dice),
                     ScoreGrid.Key(change.A.Flaw), ScoreGrid.Key(change.B.Flaw)];
             })));

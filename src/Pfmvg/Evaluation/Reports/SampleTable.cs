@@ -33,7 +33,8 @@ internal sealed record SampleTable(bool WithIdentifiers, bool WithPhrases)
     {
         var (patients, pictures) = (new Pseudonyms("p"), new Pseudonyms("i"));
         foreach (var patient in answers.Select(answer => answer.Patient).OfType<string>()) patients.Of(patient);
-        var lines = tables.SelectMany(table => table.Samples.Select((sample, i) => Fields(table, sample, i + 1, patients, pictures))).ToList();
+        var lines = tables.SelectMany(table => table.Samples.Select((sample, i) => Fields(table, sample, i + 1, patients, pictures)))
+            .ToList();
         AtomicFile.WriteText(path, IsCsv(path)
             ? CsvLines.Write([.. lines[0].Select(field => field.Name)], lines.Select(line => (IReadOnlyList<string>)[.. line.Select(Cell)]))
             : string.Concat(lines.Select(Json)));

@@ -61,8 +61,10 @@ public static class PaperGrid
         foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
             foreach (var (name, row) in ablation ? Published(metric, scores => scores.AblationIou, scores => scores.AblationDice)
                 : Published(metric, scores => scores.Iou, scores => scores.Dice))
-                foreach (var (about, value) in Scorer.ClassOrder.Zip(row.PerClass).Append(("mean", row.Mean)).Append(("weighted", row.Weighted)))
-                    yield return new TidyRow(about, ScoreGrid.Key(metric), value, null, null, null, "published", Rule, $"{name} (published)");
+                foreach (var (about, value) in Scorer.ClassOrder.Zip(row.PerClass)
+                    .Append(("mean", row.Mean)).Append(("weighted", row.Weighted)))
+                    yield return new TidyRow(about, ScoreGrid.Key(metric), value, null, null, null, "published", Rule,
+                        $"{name} (published)");
     }
 
     private static readonly string[] PublishedNotes =

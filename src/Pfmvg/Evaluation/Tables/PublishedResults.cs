@@ -24,7 +24,8 @@ internal sealed record PublishedSource(string Key, string Title, int Year, strin
 /// <param name="Rule">How its rule differs from the protocol's; null when it does not.</param>
 /// <param name="Samples">What it was measured on.</param>
 internal sealed record PublishedResult(
-    string Work, string Source, string Protocol, string Metric, string Row, string Label, double Value, int? N, string? Rule, string Samples)
+    string Work, string Source, string Protocol, string Metric, string Row, string Label, double Value, int? N, string? Rule,
+    string Samples)
 {
     /// <summary>Whether the figure may be compared with these scores, and why not.</summary>
     public string Comparable(ScoreTable? ours) => ours is null ? $"no: by {Protocol}, which is not scored here"
@@ -67,7 +68,8 @@ internal sealed record PublishedResults(
     /// <summary>The published figures as lines of a tidy table; their rule says how they differ and where they were read.</summary>
     public IEnumerable<TidyRow> Rows(ScoredFamilies scored) => Results.Select(result => new TidyRow(
         result.Row, result.Metric, result.Value, null, null, result.N, result.Protocol,
-        $"comparable: {result.Comparable(Table(result, scored))}; source: {Sources[Place(result) - 1].Id}, {Sources[Place(result) - 1].Where}",
+        $"comparable: {result.Comparable(Table(result, scored))}; source: "
+            + $"{Sources[Place(result) - 1].Id}, {Sources[Place(result) - 1].Where}",
         $"{result.Work} (published)"));
 
     private int Place(PublishedResult result) => Sources.Index().First(source => source.Item.Key == result.Source).Index + 1;
