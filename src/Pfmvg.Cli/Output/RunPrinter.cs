@@ -21,7 +21,12 @@ internal static class RunPrinter
         var runs = RunComparison.Of(tables, files);
         IReadOnlyList<Metric> shown = format != TableFormat.Text || options.Protocol == Protocol.Map50
             ? tables[0].Metrics : [Metric.Iou, Metric.Dice, Metric.Accuracy50];
-        GridPrinter.Print(runs.PerClass(shown), format);
-        GridPrinter.Print(runs.EachRun(shown, files), format);
+        GridPrinter.Print(format, Tidy, runs.PerClass(shown), runs.EachRun(shown, files));
+
+        TidyTable Tidy()
+        {
+            var tidy = runs.Tidy("runs");
+            return tidy with { Rows = [.. tidy.Rows, .. tables.Zip(files).SelectMany(run => TidyTable.RowsOf(run.First, run.Second))] };
+        }
     }
 }

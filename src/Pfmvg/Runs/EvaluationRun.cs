@@ -10,8 +10,8 @@ using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
-using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
 using Pfmvg.Runs.Records;
 
@@ -101,7 +101,7 @@ public sealed class EvaluationRun
         (info with
         {
             Figures = scores.Weighted.Figures.Where(figure => double.IsFinite(figure.Value.Value))
-                .ToDictionary(figure => $"weighted_{ScoreJson.Key(figure.Key)}", figure => figure.Value.Value),
+                .ToDictionary(figure => $"weighted_{ScoreGrid.Key(figure.Key)}", figure => figure.Value.Value),
         }).Write(folder.InfoPath);
     }
 

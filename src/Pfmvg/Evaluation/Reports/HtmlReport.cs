@@ -185,6 +185,7 @@ public static class HtmlReport
         foreach (var (key, value) in table.Rules) Row(key.Replace('_', ' '), value);
         foreach (var note in table.Notes) Row("note", note);
         foreach (var (name, value) in options.Settings) Row(name, value);
+        Row("how to cite", Citation.Of(table));
         return html.Append("</tbody></table></section>")
             .Append("<footer>Written by PFMVG. The file is complete in itself and requests nothing.</footer>").ToString();
 
