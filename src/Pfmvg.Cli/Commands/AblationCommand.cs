@@ -91,7 +91,7 @@ internal static class AblationCommand
                     return tidy with
                     {
                         Rows = [.. published ? PaperGrid.Rows(ablation: true) : [], .. tidy.Rows,
-                            .. ControlPrinter.Tidy(scored[^1].Table, rows[^1].Result)],
+                            .. ControlPrinter.Tidy(scored[^1].Table, rows[^1].Result, Name(scored[^1].Stage1, scored[^1].Stage2))],
                     };
                 }
 

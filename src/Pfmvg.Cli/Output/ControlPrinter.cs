@@ -38,14 +38,17 @@ internal static class ControlPrinter
     }
 
     /// <summary>The same as lines of a tidy table: every figure of the controls, and the differences with their p values.</summary>
-    public static IEnumerable<TidyRow> Tidy(ScoreTable model, EvaluationResult result)
+    /// <param name="model">Scores of the model.</param>
+    /// <param name="result">Its answers and those of the controls.</param>
+    /// <param name="own">What the model's answers are called.</param>
+    public static IEnumerable<TidyRow> Tidy(ScoreTable model, EvaluationResult result, string own = "model")
     {
         foreach (var (control, scores) in Scores(model, result).OrderBy(pair => pair.Key))
         {
             var name = control.ToString().ToLowerInvariant();
             foreach (var row in TidyTable.RowsOf(scores, name)) yield return row;
-            var difference = $"model - {name}";
-            foreach (var row in TidyComparison.Rows(Comparison.Between(scores, model), name, "model"))
+            var difference = $"{own} - {name}";
+            foreach (var row in TidyComparison.Rows(Comparison.Between(scores, model), name, own))
                 if (row.Answers == difference) yield return row;
         }
 
@@ -53,7 +56,7 @@ internal static class ControlPrinter
         foreach (var (metric, figure) in (IEnumerable<(string, Estimate)>)
             [("moved", swap.Moved), ("iou_asked", swap.AskedIou), ("iou_other", swap.OtherIou)])
             yield return new TidyRow("phrase_swap", metric, figure.Value, figure.Low, figure.High, swap.Cases, model.Protocol.Name,
-                TidyTable.Rule(model.Options), "model");
+                TidyTable.Rule(model.Options), own);
     }
 
     private static Dictionary<ControlCondition, ScoreTable> Scores(ScoreTable model, EvaluationResult result) =>
