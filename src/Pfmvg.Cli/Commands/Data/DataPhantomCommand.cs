@@ -89,7 +89,7 @@ internal static class DataPhantomCommand
     private static void Write(string folder, PhantomOptions options)
     {
         var clock = Stopwatch.StartNew();
-        using var interrupt = new Interrupt("nothing is kept of the phantom study.", losesNothing: true);
+        using var interrupt = new Interrupt("nothing is kept of the phantom study.");
         using var display = new TerminalDisplay();
         var summary = PhantomStudy.Write(folder, options, display, interrupt.Token);
         var seconds = clock.Elapsed.TotalSeconds;
