@@ -102,22 +102,25 @@ internal sealed partial class Interrupt : IDisposable
         Terminal.Standard.Message($"interrupted: {_advice} Interrupt again (Ctrl-C) to leave at once.");
         _source.Cancel();
         foreach (var process in _peers) _ = Send(process, (int)UserSignal1);
-        _ = EndAfterGrace();
+        // A thread of its own: those of the pool may all be at work.
+        new Thread(EndAfterGrace) { IsBackground = true, Priority = ThreadPriority.AboveNormal }.Start();
     }
 
     // Asked again and again: the work may come to where nothing is lost after the signal.
-    private async Task EndAfterGrace()
+    private void EndAfterGrace()
     {
         for (var waited = TimeSpan.Zero; !_ended; waited += Grace / 5)
         {
             if (_losesNothing && waited >= Grace) EndNow();
-            await Task.Delay(Grace / 5).ConfigureAwait(false);
+            Thread.Sleep(Grace / 5);
         }
     }
 
     private static void EndNow()
     {
-        Task.Run(() => Terminal.Standard.Message("interrupted")).Wait(Grace); // a pipe that nobody reads must not hold it up
+        var said = new Thread(() => Terminal.Standard.Message("interrupted")) { IsBackground = true };
+        said.Start();
+        said.Join(Grace); // a pipe that nobody reads must not hold it up
         Leftovers.RemoveAll();
         EndAtOnce(ExitCode.Interrupted);
     }

@@ -26,7 +26,7 @@ public sealed class ProgressTests(TrainingWorkspace workspace) : IClassFixture<T
         File.WriteAllText(table, "image,phrase\n" + string.Concat(Enumerable.Range(0, 7).Select(i => $"{picture},edema {i}\n")));
         Says(@"^answering  \d of 7 phrases$", ["predict", "--table", table, "--from", "base", .. settings]);
 
-        Says(@"^drawing  \d+ of \d+ pictures$", ["data", "phantom", _folder.In("phantom"), "--patients", "12"]);
+        Says(@"^drawing  \d+ of \d+ pictures$", ["data", "phantom", "--out", _folder.In("phantom"), "--patients", "12"]);
         Says(@"^ms-cxr: \d+ samples$", ["data", "check", "--from", _folder.In("phantom")]);
         Says(@"^ms-cxr: \d+ samples$", ["data", "prepare", "--from", _folder.In("phantom"), "--out", _folder.In("prepared")]);
         Says(@"^test: \d+ samples$", ["data", "export", "--from", _folder.In("prepared"), "--format", "jsonl", "--out", _folder.In("set")]);
