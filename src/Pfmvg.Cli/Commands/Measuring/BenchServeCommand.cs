@@ -68,7 +68,7 @@ internal static class BenchServeCommand
         _ = await load.Ask(clients, TimeSpan.FromSeconds(1), cancel);
         // Processor time tells the share on a machine that others use, too. The clients' is in the server's.
         Terminal.Standard.Print("round   eval/s  served/s  share  CPU share  batch  median ms   p99 ms  longest ms  refused  failed"
-            + "     memory");
+            + "     memory       heap");
         for (var round = 1; round <= rounds && !cancel.IsCancellationRequested; round++)
         {
             var began = Environment.CpuUsage.TotalTime;
@@ -81,7 +81,7 @@ internal static class BenchServeCommand
                 $"{round,5}{own,9:f1}{reading.Rate,10:f1}{reading.Rate / own,7:f2}{share,11:f2}"
                 + $"{(double)(server.Answered - answers) / Math.Max(1, server.Batches - batches),7:f1}{1e3 * reading.Within(0.5),11:f1}"
                 + $"{1e3 * reading.Within(0.99),9:f1}{1e3 * reading.Within(1),12:f1}{reading.Refused,9}{reading.Failed,8}"
-                + $"{Units.Bytes(ProcessMemory.Resident),11}"));
+                + $"{Units.Bytes(ProcessMemory.Resident),11}{Units.Bytes(GC.GetTotalMemory(forceFullCollection: true)),11}"));
         }
     }
 
