@@ -28,8 +28,8 @@ internal static class BenchServeCommand
         var rounds = new Option<int>("--rounds") { Description = "Turns of both.", DefaultValueFactory = _ => 3 };
         var unseen = new Option<bool>("--unseen")
         {
-            Description = "Make pictures new ones to the server in each pass over the split, so that it decodes and encodes them as "
-                + "often as an evaluation does.",
+            Description = "Make pictures new ones to the server in each pass over the split, and let the evaluation keep none either, so "
+                + "that both decode and encode all of them in each pass.",
         };
         var command = new Command("serve",
             "Measure a server's answers per second beside those of an evaluation, its delays and its memory.")
@@ -43,12 +43,14 @@ internal static class BenchServeCommand
             var count = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 10_000);
             var several = OptionRange.Whole(parsed.GetValue(clients), "--clients", 1, 1000);
             var (model, settings) = (parsed.GetValue(from), configuration.ReadForData(parsed));
+            var unkept = parsed.GetValue(unseen);
+            if (unkept) settings = settings with { Data = settings.Data with { Cache = null, FeatureCache = null } };
             using var world = new SingleProcess();
             using var interrupt = new Interrupt("stopping after this turn.");
             using var display = new TerminalDisplay();
             var session = new Session(settings, world, display, interrupt.Token);
             using var served = ServedModel.Open(session.Configuration, model == "base" ? null : model, model == "base", interrupt.Token);
-            Measure(served, several, turn, count, parsed.GetValue(unseen), interrupt.Token).GetAwaiter().GetResult();
+            Measure(served, several, turn, count, unkept, interrupt.Token).GetAwaiter().GetResult();
             return ExitCode.Success;
         });
         return command;
