@@ -187,7 +187,8 @@ internal sealed class JsonAnswer
                     schema = target;
                 }
                 else if ((schema.Field("anyOf") ?? schema.Field("oneOf") ?? schema.Field("allOf"))
-                    is { ValueKind: JsonValueKind.Array } ways && ways.EnumerateArray().FirstOrDefault(way => way.Text("type") != "null") is { ValueKind: JsonValueKind.Object } way)
+                    is { ValueKind: JsonValueKind.Array } ways
+                    && ways.EnumerateArray().FirstOrDefault(way => way.Text("type") != "null") is { ValueKind: JsonValueKind.Object } way)
                 {
                     schema = way;
                 }
@@ -238,6 +239,6 @@ internal sealed class JsonAnswer
 
         private static ApiError Unknown(string name) => ApiError.Wrong("response_format",
             $"an answer holds nothing for '{name}' of the schema; it has "
-            + " boxes (lists of left, top, right, bottom), confidence, phrase, answer and image_size.");
+            + "boxes (lists of left, top, right, bottom), confidence, phrase, answer and image_size.");
     }
 }

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Pfmvg.Cli.Serving;
 using Pfmvg.Serving;
+using Pfmvg.Tests.Support;
 
 namespace Pfmvg.Tests.Cli.Serving;
 
@@ -158,6 +159,21 @@ public sealed class BusyServerTests(ServedWorkspace workspace) : IClassFixture<S
     }
 
     [Fact]
+    public async Task Clients_of_a_load_get_an_answer_for_every_question()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.In("a.png"), Picture);
+        await using var server = await TestServer.Start(workspace.Model);
+        var load = new LoadGenerator(
+            server.Address.OriginalString, [(folder.In("a.png"), "one"), (folder.In("a.png"), "two")], unseen: true);
+        var seen = await load.Ask(3, TimeSpan.FromSeconds(0.5), TestContext.Current.CancellationToken);
+        Assert.True(seen is { Answered: > 0, Refused: 0, Failed: 0 }, $"{seen}");
+        Assert.Equal((seen.Answered, seen.Latencies.Count), (await server.Metric("pfmvg_questions_answered_total"), (int)seen.Answered));
+        Assert.True(await server.Metric("pfmvg_pictures_decoded_total") >= seen.Answered / 2); // a new one in each turn
+        Assert.True(seen.Within(0.5) <= seen.Within(1));
+    }
+
+    [Fact]
     public async Task A_stop_ends_the_text_and_its_boxes()
     {
         await using var server = await TestServer.Start(workspace.Model);
@@ -189,10 +205,10 @@ public sealed class BusyServerTests(ServedWorkspace workspace) : IClassFixture<S
     public async Task An_ending_server_answers_what_it_has_begun()
     {
         using var door = new Door(workspace.Model);
-        var server = await TestServer.Start(workspace.Model, answer: door.Answer);
+        await using var server = await TestServer.Start(workspace.Model, answer: door.Answer);
         var (plain, stream) = (server.Post("/v1/chat/completions", Chat), server.Post("/v1/chat/completions", Streamed));
         await server.Until("pfmvg_requests_running", 3); // this look, too
-        var end = server.DisposeAsync().AsTask();
+        var end = server.Stop();
         await door.Reached();
         Assert.False(end.IsCompleted);
         door.Open();

@@ -37,6 +37,7 @@ internal sealed record Reply(int Status, HttpResponseHeaders Headers, string? Ty
 internal sealed class TestServer : IAsyncDisposable
 {
     private readonly Server _server;
+    private bool _stopped;
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(60) };
 
     private TestServer(Server server, List<string> told) => (_server, Told) = (server, told);
@@ -129,9 +130,16 @@ internal sealed class TestServer : IAsyncDisposable
         return content;
     }
 
+    /// <summary>Ends the server as SIGTERM does; its clients are still there.</summary>
+    public async Task Stop()
+    {
+        if (Interlocked.Exchange(ref _stopped, true)) return;
+        await _server.DisposeAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
-        await _server.DisposeAsync();
+        await Stop();
         _http.Dispose();
     }
 }
