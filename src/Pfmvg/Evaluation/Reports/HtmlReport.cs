@@ -189,7 +189,8 @@ public static class HtmlReport
         return html.Append("</tbody></table></section>")
             .Append("<footer>Written by PFMVG. The file is complete in itself and requests nothing.</footer>").ToString();
 
-        void Row(string name, string value) => html.Append($"<tr><th scope=\"row\">{Html.Encode(name)}</th><td>{Html.Encode(value)}</td></tr>");
+        void Row(string name, string value) =>
+            html.Append($"<tr><th scope=\"row\">{Html.Encode(name)}</th><td>{Html.Encode(value)}</td></tr>");
     }
 
     private static string Resource(string name)

@@ -31,8 +31,8 @@ internal sealed partial class PrintedPage
     public int Pages => _numbers.Count;
 
     /// <summary>
-    /// Every part with content: its kind (TR, Figure, H2, ...; Head is a table's), its title where it is a heading, the pages of its pieces, and the page of
-    /// the piece behind it. A part follows its own parts.
+    /// Every part with content: its kind (TR, Figure, H2, ...; Head is a table's), its title where it is a heading, the pages of its
+    /// pieces, and the page of the piece behind it. A part follows its own parts.
     /// </summary>
     public IEnumerable<(string Kind, string Title, IReadOnlyList<int> Pages, int Next)> Parts => _found
         .Where(part => part.Last > part.First).Select(part => (part.Kind, part.Title,

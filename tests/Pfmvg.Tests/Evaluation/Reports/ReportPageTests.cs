@@ -94,7 +94,8 @@ public sealed class ReportPageTests(BrowserFixture browsers) : IDisposable
 
         Assert.Empty(page.Errors);
 
-        Task<bool> Shows(int sample) => page.Holds($"byId('large').textContent === document.querySelectorAll('.card')[{sample}].textContent " +
+        Task<bool> Shows(int sample) => page.Holds(
+            $"byId('large').textContent === document.querySelectorAll('.card')[{sample}].textContent " +
             $"&& byId('place').textContent.startsWith('{sample + 1} of ')");
     }
 
@@ -192,8 +193,12 @@ public sealed class ReportPageTests(BrowserFixture browsers) : IDisposable
     }
 
     private static TextGrid Controls { get; } = new("Controls", ["answers", "wIoU", "why"],
-        [["model", "0.512 [0.401, 0.604]", "a sentence that says something at length, as tables of published scores do"], ["blind", "0.1", ""]],
-        ["The first note.", "The second note, which is so long that it takes more than one line of the page at any width that a person reads."]);
+        [
+            ["model", "0.512 [0.401, 0.604]", "a sentence that says something at length, as tables of published scores do"],
+            ["blind", "0.1", ""],
+        ],
+        ["The first note.",
+            "The second note, which is so long that it takes more than one line of the page at any width that a person reads."]);
 
     private static TextGrid Long { get; } = new("Every subgroup", ["subgroup", "IoU"],
         [.. Enumerable.Range(0, 90).Select(i => (IReadOnlyList<string>)[$"scanner {i}", "0.512 [0.401, 0.604]"])], ["Many rows."]);

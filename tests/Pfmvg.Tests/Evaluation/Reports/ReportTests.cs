@@ -39,7 +39,8 @@ public sealed partial class ReportTests : IDisposable
         Assert.DoesNotContain("s0.png", html, StringComparison.Ordinal);
         Assert.DoesNotContain("\"id\":", html, StringComparison.Ordinal);
         Assert.DoesNotContain("p1000", File.ReadAllText(_report.Folder.In("scores.json")), StringComparison.Ordinal);
-        Assert.Contains("\"id\":\"s0\"", _report.Write(SampleReport.Table(40), _report.Options() with { IncludeIdentifiers = true }), StringComparison.Ordinal);
+        Assert.Contains("\"id\":\"s0\"", _report.Write(SampleReport.Table(40), _report.Options() with { IncludeIdentifiers = true }),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -50,8 +51,8 @@ public sealed partial class ReportTests : IDisposable
         Assert.DoesNotContain("phrase s", html, StringComparison.Ordinal);
         Assert.Contains("so that the report can be shared", html, StringComparison.Ordinal);
         Assert.False(File.Exists(_report.Folder.In("overlay.png")));
-        Assert.Contains("phrase s", _report.Write(SampleReport.Table(40), _report.Options() with { IncludeImages = false, IncludePhrases = true }),
-            StringComparison.Ordinal);
+        Assert.Contains("phrase s", _report.Write(SampleReport.Table(40),
+            _report.Options() with { IncludeImages = false, IncludePhrases = true }), StringComparison.Ordinal);
         var synthetic = Scorer.Score(Answers.Varied(40), new ScoringOptions { Resamples = 10, Synthetic = true });
         Assert.Contains("phrase s", _report.Write(synthetic, _report.Options() with { IncludeImages = false }), StringComparison.Ordinal);
         Assert.Contains("synthetic phantoms", _report.Write(synthetic, _report.Options()), StringComparison.Ordinal);
