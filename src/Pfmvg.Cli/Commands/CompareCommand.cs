@@ -95,6 +95,7 @@ internal static class CompareCommand
                     throw new InputException("--runs needs the second method's runs behind --against; the mean and deviation of one "
                         + "method's runs are printed by `pfmvg eval --predictions` with several files.");
                 parsed.Refuse("is about single sets, not runs; leave it out", first, changes, phrases);
+                RunPrinter.RefuseIntervals(parsed, scoring);
                 var (a, b) = (RunFiles(parsed.GetValue(runs)!, "--runs"), RunFiles(parsed.GetValue(against)!, "--against"));
                 if (a.Length + b.Length < 3)
                     throw new InputException("--runs and --against name one run each; compare the two files without these options.");

@@ -110,6 +110,9 @@ internal sealed class ScoringArguments
     /// <summary>The options that say how answers from a file are read; they mean nothing where the model answers.</summary>
     public IEnumerable<Option> OfFiles => [_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence];
 
+    /// <summary>How intervals are read from the resamples.</summary>
+    public Option Intervals => _intervals;
+
     /// <summary>Those of them that say what the boxes in answers of another model mean, wherever the answers come from.</summary>
     public IEnumerable<Option> OfAnswers => [_coordinates, _frame, _trust];
 

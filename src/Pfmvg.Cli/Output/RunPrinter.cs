@@ -11,6 +11,7 @@ internal static class RunPrinter
 {
     public static void Print(ParseResult parsed, ScoringArguments scoring, IReadOnlyList<string> files)
     {
+        RefuseIntervals(parsed, scoring);
         var (format, options) = (scoring.Format(parsed), scoring.Options(parsed));
         var tables = files.Select(path =>
         {
@@ -29,4 +30,8 @@ internal static class RunPrinter
             return tidy with { Rows = [.. tidy.Rows, .. tables.Zip(files).SelectMany(run => TidyTable.RowsOf(run.First, run.Second))] };
         }
     }
+
+    /// <summary>Refuses a choice of intervals, which there is not over runs.</summary>
+    public static void RefuseIntervals(ParseResult parsed, ScoringArguments scoring) =>
+        parsed.Refuse("has no effect over runs, whose intervals are percentiles; leave it out", scoring.Intervals);
 }

@@ -73,7 +73,7 @@ internal sealed record MethodComparison(
             ],
             [
                 $"Intervals: 95 %, {resamples} bootstrap resamples of {First.Clusters} {First.ClusterKind}s, all sets drawn together, "
-                    + $"seed {First.Options.Seed}; not corrected.",
+                    + $"seed {First.Options.Seed}, {ScoringRules.Method(First.Options.Intervals)}; not corrected.",
                 $"p: two-sided, {resamples} random exchanges of the pair within {First.ClusterKind}s. Holm's correction is over "
                     + $"the {Pairs.Count} pairs in mean and weighted, and over the {Pairs.Count * Classes} pairs of all classes in the "
                     + "classes; it is made for each figure by itself.",

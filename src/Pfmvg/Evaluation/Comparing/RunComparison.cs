@@ -134,7 +134,7 @@ internal sealed class RunComparison
         if (First.Options.Resamples == 0) yield break;
         yield return FormattableString.Invariant($"Intervals: 95 %, {First.Options.Resamples:N0} bootstrap resamples that draw ")
             + $"{First.Clusters} {First.ClusterKind}s and{(_methods.Count > 1 ? ", for A and B by themselves," : "")} the runs, seed "
-            + $"{First.Options.Seed}.";
+            + $"{First.Options.Seed}, percentile.";
         if (_methods.Min(runs => runs.Count) < FewRuns)
             yield return $"Fewer than {FewRuns} runs: where the runs vary more than the patients, these intervals are too narrow (a "
                 + "simulation finds 84 % instead of 95 % at 3 runs that vary twice as much, 90 % at runs that vary as much).";

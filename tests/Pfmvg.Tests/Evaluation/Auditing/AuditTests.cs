@@ -2,7 +2,6 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Auditing;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
-using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
