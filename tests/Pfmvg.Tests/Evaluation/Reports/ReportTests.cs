@@ -4,6 +4,7 @@ using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Tests.Browser;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
 using Pfmvg.Text;
@@ -11,7 +12,7 @@ using SkiaSharp;
 
 namespace Pfmvg.Tests.Evaluation.Reports;
 
-public sealed partial class ReportTests : IDisposable
+public sealed partial class ReportTests(BrowserFixture browsers) : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -154,7 +155,7 @@ public sealed partial class ReportTests : IDisposable
     {
         var table = Table(150);
         Write(table, Options());
-        await using var browser = await Chromium.Open(_folder.In("report.html"), dark);
+        await using var browser = await browsers.Open(_folder.In("report.html"), dark: dark);
         Assert.Equal(dark ? "dark" : "light", (await browser.Evaluate("document.documentElement.dataset.theme"))!.GetValue<string>());
         Assert.Equal(60, await Count("article.card"));
         Assert.Equal($"{table.Samples.Count} of {table.Samples.Count}",
@@ -210,7 +211,7 @@ public sealed partial class ReportTests : IDisposable
     public async Task A_report_of_1200_phrases_draws_sixty_samples_at_a_time()
     {
         Write(Scorer.Score(Answers.Varied(1200), new ScoringOptions { Resamples = 100 }), Options());
-        await using var browser = await Chromium.Open(_folder.In("report.html"));
+        await using var browser = await browsers.Open(_folder.In("report.html"));
         Assert.Equal(60, await Cards());
         await browser.Evaluate("byId('more').click()");
         Assert.Equal(120, await Cards());
