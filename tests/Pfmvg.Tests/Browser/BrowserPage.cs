@@ -27,6 +27,9 @@ internal sealed class BrowserPage : IAsyncDisposable
         return page;
     }
 
+    /// <summary>Calls a method of the protocol on this page.</summary>
+    public Task<JsonNode> Send(string method, JsonObject parameters) => _tools.Send(method, parameters);
+
     /// <summary>Goes to a file or an address and waits until the page is complete.</summary>
     public async Task Go(string address)
     {
