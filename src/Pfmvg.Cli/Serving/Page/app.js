@@ -45,6 +45,7 @@ async function open(file, name, about = '') {
     resetWindow();
     view.show(picture);
     byId('empty').hidden = true;
+    byId('tools').hidden = false;
     say('heard', `Picture ${name}, ${picture.width} by ${picture.height} pixels.`);
     showAnswers(null);
     return true;
@@ -53,7 +54,7 @@ async function open(file, name, about = '') {
     return false;
   } finally {
     byId('stage').setAttribute('aria-busy', 'false');
-    if (picture) say('facts', [picture.about, picture.name, `${picture.width} × ${picture.height} pixels`].filter(Boolean).join(' · '));
+    if (picture) say('facts', [picture.name, picture.about, `${picture.width} × ${picture.height} pixels`].filter(Boolean).join(' · '));
     else say('facts', '');
   }
 }

@@ -19,11 +19,13 @@ export function place(box, [width, height]) {
     + `${share < 1 ? 'less than 1' : share.toFixed(0)} % of its area`;
 }
 
+/** The edges in whole pixels; the saved JSON has them as they are. */
 export const pixels = box => {
-  const [left, top, right, bottom] = box.map(edge => Math.round(edge * 100) / 100);
+  const [left, top, right, bottom] = box.map(Math.round);
   return `${left}, ${top} to ${right}, ${bottom}`;
 };
 
+/** A confidence in words; nothing where there is none. */
 export const sure = confidence => confidence === null || confidence === undefined ? '' : `confidence ${confidence.toFixed(2)}`;
 
 /** A whole answer as a sentence. */

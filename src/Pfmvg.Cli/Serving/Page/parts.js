@@ -27,12 +27,9 @@ export function phraseRow(number, text, removed) {
 /** An answer in words. `toggled` gets whether its boxes are shown, `pointed` whether it is looked at. */
 export function answerItem(mark, size, toggled, pointed) {
   const box = make('input', { type: 'checkbox', checked: true, onchange: event => toggled(event.target.checked) });
-  const facts = mark.boxes.map((one, i) => make('li', {}, `${place(one, size).replace(/^./, first => first.toUpperCase())}`,
-    make('span', { className: 'numbers' }, `pixels ${pixels(one)}${mark.boxes.length > 1 && sure(mark.confidences[i])
-      ? `, ${sure(mark.confidences[i])}` : ''}`)));
-  const head = make('div', { className: 'head' }, make('label', {}, box, chip(mark.number), make('b', {}, mark.phrase)));
-  if (sure(mark.confidence)) head.append(make('span', { className: 'numbers' }, sure(mark.confidence)));
-  const item = make('li', {}, head);
+  const facts = mark.boxes.map((one, i) => make('li', {}, place(one, size).replace(/^./, first => first.toUpperCase()),
+    make('span', { className: 'numbers' }, [`pixels ${pixels(one)}`, sure(mark.confidences[i])].filter(Boolean).join(', '))));
+  const item = make('li', {}, make('label', {}, box, chip(mark.number), make('b', {}, mark.phrase)));
   if (mark.flaw) item.append(make('p', { className: 'flaw' }, `${mark.boxes.length ? 'The answer is flawed' : 'No box'}: ${mark.flaw}.`));
   else if (mark.boxes.length === 0) item.append(make('p', { className: 'flaw' }, 'No box.'));
   item.append(make('ul', {}, ...facts),
