@@ -107,7 +107,7 @@ internal sealed class BrowserPage : IAsyncDisposable
     /// <summary>Writes into what has the focus, as a keyboard does.</summary>
     public Task Type(string text) => _tools.Send("Input.insertText", new JsonObject { ["text"] = text });
 
-    /// <summary>Presses and releases keys, named as JavaScript names them: Tab, Enter, Escape, ArrowRight, or " ".</summary>
+    /// <summary>Presses and releases keys, named as JavaScript names them: Tab, Enter, Escape, ArrowRight, +, or " ".</summary>
     public async Task Press(params string[] keys)
     {
         foreach (var key in keys)
@@ -124,6 +124,8 @@ internal sealed class BrowserPage : IAsyncDisposable
                 "ArrowUp" => (38, ""),
                 "ArrowRight" => (39, ""),
                 "ArrowDown" => (40, ""),
+                "0" => (48, key),
+                "+" => (187, key),
                 _ => throw new ArgumentException($"The key '{key}' has no code here.", nameof(keys)),
             };
             foreach (var type in (string[])["keyDown", "keyUp"])

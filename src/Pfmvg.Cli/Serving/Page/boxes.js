@@ -44,7 +44,7 @@ export function sentence(mark, size) {
 export function labels(marks, toView, measure, line, [width, height]) {
   const placed = [];
   for (const { number, phrase, colour, boxes } of marks) {
-    const text = `${number} ${phrase.length > 40 ? `${phrase.slice(0, 39)}…` : phrase}`, wide = measure(text);
+    const text = `${number} ${phrase.length > 40 ? `${phrase.slice(0, 39).trimEnd()}…` : phrase}`, wide = measure(text);
     for (const box of boxes) {
       const [left, top] = frame(box), corner = toView(left, top);
       const x = Math.max(2, Math.min(corner[0], width - wide - 2));

@@ -67,7 +67,8 @@ internal sealed class AskingPage : IAsyncDisposable
     {
         using var bitmap = new SKBitmap(width, height, SKColorType.Gray8, SKAlphaType.Opaque);
         bitmap.Erase(SKColors.Black);
-        for (var y = height * 3 / 10; y < height * 7 / 10; y++) bitmap.GetPixelSpan().Slice((y * bitmap.RowBytes) + (width / 5), width * 2 / 5).Fill(255);
+        for (var y = height * 3 / 10; y < height * 7 / 10; y++)
+            bitmap.GetPixelSpan().Slice((y * bitmap.RowBytes) + (width / 5), width * 2 / 5).Fill(255);
         return bitmap.Encode(SKEncodedImageFormat.Png, 100).ToArray();
     }
 
@@ -89,7 +90,8 @@ internal sealed class AskingPage : IAsyncDisposable
     /// <summary>Waits until a picture is shown.</summary>
     public async Task Shown()
     {
-        await Page.Until("document.querySelector('#facts').textContent.includes(' pixels') || document.querySelector('#picture-error').textContent");
+        await Page.Until("document.querySelector('#facts').textContent.includes(' pixels') "
+            + "|| document.querySelector('#picture-error').textContent");
         Assert.Equal("", await Page.Text("document.querySelector('#picture-error').textContent"));
         await Page.Until("document.querySelector('#boxes').hasAttribute('transform')");
         await Drawn();
