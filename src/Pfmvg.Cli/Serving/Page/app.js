@@ -100,6 +100,12 @@ function setPhrases(list) {
   })));
 }
 
+function dropEmptyPhrases(left) {
+  const hadFocus = byId('phrases').contains(document.activeElement);
+  setPhrases(left);
+  if (hadFocus) byId('phrases').lastElementChild.querySelector('input').focus();
+}
+
 function addPhrase() {
   setPhrases([...phrases(), '']);
   byId('phrases').lastElementChild.querySelector('input').focus();
@@ -109,16 +115,17 @@ function addPhrase() {
 
 async function ask(event) {
   event.preventDefault();
+  if (asking) return;
   say('ask-error', '');
   const asked = phrases().filter(Boolean), constrain = byId('constrain').value;
   if (!picture) return say('ask-error', 'There is no picture yet; choose, drop or paste one.');
   if (asked.length === 0) return say('ask-error', 'There is no phrase yet; write what to find.');
-  setPhrases(asked); // numbers and colours of phrases and answers agree
-  asking?.abort();
-  const mine = asking = new AbortController(), about = picture;
+  if (asked.length < phrases().length) dropEmptyPhrases(asked); // numbers and colours of phrases and answers agree
+  asking = new AbortController();
+  const about = picture; // another may be opened meanwhile
   isAsking(true);
   try {
-    const reply = await ground(about.file, asked, constrain, mine.signal);
+    const reply = await ground(about.file, asked, constrain, asking.signal);
     question = { name: about.name, about: about.about, file: about.file, asked: new Date(), constrain, reply };
     kept.unshift(question);
     kept.length = Math.min(kept.length, MOST_KEPT);
@@ -127,12 +134,13 @@ async function ask(event) {
   } catch (failure) {
     complain(failure, 'ask-error');
   } finally {
-    if (asking === mine) isAsking(false);
+    asking = null;
+    isAsking(false);
   }
 }
 
 function isAsking(is) {
-  byId('go').disabled = is;
+  byId('go').setAttribute('aria-disabled', String(is)); // disabled, it would lose the focus
   byId('stop').hidden = !is;
   say('state', is ? 'Asking …' : '');
   byId('answers').setAttribute('aria-busy', String(is));
@@ -254,11 +262,11 @@ byId('stage').addEventListener('keydown', event => {
 });
 const clicks = {
   'zoom-in': () => view.zoom(1.25), 'zoom-out': () => view.zoom(0.8), fit: () => view.fit(), actual: () => view.actual(),
-  reset: () => { resetWindow(); setWindow(); }, add: addPhrase, stop: () => asking?.abort(),
+  reset: () => { resetWindow(); setWindow(); }, add: addPhrase, stop: () => { asking?.abort(); byId('go').focus(); },
   'save-png': () => saved(async () => save(await drawn(picture, view.marks, Number(byId('window').value), Number(byId('level').value)),
     picture.name, 'boxes.png')),
   'save-json': () => saved(() => save(described(question), question.name, 'boxes.json')),
-  clear: () => { kept.length = 0; showKept(); byId('ask-title').focus(); },
+  clear: () => { kept.length = 0; showKept(); byId('go').focus(); },
 };
 for (const [id, clicked] of Object.entries(clicks)) byId(id).addEventListener('click', clicked);
 for (const id of ['window', 'level']) byId(id).addEventListener('input', setWindow);

@@ -34,7 +34,7 @@ export function sentence(mark, size) {
     .filter(Boolean).join(', '));
   const what = found.length === 0 ? `no box${mark.flaw ? ` (${mark.flaw})` : ''}`
     : found.length === 1 ? `box in the ${found[0]}` : `${found.length} boxes: ${found.join('; ')}`;
-  return `${mark.number}, ${mark.phrase}: ${what}.`;
+  return `${mark.number}, ${mark.phrase.replace(/\.$/, '')}: ${what}.`;
 }
 
 /**

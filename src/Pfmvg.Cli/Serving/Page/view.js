@@ -78,7 +78,7 @@ export class View {
     this.scale = Math.min(Math.max(32, 8 * this.fitting), Math.max(least, before * factor));
     this.x = x - (x - this.x) * this.scale / before;
     this.y = y - (y - this.y) * this.scale / before;
-    this.isFitted = false;
+    this.isFitted = Math.abs(this.scale / this.fitting - 1) < 1e-6;
     this.move(0, 0);
   }
 

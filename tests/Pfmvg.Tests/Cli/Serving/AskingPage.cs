@@ -104,7 +104,7 @@ internal sealed class AskingPage : IAsyncDisposable
         for (var i = 0; i < phrases.Length; i++)
             await Page.Evaluate($"document.querySelectorAll('#phrases input')[{i}].value = {JsonValue.Create(phrases[i]).ToJsonString()}");
         await Page.Click("#go");
-        await Page.Until("!document.querySelector('#go').disabled");
+        await Page.Until("document.querySelector('#go').ariaDisabled !== 'true'");
         await Drawn();
     }
 

@@ -57,7 +57,7 @@ public sealed class PageRefusalTests(ServedWorkspace workspace, BrowserFixture b
         await asked.Server.Until("pfmvg_questions_waiting", 0); // it is being answered
         await asked.Page.Until("!document.querySelector('#stop').hidden");
         await asked.Page.Click("#stop");
-        await asked.Page.Until("!document.querySelector('#go').disabled");
+        await asked.Page.Until("document.querySelector('#go').ariaDisabled !== 'true'");
         Assert.Equal("", await asked.Text("#ask-error"));
 
         var first = asked.Server.Ground(AskingPage.Block(30, 20), "block");
