@@ -1,4 +1,5 @@
 // What is saved: the picture in its own size with the boxes drawn into it, or the answers as JSON.
+import { Refused } from './api.js';
 import { frame, labels } from './boxes.js';
 import { Picture } from './picture.js';
 
@@ -29,7 +30,7 @@ export async function drawn(picture, marks, window, level) {
     context.fillText(text, x, y);
   }
   const blob = await new Promise(done => canvas.toBlob(done, 'image/png'));
-  if (!blob) throw new Error(`This browser cannot draw a picture of ${width} × ${height} pixels; save the JSON instead.`);
+  if (!blob) throw new Refused(`This browser cannot draw a picture of ${width} × ${height} pixels; save the JSON instead.`, 0);
   return blob;
 }
 

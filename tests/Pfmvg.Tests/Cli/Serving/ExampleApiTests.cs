@@ -39,18 +39,9 @@ public sealed class ExampleApiTests(ServedWorkspace workspace) : IClassFixture<S
     [Fact]
     public async Task A_study_that_is_no_phantom_gives_no_examples()
     {
-        var cancel = TestContext.Current.CancellationToken;
-        var real = Directory.CreateDirectory(workspace.Folder + "-real").FullName;
+        var real = CopyAsReal();
         try
         {
-            // The same manifests, said to be of somebody's own pictures.
-            foreach (var file in Directory.GetFiles(Path.Combine(workspace.Folder, "data", "prepared")))
-                await File.WriteAllTextAsync(Path.Combine(real, Path.GetFileName(file)), (await File.ReadAllTextAsync(file, cancel))
-                    .Replace(",\"synthetic\":true", "", StringComparison.Ordinal), cancel);
-            var path = Path.Combine(real, "prepared.json");
-            var description = JsonNode.Parse(await File.ReadAllTextAsync(path, cancel))!;
-            description["synthetic"] = new JsonArray();
-            await File.WriteAllTextAsync(path, description.ToJsonString(), cancel);
             using var model = ServedModel.Open(workspace.Settings($"data.folder={real}"), fromBase: true);
             await using var server = await TestServer.Start(model);
             var listed = await server.Get("/v1/examples");
@@ -62,5 +53,19 @@ public sealed class ExampleApiTests(ServedWorkspace workspace) : IClassFixture<S
         {
             Directory.Delete(real, recursive: true);
         }
+    }
+
+    /// <summary>The same manifests, said to be of somebody's own pictures.</summary>
+    private string CopyAsReal()
+    {
+        var real = Directory.CreateDirectory(workspace.Folder + "-real").FullName;
+        foreach (var file in Directory.GetFiles(Path.Combine(workspace.Folder, "data", "prepared")))
+            File.WriteAllText(Path.Combine(real, Path.GetFileName(file)),
+                File.ReadAllText(file).Replace(",\"synthetic\":true", "", StringComparison.Ordinal));
+        var path = Path.Combine(real, "prepared.json");
+        var description = JsonNode.Parse(File.ReadAllText(path))!;
+        description["synthetic"] = new JsonArray();
+        File.WriteAllText(path, description.ToJsonString());
+        return real;
     }
 }
