@@ -100,7 +100,8 @@ internal sealed class AskingPage : IAsyncDisposable
     /// <summary>Writes phrases and presses Ask.</summary>
     public async Task Ask(params string[] phrases)
     {
-        while (await Page.Count("#phrases input") < phrases.Length) await Page.Click("#add");
+        for (var count = await Page.Count("#phrases input"); count < phrases.Length; count++) await Page.Click("#add");
+        Assert.Equal(phrases.Length, await Page.Count("#phrases input"));
         for (var i = 0; i < phrases.Length; i++)
             await Page.Evaluate($"document.querySelectorAll('#phrases input')[{i}].value = {JsonValue.Create(phrases[i]).ToJsonString()}");
         await Page.Click("#go");

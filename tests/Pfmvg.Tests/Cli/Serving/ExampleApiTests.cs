@@ -42,7 +42,8 @@ public sealed class ExampleApiTests(ServedWorkspace workspace) : IClassFixture<S
         var real = CopyAsReal();
         try
         {
-            using var model = ServedModel.Open(workspace.Settings($"data.folder={real}"), fromBase: true);
+            using var model = ServedModel.Open(
+                workspace.Settings($"data.folder={real}"), fromBase: true, cancel: TestContext.Current.CancellationToken);
             await using var server = await TestServer.Start(model);
             var listed = await server.Get("/v1/examples");
             Assert.Empty(listed.Json["examples"]!.AsArray());

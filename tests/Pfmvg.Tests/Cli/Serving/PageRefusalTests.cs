@@ -46,22 +46,24 @@ public sealed class PageRefusalTests(ServedWorkspace workspace, BrowserFixture b
     public async Task A_full_server_is_told_with_the_seconds_to_wait_and_a_question_can_be_taken_back()
     {
         using var open = new ManualResetEventSlim();
+        using var reached = new SemaphoreSlim(0); // a batch is being answered
         await using var asked = await Open(new ServerOptions { Queue = 1 }, (questions, cancel) =>
         {
+            reached.Release();
             open.Wait(cancel);
             return AskingPage.Scripted(questions, cancel);
         });
         await asked.Give(AskingPage.Block(30, 20));
         await asked.Page.Evaluate("document.querySelector('#phrases input').value = 'block'");
         await asked.Page.Click("#go");
-        await asked.Server.Until("pfmvg_questions_waiting", 0); // it is being answered
+        Assert.True(await reached.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
         await asked.Page.Until("!document.querySelector('#stop').hidden");
         await asked.Page.Click("#stop");
         await asked.Page.Until("document.querySelector('#go').ariaDisabled !== 'true'");
         Assert.Equal("", await asked.Text("#ask-error"));
 
         var first = asked.Server.Ground(AskingPage.Block(30, 20), "block");
-        await asked.Server.Until("pfmvg_questions_waiting", 0);
+        Assert.True(await reached.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
         var second = asked.Server.Ground(AskingPage.Block(30, 20), "corner");
         await asked.Server.Until("pfmvg_questions_waiting", 1);
         await asked.Ask("block");
