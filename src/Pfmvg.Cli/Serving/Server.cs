@@ -40,6 +40,7 @@ internal sealed class Server : IAsyncDisposable
         _gate = new RequestGate(options);
         _metrics = new ServerMetrics(_queue, shelf);
         var bodies = new RequestBody(options);
+        var examples = new ExampleApi(model.Setup.Configuration);
         _routes = new()
         {
             ["/healthz"] = ("GET", Health),
@@ -49,6 +50,8 @@ internal sealed class Server : IAsyncDisposable
             ["/v1/chat/completions"] = ("POST", new ChatApi(_desk, bodies, options).Handle),
             ["/v1/ground"] = ("POST", new GroundApi(_desk, bodies).Handle),
             ["/v1/picture"] = ("POST", new PictureApi(_desk, shelf, bodies).Handle),
+            ["/v1/examples"] = ("GET", examples.List),
+            ["/v1/examples/picture"] = ("GET", examples.Picture),
         };
         _web = Build(options);
     }

@@ -16,7 +16,11 @@ public sealed class ServedWorkspace : IDisposable
     internal ServedModel Model { get; }
 
     /// <summary>Answers are boxes: a model that was taught nothing writes none of itself.</summary>
-    public PfmvgConfiguration Configuration => _workspace.Configuration("served", "eval.constrain=boxes");
+    public PfmvgConfiguration Configuration => Settings();
+
+    /// <summary>The same with other settings.</summary>
+    public PfmvgConfiguration Settings(params string[] changes) =>
+        _workspace.Configuration("served", ["eval.constrain=boxes", .. changes]);
 
     /// <summary>The same as arguments of the program.</summary>
     public string[] Sets(params string[] changes) => _workspace.Sets("served", ["eval.constrain=boxes", .. changes]);
