@@ -27,12 +27,9 @@ internal sealed class BrowserPage : IAsyncDisposable
         return page;
     }
 
-<<<<<<< HEAD
-=======
     /// <summary>Calls a method of the protocol on this page.</summary>
     public Task<JsonNode> Send(string method, JsonObject parameters) => _tools.Send(method, parameters);
 
->>>>>>> page
     /// <summary>Goes to a file or an address and waits until the page is complete.</summary>
     public async Task Go(string address)
     {
@@ -110,11 +107,7 @@ internal sealed class BrowserPage : IAsyncDisposable
     /// <summary>Writes into what has the focus, as a keyboard does.</summary>
     public Task Type(string text) => _tools.Send("Input.insertText", new JsonObject { ["text"] = text });
 
-<<<<<<< HEAD
-    /// <summary>Presses and releases keys, named as JavaScript names them: Tab, Enter, Escape, ArrowRight, or " ".</summary>
-=======
     /// <summary>Presses and releases keys, named as JavaScript names them: Tab, Enter, Escape, ArrowRight, +, or " ".</summary>
->>>>>>> page
     public async Task Press(params string[] keys)
     {
         foreach (var key in keys)
@@ -131,11 +124,8 @@ internal sealed class BrowserPage : IAsyncDisposable
                 "ArrowUp" => (38, ""),
                 "ArrowRight" => (39, ""),
                 "ArrowDown" => (40, ""),
-<<<<<<< HEAD
-=======
                 "0" => (48, key),
                 "+" => (187, key),
->>>>>>> page
                 _ => throw new ArgumentException($"The key '{key}' has no code here.", nameof(keys)),
             };
             foreach (var type in (string[])["keyDown", "keyUp"])
