@@ -148,7 +148,8 @@ internal static class EvalCommand
                 if (asksModel)
                     line.Refuse("reads answers from a file, so it needs --predictions; leave it out",
                         asked is null ? scoring.OfFiles : scoring.OfFiles.Except(scoring.OfAnswers));
-                else line.Refuse("asks the model, so it needs --split instead of --predictions", [from, overwrite, asking.Model, .. configuration.All]);
+                else line.Refuse("asks the model, so it needs --split instead of --predictions",
+                    [from, overwrite, asking.Model, .. configuration.All]);
                 if (!asksModel) report.RequireFolder(line);
             }
 

@@ -46,7 +46,8 @@ internal static class PredictCommand
         var from = new Option<string?>("--from")
         {
             Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base' for the base weights alone. "
-                + "Default: stage 2's result, or the plain network's. With --model biovil or biovil-t: the folder with its image model and its text folder.",
+                + "Default: stage 2's result, or the plain network's. "
+                + "With --model biovil or biovil-t: the folder with its image model and its text folder.",
             HelpName = "PATH",
         };
         var strict = new Option<bool>("--strict")

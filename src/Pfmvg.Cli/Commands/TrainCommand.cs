@@ -41,7 +41,8 @@ internal static class TrainCommand
         {
             Description = "Build everything, take two steps and one validation batch, say memory and time; write no run.",
         };
-        var command = new Command("train", "Train projector and adapters, stage 1 on captions, stage 2 on boxes; or a plain network to compare with.")
+        var command = new Command("train", 
+            "Train projector and adapters, stage 1 on captions, stage 2 on boxes; or a plain network to compare with.")
         {
             model, stage, from, resume, overwrite, allowChanges, dryRun,
         };

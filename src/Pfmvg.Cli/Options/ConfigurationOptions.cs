@@ -71,7 +71,7 @@ internal sealed class ConfigurationOptions
     /// </summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="isCnn">Without `--config` it is that of the plain network.</param>
-    /// <exception cref="InputException">As for <see cref="Read(ParseResult, bool)"/>; or the data that the user means are elsewhere.</exception>
+    /// <exception cref="InputException">As for <see cref="Read(ParseResult, bool)"/>; or the user's data are elsewhere.</exception>
     public PfmvgConfiguration ReadForData(ParseResult parsed, bool isCnn = false)
     {
         var configuration = Read(parsed, isCnn);

@@ -9,8 +9,8 @@ internal sealed class RivalOptions
 {
     private readonly Option<string> _model = new Option<string>("--model")
     {
-        Description = "Who is asked: pfmvg, our own model; cnn, the plain network (`pfmvg train --model cnn`); or biovil or biovil-t, from the files "
-            + "in --from.",
+        Description = "Who is asked: pfmvg, our own model; cnn, the plain network (`pfmvg train --model cnn`); or biovil or "
+            + "biovil-t, from the files in --from.",
         DefaultValueFactory = _ => ModelNames.Ours,
     }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.Cnn, "biovil", "biovil-t");
 

@@ -115,17 +115,27 @@ internal sealed class CnnLearner(
     {
         var size = settings.ImageSize;
         var whole = CnnInput.Pictures([.. micro.Select(example => example.Gray)], size, Device);
-        if (Array.TrueForAll(micro, example => example.Crop == Crop.Whole(example.Sample.Width, example.Sample.Height))) return whole;
-        var places = tensor([.. micro.SelectMany(example => Place(example.Crop, example.Sample))], [micro.Length, 2, 3]).Send(Device);
-        var grid = functional.affine_grid(places, [micro.Length, 1, size, size], align_corners: false);
-        return functional.grid_sample(whole, grid, mode: GridSampleMode.Bilinear, padding_mode: GridSamplePaddingMode.Border,
-            align_corners: false);
+        return Array.TrueForAll(micro, example => example.Crop == Crop.Whole(example.Sample.Width, example.Sample.Height)) ? whole
+            : Cut(whole, [.. micro.Select(example => (example.Crop, example.Sample.Width, example.Sample.Height))]);
+    }
 
-        // From places in the crop to places in the picture, both from -1 to 1.
-        static float[] Place(Crop crop, Sample sample)
+    /// <summary>(B, 1, S, S): of each picture a part, enlarged to the size of the whole.</summary>
+    /// <param name="whole">(B, 1, S, S): pictures that were made square.</param>
+    /// <param name="crops">The parts in pixels of the original pictures, whose sizes follow.</param>
+    internal static Tensor Cut(Tensor whole, IReadOnlyList<(Crop Crop, int Width, int Height)> crops)
+    {
+        using var scope = NewDisposeScope();
+        var places = tensor([.. crops.SelectMany(Place)], [crops.Count, 2, 3]).Send(whole.device);
+        var grid = functional.affine_grid(places, whole.shape, align_corners: false);
+        return functional.grid_sample(whole, grid, mode: GridSampleMode.Bilinear, padding_mode: GridSamplePaddingMode.Border,
+            align_corners: false).MoveToOuterDisposeScope();
+
+        // From places in the part to places in the whole, both from -1 to 1.
+        static float[] Place((Crop Crop, int Width, int Height) part)
         {
-            var (width, height) = ((float)crop.Width / sample.Width, (float)crop.Height / sample.Height);
-            return [width, 0, 2f * crop.Left / sample.Width + width - 1, 0, height, 2f * crop.Top / sample.Height + height - 1];
+            var ((left, top, width, height), wide, high) = part;
+            var (x, y) = ((float)width / wide, (float)height / high);
+            return [x, 0, 2f * left / wide + x - 1, 0, y, 2f * top / high + y - 1];
         }
     }
 
@@ -133,8 +143,10 @@ internal sealed class CnnLearner(
     {
         if (Array.TrueForAll(micro, example => example.Boxes.Count == 1)) return [.. micro.Select(example => example.Boxes[0])];
         var edges = answers.detach().cpu().data<float>().ToArray();
-        return [.. micro.Select((example, row) => example.Boxes.MinBy(box => Math.Abs(box.Left - edges[4 * row])
-            + Math.Abs(box.Top - edges[4 * row + 1]) + Math.Abs(box.Right - edges[4 * row + 2]) + Math.Abs(box.Bottom - edges[4 * row + 3])))];
+        return [.. micro.Select((example, row) => example.Boxes.MinBy(box => Distance(box, edges.AsSpan(4 * row, 4).ToArray())))];
+
+        static double Distance(Box box, float[] edges) => Math.Abs(box.Left - edges[0]) + Math.Abs(box.Top - edges[1])
+            + Math.Abs(box.Right - edges[2]) + Math.Abs(box.Bottom - edges[3]);
     }
 
     /// <summary>How much of each place of the grid a box covers; at least one place counts whole.</summary>

@@ -58,6 +58,7 @@ internal sealed class CnnNetwork : Module<Tensor, Tensor, CnnOutput>
         RegisterComponents();
         foreach (var (name, parameter) in named_parameters()) Fill(name, parameter, seed);
         this.to(device);
+        foreach (var (_, parameter) in named_parameters()) parameter.DetachFromDisposeScope(); // the network owns them
         var middles = Enumerable.Range(0, grid * grid).Select(i => (X: (i % grid + 0.5f) / grid, Y: (i / grid + 0.5f) / grid)).ToArray();
         _places = tensor([.. middles.Select(p => p.X), .. middles.Select(p => p.Y)], [1, 2, grid * grid]).to(device)
             .DetachFromDisposeScope();

@@ -75,8 +75,8 @@ internal sealed class CnnSetup : IModelSetup
         catch (InputException mismatch)
         {
             setup.Dispose();
-            throw new InputException($"{mismatch.Message.TrimEnd('.')}: set cnn.image_size, cnn.width, cnn.blocks and cnn.word_width as they "
-                + "were in its training, or fetch the file again.", mismatch);
+            throw new InputException($"{mismatch.Message.TrimEnd('.')}: set cnn.image_size, cnn.width, cnn.blocks and cnn.word_width as "
+                + "they were in its training, or fetch the file again.", mismatch);
         }
     }
 

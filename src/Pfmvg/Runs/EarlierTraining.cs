@@ -70,7 +70,8 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
     {
         var folder = GroundingSetup.OpenData(session.Configuration).Folder;
         var manifests = Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal);
-        return (RunFile.HashAll(options.Cnn ? [] : GroundingSetup.WeightFiles(session.Configuration, from), earlier?.Weights, session.Interrupt),
+        return (RunFile.HashAll(
+                options.Cnn ? [] : GroundingSetup.WeightFiles(session.Configuration, from), earlier?.Weights, session.Interrupt),
             RunFile.HashAll(manifests, earlier?.Data, session.Interrupt));
     }
 }

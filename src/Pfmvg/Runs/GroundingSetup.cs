@@ -158,7 +158,8 @@ public sealed class GroundingSetup : IModelSetup
     {
         var device = ConfiguredModel.Device(configuration.Device, localRank);
         var trained = from is null ? null : Trained(from);
-        if (trained?.EndsWith(".safetensors", StringComparison.Ordinal) == true && File.Exists(trained) && CnnSetup.IsAt(new Checkpoint(trained, 0)))
+        if (trained?.EndsWith(".safetensors", StringComparison.Ordinal) == true
+            && File.Exists(trained) && CnnSetup.IsAt(new Checkpoint(trained, 0)))
             throw new InputException($"{trained}: is a checkpoint of the plain network; ask it with --model cnn.");
         var language = LanguageFolder.Read(configuration);
         configuration = language.Configuration;

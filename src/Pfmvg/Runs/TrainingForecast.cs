@@ -13,7 +13,8 @@ internal static class TrainingForecast
     /// <param name="trainer">How many steps there are, and what a checkpoint holds: trained parameters with two moments each.</param>
     /// <param name="tell">Gets a sentence for each thing.</param>
     /// <exception cref="InputException">Boxes or all targets are cut, phrases are empty, or no checkpoint fits on the disk.</exception>
-    public static void Check(TrainingOptions options, PfmvgConfiguration configuration, ILearner learner, Trainer trainer, Action<string> tell)
+    public static void Check(
+        TrainingOptions options, PfmvgConfiguration configuration, ILearner learner, Trainer trainer, Action<string> tell)
     {
         var settings = configuration.Stage(options.Stage);
         if (settings.Task == SampleTask.Refer)
@@ -22,7 +23,8 @@ internal static class TrainingForecast
         if (learner is AnswerLearner answers) CheckTexts(options.Stage, settings, answers.Taught, tell);
         if (Rate(options.Stage, settings, trainer.StepsPerEpoch) is { } rate) tell(rate);
         var folder = options.Folder(configuration);
-        if (Disk(folder.Checkpoints, 3 * sizeof(float) * trainer.Trainables.Sum(t => t.Parameter.numel()), settings, OutputDisk.Free(folder.Checkpoints)) is { } disk) tell(disk);
+        var checkpoint = 3 * sizeof(float) * trainer.Trainables.Sum(t => t.Parameter.numel());
+        if (Disk(folder.Checkpoints, checkpoint, settings, OutputDisk.Free(folder.Checkpoints)) is { } disk) tell(disk);
         if (!OutputDisk.HasLocks(folder.Path))
             tell($"warning: the disk of {folder.Path} has no file locks, so nothing keeps a second process from writing the same run; "
                 + "start none, or choose another place with --set runs=FOLDER.");

@@ -38,10 +38,14 @@ public sealed record TrainingOptions
     internal const string CnnPart = "cnn";
 
     /// <summary>What the part is called in messages.</summary>
-    internal string Title => Part ?? (Cnn ? CnnPart : $"stage {Stage}");
+    internal string Title => Part ?? Kind;
+
+    /// <summary>What is trained, in messages.</summary>
+    internal string Kind => Cnn ? CnnPart : $"stage {Stage}";
 
     /// <summary>The folder that the stage is trained in.</summary>
-    public RunFolder Folder(PfmvgConfiguration configuration) => RunFolder.ForPart(configuration, Part ?? (Cnn ? CnnPart : $"stage{Stage}"));
+    public RunFolder Folder(PfmvgConfiguration configuration) =>
+        RunFolder.ForPart(configuration, Part ?? (Cnn ? CnnPart : $"stage{Stage}"));
 
     /// <summary>The trained tensors to start from, which are there; null for the base weights alone.</summary>
     /// <exception cref="InputException">There is no such stage, or nothing to start from.</exception>

@@ -94,7 +94,7 @@ public sealed class TrainingRun
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
         var start = resumed ? run.Resume() : new Position(0, 0);
         var done = run.StepOf(start);
-        tell($"{(options.Cnn ? options.Title : $"stage {options.Stage}")}  {samples.Samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
+        tell($"{options.Kind}  {samples.Samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
             + $"{settings.Epochs} epochs" + (done > 0 ? $"; continuing after step {done}" : ""));
 
         using var record = info is null ? null : run.Record(info, done, samples.Samples.Count, validation.Samples.Count);

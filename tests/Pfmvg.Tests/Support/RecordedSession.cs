@@ -13,11 +13,12 @@ public sealed class RecordedSession : ISessionDisplay
     /// <param name="configuration">The configuration.</param>
     /// <param name="stepped">Gets the part and every step of it.</param>
     /// <param name="interrupt">Ends the work in order.</param>
+    /// <param name="needsBase">False for a model without base weights.</param>
     public RecordedSession(PfmvgConfiguration configuration, Action<string, StepReport>? stepped = null,
-        CancellationToken interrupt = default)
+        CancellationToken interrupt = default, bool needsBase = true)
     {
         _stepped = stepped;
-        Session = new Session(configuration, new SingleProcess(), this, interrupt);
+        Session = new Session(configuration, new SingleProcess(), this, needsBase, interrupt);
     }
 
     public Session Session { get; }
