@@ -1,5 +1,4 @@
 using Pfmvg.Cnn;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Cnn;

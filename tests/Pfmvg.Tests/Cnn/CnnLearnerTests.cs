@@ -1,5 +1,4 @@
 using Pfmvg.Cnn;
-using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Scoring;
@@ -92,7 +91,8 @@ public sealed class CnnLearnerTests(CnnWorkspace workspace) : IClassFixture<CnnW
     {
         using var run = new Run(workspace, 8, "stage2.epochs=300", "stage2.init_lr=3e-3", "stage2.image=resize");
         run.Trainer.Run(new Position(0, 0), _ => { }, _ => { }, _ => false, CancellationToken.None);
-        var answers = run.Setup.Answers().Answer(run.Learner.Samples, run.Setup.Pictures().Whole);
+        var answers = run.Setup.Answers().Answer(run.Learner.Samples, run.Setup.Pictures().Whole,
+            cancel: TestContext.Current.CancellationToken);
         var scores = Scorer.Score(answers, new ScoringOptions { Resamples = 0 }).Samples;
         Assert.Equal(8, scores.Count);
         Assert.True(scores.Average(score => score.Iou) > 0.8, $"{scores.Average(score => score.Iou)}");
@@ -109,7 +109,8 @@ public sealed class CnnLearnerTests(CnnWorkspace workspace) : IClassFixture<CnnW
         }, CancellationToken.None);
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         run.Learner.Measure([0, 1, 2], CancellationToken.None);
-        run.Setup.Answers().Answer([.. run.Learner.Samples.Take(3)], run.Setup.Pictures().Whole);
+        run.Setup.Answers().Answer([.. run.Learner.Samples.Take(3)], run.Setup.Pictures().Whole,
+            cancel: TestContext.Current.CancellationToken);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Single(counts.Distinct());
     }
@@ -130,7 +131,7 @@ public sealed class CnnLearnerTests(CnnWorkspace workspace) : IClassFixture<CnnW
             Trainer = new Trainer(Learner, configuration.Stage2, new SingleProcess());
         }
 
-        public IModelSetup Setup { get; }
+        public CnnSetup Setup { get; }
 
         public ILearner Learner { get; }
 

@@ -53,7 +53,7 @@ public sealed class CnnRunTests(CnnWorkspace workspace) : IClassFixture<CnnWorks
         using var setup = CnnSetup.Load(workspace.Configuration("answers"), workspace.Run("answers").Path, 0);
         var samples = result.Data.Read(SampleTask.Refer, Split.Validate).Where(sample => sample.Boxes.Count > 0).ToList();
         var known = setup.Answers().Answer(samples, (_, _) => throw new InvalidOperationException(),
-            known: result.Predictions.ToDictionary(answer => answer.Id));
+            known: result.Predictions.ToDictionary(answer => answer.Id), cancel: TestContext.Current.CancellationToken);
         Assert.Equal(result.Predictions.Select(answer => answer.Boxes![0]), known.Select(answer => answer.Boxes![0]));
     }
 
@@ -71,8 +71,9 @@ public sealed class CnnRunTests(CnnWorkspace workspace) : IClassFixture<CnnWorks
         using var setup = CnnSetup.Load(workspace.Configuration("words"), workspace.Run("words").Path, 0);
         var sample = GroundingSetup.OpenData(workspace.Configuration("words")).Read(SampleTask.Refer, Split.Train)[0];
         var answers = setup.Answers();
-        answers.Answer([sample], setup.Pictures().Whole);
-        answers.Answer([sample with { Text = "zebra quagga" }], setup.Pictures().Whole);
+        answers.Answer([sample], setup.Pictures().Whole, cancel: TestContext.Current.CancellationToken);
+        answers.Answer([sample with { Text = "zebra quagga" }], setup.Pictures().Whole,
+            cancel: TestContext.Current.CancellationToken);
         Assert.Matches("1 of 2 different phrases .*2 in all.*of 1 phrases it knows no word", setup.Summary!);
     }
 

@@ -35,7 +35,7 @@ public sealed class CnnWorkspace : IDisposable
         var recorded = new RecordedSession(Configuration(name, changes), (_, report) =>
         {
             if (report.Entry.Step == lastStep) stop.Cancel();
-        }, stop.Token, needsBase: false);
+        }, needsBase: false, stop.Token);
         TrainingRun.Execute(recorded.Session, Options with { Existing = existing });
         return recorded.Lines;
     }
@@ -43,7 +43,7 @@ public sealed class CnnWorkspace : IDisposable
     /// <summary>Answers a split by the network that a run trained.</summary>
     public (EvaluationResult Result, List<string> Lines) Evaluate(string name, Split split, string? from = null)
     {
-        var recorded = new RecordedSession(Configuration(name), needsBase: false);
+        var recorded = new RecordedSession(Configuration(name), null, needsBase: false);
         return (EvaluationRun.Execute(recorded.Session, new EvaluationOptions { Split = split, Cnn = true, From = from, Controls = true }),
             recorded.Lines);
     }

@@ -13,9 +13,14 @@ public sealed class RecordedSession : ISessionDisplay
     /// <param name="configuration">The configuration.</param>
     /// <param name="stepped">Gets the part and every step of it.</param>
     /// <param name="interrupt">Ends the work in order.</param>
-    /// <param name="needsBase">False for a model without base weights.</param>
     public RecordedSession(PfmvgConfiguration configuration, Action<string, StepReport>? stepped = null,
-        CancellationToken interrupt = default, bool needsBase = true)
+        CancellationToken interrupt = default) : this(configuration, stepped, needsBase: true, interrupt)
+    {
+    }
+
+    /// <summary>The same; without <paramref name="needsBase"/> for a model that has no base weights.</summary>
+    public RecordedSession(PfmvgConfiguration configuration, Action<string, StepReport>? stepped, bool needsBase,
+        CancellationToken interrupt = default)
     {
         _stepped = stepped;
         Session = new Session(configuration, new SingleProcess(), this, needsBase, interrupt);
