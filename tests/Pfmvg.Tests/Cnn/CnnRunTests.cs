@@ -34,7 +34,7 @@ public sealed class CnnRunTests(CnnWorkspace workspace) : IClassFixture<CnnWorks
     public void A_trained_network_answers_a_split_with_boxes_in_pixels_that_are_scored_like_any()
     {
         workspace.Train("answers");
-        var (result, lines) = workspace.Evaluate("answers", Split.Validate);
+        var (result, lines) = workspace.Evaluate("answers", Split.Train);
         Assert.NotEmpty(result.Predictions);
         Assert.Equal(Enum.GetValues<ControlCondition>().Length, result.Controls.Count);
         Assert.All(result.Predictions, answer =>
@@ -51,7 +51,7 @@ public sealed class CnnRunTests(CnnWorkspace workspace) : IClassFixture<CnnWorks
 
         // What is known is not asked again, and the same.
         using var setup = CnnSetup.Load(workspace.Configuration("answers"), workspace.Run("answers").Path, 0);
-        var samples = result.Data.Read(SampleTask.Refer, Split.Validate).Where(sample => sample.Boxes.Count > 0).ToList();
+        var samples = result.Data.Read(SampleTask.Refer, Split.Train).Where(sample => sample.Boxes.Count > 0).ToList();
         var known = setup.Answers().Answer(samples, (_, _) => throw new InvalidOperationException(),
             known: result.Predictions.ToDictionary(answer => answer.Id), cancel: TestContext.Current.CancellationToken);
         Assert.Equal(result.Predictions.Select(answer => answer.Boxes![0]), known.Select(answer => answer.Boxes![0]));
@@ -100,7 +100,7 @@ public sealed class CnnRunTests(CnnWorkspace workspace) : IClassFixture<CnnWorks
     {
         string[] settings = [.. workspace.Settings("commands", "stage2.epochs=1").SelectMany(change => new[] { "--set", change })];
         Ran(["train", "--model", "cnn", .. settings], 0, "--model cnn");
-        Ran(["eval", "--split", "test", "--model", "cnn", .. settings], 0, "wIoU");
+        Ran(["eval", "--split", "test", "--model", "cnn", .. settings], 0, "pfmvg-box");
         var picture = Directory.EnumerateFiles(Path.Combine(workspace.Configuration("commands").Workspace, "data"), "*.jpg",
             SearchOption.AllDirectories).First();
         Ran(["predict", "--model", "cnn", "--image", picture, "--phrase", "left effusion", .. settings], 0, "pixels, confidence");
