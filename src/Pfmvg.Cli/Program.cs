@@ -6,6 +6,7 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
+Interrupt.Listen();
 NativeSetup.KeepFreedMemory();
 NativeSetup.ShortenIdleSpinning();
 NativeSetup.PrepareGpu();

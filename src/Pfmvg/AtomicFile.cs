@@ -12,6 +12,7 @@ internal static class AtomicFile
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         Directory.CreateDirectory(folder);
         var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp");
+        Leftovers.Add(temporary);
         try
         {
             using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 20))
@@ -26,6 +27,10 @@ internal static class AtomicFile
         {
             File.Delete(temporary);
             throw;
+        }
+        finally
+        {
+            Leftovers.Forget(temporary);
         }
     }
 

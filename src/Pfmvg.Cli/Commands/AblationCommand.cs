@@ -3,6 +3,7 @@ using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Data;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
@@ -34,17 +35,21 @@ internal static class AblationCommand
         {
             Description = "Train again what was trained with other settings, weights or data; what fits is kept.",
         };
+        var strict = new Option<bool>("--strict")
+        {
+            Description = "Stop at the first picture of the split that cannot be read, instead of scoring its phrases 0.",
+        };
         var command = new Command("ablation",
             "Make the paper's Tables 3 and 4 for one configuration: run the missing rows, gather the others.")
         {
-            split, baselines, controls, overwrite,
+            split, baselines, controls, overwrite, strict,
         };
         var configuration = new ConfigurationOptions().AddTo(command);
         scoring.AddTo(command, files: false);
         command.SetAction(parsed =>
         {
             var (rules, format) = (scoring.Options(parsed) with { Reading = null }, scoring.Format(parsed));
-            EvalCommand.CheckBaselines(parsed.GetValue(baselines), rules.Protocol);
+            ScorePrinter.CheckBaselines(parsed.GetValue(baselines), rules.Protocol, "paper");
             if (rules.Protocol == Protocol.Map50)
                 throw new InputException("The paper's ablation is in IoU and Dice, which the protocol map50 does not have; "
                     + "choose another --protocol.");
@@ -55,6 +60,7 @@ internal static class AblationCommand
                 Split = SplitNames.Parse("--split", parsed.GetValue(split)!),
                 Controls = parsed.GetValue(controls),
                 Overwrite = parsed.GetValue(overwrite),
+                Isolate = !parsed.GetValue(strict),
                 Command = line,
                 ResumeCommand = ShellWords.Join(line),
             };
@@ -63,12 +69,36 @@ internal static class AblationCommand
             {
                 var rows = AblationRun.Execute(session, options);
                 if (!session.IsFirst) return ExitCode.Success;
-                var scored = rows.Select(row => (row.Stage1, row.Stage2, Table: Scorer.Score(row.Result.Predictions, rules))).ToList();
+                Interrupt.LoseNothing();
+                var scored = rows.Select(row => (row.Stage1, row.Stage2,
+                    Table: row.Result.Name(Scorer.Score(row.Result.Predictions, rules)) with
+                    {
+                        Sources = [SourceFile.Read("predictions", row.Result.Folder.PredictionsPath)],
+                    })).ToList();
                 foreach (var (row, score) in rows.Zip(scored)) EvaluationRun.Record(row.Result.Folder, score.Table);
-                foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
-                    GridPrinter.Print(PaperGrid.Ablation(metric, scored, parsed.GetValue(baselines) is not null), format);
-                foreach (var table in ControlPrinter.Tables(scored[^1].Table, rows[^1].Result)) GridPrinter.Print(table, format);
-                return ExitCode.Success;
+                var published = parsed.GetValue(baselines) is not null;
+                GridPrinter.Print(format, Tidy,
+                [
+                    .. new[] { Metric.Iou, Metric.Dice }.Select(metric => PaperGrid.Ablation(metric, scored, published)),
+                    .. ControlPrinter.Tables(scored[^1].Table, rows[^1].Result),
+                ]);
+                return EvalCommand.CodeOf(rows.Select(row => row.Result));
+
+                TidyTable Tidy()
+                {
+                    var tidy = TidyTable.Of("With and without each stage",
+                        [.. scored.Select(row => ((string?)Name(row.Stage1, row.Stage2), row.Table))]);
+                    return tidy with
+                    {
+                        Rows = [.. published ? PaperGrid.Rows(ablation: true) : [], .. tidy.Rows,
+                            .. ControlPrinter.Tidy(scored[^1].Table, rows[^1].Result, Name(scored[^1].Stage1, scored[^1].Stage2))],
+                    };
+                }
+
+                static string Name(bool one, bool two) => (one, two) switch
+                {
+                    (true, true) => "stages 1 and 2", (true, false) => "stage 1 only", (false, true) => "stage 2 only", _ => "zero-shot",
+                };
             });
         });
         return command;

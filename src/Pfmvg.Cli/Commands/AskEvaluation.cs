@@ -29,24 +29,25 @@ internal static class AskEvaluation
         if (Communicator.StartedTogether() > 1)
             throw new InputException("--ask sends its questions from one process; start it without mpirun, and ask more at a time with "
                 + "--set ask.concurrency=N.");
-        var (options, reading) = (scoring.Options(parsed), scoring.Reading(parsed)); // refused before anything is sent
+        var (options, reading) = (scoring.AllOptions(parsed, maps: false), scoring.Reading(parsed)); // refused before anything is sent
         using var interrupt = new Interrupt("the answers so far are kept.");
         using var display = new TerminalDisplay();
         var (folder, data) = AskRun.Execute(configuration, request, display, interrupt.Token);
-        var answers = PredictionFile.Read(folder.PredictionsPath, reading);
-        var (scores, further) = measures.Score(parsed, answers, options);
-        EvaluationRun.Record(folder, scores);
-        EvalCommand.Print(scores, scoring.Format(parsed), baselines);
-        EvalCommand.PrintFurther(further, scoring.Format(parsed));
-        var (audited, grids) = AuditPrinter.Print(audit, answers, scores, scoring.Format(parsed));
-        report.Write(parsed, scores, $"{request.Model}, {request.Split.ToString().ToLowerInvariant()} split",
+        var answers = measures.WithTraits(parsed, PredictionFile.Read(folder.PredictionsPath, reading));
+        var (scored, further) = measures.Measure(parsed, answers, scoring.Score(parsed, answers, options)
+            .Each(table => table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] }));
+        EvaluationRun.Record(folder, scored.Main);
+        var audited = AuditPrinter.Run(audit, answers, scored.Main);
+        ScorePrinter.Print(scored, scoring.Format(parsed), baselines, further, audited);
+        report.WriteSamples(parsed, answers, scored);
+        report.Write(parsed, scored.Main, $"{request.Model}, {request.Split.ToString().ToLowerInvariant()} split",
             Settings(configuration.Ask ?? new AskSettings(), folder), configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(data),
-            [.. further, .. grids]);
+            [.. scored.Side, .. further, .. audited.Grids]);
         Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
         var ours = RunFolder.ForPart(configuration, $"eval-{request.Split.ToString().ToLowerInvariant()}").PredictionsPath;
         Terminal.Standard.Message("Next: " + ShellWords.Join(File.Exists(ours)
             ? ["pfmvg", "compare", folder.PredictionsPath, ours] : ["pfmvg", "runs", "show", folder.Path]));
-        return answers.Any(answer => (answer.BrokenPicture ?? answer.Unanswered) is not null) ? ExitCode.Failure : audited;
+        return answers.Any(answer => (answer.BrokenPicture ?? answer.Unanswered) is not null) ? ExitCode.Failure : audited.Code;
     }
 
     private static IEnumerable<(string Name, string Value)> Settings(AskSettings settings, RunFolder folder)

@@ -3,8 +3,10 @@ using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Comparing;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Commands;
 
@@ -39,9 +41,15 @@ internal static class CompareCommand
         {
             Description = "Compare only the samples that are in all sets; a note counts the others.",
         };
+        var output = new Option<string?>("--out")
+        {
+            Description = "Write comparison.csv and comparison.json, with every difference and p value unrounded, into this folder; of two "
+                + "sets also samples.csv, both answers' scores of each sample.",
+            HelpName = "FOLDER",
+        };
         var command = new Command("compare", "Compare sets of answers: paired differences with intervals and p values.")
         {
-            files, first, runs, against, changes, phrases, common,
+            files, first, runs, against, changes, phrases, common, output,
         };
         scoring.AddTo(command);
         command.SetAction(parsed =>
@@ -57,7 +65,7 @@ internal static class CompareCommand
                 (answers, leftOut) = ([.. shared], note);
             }
 
-            var tables = answers.ConvertAll(Score);
+            List<ScoreTable> tables = [.. answers.Zip(sets, Score)];
             if (parsed.IsGiven(runs)) OfRuns(tables);
             else if (tables.Count > 2) OfMethods(tables);
             else OfTwo(Comparison.Between(tables[0], tables[1]) with { LeftOut = leftOut });
@@ -76,7 +84,7 @@ internal static class CompareCommand
                     else parsed.Refuse("is about the samples of two sets, and more are named; leave it out", changes, phrases);
                     if (options.Protocol == Protocol.Map50)
                         parsed.Refuse("is about single samples, and average precision belongs to none; leave it out", changes, phrases);
-                    if (parsed.IsGiven(phrases) && parsed.GetValue(changes) <= 0)
+                    if (parsed.IsGiven(phrases) && parsed.GetValue(changes) <= 0 && parsed.GetValue(output) is null)
                         throw new InputException("--with-phrases shows samples, and --changes 0 lists none; leave one of them out.");
                     return [.. given];
                 }
@@ -87,45 +95,67 @@ internal static class CompareCommand
                     throw new InputException("--runs needs the second method's runs behind --against; the mean and deviation of one "
                         + "method's runs are printed by `pfmvg eval --predictions` with several files.");
                 parsed.Refuse("is about single sets, not runs; leave it out", first, changes, phrases);
+                RunPrinter.RefuseIntervals(parsed, scoring);
                 var (a, b) = (RunFiles(parsed.GetValue(runs)!, "--runs"), RunFiles(parsed.GetValue(against)!, "--against"));
                 if (a.Length + b.Length < 3)
                     throw new InputException("--runs and --against name one run each; compare the two files without these options.");
                 return [.. a, .. b];
             }
 
-            IReadOnlyList<Prediction> Read(string path) =>
-                scoring.Read(parsed, Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path));
+            IReadOnlyList<Prediction> Read(string path) => scoring.Read(parsed, Source(path));
+
+            static FileSystemInfo Source(string path) => Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
+
+            // Each set's model, where the run that its answers lie in tells it.
+            TextGrid WithModels(TextGrid grid) => grid with
+            {
+                Notes = [.. grid.Notes.Where(note => !UsedCheckpoint.IsNote(note)),
+                    .. tables.Zip(names).SelectMany(set => set.First.Notes.Where(UsedCheckpoint.IsNote)
+                        .Select(note => $"{set.Second}: {note}"))],
+            };
 
             // No set needs intervals of its own; the comparison computes those of the differences.
-            ScoreTable Score(IReadOnlyList<Prediction> set)
+            ScoreTable Score(IReadOnlyList<Prediction> set, string path)
             {
-                var table = Scorer.Score(set, options with { Resamples = 0 });
-                return table with { Options = table.Options with { Resamples = options.Resamples } };
+                var table = UsedCheckpoint.NameBeside(Scorer.Score(set, options with { Resamples = 0 }), path);
+                return table with
+                {
+                    Options = table.Options with { Resamples = options.Resamples },
+                    Sources = scoring.Sources(parsed, Source(path)),
+                };
             }
 
             void OfTwo(Comparison comparison)
             {
-                foreach (var metric in comparison.Metrics) GridPrinter.Print(comparison.Grid(metric), format);
+                var withPhrases = parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic;
+                List<TextGrid> grids = [.. comparison.Metrics.Select(metric => WithModels(comparison.Grid(metric)))];
                 if (options.Protocol != Protocol.Map50 && parsed.GetValue(changes) is > 0 and var count)
-                    GridPrinter.Print(
-                        comparison.ChangesGrid(count, parsed.GetValue(phrases) || comparison.Tables.B.Options.Synthetic), format);
+                    grids.Add(comparison.ChangesGrid(count, withPhrases));
+                Print(() => TidyComparison.Of(comparison), grids);
+                if (parsed.GetValue(output) is { } folder) ComparisonFiles.WriteSamples(folder, comparison, withPhrases);
             }
 
             void OfMethods(IReadOnlyList<ScoreTable> scores)
             {
                 var comparison = MethodComparison.Between(scores, parsed.GetValue(first)) with { LeftOut = leftOut };
-                foreach (var metric in Comparison.MetricsOf(scores[0]))
-                {
-                    GridPrinter.Print(comparison.Figures(metric, sets), format);
-                    GridPrinter.Print(comparison.Differences(metric), format, names: 2);
-                }
+                Print(comparison.Tidy, [.. Comparison.MetricsOf(scores[0]).SelectMany(metric => (TextGrid[])
+                    [WithModels(comparison.Figures(metric, sets)), comparison.Differences(metric)])]);
             }
 
             void OfRuns(IReadOnlyList<ScoreTable> scores)
             {
                 var count = parsed.GetValue(runs)!.Length;
                 var comparison = RunComparison.Between([.. scores.Take(count)], [.. scores.Skip(count)], sets, leftOut);
-                foreach (var metric in Comparison.MetricsOf(scores[0])) GridPrinter.Print(comparison.Grid(metric), format);
+                Print(() => comparison.Tidy("A", "B"),
+                    [.. Comparison.MetricsOf(scores[0]).Select(metric => WithModels(comparison.Grid(metric)))]);
+            }
+
+            void Print(Func<TidyTable> tidy, IReadOnlyList<TextGrid> grids)
+            {
+                GridPrinter.Print(format, tidy, grids);
+                if (parsed.GetValue(output) is not { } folder) return;
+                ComparisonFiles.Write(folder, tidy());
+                Terminal.Standard.Message($"Comparison: {Path.Combine(folder, "comparison.csv")}");
             }
         });
         return command;

@@ -39,19 +39,19 @@ internal static class DemoCommand
                         ["train", .. isCnn ? (string[])["--model", ModelNames.Cnn] : ["--stage", $"{stage}"], "--resume"]) + " --set "
                         + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
-            EvalCommand.Evaluate(session, Split.Test, isCnn);
-            if (!session.IsFirst) return ExitCode.Success;
+            var code = EvalCommand.Evaluate(session, Split.Test, isCnn);
+            if (!session.IsFirst) return code;
             if (isCnn)
             {
                 Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}. `pfmvg compare` sets the network's answers "
                     + "beside those of the demo without --config, on the same study.");
-                return ExitCode.Success;
+                return code;
             }
 
             Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}. Ask its model about a picture, in a browser:");
             var model = Path.GetRelativePath(".", RunFolder.ForPart(session.Configuration, "stage2").Path);
             Terminal.Standard.Print($"    {ShellWords.Join(["pfmvg", "serve", "--from", model])}");
-            return ExitCode.Success;
+            return code;
         }, settings => !IsCnn(settings)));
         return command;
 

@@ -45,8 +45,9 @@ internal static class EvalCommand
         };
         var baselines = new Option<string?>("--baselines")
         {
-            Description = "'paper' sets the published rows beside ours, in the paper's form.",
-            HelpName = "paper",
+            Description = "'paper' sets the paper's rows beside ours, in the paper's form; 'published' what others published on MS-CXR, "
+                + "with protocols and sources.",
+            HelpName = "paper|published",
         };
         var controls = new Option<bool>("--controls") { Description = ControlPrinter.Description };
         var audit = new Option<bool>("--audit") { Description = AuditPrinter.Description };
@@ -71,9 +72,9 @@ internal static class EvalCommand
         report.AddTo(command);
         command.SetAction(parsed =>
         {
-            var rules = scoring.Options(parsed);
+            var rules = scoring.AllOptions(parsed, maps: !parsed.IsGiven(split));
             measures.Read(parsed, rules);
-            CheckBaselines(parsed.GetValue(baselines), rules.Protocol);
+            ScorePrinter.CheckBaselines(parsed.GetValue(baselines), rules.Protocol, "paper", "published");
             report.Check(parsed);
             var (paths, name) = (parsed.GetValue(predictions) ?? [], parsed.GetValue(split));
             var path = paths.FirstOrDefault();
@@ -92,7 +93,7 @@ internal static class EvalCommand
                 if (rules.Protocol == Protocol.MaskThresholds)
                     throw new InputException("--protocol mask-thresholds scores heat maps, and models are asked for boxes; choose "
                         + "another --protocol.");
-                if (parsed.GetValue(controls)) ControlPrinter.Check(rules);
+                if (parsed.GetValue(controls)) ControlPrinter.Check(scoring.Options(parsed));
                 if (asked is var (server, model))
                     return AskEvaluation.Run(parsed, configuration.ReadForData(parsed), new AskRequest
                     {
@@ -123,14 +124,16 @@ internal static class EvalCommand
             }
 
             FileSystemInfo file = Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
-            var answers = scoring.Read(parsed, file);
-            var (table, further) = measures.Score(parsed, answers, rules);
-            Print(table, scoring.Format(parsed), parsed.GetValue(baselines));
-            PrintFurther(further, scoring.Format(parsed));
-            var (audited, grids) = AuditPrinter.Print(parsed.GetValue(audit), answers, table, scoring.Format(parsed));
-            report.Write(parsed, table, file.Name, scoring.Files(parsed, file), configuration.Read(parsed).Data.Dicom,
-                tables: [.. further, .. grids]);
-            return audited;
+            report.CheckSamples(parsed, file);
+            var answers = measures.WithTraits(parsed, scoring.Read(parsed, file));
+            var (scored, further) = measures.Measure(parsed, answers, scoring.Score(parsed, answers, rules)
+                .Each(table => UsedCheckpoint.NameBeside(table, path) with { Sources = scoring.Sources(parsed, file) }));
+            var audited = AuditPrinter.Run(parsed.GetValue(audit), answers, scored.Main);
+            ScorePrinter.Print(scored, scoring.Format(parsed), parsed.GetValue(baselines), further, audited);
+            report.WriteSamples(parsed, answers, scored);
+            report.Write(parsed, scored.Main, file.Name, ScoringArguments.Files(scored.Main), configuration.Read(parsed).Data.Dicom,
+                tables: [.. scored.Side, .. further, .. audited.Grids]);
+            return audited.Code;
 
             void RefuseIdle(ParseResult line, bool asksModel)
             {
@@ -156,6 +159,7 @@ internal static class EvalCommand
             int FromModel(Session session, string splitName)
             {
                 var options = rules with { Reading = null };
+                report.CheckSamples(parsed, null);
                 var isBase = parsed.GetValue(from) == "base";
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {
@@ -170,15 +174,18 @@ internal static class EvalCommand
                     Controls = parsed.GetValue(controls),
                 });
                 if (!session.IsFirst) return ExitCode.Success;
+                Interrupt.LoseNothing();
                 var (settings, folder) = (session.Configuration, result.Folder);
-                var (scores, further) = measures.Score(parsed, result.Predictions, options);
+                var answers = measures.WithTraits(parsed, result.Predictions);
+                var (scored, further) = measures.Measure(parsed, answers, scoring.Score(parsed, answers, options)
+                    .Each(table => result.Name(table) with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] }));
+                var scores = scored.Main;
                 EvaluationRun.Record(folder, scores);
-                Print(scores, scoring.Format(parsed), parsed.GetValue(baselines));
-                PrintFurther(further, scoring.Format(parsed));
-                var tables = ControlPrinter.Tables(scores, result);
-                foreach (var controlTable in tables) GridPrinter.Print(controlTable, scoring.Format(parsed));
-                var (audited, grids) = AuditPrinter.Print(parsed.GetValue(audit), result.Predictions, scores, scoring.Format(parsed));
-                tables = [.. tables, .. grids];
+                PrintedPart beside = new(ControlPrinter.Tables(scores, result), () => ControlPrinter.Tidy(scores, result));
+                var audited = AuditPrinter.Run(parsed.GetValue(audit), answers, scores);
+                ScorePrinter.Print(scored, scoring.Format(parsed), parsed.GetValue(baselines), further, beside, audited);
+                report.WriteSamples(parsed, answers, scored);
+                IReadOnlyList<TextGrid> tables = [.. scored.Side, .. beside.Grids, .. audited.Grids];
                 report.Write(parsed, scores, $"{settings.Name}, {splitName} split", Settings(settings, folder),
                     settings.Data.Dicom, folder.Path,
                     ImagePath(result.Data), [.. further, .. tables]);
@@ -188,7 +195,7 @@ internal static class EvalCommand
                     : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
                         + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
                             (RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part)).PredictionsPath]));
-                return result.Predictions.Any(answer => answer.BrokenPicture is not null) ? ExitCode.Failure : audited;
+                return CodeOf([result]) is ExitCode.Success ? audited.Code : ExitCode.Failure;
             }
 
             ExistingRun Existing() => parsed.GetValue(resume) ? ExistingRun.Resume
@@ -210,19 +217,21 @@ internal static class EvalCommand
     /// Answers and scores a split and its controls with default settings, prints the tables and writes the report; used
     /// by the demo.
     /// </summary>
-    public static void Evaluate(Session session, Split split, bool isCnn)
+    /// <returns>The exit code.</returns>
+    public static int Evaluate(Session session, Split split, bool isCnn)
     {
         var result = EvaluationRun.Execute(session, new EvaluationOptions
         {
-            Split = split, Cnn = isCnn, Controls = true, Command = ["pfmvg", "demo"],
+            Split = split, Cnn = isCnn, Controls = true, Command = ["pfmvg", "demo"], Isolate = true,
         });
-        if (!session.IsFirst) return;
+        if (!session.IsFirst) return ExitCode.Success;
+        Interrupt.LoseNothing();
         var (configuration, folder) = (session.Configuration, result.Folder);
-        var table = Scorer.Score(result.Predictions, new ScoringOptions());
+        var table = result.Name(Scorer.Score(result.Predictions, new ScoringOptions()));
         EvaluationRun.Record(folder, table);
-        Print(table, TableFormat.Text, null);
+        table = table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] };
         var tables = ControlPrinter.Tables(table, result);
-        foreach (var control in tables) GridPrinter.Print(control, TableFormat.Text);
+        foreach (var grid in (IEnumerable<TextGrid>)[ScoreGrid.PerClass(table), .. tables]) GridPrinter.Print(grid);
         ScoreReport.WriteAll(folder.Path, table, new ReportOptions
         {
             Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
@@ -233,24 +242,12 @@ internal static class EvalCommand
         });
         Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\n"
             + $"report:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
+        return CodeOf([result]);
     }
 
-    /// <summary>The table per class, and beside the published rows when they are asked for.</summary>
-    public static void Print(ScoreTable table, TableFormat format, string? baselines)
-    {
-        if (baselines is null || format == TableFormat.Text)
-            GridPrinter.Print(ScoreGrid.PerClass(table, allMetrics: format is not TableFormat.Text), format);
-        if (baselines is null) return;
-        foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
-            GridPrinter.Print(PaperGrid.Methods(metric, [("this run", table)], withPublished: true), format);
-    }
-
-    // For programs these figures are in the table itself.
-    internal static void PrintFurther(IReadOnlyList<TextGrid> grids, TableFormat format)
-    {
-        if (format is TableFormat.Csv or TableFormat.Json) return;
-        foreach (var grid in grids) GridPrinter.Print(grid, format);
-    }
+    /// <summary>The exit code of evaluations: a picture that cost answers is a failure.</summary>
+    public static int CodeOf(IEnumerable<EvaluationResult> results) =>
+        results.Any(result => result.Predictions.Any(answer => answer.BrokenPicture is not null)) ? ExitCode.Failure : ExitCode.Success;
 
     internal static Func<Prediction, string?> ImagePath(PreparedData data)
     {
@@ -263,7 +260,8 @@ internal static class EvalCommand
         var info = RunInfo.Read(folder.InfoPath);
         yield return ("configuration", configuration.Name);
         var isOurs = info.Environment.GetValueOrDefault("decoding") != CnnSetup.Decoding;
-        yield return isOurs ? ("decoding", Decoding(configuration.Eval)) : ("model", CnnSetup.Decoding);
+        yield return ("model", (isOurs ? "" : "plain network, ") + (info.Model?.Describe() ?? "the base weights alone"));
+        if (isOurs) yield return ("decoding", Decoding(configuration.Eval));
         if (info.Dicom is { } dicom) yield return ("DICOM pictures", $"gray by data.dicom={dicom}");
         if (isOurs) yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
         foreach (var file in info.Weights) yield return ($"trained tensors {Path.GetFileName(file.Path)}", $"SHA-256 {file.Sha256}");
@@ -278,15 +276,5 @@ internal static class EvalCommand
                 ? FormattableString.Invariant($"drawn at temperature {eval.Temperature}, top-p {eval.TopP}, at most {eval.Retries} retries")
             : "greedy";
         return way + (eval.Constrain == AnswerConstraint.Boxes ? ", boxes only" : "");
-    }
-
-    /// <summary>Refuses baselines that there are not, or not under a protocol.</summary>
-    public static void CheckBaselines(string? baselines, Protocol protocol)
-    {
-        if (baselines is not null && protocol == Protocol.Map50)
-            throw new InputException("--baselines are published in IoU and Dice, which --protocol map50 does not have; leave it out, or "
-                + "choose another --protocol.");
-        if (baselines is not (null or "paper"))
-            throw new InputException($"--baselines {baselines}: there are no such baselines; use 'paper'.");
     }
 }

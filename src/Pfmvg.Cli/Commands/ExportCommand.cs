@@ -92,7 +92,7 @@ internal static class ExportCommand
             };
             var settings = configuration.Read(parsed, () => ExportSource.Find(options.From).ConfigurationPath);
             using var world = new SingleProcess();
-            using var interrupt = new Interrupt("nothing is left of the export.");
+            using var interrupt = new Interrupt("nothing is left of the export.", losesNothing: true);
             using var display = new TerminalDisplay();
             return Print(options, ExportRun.Execute(new Session(settings, world, display, interrupt.Token), options));
 

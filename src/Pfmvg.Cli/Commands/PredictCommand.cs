@@ -71,7 +71,7 @@ internal static class PredictCommand
             var chosen = parsed.GetValue(colors) is { } color
                 ? OverlayColors.Parse($"white,{color}") : new OverlayColors(Prediction: "#f1c40f");
             using var world = new SingleProcess();
-            using var interrupt = new Interrupt("nothing more is answered.");
+            using var interrupt = new Interrupt("nothing more is answered.", losesNothing: true);
             using var display = new TerminalDisplay();
             string NameOf(string target, int number, string id, string ending) => parsed.GetValue(table) is null ? target
                 : Path.Combine(target, $"{number + 1:0000}-{string.Concat(id.Select(c => NotInNames.Contains(c) ? '_' : c))}{ending}");

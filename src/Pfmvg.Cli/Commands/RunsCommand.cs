@@ -86,6 +86,10 @@ internal static class RunsCommand
         foreach (var (name, value) in info.Counts) Row(Words(name), Units.Count(value));
         foreach (var (name, value) in info.Figures) Row(Words(name), Figure(name, value));
         Loss(folder, Row);
+        if (info.Model is { } model) Row(info.Steps > 0 ? "begun with" : "model", model.Describe());
+        if (info.Best is { } best)
+            Row("best", string.Create(CultureInfo.InvariantCulture,
+                $"{folder.In(best.Checkpoint)}  step {best.Step}, validation {best.Measure} {best.Value:f4}"));
         if (info.Result is { } result) Row("result", folder.In(result));
         foreach (var path in new[] { folder.PredictionsPath, folder.ScoresPath, folder.ReportPath }.Where(File.Exists))
             Row(Path.GetFileName(path), path);

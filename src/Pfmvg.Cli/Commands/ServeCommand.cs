@@ -26,7 +26,11 @@ internal static class ServeCommand
                 + "brings its own configuration. Default: stage 2's result of the configuration.",
             HelpName = "PATH",
         };
-        var port = new Option<int>("--port") { Description = "Where to listen; 0 takes a free port.", DefaultValueFactory = _ => usual.Port };
+        var port = new Option<int>("--port")
+        {
+            Description = "Where to listen; 0 takes a free port.",
+            DefaultValueFactory = _ => usual.Port,
+        };
         var listen = new Option<string?>("--listen")
         {
             Description = "The address to listen at, such as 0.0.0.0 for all of this machine's. Other machines can then ask, so a key is "
@@ -86,6 +90,7 @@ internal static class ServeCommand
             if (!options.IsLoopback && options.Key is null)
                 throw new InputException($"--listen {options.Listen}: other machines can then ask, so the server needs an API key; put one "
                     + $"into the environment variable {KeyVariable}, or into a file that --key-file names.");
+            options.RequireFree();
             var model = parsed.GetValue(from);
             var settings = model is null or "base" ? configuration.Read(parsed)
                 : configuration.Read(parsed, () => ExportSource.Find(model).ConfigurationPath);

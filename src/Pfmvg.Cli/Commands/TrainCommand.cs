@@ -4,9 +4,11 @@ using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
+using Pfmvg.Distributed;
 using Pfmvg.Planning;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
+using Pfmvg.Tensors;
 
 namespace Pfmvg.Cli.Commands;
 
@@ -74,7 +76,7 @@ internal static class TrainCommand
                     ["train", .. what, "--resume", .. parsed.GetValue(allowChanges) ? (string[])["--allow-changes"] : []]),
             };
             if (parsed.GetValue(dryRun))
-                return Job.Run(Read, "stopping after this step.", session => Rehearse(session, options), _ => !isCnn);
+                return Job.Run(Read, "nothing more is tried.", session => Rehearse(session, options), _ => !isCnn);
             return Job.Run(Read, "a checkpoint is written after this step.", session =>
             {
                 TellMemory(session, options);
@@ -98,19 +100,22 @@ internal static class TrainCommand
 
     private static void TellMemory(Session session, TrainingOptions options)
     {
-        if (session.IsFirst && !options.Cnn // the plan knows our own model only
-            && MemoryForecast.Check(session.Configuration, options.Stage, session.World.LocalSize) is { } warning)
-            Terminal.Standard.Message(warning);
+        if (options.Cnn) return; // the plan knows our own model only
+        // Each rank may have a GPU of its own, which other programs may use.
+        var warnings = session.World.Gather(MemoryForecast.Check(session.Configuration, options.Stage, session.World.LocalSize) ?? "");
+        foreach (var warning in warnings.Where(warning => warning.Length > 0).Distinct()) Terminal.Standard.Message(warning);
     }
 
     private static int Rehearse(Session session, TrainingOptions options)
     {
+        Interrupt.LoseNothing();
         TellMemory(session, options);
         var found = TrainingRehearsal.Execute(session, options);
         if (!session.IsFirst) return ExitCode.Success;
         var losses = string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)));
         Terminal.Standard.Print(FormattableString.Invariant($"losses        {losses}; validation batch {found.ValidationLoss:f4}"));
         Terminal.Standard.Print($"peak memory   {Units.Bytes(found.PeakBytes)} of the process (a GPU's own memory is not counted)");
+        if (GpuMemory.Peak is { } gpu) Terminal.Standard.Print($"GPU memory    {Units.Bytes(gpu)} in use after a step");
         Terminal.Standard.Print(FormattableString.Invariant($"one step      {found.StepSeconds:f3} s"));
         Terminal.Standard.Print(
             $"one epoch     {Units.Duration(found.Epoch)}: {found.StepsPerEpoch} steps and the validation, if it is on");

@@ -44,13 +44,20 @@ internal sealed class MeasureArguments
         return parsed.GetValue(_metrics) is { } list ? MeasureRequest.Parse(list, options.Protocol) : [];
     }
 
-    /// <summary>Scores answers, with what was asked for beside the rows.</summary>
-    public (ScoreTable Table, IReadOnlyList<TextGrid> Grids) Score(
-        ParseResult parsed, IReadOnlyList<Prediction> answers, ScoringOptions options)
+    /// <summary>The answers with what the tables of --traits know of them.</summary>
+    /// <exception cref="InputException">A table knows none of them, or contradicts itself.</exception>
+    public IReadOnlyList<Prediction> WithTraits(ParseResult parsed, IReadOnlyList<Prediction> answers)
     {
-        var asked = Read(parsed, options);
         foreach (var file in parsed.GetValue(_traits) ?? []) answers = TraitTable.Join(answers, file.FullName);
-        var table = Scorer.Score(answers, options);
+        return answers;
+    }
+
+    /// <summary>Scores with what was asked for beside their rows, and its tables.</summary>
+    public (ScoredFamilies Scored, IReadOnlyList<TextGrid> Grids) Measure(
+        ParseResult parsed, IReadOnlyList<Prediction> answers, ScoredFamilies scored)
+    {
+        var table = scored.Main;
+        var asked = Read(parsed, table.Options);
         List<TextGrid> grids = [];
         if (asked.Count > 0)
         {
@@ -69,6 +76,6 @@ internal sealed class MeasureArguments
             };
         }
 
-        return (table, grids);
+        return (scored.Each(one => one == scored.Main ? table : one), grids);
     }
 }

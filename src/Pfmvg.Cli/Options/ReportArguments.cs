@@ -28,11 +28,11 @@ internal sealed class ReportArguments
     };
     private readonly Option<bool> _phrases = new("--with-phrases")
     {
-        Description = "Keep phrases and answers in a report without pictures.",
+        Description = "Keep phrases and answers in a report without pictures, and phrases in the table of --samples.",
     };
     private readonly Option<bool> _identifiers = new("--with-identifiers")
     {
-        Description = "Put sample identifiers into the report; those of MS-CXR identify patients.",
+        Description = "Put sample identifiers into the report and the table of --samples; those of MS-CXR identify patients.",
     };
     private readonly Option<string?> _colors = new("--colors")
     {
@@ -41,8 +41,15 @@ internal sealed class ReportArguments
         HelpName = "TRUE,PREDICTED",
     };
 
+    private readonly Option<string?> _samples = new("--samples")
+    {
+        Description = "Write one row per scored sample into this file, .csv or .jsonl, for R or pandas; phrases only with "
+            + "--with-phrases (or of phantoms), identifiers only with --with-identifiers.",
+        HelpName = "FILE",
+    };
+
     /// <summary>All of them.</summary>
-    public IEnumerable<Option> All => [_output, _images, _title, _noImages, _phrases, _identifiers, _colors];
+    public IEnumerable<Option> All => [_output, _samples, _images, _title, _noImages, _phrases, _identifiers, _colors];
 
     public void AddTo(Command command)
     {
@@ -55,7 +62,9 @@ internal sealed class ReportArguments
     {
         if (parsed.GetValue(_colors) is { } colors) _ = OverlayColors.Parse(colors);
         if (parsed.GetValue(_noImages)) parsed.Refuse("shows pictures, and --no-images leaves them out; give one of them", _images);
-        else parsed.Refuse("has no effect without --no-images: phrases stand beside their pictures; leave it out", _phrases);
+        else if (parsed.GetValue(_samples) is null)
+            parsed.Refuse("has no effect without --no-images or --samples: phrases stand beside their pictures; leave it out",
+                _phrases);
         if (parsed.GetValue(_output) is { } output)
             CheckFolder(output.Length > 0 ? Path.GetFullPath(output) : throw new InputException("--out needs the name of a folder."));
     }
@@ -83,9 +92,34 @@ internal sealed class ReportArguments
     /// <exception cref="InputException">Such an option is given without --out.</exception>
     public void RequireFolder(ParseResult parsed)
     {
-        if (parsed.GetValue(_output) is null)
-            parsed.Refuse("shapes a report, and without --out none is written; name its folder, or leave the option out",
-                _images, _title, _noImages, _phrases, _identifiers, _colors);
+        if (parsed.GetValue(_output) is not null) return;
+        parsed.Refuse("shapes a report, and without --out none is written; name its folder, or leave the option out",
+            _images, _title, _noImages, _colors);
+        if (parsed.GetValue(_samples) is not null) return;
+        parsed.Refuse("shapes a report or the table of --samples, and without --out and --samples none is written; name where, or leave "
+            + "the option out", _phrases, _identifiers);
+    }
+
+    /// <summary>Refuses a table of samples that could not be written, before anything is scored.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="answers">The file that is scored, which it must not replace; null where there is none.</param>
+    /// <exception cref="InputException">Its name says no format, or is that of a folder or of the answers.</exception>
+    public void CheckSamples(ParseResult parsed, FileSystemInfo? answers)
+    {
+        if (parsed.GetValue(_samples) is not { } path) return;
+        _ = SampleTable.IsCsv(path);
+        if (Directory.Exists(path)) throw new InputException($"--samples {path} is a folder; name a file that ends in .csv or .jsonl.");
+        if (answers is not null && Path.GetFullPath(path) == answers.FullName)
+            throw new InputException($"--samples {path} would replace the answers that are scored; name another file.");
+    }
+
+    /// <summary>Writes the table of samples, if the user wants one, and prints where it is.</summary>
+    public void WriteSamples(ParseResult parsed, IReadOnlyList<Prediction> answers, ScoredFamilies scored)
+    {
+        if (parsed.GetValue(_samples) is not { } path) return;
+        new SampleTable(parsed.GetValue(_identifiers), parsed.GetValue(_phrases) || scored.Main.Options.Synthetic)
+            .Write(path, answers, scored.Tables);
+        Terminal.Standard.Message($"Samples: {path}");
     }
 
     /// <summary>Writes the report, if the user wants one, and prints where it is.</summary>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Security.Cryptography;
 using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
@@ -13,7 +12,8 @@ internal sealed class ScoringArguments
 {
     private readonly Option<string> _protocol = new("--protocol")
     {
-        Description = $"How to score: {string.Join(", ", ProtocolDescription.Names)}. Their figures are not comparable with each other.",
+        Description = $"How to score: {string.Join(", ", ProtocolDescription.Names)}, or with eval all of them side by side. Their figures "
+            + "are not comparable with each other.",
         HelpName = "NAME",
         DefaultValueFactory = _ => ProtocolDescription.Names[0],
     };
@@ -110,25 +110,48 @@ internal sealed class ScoringArguments
     /// <summary>The options that say how answers from a file are read; they mean nothing where the model answers.</summary>
     public IEnumerable<Option> OfFiles => [_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence];
 
+    /// <summary>How intervals are read from the resamples.</summary>
+    public Option Intervals => _intervals;
+
     /// <summary>Those of them that say what the boxes in answers of another model mean, wherever the answers come from.</summary>
     public IEnumerable<Option> OfAnswers => [_coordinates, _frame, _trust];
 
     /// <summary>How answers are read that another model gave to our questions.</summary>
     public ReadOptions Reading(ParseResult parsed) =>
-        Options(parsed).Reading! with { Note = note => Terminal.Standard.Message($"note: {note}") };
+        AllOptions(parsed).Reading! with { Note = note => Terminal.Standard.Message($"note: {note}") };
 
-    /// <summary>How to score, and how answers from a file are read.</summary>
-    /// <exception cref="InputException">An option has no meaning, or none beside the others.</exception>
-    public ScoringOptions Options(ParseResult parsed)
+    /// <summary>All protocols side by side instead of one.</summary>
+    private bool IsAll(ParseResult parsed) => parsed.GetValue(_protocol)!.Equals("all", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>How to score, where it may be by all protocols: each takes those of the rules that it has.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="maps">Whether the answers may be heat maps; the model's are not.</param>
+    /// <exception cref="InputException">An option has no meaning beside the others.</exception>
+    public ScoringOptions AllOptions(ParseResult parsed, bool maps = true)
     {
-        var protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!);
-        if (protocol != Protocol.MaskThresholds) parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes);
-        else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame,
-            _plusOne, _inclusive);
+        if (!IsAll(parsed)) return Options(parsed);
+        if (!maps) parsed.Refuse("is for heat maps, and the model answers with boxes; leave it out", _holes);
+        RefuseIdle(parsed);
+        return Read(parsed, Protocol.PfmvgBox);
+    }
+
+    /// <summary>Scores answers by one protocol, or by all that can score them.</summary>
+    /// <exception cref="InputException">The answers cannot be scored, or an option has no effect on them.</exception>
+    public ScoredFamilies Score(ParseResult parsed, IReadOnlyList<Prediction> answers, ScoringOptions options)
+    {
+        if (!IsAll(parsed)) return ScoredFamilies.One(Scorer.Score(answers, options));
+        if (answers.All(answer => answer.HeatMap is null))
+            parsed.Refuse("is for heat maps, and these answers are none; leave it out", _holes);
+        if (answers.All(answer => answer.Answer is null && answer.Boxes is null))
+            parsed.Refuse("has no effect on heat maps; leave it out", _rule, _plusOne);
+        return ScoredFamilies.Every(answers, options);
+    }
+
+    // What has no effect or no meaning under any protocol.
+    private void RefuseIdle(ParseResult parsed)
+    {
         if (parsed.GetValue(_rule) == AnswerRule.Original)
             parsed.Refuse("has no effect beside --answers original, which adds the pixel itself; leave it out", _plusOne);
-        if (protocol == Protocol.Map50)
-            parsed.Refuse("belongs to the accuracy, which --protocol map50 does not have; leave it out", _inclusive);
         if (parsed.GetValue(_resamples) == 0)
             parsed.Refuse("has no effect without resamples (--resamples 0); leave it out", _seed, _intervals);
         if (parsed.GetValue(_confidence) is not (>= 0 and <= 1) and var minimum)
@@ -136,6 +159,22 @@ internal sealed class ScoringArguments
                 $"--min-confidence {minimum}: confidences lie in 0..1; give such a number."));
         if (parsed.GetValue(_truth) is null)
             parsed.Refuse("chooses a part of --truth, which is not given; name the file with the true boxes", _truthSplit);
+    }
+
+    /// <summary>How to score, and how answers from a file are read.</summary>
+    /// <exception cref="InputException">An option has no meaning, or none beside the others.</exception>
+    public ScoringOptions Options(ParseResult parsed)
+    {
+        if (IsAll(parsed))
+            throw new InputException("--protocol all sets the protocols side by side, which pfmvg eval does without --controls; here "
+                + $"choose one of {string.Join(", ", ProtocolDescription.Names)}.");
+        var protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!);
+        if (protocol != Protocol.MaskThresholds) parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes);
+        else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame,
+            _plusOne, _inclusive);
+        if (protocol == Protocol.Map50)
+            parsed.Refuse("belongs to the accuracy, which --protocol map50 does not have; leave it out", _inclusive);
+        RefuseIdle(parsed);
         return Read(parsed, protocol);
     }
 
@@ -183,15 +222,14 @@ internal sealed class ScoringArguments
     /// <summary>The format of printed tables.</summary>
     public TableFormat Format(ParseResult parsed) => TextGrid.ParseFormat(parsed.GetValue(_format)!);
 
-    /// <summary>The files behind a report, with their hashes.</summary>
-    public IEnumerable<(string Name, string Value)> Files(ParseResult parsed, FileSystemInfo predictions)
-    {
-        foreach (var (name, file) in ((string, FileSystemInfo?)[])[("predictions", predictions), ("truth", parsed.GetValue(_truth))])
-        {
-            if (file is not FileInfo { Exists: true } found) continue;
-            using var stream = found.OpenRead();
-            var hash = Convert.ToHexStringLower(SHA256.HashData(stream));
-            yield return (name, $"{found.Name}, {Units.Count(found.Length)} bytes, SHA-256 {hash}");
-        }
-    }
+    /// <summary>The files that scores are made from, with their hashes.</summary>
+    public IReadOnlyList<SourceFile> Sources(ParseResult parsed, FileSystemInfo predictions) =>
+    [
+        SourceFile.Read("predictions", predictions.FullName),
+        .. parsed.GetValue(_truth) is { } truth ? [SourceFile.Read("truth", truth.FullName)] : Array.Empty<SourceFile>(),
+    ];
+
+    /// <summary>The same files as settings of a report.</summary>
+    public static IEnumerable<(string Name, string Value)> Files(ScoreTable table) =>
+        table.Sources.Select(file => (file.Role, $"{file.Name}, {Units.Count(file.Bytes)} bytes, SHA-256 {file.Sha256}"));
 }

@@ -13,18 +13,21 @@ internal static class AuditPrinter
         + "exchange, reorder) and show, for every protocol that the answers allow, that the figures move as they must. If one does not, "
         + "the exit code is 1.";
 
-    /// <summary>Audits, where that is wanted, and prints the tables; gives the exit code and the tables.</summary>
+    /// <summary>Audits, where that is wanted.</summary>
     /// <param name="wanted">Whether it is.</param>
     /// <param name="answers">Truth and answers.</param>
     /// <param name="table">Their scores, for the rules.</param>
-    /// <param name="format">How to print.</param>
     /// <param name="score">What is audited; null is our own scorer.</param>
-    public static (int Code, IReadOnlyList<TextGrid> Tables) Print(
-        bool wanted, IReadOnlyList<Prediction> answers, ScoreTable table, TableFormat format, Audit.Score? score = null)
+    public static AuditPart Run(bool wanted, IReadOnlyList<Prediction> answers, ScoreTable table, Audit.Score? score = null)
     {
-        if (!wanted) return (ExitCode.Success, []);
+        if (!wanted) return new AuditPart(ExitCode.Success, [], () => []);
         var audit = Audit.Of(answers, table.Options, score);
-        foreach (var grid in AuditGrid.Print(audit, tidy: format is TableFormat.Csv or TableFormat.Json)) GridPrinter.Print(grid, format);
-        return (audit.Passed ? ExitCode.Success : ExitCode.Failure, AuditGrid.Print(audit, tidy: false));
+        return new AuditPart(audit.Passed ? ExitCode.Success : ExitCode.Failure, AuditGrid.Print(audit), () => AuditGrid.Rows(audit));
     }
 }
+
+/// <summary>An audit as it is printed.</summary>
+/// <param name="Code">The exit code.</param>
+/// <param name="Grids">The tables.</param>
+/// <param name="Rows">Their numbers.</param>
+internal sealed record AuditPart(int Code, IReadOnlyList<TextGrid> Grids, Func<IEnumerable<TidyRow>> Rows) : PrintedPart(Grids, Rows);

@@ -1,6 +1,8 @@
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Output;
 
@@ -28,9 +30,35 @@ internal static class ControlPrinter
     public static IReadOnlyList<TextGrid> Tables(ScoreTable model, EvaluationResult result)
     {
         if (result.Controls.Count == 0) return [];
-        var controls = ControlGrid.Controls(model,
-            result.Controls.ToDictionary(control => control.Key, control => Scorer.Score(control.Value, model.Options)));
+        var controls = ControlGrid.Controls(model, Scores(model, result));
         return PhraseSwap.Measure(result.Predictions, model.Options) is { } swap
-            ? [controls, ControlGrid.PhraseSwaps(swap, model.Options)] : [controls];
+            ? [controls, WithModel(ControlGrid.PhraseSwaps(swap, model.Options))] : [controls];
+
+        TextGrid WithModel(TextGrid grid) => grid with { Notes = [.. grid.Notes, .. model.Notes.Where(UsedCheckpoint.IsNote)] };
     }
+
+    /// <summary>The same as lines of a tidy table: every figure of the controls, and the differences with their p values.</summary>
+    /// <param name="model">Scores of the model.</param>
+    /// <param name="result">Its answers and those of the controls.</param>
+    /// <param name="own">What the model's answers are called.</param>
+    public static IEnumerable<TidyRow> Tidy(ScoreTable model, EvaluationResult result, string own = "model")
+    {
+        foreach (var (control, scores) in Scores(model, result).OrderBy(pair => pair.Key))
+        {
+            var name = control.ToString().ToLowerInvariant();
+            foreach (var row in TidyTable.RowsOf(scores, name)) yield return row;
+            var difference = $"{own} - {name}";
+            foreach (var row in TidyComparison.Rows(Comparison.Between(scores, model), name, own))
+                if (row.Answers == difference) yield return row;
+        }
+
+        if (result.Controls.Count == 0 || PhraseSwap.Measure(result.Predictions, model.Options) is not { } swap) yield break;
+        foreach (var (metric, figure) in (IEnumerable<(string, Estimate)>)
+            [("moved", swap.Moved), ("iou_asked", swap.AskedIou), ("iou_other", swap.OtherIou)])
+            yield return new TidyRow("phrase_swap", metric, figure.Value, figure.Low, figure.High, swap.Cases, model.Protocol.Name,
+                TidyTable.Rule(model.Options), own);
+    }
+
+    private static Dictionary<ControlCondition, ScoreTable> Scores(ScoreTable model, EvaluationResult result) =>
+        result.Controls.ToDictionary(control => control.Key, control => Scorer.Score(control.Value, model.Options));
 }

@@ -9,6 +9,18 @@ internal static class GridPrinter
     // What a border takes: one sign before each column and one behind the last, and a space on both sides of each cell.
     private const int AroundCell = 3;
 
+    /// <summary>The result of a command as one document: for programs the tidy table, for people the tables one below the other.</summary>
+    /// <param name="format">How to print it.</param>
+    /// <param name="tidy">Every number of the tables, for csv and json.</param>
+    /// <param name="grids">The tables.</param>
+    public static void Print(TableFormat format, Func<TidyTable> tidy, params IReadOnlyList<TextGrid> grids)
+    {
+        if (format == TableFormat.Csv) Terminal.Standard.PrintDocument(tidy().ToCsv());
+        else if (format == TableFormat.Json) Terminal.Standard.PrintDocument(tidy().ToJson());
+        else if (format == TableFormat.Text && !Terminal.IsPlainOutput) foreach (var grid in grids) Print(grid);
+        else Terminal.Standard.PrintDocument(string.Join('\n', grids.Select(grid => grid.Print(format))));
+    }
+
     /// <param name="grid">The table.</param>
     /// <param name="format">How to print it.</param>
     /// <param name="names">How many columns name a row.</param>
@@ -23,7 +35,8 @@ internal static class GridPrinter
         var width = Terminal.Standard.Width;
         if (grid.Fit(width - AroundCell * grid.Columns.Count + 2 * (grid.Columns.Count - 1), names).Count > 1)
         {
-            foreach (var part in grid.Fit(width, names)) Terminal.Standard.Print((part with { Notes = [] }).Print(TableFormat.Text));
+            foreach (var part in grid.Fit(width, names))
+                Terminal.Standard.Print((part with { Notes = [], Cite = [] }).Print(TableFormat.Text));
         }
         else
         {
@@ -34,6 +47,6 @@ internal static class GridPrinter
             Terminal.Standard.Print(table);
         }
 
-        if (grid.Notes.Count > 0) Terminal.Standard.Print(new Markup($"[grey]{Markup.Escape(string.Join('\n', grid.Notes))}[/]\n"));
+        if (grid.Below.Count > 0) Terminal.Standard.Print(new Markup($"[grey]{Markup.Escape(string.Join('\n', grid.Below))}[/]\n"));
     }
 }

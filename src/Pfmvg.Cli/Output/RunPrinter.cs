@@ -11,6 +11,7 @@ internal static class RunPrinter
 {
     public static void Print(ParseResult parsed, ScoringArguments scoring, IReadOnlyList<string> files)
     {
+        RefuseIntervals(parsed, scoring);
         var (format, options) = (scoring.Format(parsed), scoring.Options(parsed));
         var tables = files.Select(path =>
         {
@@ -21,7 +22,16 @@ internal static class RunPrinter
         var runs = RunComparison.Of(tables, files);
         IReadOnlyList<Metric> shown = format != TableFormat.Text || options.Protocol == Protocol.Map50
             ? tables[0].Metrics : [Metric.Iou, Metric.Dice, Metric.Accuracy50];
-        GridPrinter.Print(runs.PerClass(shown), format);
-        GridPrinter.Print(runs.EachRun(shown, files), format);
+        GridPrinter.Print(format, Tidy, runs.PerClass(shown), runs.EachRun(shown, files));
+
+        TidyTable Tidy()
+        {
+            var tidy = runs.Tidy("runs");
+            return tidy with { Rows = [.. tidy.Rows, .. tables.Zip(files).SelectMany(run => TidyTable.RowsOf(run.First, run.Second))] };
+        }
     }
+
+    /// <summary>Refuses a choice of intervals, which there is not over runs.</summary>
+    public static void RefuseIntervals(ParseResult parsed, ScoringArguments scoring) =>
+        parsed.Refuse("has no effect over runs, whose intervals are percentiles; leave it out", scoring.Intervals);
 }

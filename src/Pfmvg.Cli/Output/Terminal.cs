@@ -59,6 +59,9 @@ internal sealed class Terminal
     /// <summary>Prints a text as a result.</summary>
     public void Print(string text) => Result(() => Console.Out.WriteLine(Visible(text)));
 
+    /// <summary>Prints a whole document as a result, to its last line break and no further.</summary>
+    public void PrintDocument(string text) => Result(() => Console.Out.Write(Visible(text)));
+
     /// <summary>
     /// A text whose control and direction characters are written out, since names in files may hold them: a terminal would obey.
     /// </summary>

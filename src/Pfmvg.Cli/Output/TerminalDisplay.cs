@@ -17,6 +17,9 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
     private static readonly TimeSpan BetweenLines = TimeSpan.FromSeconds(15); // in a file
 
     private readonly Lock _gate = new();
+    private readonly ProgressLines _answers = new(TimeProvider.System), _export = new(TimeProvider.System);
+    private readonly ProgressLines _drawing = new(TimeProvider.System);
+    private readonly ProgressLines _validation = new(TimeProvider.System, tenths: false); // once an epoch
     private int _drawn;
     private DateTime _shown = DateTime.MinValue;
 
@@ -43,7 +46,17 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
         }
     }
 
-    public void Answered(int done, int all) => Terminal.Standard.Live(done == all ? "" : $"answering  {done}/{all} phrases");
+    public void Answered(int done, int all)
+    {
+        if (Terminal.Standard.IsLive) Terminal.Standard.Live(done == all ? "" : $"answering  {done}/{all} phrases");
+        else if (all > 1 && _answers.IsDue(done, all)) Terminal.Standard.Message($"answering  {done} of {all} phrases");
+    }
+
+    public void Validated(string what, int done, int all)
+    {
+        if (Terminal.Standard.IsLive) Terminal.Standard.Live(done == all ? "" : $"validating  {done}/{all} {what}");
+        else if (_validation.IsDue(done, all)) Terminal.Standard.Message($"validating  {done} of {all} {what}");
+    }
 
     public void Asked(int done, int all, string note)
     {
@@ -57,9 +70,16 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
 
     public void Exported(long done, long all)
     {
+        var text = $"writing  {Units.DecimalBytes(done)} of {Units.DecimalBytes(all)}";
+        if (!Terminal.Standard.IsLive)
+        {
+            if (_export.IsDue(done, all)) Terminal.Standard.Message(text);
+            return;
+        }
+
         if (done < all && DateTime.UtcNow - _shown < Refresh) return;
         _shown = DateTime.UtcNow;
-        Terminal.Standard.Live(done == all ? "" : $"writing  {Units.DecimalBytes(done)} of {Units.DecimalBytes(all)}");
+        Terminal.Standard.Live(done == all ? "" : text);
     }
 
     public void Drawn(PhantomProgress progress)
@@ -69,7 +89,8 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
             var (done, total) = (progress.Done, progress.Total);
             if (done <= _drawn || done < total && done % PhantomsBetweenUpdates != 0) return;
             _drawn = done < total ? done : 0; // the next study starts anew
-            Terminal.Standard.Live(done == total ? "" : $"drawing {done}/{total}");
+            if (Terminal.Standard.IsLive) Terminal.Standard.Live(done == total ? "" : $"drawing {done}/{total}");
+            else if (_drawing.IsDue(done, total)) Terminal.Standard.Message($"drawing  {done} of {total} pictures");
         }
     }
 
@@ -89,8 +110,22 @@ internal sealed class TerminalDisplay : ISessionDisplay, IProgress<PhantomProgre
     }
 }
 
-/// <summary>Shows on a terminal how many samples a data command has read.</summary>
+/// <summary>Shows how many samples a data command has read: a live line on a terminal, a line now and then elsewhere.</summary>
 internal sealed class DataProgress : IProgress<PrepareProgress>
 {
-    public void Report(PrepareProgress value) => Terminal.Standard.Live($"{value.Source}: {Units.Count(value.Done)} samples");
+    private const long Between = 20_000; // how many there will be is known only at the end of a list
+
+    private readonly ProgressLines _lines = new(TimeProvider.System, tenths: false);
+    private long _next = Between;
+
+    public void Report(PrepareProgress value)
+    {
+        var text = $"{value.Source}: {Units.Count(value.Done)} samples";
+        if (Terminal.Standard.IsLive) Terminal.Standard.Live(text);
+        else if (_lines.IsDue(value.Done, 0) | value.Done >= _next | value.IsLast)
+        {
+            Terminal.Standard.Message(text);
+            _next = value.IsLast ? Between : value.Done + Between;
+        }
+    }
 }

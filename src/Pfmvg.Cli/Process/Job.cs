@@ -8,8 +8,8 @@ namespace Pfmvg.Cli.Process;
 /// <summary>Runs a command's work on all the processes that were started together.</summary>
 internal static class Job
 {
-    // Long enough for rank 0 to write a checkpoint.
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    // Long enough for rank 0 to write a checkpoint; where none is written, the others come at once or not at all.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2), WithoutCheckpoint = TimeSpan.FromSeconds(5);
 
     /// <summary>Runs a command that computes, in a session on the console.</summary>
     /// <param name="read">Reads the configuration.</param>
@@ -21,30 +21,44 @@ internal static class Job
     {
         using var interrupt = new Interrupt(advice); // before the processes meet, which takes its time
         using var display = new TerminalDisplay();
+        Session? session = null;
         return Run(world =>
         {
             interrupt.Token.ThrowIfCancellationRequested();
             var configuration = read();
-            return work(new Session(configuration, world, display, needsBase?.Invoke(configuration) ?? true, interrupt.Token));
-        });
+            session = new Session(configuration, world, display, needsBase?.Invoke(configuration) ?? true, interrupt.Token)
+            {
+                SignalsReachAll = interrupt.ReachesAll,
+            };
+            return work(session);
+        }, interrupt, () => session is { IsSaving: true } ? Patience : WithoutCheckpoint);
     }
 
     /// <summary>
     /// Runs the work and returns its exit code. When one rank fails, its message is printed and the whole job ends at once. When the
     /// ranks have agreed to stop after an interrupt, they leave together.
     /// </summary>
-    public static int Run(Func<ICommunicator, int> work)
+    /// <param name="work">The work; returns the exit code.</param>
+    /// <param name="interrupt">Hears the signals; null where the first one ends the process.</param>
+    /// <param name="patience">How long an interrupted rank waits for the others.</param>
+    public static int Run(Func<ICommunicator, int> work, Interrupt? interrupt = null, Func<TimeSpan>? patience = null)
     {
         var world = Communicator.Start();
         try
         {
+            if (world.Size > 1 && interrupt is not null)
+            {
+                var ranks = world.Gather(Interrupt.Self);
+                interrupt.HandOnTo(world.FromRankZero(() => ranks));
+            }
+
             var code = work(world);
             world.Dispose();
             return code;
         }
         catch (OperationCanceledException) when (world.Size > 1)
         {
-            world.Leave(ExitCode.Interrupted, Patience);
+            world.Leave(ExitCode.Interrupted, patience?.Invoke() ?? WithoutCheckpoint);
             throw;
         }
         catch (Exception exception) when (world.Size > 1)

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Pfmvg.Serving;
 
@@ -18,6 +19,18 @@ internal sealed record AskedManner
     public long? Seed { get; init; }
 
     public IReadOnlyList<string> Stops { get; init; } = [];
+
+    /// <summary>The field `constrain` of a JSON body, an addition of ours: boxes, none, or left out.</summary>
+    public static bool? ReadConstraint(JsonElement body) =>
+        body.Field("constrain") is { } word ? ReadConstraint(word.ValueKind == JsonValueKind.String ? word.GetString()! : "") : null;
+
+    /// <summary>The word for what decoding is restricted to.</summary>
+    public static bool ReadConstraint(string word) => word switch
+    {
+        "boxes" => true,
+        "none" => false,
+        _ => throw ApiError.Wrong("constrain", "must be \"boxes\" or \"none\"."),
+    };
 }
 
 /// <summary>Between the requests and the model: pictures are decoded here, questions wait here, and time runs out here.</summary>
@@ -47,7 +60,7 @@ internal sealed class AnswerDesk(ServedModel model, AnswerQueue queue, PictureSh
 
     /// <summary>Decodes a picture, away from the threads that serve.</summary>
     public Task<ServedPicture> Picture(ReadOnlyMemory<byte> file, CancellationToken cancel) =>
-        Decode(() => shelf.Read(file.Span), cancel);
+        Decode(() => shelf.Read(file), cancel);
 
     /// <summary>Work on a picture's pixels under the same bounds.</summary>
     public async Task<T> Decode<T>(Func<T> work, CancellationToken cancel)

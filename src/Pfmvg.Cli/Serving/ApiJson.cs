@@ -13,7 +13,7 @@ internal static class ApiJson
     /// <summary>Pixels as `pfmvg predict --json` rounds them.</summary>
     public static double Round(double edge) => Math.Round(edge, 2);
 
-    public static IEnumerable<double> Edges(Box box) => from edge in (double[])[box.Left, box.Top, box.Right, box.Bottom] select Round(edge);
+    public static double[] Edges(Box box) => [Round(box.Left), Round(box.Top), Round(box.Right), Round(box.Bottom)];
 
     /// <summary>The body of an answer.</summary>
     public static byte[] Bytes(Action<Utf8JsonWriter> write)

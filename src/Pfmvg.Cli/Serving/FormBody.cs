@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
@@ -29,7 +30,7 @@ internal sealed record FormBody(ReadOnlyMemory<byte> File, IReadOnlyList<(string
         List<(string, string)> fields = [];
         try
         {
-            var reader = new MultipartReader(boundary, new MemoryStream(body.ToArray(), writable: false));
+            var reader = new MultipartReader(boundary, Stream(body));
             while (await reader.ReadNextSectionAsync() is { } section)
             {
                 if (!ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var place)) continue;
@@ -57,6 +58,10 @@ internal sealed record FormBody(ReadOnlyMemory<byte> File, IReadOnlyList<(string
         return new FormBody(file is { Length: > 0 } picture ? picture
             : throw ApiError.Wrong("image", "there is no picture; send one as the field 'image' of the form."), fields);
     }
+
+    // The body is large: it is not copied once more.
+    private static MemoryStream Stream(ReadOnlyMemory<byte> body) => MemoryMarshal.TryGetArray(body, out var array)
+        ? new MemoryStream(array.Array!, array.Offset, array.Count, writable: false) : new MemoryStream(body.ToArray(), writable: false);
 
     private static string Shown(string name) => name.Length is > 0 and < 40 && name.All(char.IsAsciiLetterOrDigit) ? name : "form";
 }

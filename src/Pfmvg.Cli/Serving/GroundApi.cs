@@ -90,13 +90,13 @@ internal sealed class GroundApi(AnswerDesk desk, RequestBody bodies)
             { } one => [one.Text("phrases", "phrases")],
             null => [],
         };
-        return new Request(image.Picture("image"), phrases, ChatRequest.Constrained(root));
+        return new Request(image.Picture("image"), phrases, AskedManner.ReadConstraint(root));
     }
 
     private static async Task<Request> ReadForm(HttpContext context, ReadOnlyMemory<byte> body)
     {
         var form = await FormBody.Read(context.Request, body);
         return new Request(form.File, [.. form.Texts("phrase"), .. form.Texts("phrases")],
-            form.Texts("constrain").LastOrDefault() is { } word ? ChatRequest.Constrained(word) : null);
+            form.Texts("constrain").LastOrDefault() is { } word ? AskedManner.ReadConstraint(word) : null);
     }
 }

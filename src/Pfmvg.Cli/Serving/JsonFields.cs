@@ -24,7 +24,8 @@ internal static class JsonFields
         }
         catch (JsonException wrong)
         {
-            throw new ApiError(400, $"The body is no JSON: it goes wrong in line {wrong.LineNumber + 1}, byte {wrong.BytePositionInLine + 1}.");
+            throw new ApiError(
+                400, $"The body is no JSON: it goes wrong in line {wrong.LineNumber + 1}, byte {wrong.BytePositionInLine + 1}.");
         }
 
         throw new ApiError(400, "The body is JSON but no object; send {\"...\": ...}.");

@@ -49,7 +49,8 @@ internal sealed class LoadGenerator(string address, IReadOnlyList<(string Pictur
             var number = Interlocked.Increment(ref _next);
             var (picture, phrase) = questions[(int)(number % questions.Count)];
             var began = Stopwatch.GetTimestamp();
-            using var answer = await http.PostAsync($"{address}/v1/ground", Form(_pictures[picture], phrase, number / questions.Count), cancel);
+            using var form = Form(_pictures[picture], phrase, number / questions.Count);
+            using var answer = await http.PostAsync($"{address}/v1/ground", form, cancel);
             await answer.Content.ReadAsByteArrayAsync(cancel);
             if (answer.IsSuccessStatusCode) latencies.Add(Stopwatch.GetElapsedTime(began).TotalSeconds);
             else if (answer.StatusCode == HttpStatusCode.TooManyRequests)

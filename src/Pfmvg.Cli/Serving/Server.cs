@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -10,6 +11,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Pfmvg.Cli.Serving.Chat;
 using Pfmvg.Serving;
 
 namespace Pfmvg.Cli.Serving;
@@ -54,6 +56,12 @@ internal sealed class Server : IAsyncDisposable
     /// <summary>Where it listens, as a browser is told.</summary>
     public string Address { get; private set; } = "";
 
+    /// <summary>Batches that were answered.</summary>
+    public long Batches => _queue.Batches;
+
+    /// <summary>Questions in them.</summary>
+    public long Answered => _queue.Answered;
+
     /// <summary>Starts to serve a model.</summary>
     /// <param name="model">The model; the caller disposes of it after the server.</param>
     /// <param name="options">Where, to whom and how much.</param>
@@ -77,10 +85,8 @@ internal sealed class Server : IAsyncDisposable
         catch (Exception failure)
         {
             await server.DisposeAsync();
-            if (failure is IOException { InnerException: AddressInUseException })
-                throw new InputException($"--port {options.Port}: another program listens there; name a free one.");
-            if (failure is System.Net.Sockets.SocketException or IOException)
-                throw new InputException($"--listen {options.Listen}: this machine cannot listen there; name an address of its own.");
+            if (failure is IOException { InnerException: AddressInUseException }) throw options.Refusal(SocketError.AddressAlreadyInUse);
+            if (failure is SocketException socket) throw options.Refusal(socket.SocketErrorCode);
             throw;
         }
     }
@@ -107,7 +113,8 @@ internal sealed class Server : IAsyncDisposable
     {
         ApiError refused => refused,
         InputException wrong => new ApiError(400, wrong.Message),
-        Microsoft.AspNetCore.Http.BadHttpRequestException bad => new ApiError(bad.StatusCode, "The request is no valid HTTP, or was cut off."),
+        Microsoft.AspNetCore.Http.BadHttpRequestException bad =>
+            new ApiError(bad.StatusCode, "The request is no valid HTTP, or was cut off."),
         _ => new ApiError(500, "The server failed at this request, and would fail at it again.", null, "failure"),
     };
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace Pfmvg.Cli.Serving;
 
@@ -37,4 +38,27 @@ internal sealed record ServerOptions
 
     /// <summary>Whether only this machine can connect.</summary>
     public bool IsLoopback => Listen is null || IPAddress.IsLoopback(Listen);
+
+    /// <summary>Finds out whether the server can listen, before a model is loaded for it.</summary>
+    /// <exception cref="InputException">It cannot.</exception>
+    public void RequireFree()
+    {
+        try
+        {
+            using var probe = new TcpListener(Listen ?? IPAddress.Loopback, Port);
+            probe.Start();
+        }
+        catch (SocketException failure)
+        {
+            throw Refusal(failure.SocketErrorCode);
+        }
+    }
+
+    /// <summary>Why the server cannot listen.</summary>
+    public InputException Refusal(SocketError error) => new(error switch
+    {
+        SocketError.AddressAlreadyInUse => $"--port {Port}: another program listens there; name a free one.",
+        SocketError.AccessDenied => $"--port {Port}: this user may not listen there; name a port above 1023.",
+        _ => $"--listen {Listen}: this machine cannot listen there; name an address of its own.",
+    });
 }

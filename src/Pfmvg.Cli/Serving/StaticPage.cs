@@ -8,11 +8,12 @@ internal static class StaticPage
     private const string Prefix = "page/";
 
     private static readonly Dictionary<string, string> Names = Assembly.GetExecutingAssembly().GetManifestResourceNames()
-        .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).ToDictionary(name => "/" + name[Prefix.Length..].Replace('\\', '/'));
+        .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).ToDictionary(name => "/" + name[Prefix.Length..]);
 
     /// <summary>What browsers may do with the page: nothing that leaves this server.</summary>
     public const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        + "connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        + "connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
+        + "frame-ancestors 'none'";
 
     /// <summary>A file and its type; null where there is none of that path.</summary>
     public static (byte[] Content, string Type)? Find(string path)

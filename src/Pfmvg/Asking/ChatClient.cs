@@ -83,7 +83,7 @@ internal sealed class ChatClient : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Get, _server.Models);
         var reply = await Send(request, (response, content) => response.StatusCode == HttpStatusCode.Unauthorized
             ? Judge(response, content, words => Hide(words, "")) : ChatReply.Failed("there is a server"), cancel);
-        if (!_reached) throw Hopeless($"{reply.Fault}; start the server, or correct the address");
+        if (!_reached) throw Hopeless($"{reply.Fault}; see whether it is up, or correct the address");
     }
 
     public void Dispose() => _http.Dispose();

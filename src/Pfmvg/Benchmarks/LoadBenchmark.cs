@@ -58,6 +58,7 @@ internal static class LoadBenchmark
     {
         Libtorch.Load();
         var cacheFolder = Directory.CreateTempSubdirectory("pfmvg-bench-").FullName;
+        Leftovers.Add(cacheFolder);
         try
         {
             var cache = new PictureCache(cacheFolder, options.Size, options.Dicom);

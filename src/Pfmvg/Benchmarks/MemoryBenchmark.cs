@@ -24,7 +24,7 @@ internal static class MemoryBenchmark
     public static void Run(Session session, TrainingOptions options, int steps, int every, Action<MemoryReading> read)
     {
         var configuration = session.Configuration;
-        var from = options.Start(configuration);
+        var from = options.Start(configuration)?.Path;
         session.PrepareData();
         var settings = configuration.Stage(options.Stage) with { CheckpointEvery = 0 };
         using var setup = GroundingSetup.Load(configuration, session.World.LocalRank, settings.MaxAnswerTokens, from, session.Interrupt);

@@ -52,16 +52,17 @@ internal sealed class CnnLearner(
             return new BatchLoss(loss.detach().MoveToOuterDisposeScope(), micro.Length, micro.Sum(example => example.Words.Count));
         });
 
-    public (double Sum, double Targets) Measure(IReadOnlyList<int> indices, CancellationToken cancel)
+    public (double Sum, double Targets) Measure(
+        IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default)
     {
         using var quiet = no_grad();
-        double sum = 0, boxes = 0;
+        var (sum, boxes) = (0.0, 0);
         foreach (var micro in Load(indices, null, cancel).Chunk(stage.BatchSize))
         {
             cancel.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             sum += Loss(micro).item<float>();
-            boxes += micro.Length;
+            looked?.Invoke(boxes += micro.Length);
         }
 
         return (sum, boxes);

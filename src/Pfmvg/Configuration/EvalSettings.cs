@@ -37,6 +37,21 @@ public sealed record EvalSettings
 
     /// <summary>Whether tokens after the prompt go through the fused step where it fits; it rounds otherwise than the modules.</summary>
     public FusedStep FusedStep { get; init; } = FusedStep.Auto;
+
+    /// <summary>
+    /// Which checkpoint answers where the folder of a training stands for a model; a file that is named is taken as it is.
+    /// </summary>
+    public CheckpointChoice Checkpoint { get; init; } = CheckpointChoice.Last;
+}
+
+/// <summary>Which checkpoint of a training is taken.</summary>
+public enum CheckpointChoice
+{
+    /// <summary>The one that it ended with, as published.</summary>
+    Last,
+
+    /// <summary>The best one by validation: most weighted IoU, or least loss where the stage learns no boxes.</summary>
+    Best,
 }
 
 /// <summary>Whether tokens after the prompt go through the fused step.</summary>

@@ -88,6 +88,11 @@ public sealed record StageSettings
 
     /// <summary>Epochs without a better validation after which the stage ends; 0 goes on to the last epoch, as published.</summary>
     [Range(0, 1_000_000)] public int Patience { get; init; }
+
+    /// <summary>
+    /// Which checkpoint of the training before the stage begins with: stage 1's, or that of the run's folder in `--from`.
+    /// </summary>
+    public CheckpointChoice Start { get; init; } = CheckpointChoice.Last;
 }
 
 /// <summary>Which step the warm-up counts.</summary>

@@ -28,7 +28,8 @@ internal static class ExportRun
             Model = session.Configuration.Model with { Language = session.Configuration.Model.Language with { Quantized = false } },
             Data = session.Configuration.Data with { FeatureCache = null },
         };
-        var source = ExportSource.Find(options.From);
+        var source = ExportSource.Find(options.From, configuration.Eval.Checkpoint);
+        session.Tell($"model  {source.Used.Describe()}");
         source.RequireSameModel(configuration);
         var isFile = options.Format == ExportFormat.MiniGptV2;
         if (isFile) MiniGptCheckpoint.Check(configuration.Model.Lora);

@@ -14,16 +14,22 @@ internal sealed record ExportSource(string File, RunFolder? Run)
     /// <summary>What the run noted about itself.</summary>
     public RunInfo? Info { get; } = Run is null ? null : RunInfo.Read(Run.InfoPath);
 
+    /// <summary>Which checkpoint it is.</summary>
+    public required UsedCheckpoint Used { get; init; }
+
     /// <summary>Finds what a user names.</summary>
+    /// <param name="from">What the user names.</param>
+    /// <param name="choice">Which checkpoint of a run's folder.</param>
     /// <exception cref="InputException">It is not there, the training did not end, or its checkpoint is damaged.</exception>
-    public static ExportSource Find(string from)
+    public static ExportSource Find(string from, CheckpointChoice choice = CheckpointChoice.Last)
     {
-        var file = Path.GetFullPath(GroundingSetup.Trained(from));
+        var used = ChosenCheckpoint.Of(from, choice, "eval.checkpoint");
+        var file = used.Path;
         var ours = GroundingSetup.IsOurs(file);
         if (ours && !new Checkpoint(file, 0).IsWhole())
             throw new InputException($"{file}: is damaged, its content does not have the checksum it was written with; use an older "
                 + "checkpoint.");
-        var source = new ExportSource(file, ours ? RunOf(from, file) : null);
+        var source = new ExportSource(file, ours ? RunOf(from, file) : null) { Used = used };
         // A checkpoint of an unfinished training may be named; the folder stands for the result alone.
         if (file != Path.GetFullPath(from) && source is { Run: { } run, Info.Status: not RunStatus.Finished })
             throw new InputException($"{from}: the training there is not finished ({source.Info.Describe(run.IsInUse)}); let it end, or "

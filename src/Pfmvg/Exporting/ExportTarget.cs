@@ -64,6 +64,7 @@ internal sealed class ExportTarget : IDisposable
             if (bytes > free)
                 throw Refusal.ForFile(_parent, $"the export needs {Units.DecimalBytes(bytes)}, but the disk has only "
                     + $"{Units.DecimalBytes(free)} free", "free some room or choose another folder");
+            Leftovers.Add(_work);
             Directory.CreateDirectory(_work);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
@@ -100,5 +101,6 @@ internal sealed class ExportTarget : IDisposable
     public void Dispose()
     {
         if (Directory.Exists(_work)) Directory.Delete(_work, recursive: true);
+        Leftovers.Forget(_work);
     }
 }

@@ -32,6 +32,7 @@ internal sealed class ModelCard(
         ["format"] = format.ToString().ToLowerInvariant(),
         ["pfmvg"] = Version,
         ["run"] = source.Run is null ? null : $"{source.Run.Name}/{source.Run.Part}",
+        ["checkpoint"] = source.Used.Choice,
         ["trained"] = new JsonArray([.. trained.Select(file => (JsonNode)Describe(file))]),
         ["weights"] = new JsonArray([.. weights.Select(file => (JsonNode)Describe(file))]),
         ["check"] = comparison is null ? null : new JsonObject
@@ -125,7 +126,8 @@ internal sealed class ModelCard(
             || source.Run?.Part is { Length: >= 6 } part && name.StartsWith(part[..6] + ".", StringComparison.Ordinal);
     }
 
-    private string StepOf(RunInfo info) => info.Result is { } result && Path.GetFileName(result) == Path.GetFileName(source.File)
+    private string StepOf(RunInfo info) => source.Used is { Choice: "best" } best ? $"{best.Step} (the best by validation)"
+        : info.Result is { } result && Path.GetFileName(result) == Path.GetFileName(source.File)
         ? info.Step.ToString(CultureInfo.InvariantCulture) : $"`{Path.GetFileNameWithoutExtension(source.File)}`";
 
     private string Data()

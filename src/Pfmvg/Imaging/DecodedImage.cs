@@ -26,6 +26,10 @@ public sealed class DecodedImage(int width, int height, int channels, byte[] pix
     /// The values of a gray picture of 16 bits before they were scaled to 8, in the buffer's memory; empty for all others.
     /// </summary>
     internal ReadOnlyMemory<ushort> Wide { get; init; }
+
+    /// <summary>The same picture with something more to know.</summary>
+    internal DecodedImage Noting(string more) =>
+        new(Width, Height, Channels, pixels) { Note = Note is null ? more : $"{Note}; {more}", Wide = Wide };
 }
 
 /// <summary>Memory that one worker uses again for every picture, so that large pictures do not touch new pages each time.</summary>

@@ -37,13 +37,15 @@ public static class ImageFile
     {
         var picture = new PictureName(path);
         buffer ??= new DecodeBuffer();
-        return DicomPicture.Is(file) ? DicomPicture.Decode(file, picture, buffer, dicom)
-            : Png.Is(file) ? Png.Decode(file, picture, buffer)
+        if (DicomPicture.Is(file)) return DicomPicture.Decode(file, picture, buffer, dicom);
+        var turned = Exif.Note(file);
+        var decoded = Png.Is(file) ? Png.Decode(file, picture, buffer)
             : Jpeg.Is(file) ? Jpeg.Decode(file, picture, buffer)
             : SkiaPicture.Is(file) ? SkiaPicture.Decode(file, picture, buffer)
             : Tiff.Is(file) ? Tiff.Decode(file, picture, buffer)
             : Tga.Is(file) ? Tga.Decode(file, picture, buffer)
             : throw NotAPicture(picture, file);
+        return turned is null ? decoded : decoded.Noting(turned);
     }
 
     /// <summary>
@@ -76,7 +78,7 @@ public static class ImageFile
     internal static ImageHeader Check(ReadOnlySpan<byte> file, string path, DicomGray dicom = DicomGray.Window)
     {
         var header = ReadHeader(file, path);
-        return EndsWhole(file) ? header : header with { Note = Decode(file, path, null, dicom).Note };
+        return EndsWhole(file) ? header with { Note = Exif.Note(file) } : header with { Note = Decode(file, path, null, dicom).Note };
     }
 
     /// <summary>As <see cref="ReadHeader(string)"/> for a file in memory; <paramref name="path"/> only names it in errors.</summary>
@@ -107,7 +109,7 @@ public static class ImageFile
             }
 
             whole = EndsWhole(start, end[..RandomAccess.Read(handle, end, Math.Max(0, length - end.Length))]);
-            return header;
+            return header with { Note = Exif.Note(start) };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {

@@ -6,7 +6,10 @@ namespace Pfmvg.Imaging;
 /// <param name="Height">Rows.</param>
 public sealed record ImageHeader(string Format, int Width, int Height)
 {
-    /// <summary>What decoding changed, where the file had to be decoded to be checked; null otherwise.</summary>
+    /// <summary>
+    /// What a reader of the scores should know: what decoding changed, where the file had to be decoded to be checked, and an EXIF
+    /// orientation. Null where there is nothing.
+    /// </summary>
     public string? Note { get; init; }
 }
 

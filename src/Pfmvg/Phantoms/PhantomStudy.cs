@@ -33,6 +33,7 @@ public static class PhantomStudy
             throw new InputException($"{folder}: this is not an empty folder; name a new one for the phantom study, or remove it first.");
         HoldFile.RemoveAbandoned(folder);
         var temporary = HoldFile.Beside(folder);
+        Leftovers.Add(temporary);
         try
         {
             Directory.CreateDirectory(temporary);
@@ -49,6 +50,10 @@ public static class PhantomStudy
             if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
             throw;
         }
+        finally
+        {
+            Leftovers.Forget(temporary);
+        }
     }
 
     private static PhantomSummary WriteSets(
@@ -58,13 +63,14 @@ public static class PhantomStudy
         var mimic = Path.Combine(root, options.MimicFolder);
         var (roco, clef) = (Path.Combine(root, "roco"), Path.Combine(root, "imageclef-2022"));
 
-        var patients = (sets & (PhantomSets.MsCxr | PhantomSets.MimicCxr)) != 0 ? StudyPlan.Patients(options) : [];
+        var patients = (sets & (PhantomSets.MsCxr | PhantomSets.MimicCxr)) != 0 ? StudyPlan.Patients(options, cancellationToken) : [];
         foreach (var image in patients.SelectMany(p => p.Studies).SelectMany(s => s.Images)) Plan(mimic, image);
         var figures = sets.HasFlag(PhantomSets.Roco) ? Captioned(StudyPlan.Roco(options), roco) : [];
         var shared = sets.HasFlag(PhantomSets.ImageClef) ? Captioned(StudyPlan.ImageClef(options), clef) : [];
         var charts = sets.HasFlag(PhantomSets.Roco) ? Charts(options, figures.Count) : [];
         foreach (var (chart, draw) in charts) jobs.Add(new(Path.Combine(roco, chart.Image.Path), chart.Image.Id, draw));
 
+        cancellationToken.ThrowIfCancellationRequested();
         var boxed = BoxSetPlan.Pictures(options);
         foreach (var picture in boxed) Plan(Path.Combine(root, picture.Home), picture.Image);
 

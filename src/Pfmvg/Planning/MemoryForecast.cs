@@ -18,15 +18,29 @@ internal static class MemoryForecast
         var plan = new TrainingPlan(configuration, new PlanRequest(stage, limit, processes, null, null, null));
         var needed = plan.Memory(plan.Configured).Peak;
         if (!plan.IsCpu)
-            return cuda.is_available() && GpuMemory.Of(0) is { } gpu ? Sentence(stage, needed, gpu.Total, "the GPU") : null;
+            return cuda.is_available() && GpuMemory.Of(0) is { } gpu ? OnGpu(stage, needed, gpu.Free, gpu.Total) : null;
         return Sentence(stage, needed * processes, limit, name);
     }
 
     /// <summary>A sentence when more is needed than there is; null otherwise.</summary>
-    internal static string? Sentence(int stage, long needed, long limit, string name) => limit <= 0 || needed <= limit ? null
-        : $"warning: stage {stage} needs about {Units.DecimalBytes(needed)} by 'pfmvg plan', but {name} has {Units.DecimalBytes(limit)}: "
+    internal static string? Sentence(int stage, long needed, long limit, string name) =>
+        limit <= 0 || needed <= limit ? null : Sentence(stage, needed, $"{name} has {Units.DecimalBytes(limit)}");
+
+    private static string Sentence(int stage, long needed, string limit) =>
+        $"warning: stage {stage} needs about {Units.DecimalBytes(needed)} by 'pfmvg plan', but {limit}: "
             + $"it will end when the memory is full; set a smaller stage{stage}.batch_size with more accumulate, recompute: true, "
             + "precision: bf16, or model.language.quantized: true.";
+
+    /// <summary>A sentence when a GPU has too little memory in all, or too little free beside what others hold there.</summary>
+    /// <param name="stage">1 or 2.</param>
+    /// <param name="needed">Bytes at the peak of the training.</param>
+    /// <param name="free">Bytes free before anything is loaded.</param>
+    /// <param name="total">Bytes in all.</param>
+    internal static string? OnGpu(int stage, long needed, long free, long total) =>
+        needed > total ? Sentence(stage, needed, total, "the GPU")
+            : needed <= free ? null
+            : Sentence(stage, needed, $"only {Units.DecimalBytes(free)} of the GPU's {Units.DecimalBytes(total)} are free (other programs "
+                + $"hold {Units.DecimalBytes(total - free)})");
 
     /// <summary>The least of the machine's memory and the limits of the containers and jobs that this process is in.</summary>
     /// <param name="root">Where the system's files are; another folder for tests.</param>

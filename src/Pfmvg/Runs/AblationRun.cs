@@ -16,6 +16,9 @@ public sealed record AblationOptions
     /// <summary>Trains again what is there but was trained with other settings, weights or data.</summary>
     public bool Overwrite { get; init; }
 
+    /// <summary>As <see cref="EvaluationOptions.Isolate"/>: a picture that cannot be read costs its own answers only.</summary>
+    public bool Isolate { get; init; }
+
     /// <summary>The command line, for the record.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
 
@@ -50,6 +53,10 @@ public static class AblationRun
         if (session.IsFirst && !options.Overwrite)
             foreach (var training in trainings) RequireSame(session, training, EarlierTraining.OtherSettings(configuration, training));
         session.PrepareData();
+        var data = GroundingSetup.OpenData(configuration);
+        foreach (var stage in (int[])[1, 2])
+            TrainingForecast.RequireBest(
+                configuration, stage, data.Read(configuration.Stage(stage).Task, Split.Validate).Count, isAsked: true);
         foreach (var training in trainings)
         {
             var todo = session.World.FromRankZero(() => Plan(session, training, options.Overwrite));
@@ -77,7 +84,11 @@ public static class AblationRun
                 (false, true) => "stage 2 only",
                 _ => "both stages",
             });
-            return new AblationRow(stage1, stage2, EvaluationRun.Execute(session, evaluation with { Gather = true }));
+            return new AblationRow(stage1, stage2, EvaluationRun.Execute(session, evaluation with
+            {
+                Gather = true, Isolate = options.Isolate, Command = options.Command,
+                ResumeCommand = options.ResumeCommand ?? "the same command",
+            }));
         }
     }
 

@@ -19,7 +19,7 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
         var folder = options.Folder(session.Configuration);
         if (!File.Exists(folder.InfoPath)) return null;
         var info = RunInfo.Read(folder.InfoPath);
-        var (weights, data) = HashFiles(session, options, options.Start(session.Configuration), info);
+        var (weights, data) = HashFiles(session, options, options.Start(session.Configuration)?.Path, info);
         return new EarlierTraining(info, [.. OtherSettings(session.Configuration, options), .. RunFile.Changes(info.Weights, weights),
             .. RunFile.Changes(info.Data, data)]);
     }
@@ -47,7 +47,8 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
     {
         var folder = options.Folder(configuration);
         if (!File.Exists(folder.ConfigurationPath)) return [];
-        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache"];
+        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache",
+            "eval.checkpoint"];
         string[] ofStage = ["batch_size", "accumulate", "log_every", "keep_last", "checkpoint_every"];
         // The same global batch may be split over another number of processes.
         var stage = $"stage{options.Stage}.";

@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
@@ -53,14 +54,9 @@ public sealed record EvaluationOptions
         RunFolder.ForPart(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}{(Cnn ? "-cnn" : "")}");
 
     /// <summary>The trained tensors of the model, which are there; null for the base weights alone.</summary>
-    /// <exception cref="InputException">There is no trained model.</exception>
-    internal string? Trained(PfmvgConfiguration configuration)
-    {
-        if (FromBase) return null;
-        var from = From ?? Finished(configuration);
-        _ = GroundingSetup.Trained(from);
-        return from;
-    }
+    /// <exception cref="InputException">There is no trained model, or no best checkpoint of it where that is asked for.</exception>
+    internal UsedCheckpoint? Trained(PfmvgConfiguration configuration) => FromBase ? null
+        : ChosenCheckpoint.Of(From ?? Finished(configuration), configuration.Eval.Checkpoint, "eval.checkpoint");
 
     /// <summary>The model that is asked.</summary>
     /// <param name="configuration">The configuration.</param>
@@ -95,4 +91,12 @@ public sealed record EvaluationOptions
 /// <param name="Data">The prepared data.</param>
 public sealed record EvaluationResult(
     RunFolder Folder, IReadOnlyList<Prediction> Predictions, IReadOnlyDictionary<ControlCondition, IReadOnlyList<Prediction>> Controls,
-    PreparedData Data);
+    PreparedData Data)
+{
+    /// <summary>The trained tensors that answered; null for the base weights alone.</summary>
+    public UsedCheckpoint? Model { get; init; }
+
+    /// <summary>The scores with a note that names the model, for every table and report that is made of them.</summary>
+    internal ScoreTable Name(ScoreTable scores) =>
+        scores with { Notes = [.. scores.Notes, UsedCheckpoint.Note(Model)] };
+}

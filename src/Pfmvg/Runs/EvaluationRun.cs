@@ -10,8 +10,8 @@ using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
-using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
 using Pfmvg.Runs.Records;
 
@@ -26,16 +26,15 @@ public sealed class EvaluationRun
     private readonly Session _session;
     private readonly EvaluationOptions _options;
     private readonly RunFolder _folder;
-    private readonly string? _from;
+    private readonly UsedCheckpoint? _model;
     private readonly PreparedData _data;
     private readonly IReadOnlyList<Sample> _samples;
     private readonly Dictionary<string, (int Index, Sample Sample)> _byId;
-    private readonly Dictionary<string, int> _rows;
-    private readonly HashSet<string> _told = [];
+    private readonly BrokenPictures _broken;
 
-    private EvaluationRun(Session session, EvaluationOptions options, string? from)
+    private EvaluationRun(Session session, EvaluationOptions options, UsedCheckpoint? model)
     {
-        (_session, _options, _from) = (session, options, from);
+        (_session, _options, _model) = (session, options, model);
         _data = GroundingSetup.OpenData(session.Configuration);
         var listed = _data.Read(SampleTask.Refer, options.Split);
         _samples = [.. listed.Where(sample => sample.Boxes.Count > 0)];
@@ -46,7 +45,7 @@ public sealed class EvaluationRun
             throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
                 + "nothing to evaluate; prepare MS-CXR.");
         PhraseForecast.Check([.. _samples.Select(asked => (asked.Id, asked.Text))], session.Configuration.Eval.NormalizeText, session.Tell);
-        _rows = listed.Index().ToDictionary(s => s.Item.Id, s => s.Index + 1);
+        _broken = new BrokenPictures(session, _data, Manifest.FileName(SampleTask.Refer, options.Split), listed);
         _byId = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);
     }
@@ -68,15 +67,16 @@ public sealed class EvaluationRun
 
         if (session.IsFirst && options.Existing == ExistingRun.Resume && !File.Exists(folder.InfoPath))
             throw new InputException($"There is no evaluation in {folder.Path} to continue: start it without --resume.");
-        var from = options.Trained(session.Configuration);
+        var model = options.Trained(session.Configuration);
         session.PrepareData();
-        return new EvaluationRun(session, options, from).Execute();
+        return new EvaluationRun(session, options, model).Execute() with { Model = model };
     }
 
     private EvaluationResult Execute()
     {
         var dicom = DicomPictures.Among(_samples, _session.Configuration);
         _session.Tell($"data  {_data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
+        _broken.TellTurned(_samples);
         var info = _session.IsFirst ? Describe() : null;
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo.Any) AnswerAll(todo, info);
@@ -101,7 +101,7 @@ public sealed class EvaluationRun
         (info with
         {
             Figures = scores.Weighted.Figures.Where(figure => double.IsFinite(figure.Value.Value))
-                .ToDictionary(figure => $"weighted_{ScoreJson.Key(figure.Key)}", figure => figure.Value.Value),
+                .ToDictionary(figure => $"weighted_{ScoreGrid.Key(figure.Key)}", figure => figure.Value.Value),
         }).Write(folder.InfoPath);
     }
 
@@ -118,7 +118,8 @@ public sealed class EvaluationRun
             throw new InputException($"{_folder.Path}: an evaluation goes on with the questions, weights and settings that it began with, "
                 + $"but {string.Join("; ", changes)}: set them back, or use --overwrite to answer again.");
         var continues = isThere && (_options.Gather || resumes) && changes.Count == 0;
-        return new Missing(!continues || !File.Exists(_folder.PredictionsPath),
+        return new Missing(!continues || !File.Exists(_folder.PredictionsPath)
+                || _options.Gather && _broken.AreMended(PredictionFile.Read(_folder.PredictionsPath)),
             [.. Wanted.Where(control => !continues || !File.Exists(FileOf(control)))], continues, Key(info));
     }
 
@@ -133,7 +134,7 @@ public sealed class EvaluationRun
         try
         {
             var configuration = _session.Configuration;
-            using var setup = _options.Load(configuration, _session.World.LocalRank, _from, _session.Interrupt);
+            using var setup = _options.Load(configuration, _session.World.LocalRank, _model?.Path, _session.Interrupt);
             foreach (var line in setup.Lines) _session.Tell(line);
             var model = setup.Answers();
             info = info?.WithDecoding(model.Decoding);
@@ -211,17 +212,17 @@ public sealed class EvaluationRun
         var (world, ordered) = (_session.World, asked.OrderBy(s => s.Image, StringComparer.Ordinal).ToList());
         var share = ordered.Where((_, i) => (long)i * world.Size / ordered.Count == world.Rank).ToList();
         var done = 0;
-        IReadOnlyList<Prediction> answers = [.. model.Answer(share, picture, batch =>
+        IReadOnlyList<Prediction> answers = _session.InterruptedTogether(() => model.Answer(share, picture, batch =>
         {
             unfinished.Add(batch.Select(AboutOwnPicture));
-            TellBroken(batch, asked);
+            _broken.Tell(batch, asked);
             _session.ShowAnswered(done += batch.Count, share.Count);
-        }, _options.Isolate, unfinished.Known, _session.Interrupt).Select(AboutOwnPicture)];
+        }, _options.Isolate, unfinished.Known, _session.Interrupt).Select(AboutOwnPicture).ToList());
         // The ranks' shares travel as lines of the file itself, in memory: they name patients.
         if (world.Size > 1)
             answers = [.. world.Gather(PredictionFile.ToBytes(answers, keepPatients: true))
                 .SelectMany((bytes, rank) => PredictionFile.FromBytes(bytes, $"answers of rank {rank}"))];
-        TellBroken(answers, asked);
+        _broken.Tell(answers, asked);
         return [.. answers.OrderBy(answer => _byId[answer.Id].Index)];
 
         Prediction AboutOwnPicture(Prediction answer)
@@ -231,25 +232,12 @@ public sealed class EvaluationRun
         }
     }
 
-    /// <summary>A line for each picture that cannot be read: the rows of the manifest that it costs, and why.</summary>
-    private void TellBroken(IReadOnlyList<Prediction> answers, IReadOnlyList<Sample> asked)
-    {
-        foreach (var answer in answers.Where(answer => answer.BrokenPicture is not null && _told.Add(answer.BrokenPicture)))
-        {
-            var picture = asked.First(sample => sample.Id == answer.Id);
-            var rows = asked.Where(sample => (sample.Source, sample.Image) == (picture.Source, picture.Image)).Select(s => _rows[s.Id]);
-            _session.Tell($"{Manifest.FileName(SampleTask.Refer, _options.Split)}:{string.Join(",", rows.Order())}: not answered, "
-                + $"scores 0: {answer.BrokenPicture}");
-        }
-    }
-
     private string FileOf(ControlCondition control) => _folder.In($"{control.ToString().ToLowerInvariant()}.jsonl");
 
     /// <summary>The record of this evaluation.</summary>
     private RunInfo Describe()
     {
-        // Training has hashed the same files.
-        var configuration = _session.Configuration;
+        var configuration = _session.Configuration; // training has hashed the same files
         RunFolder[] folders = [_folder, RunFolder.ForPart(configuration, "stage1"), RunFolder.ForPart(configuration, "stage2")];
         var known = folders.Where(folder => File.Exists(folder.InfoPath)).Select(folder => RunInfo.Read(folder.InfoPath))
             .SelectMany(earlier => earlier.Weights.Concat(earlier.Data)).ToList();
@@ -257,13 +245,14 @@ public sealed class EvaluationRun
             .Select(split => Path.Combine(_data.Folder, Manifest.FileName(SampleTask.Refer, split))).Where(File.Exists);
         return new RunInfo
         {
+            Model = _model,
             Synthetic = _data.IsSynthetic,
             Dicom = DicomPictures.Among(_samples, configuration)?.Rule,
             Started = DateTimeOffset.UtcNow,
             Command = _options.Command,
             Ranks = _session.World.Size,
             Environment = RunInfo.DescribeEnvironment(),
-            Weights = RunFile.HashAll(_options.WeightFiles(configuration, _from), known, _session.Interrupt),
+            Weights = RunFile.HashAll(_options.WeightFiles(configuration, _model?.Path), known, _session.Interrupt),
             Data = RunFile.HashAll(manifests, known, _session.Interrupt),
             Counts = new Dictionary<string, long> { ["phrases"] = _samples.Count },
         };

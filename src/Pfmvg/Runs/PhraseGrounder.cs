@@ -7,6 +7,7 @@ using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
 using Pfmvg.Models;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
 
@@ -28,6 +29,9 @@ public sealed class PhraseGrounder : IDisposable
     /// <summary>The model itself, for work below the level of questions; freed with the grounder.</summary>
     public GroundingModel Model => (_setup as GroundingSetup)?.Model ?? throw new InvalidOperationException("it is the plain network");
 
+    /// <summary>The trained tensors that answer; null for the base weights alone.</summary>
+    public UsedCheckpoint? Trained { get; private init; }
+
     /// <summary>What the user should read about the weights: taken from their config.json, left at its start, left out.</summary>
     public IReadOnlyList<string> Notes => _setup.Notes;
 
@@ -37,8 +41,8 @@ public sealed class PhraseGrounder : IDisposable
     /// <summary>Loads the model of a configuration. No prepared data are needed.</summary>
     /// <param name="configuration">Names the base weights and says how answers are decoded.</param>
     /// <param name="from">
-    /// The trained tensors: the folder of a finished training or a checkpoint; null takes the result of the configuration's
-    /// own stage 2.
+    /// The trained tensors: the folder of a training, for its last or best checkpoint as `eval.checkpoint` says, or a checkpoint; null
+    /// takes the configuration's own stage 2.
     /// </param>
     /// <param name="fromBase">Uses the base weights alone.</param>
     /// <exception cref="InputException">The device, the weights or the trained tensors are absent, or do not fit.</exception>
@@ -48,10 +52,11 @@ public sealed class PhraseGrounder : IDisposable
     /// <summary>Loads the model that the options name; their split does not matter.</summary>
     internal static PhraseGrounder Open(PfmvgConfiguration configuration, EvaluationOptions options)
     {
-        var setup = options.Load(configuration, localRank: 0, options.Trained(configuration));
+        var trained = options.Trained(configuration);
+        var setup = options.Load(configuration, localRank: 0, trained?.Path);
         try
         {
-            return new PhraseGrounder(configuration, setup);
+            return new PhraseGrounder(configuration, setup) { Trained = trained };
         }
         catch
         {

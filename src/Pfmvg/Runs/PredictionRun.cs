@@ -65,6 +65,7 @@ public static class PredictionRun
         PhraseForecast.Check([.. cases.Select(asked => (asked.Id, asked.Phrase))], session.Configuration.Eval.NormalizeText, session.Tell);
         RequirePictures(cases, isolate);
         using var model = PhraseGrounder.Open(session.Configuration, options);
+        if (model.Trained is { } trained) session.Tell($"model  {trained.Describe()}");
         foreach (var note in model.Notes) session.Tell(note);
         var done = 0;
         var answers = model.Ask(cases, (asked, answer) =>

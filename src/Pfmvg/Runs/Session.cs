@@ -56,6 +56,12 @@ public sealed class Session
     /// <summary>True on rank 0, which alone writes files and talks to the user.</summary>
     public bool IsFirst => World.Rank == 0;
 
+    /// <summary>Every rank hears a signal that one of them gets, so none has to be waited for.</summary>
+    internal bool SignalsReachAll { get; init; } = true;
+
+    /// <summary>A checkpoint may be on its way to the disk, which the other ranks wait for when all are interrupted.</summary>
+    internal bool IsSaving { get; set; }
+
     internal ISessionDisplay Display { get; }
 
     /// <summary>Shows the user a line, once for all ranks.</summary>
@@ -68,6 +74,28 @@ public sealed class Session
     internal void ShowAnswered(int done, int all)
     {
         if (IsFirst) Display.Answered(done, all);
+    }
+
+    /// <summary>Shows how far the validation of this rank's share is.</summary>
+    internal void ShowValidated(string what, int done, int all)
+    {
+        if (IsFirst) Display.Validated(what, done, all);
+    }
+
+    /// <summary>Work that each rank does for itself. When one of them is interrupted in it, all are, and none waits for another.</summary>
+    internal T InterruptedTogether<T>(Func<T> work) where T : class
+    {
+        T? result = null;
+        try
+        {
+            result = work();
+        }
+        catch (OperationCanceledException) when (World.Size > 1 && SignalsReachAll)
+        {
+            // The others wait to be told.
+        }
+
+        return World.OnAnyRank(result is null) ? throw new OperationCanceledException("interrupted") : result!;
     }
 
     /// <summary>
@@ -127,6 +155,9 @@ public interface ISessionDisplay
     /// <param name="all">Of how many.</param>
     /// <param name="note">What more there is to say, to follow that.</param>
     void Asked(int done, int all, string note) { }
+
+    /// <summary>So many of so many samples or phrases of a validation are looked at.</summary>
+    void Validated(string what, int done, int all) { }
 
     /// <summary>So many of so many bytes of an export are written.</summary>
     void Exported(long done, long all) { }

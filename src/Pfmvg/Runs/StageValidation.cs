@@ -62,6 +62,8 @@ internal sealed class StageValidation(
         }
         catch (OperationCanceledException) when (session.Interrupt.IsCancellationRequested)
         {
+            session.IsSaving = false; // the epoch's checkpoint is written
+            if (!session.SignalsReachAll) throw;
             sums[4] = 1; // the other ranks wait for the sums
         }
 
@@ -101,12 +103,14 @@ internal sealed class StageValidation(
     {
         var (world, cancel) = (session.World, session.Interrupt);
         var share = Enumerable.Range(0, samples.Samples.Count).Where(i => i % world.Size == world.Rank).ToArray();
-        (sums[0], sums[1]) = samples.Measure(share, cancel);
+        (sums[0], sums[1]) = samples.Measure(share, done => session.ShowValidated("samples", done, share.Length), cancel);
         if (settings.Task != SampleTask.Refer) return;
         var model = setup.Answers();
         record?.NoteDecoding(model.Decoding);
         var broken = samples.Broken.Select(sample => sample.Index); // found by the loss, which looked at the same pictures
-        var answers = model.Answer([.. share.Except(broken).Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: cancel);
+        var (asked, done) = (share.Except(broken).Select(i => samples.Samples[i]).ToList(), 0);
+        var answers = model.Answer(asked, setup.Pictures().Whole,
+            batch => session.ShowValidated("phrases", done += batch.Count, asked.Count), cancel: cancel);
         var scored = answers.Count == 0 ? [] : Scorer.Score(answers, new ScoringOptions { Resamples = 0 }).Samples;
         (sums[2], sums[3]) = (scored.Sum(s => s.Iou), scored.Count);
     }

@@ -30,6 +30,22 @@ internal static class TrainingForecast
                 + "start none, or choose another place with --set runs=FOLDER.");
     }
 
+    /// <summary>Refuses a stage that keeps no best checkpoint although another part of the configuration asks for it.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="stage">The stage that is to be trained.</param>
+    /// <param name="heldOut">Samples that it is validated with.</param>
+    /// <param name="isAsked">The result of stage 1 is evaluated, too, as in an ablation.</param>
+    /// <exception cref="InputException">Nothing is validated, so nothing is the best.</exception>
+    internal static void RequireBest(PfmvgConfiguration configuration, int stage, int heldOut, bool isAsked = false)
+    {
+        var wanted = stage == 1 && configuration.Stage2.Start == CheckpointChoice.Best ? "stage2.start"
+            : (stage == 2 || isAsked) && configuration.Eval.Checkpoint == CheckpointChoice.Best ? "eval.checkpoint" : null;
+        if (wanted is null || (heldOut > 0 && configuration.Stage(stage).Validate)) return;
+        var why = heldOut > 0 ? $"stage{stage}.validate is false" : "the prepared data have no validation split for it";
+        throw new InputException($"{wanted}=best asks for the best checkpoint of stage {stage}, but {why}, so none would be kept; "
+            + $"{(heldOut > 0 ? $"set stage{stage}.validate=true" : "prepare one")}, or take the last one with {wanted}=last.");
+    }
+
     /// <summary>What is wrong with the schedule, as a sentence; null when its highest rate is reached.</summary>
     internal static string? Rate(int stage, StageSettings settings, int stepsPerEpoch)
     {

@@ -48,18 +48,23 @@ public sealed record TrainingOptions
         RunFolder.ForPart(configuration, Part ?? (Cnn ? CnnPart : $"stage{Stage}"));
 
     /// <summary>The trained tensors to start from, which are there; null for the base weights alone.</summary>
-    /// <exception cref="InputException">There is no such stage, or nothing to start from.</exception>
-    internal string? Start(PfmvgConfiguration configuration)
+    /// <exception cref="InputException">There is no such stage, or nothing to start from, or no best checkpoint of it.</exception>
+    internal UsedCheckpoint? Start(PfmvgConfiguration configuration)
     {
-        _ = configuration.Stage(Stage);
         if (Cnn) return null;
-        var from = From;
+        var (choice, setting, from) = (configuration.Stage(Stage).Start, $"stage{Stage}.start", From);
         var resumed = Existing == ExistingRun.Resume && From is null && !FromBase && File.Exists(Folder(configuration).InfoPath)
             ? RunInfo.Read(Folder(configuration).InfoPath).From : null; // what it was begun from; earlier versions did not note it
         if (resumed is not null) from = resumed == RunInfo.Base ? null : resumed;
-        else if (from is null && Stage == 2 && !FromBase) from = RunFolder.FinishedStage1(configuration);
-        if (from is not null) _ = GroundingSetup.Trained(from);
-        return from;
+        else if (from is null && Stage == 2 && !FromBase)
+        {
+            _ = RunFolder.FinishedStage1(configuration);
+            from = RunFolder.ForPart(configuration, "stage1").Path;
+        }
+        else if (from is null && Stage == 1 && choice == CheckpointChoice.Best)
+            throw new InputException($"{setting}=best chooses a checkpoint of the training in --from, and stage 1 without it begins with "
+                + $"the base weights; name a training, or set {setting}=last.");
+        return from is null ? null : ChosenCheckpoint.Of(from, choice, setting);
     }
 
     /// <summary>The model that is trained, at its start.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Data;
+using Pfmvg.Tensors;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
@@ -43,28 +44,35 @@ public static class TrainingRehearsal
     /// <exception cref="InputException">Something that the run needs is absent or wrong.</exception>
     public static Rehearsal Execute(Session session, TrainingOptions options)
     {
-        var (from, world) = (options.Start(session.Configuration), session.World);
+        var (start, world) = (options.Start(session.Configuration), session.World);
         session.PrepareData();
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
         var data = GroundingSetup.OpenData(configuration);
+        var heldOut = data.Read(settings.Task, Split.Validate);
+        TrainingForecast.RequireBest(configuration, options.Stage, heldOut.Count);
         var split = GroundingSetup.TrainingSplit(data, options.Stage, settings);
-        using var setup = options.Load(session, from, split);
+        using var setup = options.Load(session, start?.Path, split);
+        if (start is not null) session.Tell($"start  {start.Describe()}");
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Learner(split, settings);
         using var trainer = new Trainer(training, settings, world);
         TrainingForecast.Check(options, configuration, training, trainer, session.Tell);
         var steps = new List<StepEntry>();
-        trainer.Rehearse(Steps, steps.Add, session.Interrupt);
-        var validation = setup.Learner(data.Read(settings.Task, Split.Validate), settings);
+        trainer.Rehearse(Steps, step =>
+        {
+            steps.Add(step);
+            GpuMemory.Note();
+        }, session.Interrupt);
+        var validation = setup.Learner(heldOut, settings);
         var (loss, duration) = Validate(validation);
-        var step = steps[^1].Seconds;
-        var epoch = TimeSpan.FromSeconds(step * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
+        var seconds = steps[^1].Seconds;
+        var epoch = TimeSpan.FromSeconds(seconds * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
         return new Rehearsal
         {
             Losses = [.. steps.Select(s => s.Loss)],
             ValidationLoss = loss,
-            StepSeconds = step,
+            StepSeconds = seconds,
             StepsPerEpoch = trainer.StepsPerEpoch,
             Epoch = epoch,
             Stage = epoch * settings.Epochs,
@@ -77,7 +85,7 @@ public static class TrainingRehearsal
             if (samples.Samples.Count == 0) return (double.NaN, TimeSpan.Zero);
             var clock = Stopwatch.StartNew();
             var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Samples.Count)).ToArray();
-            var (sum, tokens) = samples.Measure(batch, session.Interrupt);
+            var (sum, tokens) = samples.Measure(batch, cancel: session.Interrupt);
             if (settings.Task == SampleTask.Refer)
                 setup.Answers().Answer([.. batch.Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: session.Interrupt);
             return (sum / tokens, clock.Elapsed * ((double)samples.Samples.Count / batch.Length / world.Size));

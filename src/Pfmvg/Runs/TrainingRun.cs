@@ -64,12 +64,13 @@ public sealed class TrainingRun
 
     private static void Execute(Session session, TrainingOptions options, Action<string> tell, Action begun)
     {
-        var (from, world) = (options.Start(session.Configuration), session.World);
+        var (start, world) = (options.Start(session.Configuration), session.World);
         session.PrepareData();
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
         var data = GroundingSetup.OpenData(configuration);
         var (training, heldOut) = (GroundingSetup.TrainingSplit(data, options.Stage, settings), data.Read(settings.Task, Split.Validate));
+        TrainingForecast.RequireBest(configuration, options.Stage, heldOut.Count);
         var dicom = DicomPictures.Among([.. training, .. heldOut], configuration);
         var folder = options.Folder(configuration);
         var resumed = options.Existing == ExistingRun.Resume;
@@ -80,10 +81,11 @@ public sealed class TrainingRun
         if (!replaces) begun();
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
         var info = session.IsFirst
-            ? Describe(session, options, from, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
+            ? Describe(session, options, start, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
         tell($"data  {data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
 
-        using var setup = options.Load(session, from, training);
+        using var setup = options.Load(session, start?.Path, training);
+        if (start is not null) tell($"start  {(info?.Model ?? start).Describe()}");
         foreach (var line in setup.Lines) tell(line);
         var samples = setup.Learner(training, settings);
         var validation = setup.Learner(heldOut, settings);
@@ -92,13 +94,13 @@ public sealed class TrainingRun
         using var taken = replaces ? folder.Begin(configuration, options.Existing) : null;
         if (replaces) begun();
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
-        var start = resumed ? run.Resume() : new Position(0, 0);
-        var done = run.StepOf(start);
+        var next = resumed ? run.Resume() : new Position(0, 0);
+        var done = run.StepOf(next);
         tell($"{options.Kind}  {samples.Samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
             + $"{settings.Epochs} epochs" + (done > 0 ? $"; continuing after step {done}" : ""));
 
         using var record = info is null ? null : run.Record(info, done, samples.Samples.Count, validation.Samples.Count);
-        run.Train(start, done, record);
+        run.Train(next, done, record);
         if (setup.Summary is { } summary) tell(summary);
         TellBroken(samples, "samples");
         TellBroken(validation, "validation samples");
@@ -137,12 +139,14 @@ public sealed class TrainingRun
     {
         try
         {
+            _session.IsSaving = true; // until the end, and while an interrupt is on its way out
             if (!_validation.CatchUp(start, record))
                 _trainer.Run(start, entry =>
                 {
                     done = entry.Step;
                     record?.Add(entry);
                 }, Save, epoch => _validation.After(epoch, record), _session.Interrupt);
+            _session.IsSaving = false;
             record?.End(RunStatus.Finished);
             _validation.TellBest();
         }
@@ -207,11 +211,11 @@ public sealed class TrainingRun
     private long StepOf(Position position) => (long)position.Epoch * _trainer.StepsPerEpoch + position.Step;
 
     /// <summary>The record of this run; a resumed one must depend on the same files.</summary>
-    private static RunInfo Describe(Session session, TrainingOptions options, string? from, Action<string> tell)
+    private static RunInfo Describe(Session session, TrainingOptions options, UsedCheckpoint? start, Action<string> tell)
     {
         var infoPath = options.Folder(session.Configuration).InfoPath;
         var earlier = options.Existing == ExistingRun.Resume ? RunInfo.Read(infoPath) : null;
-        var (weights, manifests) = EarlierTraining.HashFiles(session, options, from, earlier);
+        var (weights, manifests) = EarlierTraining.HashFiles(session, options, start?.Path, earlier);
         if (earlier is not null)
             RequireUnchanged([.. RunFile.Changes(earlier.Weights, weights), .. RunFile.Changes(earlier.Data, manifests)], session, options,
                 tell);
@@ -222,7 +226,8 @@ public sealed class TrainingRun
             Resumed = earlier is null ? 0 : earlier.Resumed + 1,
             Command = options.Command,
             Ranks = session.World.Size,
-            From = from is null ? RunInfo.Base : Path.GetFullPath(from),
+            From = start?.Path ?? RunInfo.Base,
+            Model = earlier?.Model ?? start,
             Environment = RunInfo.DescribeEnvironment(),
             Figures = earlier?.Figures ?? new Dictionary<string, double>(),
             Best = earlier?.Best,

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Pfmvg.Serving;
 
 /// <summary>
@@ -119,17 +121,7 @@ internal sealed class AnswerQueue : IDisposable
 
     private void Work()
     {
-        while (Take() is { } batch)
-        {
-            var began = TimeProvider.System.GetTimestamp();
-            Answer(batch);
-            var seconds = TimeProvider.System.GetElapsedTime(began).TotalSeconds / batch.Count;
-            lock (_gate)
-            {
-                (Batches, Answered) = (Batches + 1, Answered + batch.Count);
-                _secondsPerQuestion += (seconds - _secondsPerQuestion) / 8;
-            }
-        }
+        while (Take() is { } batch) Answer(batch);
     }
 
     /// <summary>The questions that are next: the one that waits longest, and others that can be answered with it.</summary>
@@ -150,6 +142,15 @@ internal sealed class AnswerQueue : IDisposable
         }
     }
 
+    private void Count(int questions, TimeSpan elapsed)
+    {
+        lock (_gate)
+        {
+            (Batches, Answered) = (Batches + 1, Answered + questions);
+            _secondsPerQuestion += (elapsed.TotalSeconds / questions - _secondsPerQuestion) / 8;
+        }
+    }
+
     private void Answer(List<Question> batch)
     {
         using var stop = new CancellationTokenSource();
@@ -163,7 +164,10 @@ internal sealed class AnswerQueue : IDisposable
 
         try
         {
-            foreach (var (question, answer) in batch.Zip(_answer(batch, stop.Token))) question.Resolve(answer);
+            var began = Stopwatch.GetTimestamp();
+            var answers = _answer(batch, stop.Token);
+            Count(batch.Count, Stopwatch.GetElapsedTime(began));
+            foreach (var (question, answer) in batch.Zip(answers)) question.Resolve(answer);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

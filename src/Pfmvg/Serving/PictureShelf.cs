@@ -42,11 +42,14 @@ internal sealed class PictureShelf(int size, DicomGray dicom, long mostPixels, i
     private const int UsualPixels = 32 << 20;
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, LinkedListNode<(string Key, ServedPicture Picture)>> _byContent = [];
-    private readonly LinkedList<(string Key, ServedPicture Picture)> _recent = []; // the one used last comes first
+    private readonly Dictionary<string, LinkedListNode<Place>> _byContent = [];
+    private readonly LinkedList<Place> _recent = []; // the one used last comes first
     private readonly ConcurrentBag<DecodeBuffer> _buffers = [];
 
-    /// <summary>Pictures that were found ready.</summary>
+    // Requests that bring one picture at a time wait for the first of them, instead of decoding it once more.
+    private sealed record Place(string Key, Lazy<ServedPicture> Picture);
+
+    /// <summary>Pictures that were found ready, or being decoded for another request.</summary>
     public long Hits { get; private set; }
 
     /// <summary>Pictures that had to be decoded.</summary>
@@ -55,14 +58,22 @@ internal sealed class PictureShelf(int size, DicomGray dicom, long mostPixels, i
     /// <summary>A picture, ready for the model.</summary>
     /// <param name="file">Content of a file of one of <see cref="ImageFile.Formats"/>.</param>
     /// <exception cref="InputException">It is no picture, damaged or too large.</exception>
-    public ServedPicture Read(ReadOnlySpan<byte> file)
+    public ServedPicture Read(ReadOnlyMemory<byte> file)
     {
-        var key = Convert.ToHexString(SHA256.HashData(file));
-        if (Find(key) is { } known) return known;
-        return Add(key, Decode(file, (image, isDicom) => new ServedPicture(image.Width, image.Height, ImageTransform.Resize(image, size))
+        var place = Take(Convert.ToHexString(SHA256.HashData(file.Span)), () => Decode(file.Span,
+            (image, isDicom) => new ServedPicture(image.Width, image.Height, ImageTransform.Resize(image, size))
+            {
+                Dicom = isDicom ? dicom.Word() : null,
+            }));
+        try
         {
-            Dicom = isDicom ? dicom.Word() : null,
-        }));
+            return place.Picture.Value;
+        }
+        catch
+        {
+            Remove(place);
+            throw;
+        }
     }
 
     /// <summary>Decodes a picture under the same bounds.</summary>
@@ -82,32 +93,33 @@ internal sealed class PictureShelf(int size, DicomGray dicom, long mostPixels, i
         return result;
     }
 
-    private ServedPicture? Find(string key)
+    private Place Take(string key, Func<ServedPicture> decode)
     {
         lock (_gate)
         {
-            if (!_byContent.TryGetValue(key, out var node)) return null;
-            Hits++;
-            _recent.Remove(node);
-            _recent.AddFirst(node);
-            return node.Value.Picture;
+            if (_byContent.TryGetValue(key, out var node))
+            {
+                Hits++;
+                _recent.Remove(node);
+                _recent.AddFirst(node);
+                return node.Value;
+            }
+
+            Misses++;
+            if (_recent.Count >= places) Remove(_recent.Last!.Value);
+            var place = new Place(key, new Lazy<ServedPicture>(decode));
+            _byContent.Add(key, _recent.AddFirst(place));
+            return place;
         }
     }
 
-    private ServedPicture Add(string key, ServedPicture picture)
+    private void Remove(Place place)
     {
         lock (_gate)
         {
-            if (_byContent.TryGetValue(key, out var other)) return other.Value.Picture; // another request was faster
-            Misses++;
-            if (_recent.Count >= places)
-            {
-                _byContent.Remove(_recent.Last!.Value.Key);
-                _recent.RemoveLast();
-            }
-
-            _byContent.Add(key, _recent.AddFirst((key, picture)));
-            return picture;
+            if (!_byContent.TryGetValue(place.Key, out var node) || node.Value != place) return;
+            _byContent.Remove(place.Key);
+            _recent.Remove(node);
         }
     }
 }

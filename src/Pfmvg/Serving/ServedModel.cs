@@ -71,7 +71,7 @@ internal sealed partial class ServedModel : IDisposable
     public static ServedModel Open(
         PfmvgConfiguration configuration, string? from = null, bool fromBase = false, CancellationToken cancel = default)
     {
-        from = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration);
+        from = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration)?.Path;
         var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from, cancel);
         try
         {

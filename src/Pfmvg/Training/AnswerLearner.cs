@@ -31,15 +31,18 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
     public IEnumerable<BatchLoss> Learn(IReadOnlyList<int> indices, int epoch, CancellationToken cancel) =>
         taught.Load(indices, epoch, augment: true, cancel).Chunk(settings.BatchSize).Select(micro => Learn(micro, cancel));
 
-    public (double Sum, double Targets) Measure(IReadOnlyList<int> indices, CancellationToken cancel)
+    public (double Sum, double Targets) Measure(
+        IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default)
     {
         double sum = 0, tokens = 0;
+        var done = 0;
         foreach (var micro in taught.Load(indices, epoch: 0, augment: false, cancel).Chunk(settings.BatchSize))
         {
             cancel.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var (loss, count) = Backpropagation.Evaluate(model, ToBatch(micro));
             (sum, tokens) = (sum + loss, tokens + count);
+            looked?.Invoke(done += micro.Length);
         }
 
         return (sum, tokens);

@@ -27,6 +27,11 @@ public sealed record Checkpoint(string Path, long Step)
     /// <summary>Where the checkpoint of a step is within a folder.</summary>
     public static string PathOf(string folder, long step) => System.IO.Path.Combine(folder, $"step-{step:d8}.safetensors");
 
+    /// <summary>The steps that a checkpoint has taken, by its file's name; null for another name.</summary>
+    internal static long? StepOf(string path) => System.IO.Path.GetFileNameWithoutExtension(path) is var name
+        && name.StartsWith("step-", StringComparison.Ordinal)
+        && long.TryParse(name["step-".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+
     /// <summary>Writes a checkpoint.</summary>
     /// <param name="path">The file.</param>
     /// <param name="model">Its trainables are saved.</param>
@@ -115,9 +120,7 @@ public sealed record Checkpoint(string Path, long Step)
     public static IReadOnlyList<Checkpoint> List(string folder) => !Directory.Exists(folder)
         ? []
         : [.. Directory.GetFiles(folder, "step-*.safetensors")
-            .Select(path => (path, name: System.IO.Path.GetFileNameWithoutExtension(path)["step-".Length..]))
-            .Where(file => long.TryParse(file.name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
-            .Select(file => new Checkpoint(file.path, long.Parse(file.name, CultureInfo.InvariantCulture)))
+            .Where(path => StepOf(path) is not null).Select(path => new Checkpoint(path, StepOf(path)!.Value))
             .OrderByDescending(checkpoint => checkpoint.Step)];
 
     /// <summary>Key of a trainable within a checkpoint to the model's name; null for the optimizer's state.</summary>

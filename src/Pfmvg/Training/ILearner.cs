@@ -32,7 +32,10 @@ internal interface ILearner
     IEnumerable<BatchLoss> Learn(IReadOnlyList<int> indices, int epoch, CancellationToken cancel);
 
     /// <summary>The summed loss and the number of targets of some samples, as they are in the evaluation: nothing is drawn.</summary>
-    (double Sum, double Targets) Measure(IReadOnlyList<int> indices, CancellationToken cancel);
+    /// <param name="indices">Places in <see cref="Samples"/>.</param>
+    /// <param name="looked">Told after each micro-batch how many samples were looked at.</param>
+    /// <param name="cancel">Stops between two micro-batches.</param>
+    (double Sum, double Targets) Measure(IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default);
 }
 
 /// <summary>What a micro-batch adds to a step.</summary>

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Pfmvg.Tests.Browser;
 
-/// <summary>A window of the tests' browser with one page. It records what the page requests; <see cref="BrowserFixture"/> opens it.</summary>
+/// <summary>A window of the browser with one page. It records what the page requests; <see cref="BrowserFixture"/> opens it.</summary>
 internal sealed class BrowserPage : IAsyncDisposable
 {
     private DevTools _tools = null!;

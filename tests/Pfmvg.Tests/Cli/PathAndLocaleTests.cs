@@ -28,7 +28,7 @@ public sealed class PathAndLocaleTests : IDisposable
         var shell = Shell.Run("bash", ["-c", command]);
         Assert.True(shell.ExitCode == 0, $"{shell}");
         var text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(output));
-        Assert.Contains("épanchement 胸水", JsonDocument.Parse(text).RootElement.GetProperty("rows")[0][0].GetString(),
+        Assert.Contains("épanchement 胸水", JsonDocument.Parse(text).RootElement.GetProperty("figures")[0].GetProperty("row").GetString(),
             StringComparison.Ordinal);
     }
 

@@ -108,7 +108,7 @@ public sealed class CnnLearnerTests(CnnWorkspace workspace) : IClassFixture<CnnW
             if (entry.Step % 20 == 0) counts.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         }, CancellationToken.None);
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        run.Learner.Measure([0, 1, 2], CancellationToken.None);
+        run.Learner.Measure([0, 1, 2], cancel: TestContext.Current.CancellationToken);
         run.Setup.Answers().Answer([.. run.Learner.Samples.Take(3)], run.Setup.Pictures().Whole,
             cancel: TestContext.Current.CancellationToken);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);

@@ -123,6 +123,43 @@ public sealed class CheckTests : IDisposable
         Assert.Null(Check(new DataSources { Roco = _tree.Root }).Sets[0].Text.Tokens);
     }
 
+    [Fact]
+    public void Captions_and_boxes_that_training_would_cut_are_counted_with_their_lengths()
+    {
+        _tree.Write("train/radiology/captions.txt", "ROCO_1\tone two three four five six seven eight nine ten\nROCO_2\tone\n");
+        var tokenizer = Pfmvg.Text.LlamaTokenizer.Load(Support.Fixtures.Path("tokenizer", "tokenizer.model"));
+        var tokens = tokenizer.Encode("one two three four five six seven eight nine ten</s>").Length;
+        Assert.Empty(Cut(tokens));
+        var cut = Assert.Single(Cut(tokens - 1));
+        Assert.Equal((FindingLevel.Warning, "roco", 1L), (cut.Level, cut.Source, cut.Count));
+        Assert.Contains($"has {tokens} tokens with its end; max_answer_tokens {tokens - 1} cuts it", cut.Cases[0].Detail,
+            StringComparison.Ordinal);
+
+        IEnumerable<Pfmvg.Data.Checks.Finding> Cut(int longest) => DataCheck.Run(new CheckOptions
+        {
+            Sources = new DataSources { Roco = _tree.Root },
+            Tokenizer = Support.Fixtures.Path("tokenizer", "tokenizer.model"),
+            MaxAnswerTokens = longest,
+        }, cancel: TestContext.Current.CancellationToken).Findings.Where(finding => finding.Kind == "target-cut");
+    }
+
+    [Fact]
+    public void A_phrase_without_a_letter_or_digit_is_an_error_and_preparation_refuses_it()
+    {
+        var file = _tree.Write("ms.csv", $"""
+            {StudyTree.MsCxrHeader}
+            Edema,. !,files/p10/p10000032/s50414267/a.jpg,1,5,10,10,40,30,a
+            Edema,left edema,files/p10/p10000032/s50414267/a.jpg,2,5,10,10,40,30,a
+            """);
+        var found = Assert.Single(Check(new DataSources { MsCxr = file }).Findings, finding => finding.Kind == "phrase-emptied");
+        Assert.Equal((FindingLevel.Error, 1L, $"{file}:2"), (found.Level, found.Count, found.Cases[0].Place));
+        var refused = Assert.Throws<InputException>(() => Pfmvg.Data.Preparation.DataPreparation.Run(new()
+        {
+            Sources = new DataSources { MsCxr = file }, Output = _tree["prepared"],
+        }, cancel: TestContext.Current.CancellationToken)).Message;
+        Assert.StartsWith($"{file}:2: the phrase has no letter and no digit", refused, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("ms-cxr", 1162, "phrases")]
     [InlineData("mimic-cxr", 377110, "pictures")]

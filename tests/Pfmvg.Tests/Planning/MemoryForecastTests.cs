@@ -39,6 +39,22 @@ public sealed class MemoryForecastTests : IDisposable
         Assert.Contains("stage2.batch_size", said, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(48, 80, 80, null)]
+    [InlineData(48, 48, 80, null)]
+    [InlineData(48, 47, 80, "but only 47.0 GB of the GPU's 80.0 GB are free (other programs hold 33.0 GB)")]
+    [InlineData(81, 80, 80, "but the GPU has 80.0 GB")]
+    [InlineData(81, 3, 80, "but the GPU has 80.0 GB")]
+    public void What_other_programs_hold_of_a_gpu_is_not_there_for_a_training(int needed, int free, int total, string? says)
+    {
+        const long Gigabyte = 1_000_000_000;
+        var said = MemoryForecast.OnGpu(1, needed * Gigabyte, free * Gigabyte, total * Gigabyte);
+        Assert.Equal(says is null, said is null);
+        if (says is null) return;
+        Assert.Contains($"stage 1 needs about {needed}.0 GB by 'pfmvg plan', {says}", said, StringComparison.Ordinal);
+        Assert.EndsWith("model.language.quantized: true.", said, StringComparison.Ordinal);
+    }
+
     private void Write(string path, string text)
     {
         var full = Path.Combine(_folder.Path, path);

@@ -220,9 +220,9 @@ public sealed class AskRunTests(TrainingWorkspace workspace) : IClassFixture<Tra
     [Fact]
     public void Earlier_answers_stay_where_there_is_no_server_to_ask_again()
     {
-        using var server = new HostileServer(Answer);
-        var folder = Execute("stay", server).Folder;
-        server.Dispose();
+        var server = new HostileServer(Answer);
+        RunFolder folder;
+        using (server) folder = Execute("stay", server).Folder;
         Assert.Contains("no server", Assert.Throws<InputException>(() => Execute("stay", server, [], ExistingRun.Overwrite)).Message,
             StringComparison.Ordinal);
         Assert.Equal(Samples.Count, PredictionFile.Read(folder.PredictionsPath).Count);

@@ -40,14 +40,13 @@ public sealed class UnreadablePictureTests : IDisposable
         var bytes = File.ReadAllBytes(path);
         File.WriteAllBytes(path, isCut ? bytes.AsSpan(0, bytes.Length / 2) : "broken"u8);
         var rows = samples.Index().Where(s => s.Item.Image == broken.Image).Select(s => s.Index).ToList();
-        var boxes = rows.Sum(row => samples[row].Boxes.Count); // each is a sample of the table
 
         var result = Shell.RunPfmvg(Arguments("damaged"));
         Assert.True(result.ExitCode == 1, $"{result}");
         var line = Assert.Single(result.Error.Split('\n'), line => line.Contains(Path.GetFileName(path), StringComparison.Ordinal));
         Assert.StartsWith($"refer.test.jsonl:{string.Join(",", rows.Select(row => row + 1))}: not answered, scores 0: ", line,
             StringComparison.Ordinal);
-        Assert.Matches($@"[( ]broken picture {boxes}[,)]", result.Output);
+        Assert.Matches($@"[( ]broken picture {rows.Count}[,)]", result.Output);
         var damaged = File.ReadAllLines(Run("damaged").PredictionsPath);
         Assert.Equal(sound.Length, damaged.Length);
         Assert.All(sound.Zip(damaged).Index(), pair =>
@@ -60,7 +59,7 @@ public sealed class UnreadablePictureTests : IDisposable
         // The file tells it to those who read it later.
         var again = Shell.RunPfmvg("eval", "--predictions", Run("damaged").PredictionsPath, "--resamples", "0");
         Assert.True(again.ExitCode == 0, $"{again}");
-        Assert.Matches($@"[( ]broken picture {boxes}[,)]", again.Output);
+        Assert.Matches($@"[( ]broken picture {rows.Count}[,)]", again.Output);
 
         var strict = Shell.RunPfmvg(Arguments("strict", "--strict"));
         Assert.True(strict.ExitCode == 2, $"{strict}");
@@ -72,6 +71,36 @@ public sealed class UnreadablePictureTests : IDisposable
         Assert.Equal(RunStatus.Failed, RunInfo.Read(Run("strict").InfoPath).Status);
         Assert.Equal(0, Shell.RunPfmvg(Arguments("strict", "--resume")).ExitCode);
         Assert.Equal(sound, File.ReadAllLines(Run("strict").PredictionsPath));
+    }
+
+    [Fact]
+    public void An_unreadable_picture_costs_an_ablation_its_own_phrases_only_and_a_mended_one_is_asked_again()
+    {
+        string[] arguments = ["ablation", "--resamples", "0", .. _workspace.Sets("rows", "stage1.epochs=1", "stage2.epochs=1",
+            "stage1.validate=false", "stage2.validate=false", "data.cache=null", "data.feature_cache=null", "eval.max_new_tokens=4")];
+        var data = PreparedData.Open(_workspace.Data);
+        var samples = data.Read(SampleTask.Refer, Split.Test);
+        var path = data.ImagePath(samples[0]);
+        var bytes = File.ReadAllBytes(path);
+        File.WriteAllBytes(path, bytes.AsSpan(0, bytes.Length / 2));
+        var strict = Shell.RunPfmvg([.. arguments, "--strict"]);
+        Assert.True(strict.ExitCode == 2 && strict.Error.Contains(Path.GetFileName(path), StringComparison.Ordinal), $"{strict}");
+        var result = Shell.RunPfmvg(arguments);
+        Assert.True(result.ExitCode == 1, $"{result}");
+        foreach (var part in (string[])["eval-test-base", "eval-test-stage1", "eval-test-stage2-only", "eval-test"])
+            Assert.Equal(samples.Count(sample => sample.Image == samples[0].Image), Broken(part));
+        Assert.Contains("with and without each stage", result.Output, StringComparison.Ordinal);
+
+        var again = Shell.RunPfmvg(arguments); // nothing has changed, so nothing is asked
+        Assert.True(again.ExitCode == 1, $"{again}");
+        Assert.Equal(4, again.Error.Split('\n').Count(line => line.StartsWith("answers  as they are", StringComparison.Ordinal)));
+        File.WriteAllBytes(path, bytes);
+        var mended = Shell.RunPfmvg(arguments);
+        Assert.True(mended.ExitCode == 0, $"{mended}");
+        Assert.Equal(0, Broken("eval-test"));
+
+        int Broken(string part) => File.ReadLines(RunFolder.ForPart(_workspace.Configuration("rows"), part).PredictionsPath)
+            .Count(line => JsonNode.Parse(line)!["broken_picture"] is not null);
     }
 
     [Fact]

@@ -21,6 +21,7 @@ internal sealed class HostileServer : IDisposable
     {
         _answer = answer;
         _listener.Start();
+        Url = $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/v1";
         _ = Accept();
     }
 
@@ -58,7 +59,7 @@ internal sealed class HostileServer : IDisposable
     }
 
     /// <summary>The base address.</summary>
-    public string Url => $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/v1";
+    public string Url { get; }
 
     /// <summary>All posts so far; a question for the list of models is none.</summary>
     public ConcurrentQueue<Request> Requests { get; } = [];

@@ -30,6 +30,12 @@ internal static class DataCheckCommand
             Description = "LLaMA's tokenizer.model, to count the tokens of the texts.",
             HelpName = "FILE",
         };
+        var answer = new Option<int>("--max-answer-tokens")
+        {
+            Description = "With --tokenizer: longest answer in training; captions and boxes that it would cut are counted.",
+            DefaultValueFactory = _ => CheckOptions.UsualAnswerTokens,
+            HelpName = "N",
+        };
         var split = new SplitOption("The split that 'data prepare' will be given, by which patients in two splits are judged. Default: "
             + "each list's own must hold.");
         var examples = new Option<int>("--examples")
@@ -45,14 +51,16 @@ internal static class DataCheckCommand
         var command = new Command("check",
             $"Find out what is wrong with data sets. Exit code: 0, or {ExitCode.WrongInput} when there are errors.")
         {
-            json, pixels, split.Option, tokenizer, examples, ids, strict,
+            json, pixels, split.Option, tokenizer, answer, examples, ids, strict,
         };
         var sources = new DataSourceOptions().AddTo(command);
         var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
-            using var interrupt = new Interrupt("nothing is reported.");
+            using var interrupt = new Interrupt("nothing is reported.", losesNothing: true);
             var (rule, list) = split.Read(parsed);
+            if (parsed.GetValue(tokenizer) is null)
+                parsed.Refuse("counts tokens, which needs --tokenizer; name its file, or leave this out", answer);
             var options = new CheckOptions
             {
                 Split = rule,
@@ -61,6 +69,7 @@ internal static class DataCheckCommand
                 Dicom = dicom.Read(parsed),
                 EveryPixel = parsed.GetValue(pixels),
                 Tokenizer = parsed.GetValue(tokenizer),
+                MaxAnswerTokens = OptionRange.Whole(parsed.GetValue(answer), "--max-answer-tokens", 1, 1 << 16),
             };
             var report = DataCheck.Run(options, new DataProgress(), interrupt.Token);
             Terminal.Standard.Live("");

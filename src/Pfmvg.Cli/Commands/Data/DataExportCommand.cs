@@ -46,11 +46,13 @@ internal static class DataExportCommand
         var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
-            using var interrupt = new Interrupt("nothing is left of the export.");
+            using var interrupt = new Interrupt("nothing is left of the export.", losesNothing: true);
             var data = PreparedData.Open(parsed.GetValue(from)!, DataSourceOptions.ImageFolders(parsed.GetValue(images)!));
             var folder = parsed.GetValue(output)!;
             var report = ExportFiles.Write(
-                data, parsed.GetValue(format)!, folder, parsed.GetValue(question)!, dicom.Read(parsed), interrupt.Token);
+                data, parsed.GetValue(format)!, folder, parsed.GetValue(question)!, dicom.Read(parsed), interrupt.Token,
+                new DataProgress());
+            Terminal.Standard.Live("");
             foreach (var note in report.Notes) Terminal.Standard.Message($"note: {note}");
             foreach (var (file, count) in report.Files)
                 Terminal.Standard.Print($"{Path.Combine(Path.GetFullPath(folder), file)}  {Units.Count(count)} samples");

@@ -39,7 +39,7 @@ internal static class BenchDataCommand
         var dicom = new DicomOption().AddTo(command);
         command.SetAction(parsed =>
         {
-            using var interrupt = new Interrupt("stopping after this run.");
+            using var interrupt = new Interrupt("nothing more is measured.", losesNothing: true);
             var folder = parsed.GetValue(images)!;
             if (!Directory.Exists(folder)) throw new InputException($"{folder}: there is no such folder; name one with pictures.");
             string[] endings = [".jpg", ".jpeg", ".png", ".dcm", ".dicom"];

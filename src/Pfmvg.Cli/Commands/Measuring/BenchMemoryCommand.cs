@@ -31,8 +31,9 @@ internal static class BenchMemoryCommand
         {
             var settings = configuration.Read(parsed);
             var count = OptionRange.Whole(parsed.GetValue(steps), "--steps", Readings, int.MaxValue);
-            return Job.Run(() => settings, "stopping after this step.", session =>
+            return Job.Run(() => settings, "nothing more is measured.", session =>
             {
+                Interrupt.LoseNothing();
                 Terminal.Standard.Print("    step   resident     heap   tensors");
                 var options = new TrainingOptions { Stage = parsed.GetValue(stage), FromBase = true };
                 MemoryBenchmark.Run(session, options, count, count / Readings, Print);

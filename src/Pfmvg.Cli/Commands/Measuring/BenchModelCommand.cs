@@ -71,7 +71,8 @@ internal static class BenchModelCommand
             };
             if (!Directory.Exists(options.Folder))
                 throw new InputException($"{options.Folder}: there is no such folder; name one for the benchmark's temporary files.");
-            return Job.Run(world => Measure(settings, options, parsed.GetValue(json), world));
+            using var interrupt = new Interrupt("nothing more is measured.", losesNothing: true);
+            return Job.Run(world => Measure(settings, options, parsed.GetValue(json), world, interrupt.Token), interrupt);
         });
         return command;
 
@@ -81,11 +82,11 @@ internal static class BenchModelCommand
                 : throw new InputException($"--parts: there is no part '{name}'; choose from {names}.");
     }
 
-    private static int Measure(PfmvgConfiguration configuration, ModelBenchmarkOptions options, string? json, ICommunicator world)
+    private static int Measure(PfmvgConfiguration configuration, ModelBenchmarkOptions options, string? json, ICommunicator world,
+        CancellationToken cancel)
     {
-        using var interrupt = new Interrupt("stopping after this run.");
         ComputeThreads.Set(configuration, world);
-        using var benchmark = new ModelBenchmark(configuration, options, world, interrupt.Token);
+        using var benchmark = new ModelBenchmark(configuration, options, world, cancel);
         var others = new OtherLoad();
         var lines = benchmark.Run(line =>
         {

@@ -28,10 +28,11 @@ internal static class BenchServeCommand
         var rounds = new Option<int>("--rounds") { Description = "Turns of both.", DefaultValueFactory = _ => 3 };
         var unseen = new Option<bool>("--unseen")
         {
-            Description = "Make pictures new ones to the server in each pass over the split, so that it decodes and encodes them as "
-                + "often as an evaluation does.",
+            Description = "Make pictures new ones to the server in each pass over the split, and let the evaluation keep none either, so "
+                + "that both decode and encode all of them in each pass.",
         };
-        var command = new Command("serve", "Measure a server's answers per second beside those of an evaluation, its delays and its memory.")
+        var command = new Command("serve",
+            "Measure a server's answers per second beside those of an evaluation, its delays and its memory.")
         {
             from, clients, seconds, rounds, unseen,
         };
@@ -42,12 +43,14 @@ internal static class BenchServeCommand
             var count = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 10_000);
             var several = OptionRange.Whole(parsed.GetValue(clients), "--clients", 1, 1000);
             var (model, settings) = (parsed.GetValue(from), configuration.ReadForData(parsed));
+            var unkept = parsed.GetValue(unseen);
+            if (unkept) settings = settings with { Data = settings.Data with { Cache = null, FeatureCache = null } };
             using var world = new SingleProcess();
             using var interrupt = new Interrupt("stopping after this turn.");
             using var display = new TerminalDisplay();
             var session = new Session(settings, world, display, interrupt.Token);
             using var served = ServedModel.Open(session.Configuration, model == "base" ? null : model, model == "base", interrupt.Token);
-            Measure(served, several, turn, count, parsed.GetValue(unseen), interrupt.Token).GetAwaiter().GetResult();
+            Measure(served, several, turn, count, unkept, interrupt.Token).GetAwaiter().GetResult();
             return ExitCode.Success;
         });
         return command;
@@ -65,20 +68,27 @@ internal static class BenchServeCommand
             [.. samples.Select(sample => (setup.Data.ImagePath(sample), sample.Text))], unseen);
         _ = Evaluate(setup, samples, TimeSpan.Zero); // both once, unmeasured
         _ = await load.Ask(clients, TimeSpan.FromSeconds(1), cancel);
-        Terminal.Standard.Print("round   eval/s  served/s  share  median ms   p99 ms  longest ms  refused  failed     memory");
+        // Processor time tells the share on a machine that others use, too. The clients' is in the server's.
+        Terminal.Standard.Print("round   eval/s  served/s  share  CPU share  batch  median ms   p99 ms  longest ms  refused  failed"
+            + "     memory       heap");
         for (var round = 1; round <= rounds && !cancel.IsCancellationRequested; round++)
         {
-            var own = Evaluate(setup, samples, turn);
+            var began = Environment.CpuUsage.TotalTime;
+            var (own, asked) = Evaluate(setup, samples, turn);
+            var between = Environment.CpuUsage.TotalTime;
+            var (batches, answers) = (server.Batches, server.Answered);
             var reading = await load.Ask(clients, turn, cancel);
+            var share = (between - began) / asked / ((Environment.CpuUsage.TotalTime - between) / Math.Max(1, reading.Answered));
             Terminal.Standard.Print(string.Create(CultureInfo.InvariantCulture,
-                $"{round,5}{own,9:f1}{reading.Rate,10:f1}{reading.Rate / own,7:f2}{1e3 * reading.Within(0.5),11:f1}"
+                $"{round,5}{own,9:f1}{reading.Rate,10:f1}{reading.Rate / own,7:f2}{share,11:f2}"
+                + $"{(double)(server.Answered - answers) / Math.Max(1, server.Batches - batches),7:f1}{1e3 * reading.Within(0.5),11:f1}"
                 + $"{1e3 * reading.Within(0.99),9:f1}{1e3 * reading.Within(1),12:f1}{reading.Refused,9}{reading.Failed,8}"
-                + $"{Units.Bytes(ProcessMemory.Resident),11}"));
+                + $"{Units.Bytes(ProcessMemory.Resident),11}{Units.Bytes(GC.GetTotalMemory(forceFullCollection: true)),11}"));
         }
     }
 
-    /// <summary>Phrases per second as an evaluation asks them, in whole passes over the split.</summary>
-    private static double Evaluate(GroundingSetup setup, IReadOnlyList<Sample> samples, TimeSpan least)
+    /// <summary>Phrases per second, and how many, as an evaluation asks them, in whole passes over the split.</summary>
+    private static (double Rate, int Asked) Evaluate(GroundingSetup setup, IReadOnlyList<Sample> samples, TimeSpan least)
     {
         var (answers, pictures, clock) = (setup.Answers(), setup.Pictures(), Stopwatch.StartNew());
         var passes = 0;
@@ -88,6 +98,6 @@ internal static class BenchServeCommand
             passes++;
         }
         while (clock.Elapsed < least);
-        return passes * samples.Count / clock.Elapsed.TotalSeconds;
+        return (passes * samples.Count / clock.Elapsed.TotalSeconds, passes * samples.Count);
     }
 }

@@ -63,7 +63,12 @@ internal sealed class Workbench(PfmvgConfiguration configuration, ICommunicator 
     }
 
     /// <summary>A name in the folder that no other file has.</summary>
-    public static string TemporaryPath(string folder) => Path.Combine(folder, $"pfmvg-bench-{Guid.NewGuid():N}");
+    public static string TemporaryPath(string folder)
+    {
+        var path = Path.Combine(folder, $"pfmvg-bench-{Guid.NewGuid():N}");
+        Leftovers.Add(path);
+        return path;
+    }
 
     /// <summary>A text with numbers as the invariant culture writes them.</summary>
     public static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

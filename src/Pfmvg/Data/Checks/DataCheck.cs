@@ -31,6 +31,12 @@ public sealed record CheckOptions
 
     /// <summary>LLaMA's tokenizer.model, to give text lengths in tokens.</summary>
     public string? Tokenizer { get; init; }
+
+    /// <summary>Longest answer in training, in tokens, its end with it; needs <see cref="Tokenizer"/>.</summary>
+    public int MaxAnswerTokens { get; init; } = UsualAnswerTokens;
+
+    /// <summary>The published length.</summary>
+    internal const int UsualAnswerTokens = 160;
 }
 
 /// <summary>Finds out what is wrong with data sets before time is spent on them. Changes nothing.</summary>
@@ -51,7 +57,7 @@ public static class DataCheck
         var sets = new List<SetCheck>();
         foreach (var reader in options.Sources.Readers())
         {
-            var set = new SetCheck(reader, findings, new TextStatistics(tokenizer));
+            var set = new SetCheck(reader, findings, new TextStatistics(tokenizer, reader.Task, options.MaxAnswerTokens));
             set.Run(options, progress, cancel);
             sets.Add(set);
         }

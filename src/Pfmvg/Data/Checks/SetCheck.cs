@@ -4,6 +4,7 @@ using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
 using Pfmvg.Imaging.Dicom;
+using Pfmvg.Imaging.Formats;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Checks;
@@ -53,8 +54,10 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             foreach (var (sample, picture, text) in examined)
             {
                 CheckSample(sample, picture, text);
-                if (_listed % 1000 == 0) progress?.Report(new PrepareProgress(Source, _listed));
+                if (_listed % 100 == 0) progress?.Report(new PrepareProgress(Source, _listed));
             }
+
+            progress?.Report(new PrepareProgress(Source, _listed) { IsLast = true });
         }
         catch (InputException e) // a list that breaks off is a finding, and the other data sets are still to be checked
         {
@@ -70,6 +73,11 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
                     $"{EntryRules.Crossing(splits)} of the official split, which '--split ratio' does not use");
             else Add(FindingLevel.Error, "patient-crosses-splits", patient, reader.Files[^1], EntryRules.Crossing(splits));
         ReportSides();
+        foreach (var (key, phrase) in _phrases)
+            if (texts.BoxTokens(phrase.Boxes.Count) is > 0 and var tokens && tokens > texts.MaxAnswerTokens)
+                Add(FindingLevel.Warning, "target-cut", Path.GetFileNameWithoutExtension(key.Image), reader.Files[0], $"a phrase has "
+                    + $"{phrase.Boxes.Count:N0} boxes, {tokens:N0} tokens: with multi_box: per_phrase, max_answer_tokens "
+                    + $"{texts.MaxAnswerTokens} would cut them, which training refuses");
         if (_pictures.Count > 0 && _present == 0)
             Add(FindingLevel.Error, "no-picture", "", _root.Folder,
                 $"none of the {_pictures.Count:N0} listed pictures is in the image folder{EntryRules.Sought(reader)}; is it the right "
@@ -120,7 +128,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     {
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
-        var problems = EntryRules.Problems(sample, picture).ToList();
+        var problems = EntryRules.Problems(sample, picture, reader.Task).ToList();
         var wrong = problems.Exists(problem => !problem.Harmless);
         if (wrong) _wrong++;
         if (sample.Problem is not null)
@@ -189,7 +197,9 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         if (picture.Sha256 is not null) Hashes.Add((picture.Sha256, sample.Image));
         _dicom += picture.Dicom ? 1 : 0;
         if (picture.Note is not null)
-            Add(FindingLevel.Note, !picture.Dicom ? "scaled-picture"
+            Add(picture.Note.Contains(Exif.Word, StringComparison.Ordinal) ? FindingLevel.Warning : FindingLevel.Note,
+                picture.Note.Contains(Exif.Word, StringComparison.Ordinal) ? "exif-orientation"
+                : !picture.Dicom ? "scaled-picture"
                 : picture.Note.Contains(DicomNotes.NoWindow, StringComparison.Ordinal) ? "dicom-stretched" : "dicom-reading",
                 id, sample.Image, picture.Note);
     }
@@ -206,8 +216,14 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
         }
 
         texts.Add(text);
-        if (text.Emptied) Add(FindingLevel.Warning, "caption-emptied", id, sample.Place, "normalisation leaves nothing of the text");
+        if (text.Emptied && reader.Task == SampleTask.Caption)
+            Add(FindingLevel.Warning, "caption-emptied", id, sample.Place, "normalisation leaves nothing of the text");
         if (text.Cut) Add(FindingLevel.Warning, "caption-cut", id, sample.Place, $"normalisation keeps 50 of {text.Words} words");
+        if (text.TargetIsCut)
+            Add(FindingLevel.Warning, "target-cut", id, sample.Place,
+                $"the caption has {text.Target} tokens with its end; max_answer_tokens {texts.MaxAnswerTokens} cuts it, its end with it");
+        if (text.PromptIsCut)
+            Add(FindingLevel.Warning, "prompt-cut", id, sample.Place, "the prompt with this text is longer than the longest context");
     }
 
     private void CheckBox(ListedSample sample, (int Width, int Height)? size, TextFacts text, Box box, string id)

@@ -27,7 +27,7 @@ internal static class ExportFiles
     /// <summary>Exports the phrases of every split into a new or empty folder, which appears whole or not at all.</summary>
     /// <exception cref="InputException">The folder is not empty, there are no phrases, or one cannot be written in the format.</exception>
     public static ExportReport Write(PreparedData data, string format, string folder, string question, DicomGray dicom,
-        CancellationToken cancel)
+        CancellationToken cancel, IProgress<PrepareProgress>? progress = null)
     {
         if (question.Split("{phrase}").Length != 2)
             throw new InputException($"--question '{question}': {{phrase}} must stand in it once.");
@@ -35,6 +35,7 @@ internal static class ExportFiles
         if (File.Exists(folder) || Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
             throw new InputException($"{folder}: this is not an empty folder; name a new one with --out, or remove it first.");
         var temporary = $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+        Leftovers.Add(temporary);
         try
         {
             Directory.CreateDirectory(temporary);
@@ -44,7 +45,7 @@ internal static class ExportFiles
             {
                 var samples = data.Read(SampleTask.Refer, split);
                 if (samples.Count == 0) continue;
-                files.Add((WriteSplit(data, samples, format, temporary, split, rows, dicom, drawn, cancel), samples.Count));
+                files.Add((WriteSplit(data, samples, format, temporary, split, rows, dicom, drawn, cancel, progress), samples.Count));
             }
 
             if (files.Count == 0)
@@ -66,11 +67,12 @@ internal static class ExportFiles
         finally
         {
             if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+            Leftovers.Forget(temporary);
         }
     }
 
     private static string WriteSplit(PreparedData data, IReadOnlyList<Sample> samples, string format, string folder, Split split,
-        ExportRows rows, DicomGray dicom, HashSet<string> drawn, CancellationToken cancel)
+        ExportRows rows, DicomGray dicom, HashSet<string> drawn, CancellationToken cancel, IProgress<PrepareProgress>? progress)
     {
         // imagefolder takes a folder's name for the split, and wants the pictures in it.
         var name = split == Split.Validate ? "validation" : split.ToString().ToLowerInvariant();
@@ -91,6 +93,7 @@ internal static class ExportFiles
             }
             else Copy(data.ImagePath(sample), Path.Combine(home, picture));
             placed.Add((sample, picture));
+            progress?.Report(new PrepareProgress(name, placed.Count) { IsLast = placed.Count == samples.Count });
         }
 
         var lines = placed.Select(sample => format switch

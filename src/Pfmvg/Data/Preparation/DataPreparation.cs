@@ -29,7 +29,7 @@ public sealed class DataPreparation
 
     /// <summary>Prepares the data.</summary>
     /// <param name="options">What to prepare, and how.</param>
-    /// <param name="progress">Told about every thousand samples.</param>
+    /// <param name="progress">Told about every hundred samples, and about the end of each list.</param>
     /// <param name="cancel">Stops early; what is known of the pictures by then is kept for the next attempt.</param>
     /// <exception cref="InputException">A data set is not there or wrong; see <see cref="PrepareOptions.Bad"/>.</exception>
     public static PrepareReport Run(
@@ -59,6 +59,7 @@ public sealed class DataPreparation
                 counts.Kept++;
             }
 
+            _progress?.Report(new PrepareProgress(reader.Source, counts.Listed) { IsLast = true });
             if (counts.Kept == 0) throw NothingLeft(reader, roots[reader.Source], counts);
             Explain(reader, counts);
             _notes.AddRange(reader.Notes);
@@ -80,7 +81,7 @@ public sealed class DataPreparation
         foreach (var listed in reader.Read())
         {
             _cancel.ThrowIfCancellationRequested();
-            if (counts.Listed++ % 1000 == 0) _progress?.Report(new PrepareProgress(reader.Source, counts.Listed));
+            if (counts.Listed++ % 100 == 0) _progress?.Report(new PrepareProgress(reader.Source, counts.Listed));
             if (seen.Before(listed) is { } before)
             {
                 if (!before.Same)
@@ -135,7 +136,7 @@ public sealed class DataPreparation
         var resized = new HashSet<string>();
         foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts, splitOf), root, depth, _cancel))
         {
-            var problems = EntryRules.Problems(listed, facts).ToList();
+            var problems = EntryRules.Problems(listed, facts, reader.Task).ToList();
             if (problems.Exists(problem => problem.Kind == EntryRules.Resized)) resized.Add(listed.Image);
             if (problems.Where(problem => !problem.Harmless).Cast<EntryProblem?>().FirstOrDefault() is { } problem)
                 Wrong(counts, problem.OfPicture ? $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem.Detail}"

@@ -19,7 +19,8 @@ internal static class EntryRules
     /// <summary>All that is wrong with an entry and its picture.</summary>
     /// <param name="listed">As listed.</param>
     /// <param name="picture">What is on the disk. Boxes of an absent picture are measured by the size that the list gives.</param>
-    public static IEnumerable<EntryProblem> Problems(ListedSample listed, PictureFacts picture)
+    /// <param name="task">What its data set teaches.</param>
+    public static IEnumerable<EntryProblem> Problems(ListedSample listed, PictureFacts picture, SampleTask task)
     {
         if (listed.Problem is not null)
         {
@@ -27,6 +28,8 @@ internal static class EntryRules
             yield break;
         }
 
+        if (task == SampleTask.Refer && listed.Text.Length > 0 && !listed.Text.Any(char.IsLetterOrDigit))
+            yield return new EntryProblem("phrase-emptied", "the phrase has no letter and no digit, so there is nothing to look for");
         if (picture.State == PictureState.Refused) yield return new EntryProblem("path-refused", picture.Problem!, OfPicture: true);
         if (picture.State == PictureState.Broken) yield return new EntryProblem("unreadable-picture", picture.Problem!, OfPicture: true);
         if (listed.Width is not { } width || listed.Height is not { } height)

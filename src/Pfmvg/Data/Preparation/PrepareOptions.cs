@@ -82,7 +82,11 @@ public sealed record PrepareOptions
 /// <summary>How far a preparation is.</summary>
 /// <param name="Source">The data set at hand.</param>
 /// <param name="Done">Samples seen of it.</param>
-public sealed record PrepareProgress(string Source, long Done);
+public sealed record PrepareProgress(string Source, long Done)
+{
+    /// <summary>There are no more.</summary>
+    public bool IsLast { get; init; }
+}
 
 /// <summary>What became of one data set's samples.</summary>
 public sealed record SourceCounts

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 
@@ -7,25 +6,23 @@ namespace Pfmvg.Evaluation.Auditing;
 /// <summary>An audit laid out for print.</summary>
 internal static class AuditGrid
 {
-    /// <summary>
-    /// A table for each protocol with a line for every change; for programs (<paramref name="tidy"/>) one table with a line for every
-    /// figure.
-    /// </summary>
-    public static IReadOnlyList<TextGrid> Print(Audit audit, bool tidy) => tidy
-        ? [new TextGrid("Audit", ["protocol", "change", "figure", "before", "after", "must", "result"],
-            [
-                .. from protocol in audit.Protocols
-                   from result in protocol.Results
-                   from figure in result.Figures
-                   select (IReadOnlyList<string>)[protocol.Protocol.Name, result.Case.Change, ScoreGrid.Label(figure.Metric),
-                       Full(figure.Before), Full(figure.After), Must(result.Case, figure.Metric), Verdict(figure.Wrong)],
-            ], [.. Notes(audit)])]
-        : [.. audit.Protocols.Select((protocol, p) => new TextGrid($"Audit, protocol {protocol.Protocol.Name}",
+    /// <summary>A table for each protocol with a line for every change.</summary>
+    public static IReadOnlyList<TextGrid> Print(Audit audit) =>
+        [.. audit.Protocols.Select((protocol, p) => new TextGrid($"Audit, protocol {protocol.Protocol.Name}",
             ["change", .. protocol.Results[0].Figures.Select(figure => ScoreGrid.Label(figure.Metric)), "must", "result"],
             [.. protocol.Results.Select(result => (IReadOnlyList<string>)[result.Case.Change,
                 .. result.Figures.Select(figure => $"{ScoreGrid.Figure(figure.Before)} -> {ScoreGrid.Figure(figure.After)}"),
                 Must(result.Case, Metric.Iou), Verdict(result.Figures.Select(Wrong).FirstOrDefault(wrong => wrong is not null))])],
             p == audit.Protocols.Count - 1 ? [.. Notes(audit)] : []))];
+
+    /// <summary>The same as lines of a tidy table: each figure before and after a change; the rule says what must happen and whether it did.</summary>
+    public static IEnumerable<TidyRow> Rows(Audit audit) =>
+        from protocol in audit.Protocols
+        from result in protocol.Results
+        from figure in result.Figures
+        from side in ((string Name, double Value)[])[("audit before", figure.Before), ("audit after", figure.After)]
+        select new TidyRow(result.Case.Change, ScoreGrid.Key(figure.Metric), double.IsFinite(side.Value) ? side.Value : null, null, null,
+            null, protocol.Protocol.Name, $"must: {Must(result.Case, figure.Metric)}; {Verdict(figure.Wrong)}", side.Name);
 
     private static IEnumerable<string> Notes(Audit audit)
     {
@@ -45,6 +42,4 @@ internal static class AuditGrid
     private static string? Wrong(AuditFigure figure) => figure.Wrong is null ? null : $"{ScoreGrid.Label(figure.Metric)}, {figure.Wrong}";
 
     private static string Verdict(string? wrong) => wrong is null ? "pass" : $"FAIL ({wrong})";
-
-    private static string Full(double value) => double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "";
 }

@@ -73,7 +73,7 @@ internal sealed record MethodComparison(
             ],
             [
                 $"Intervals: 95 %, {resamples} bootstrap resamples of {First.Clusters} {First.ClusterKind}s, all sets drawn together, "
-                    + $"seed {First.Options.Seed}; not corrected.",
+                    + $"seed {First.Options.Seed}, {ScoringRules.Method(First.Options.Intervals)}; not corrected.",
                 $"p: two-sided, {resamples} random exchanges of the pair within {First.ClusterKind}s. Holm's correction is over "
                     + $"the {Pairs.Count} pairs in mean and weighted, and over the {Pairs.Count * Classes} pairs of all classes in the "
                     + "classes; it is made for each figure by itself.",
@@ -81,6 +81,27 @@ internal sealed record MethodComparison(
                 .. First.Notes,
             ]);
     }
+
+    /// <summary>Everything as one document: the figures of each set, and the differences of the pairs with both p values.</summary>
+    public TidyTable Tidy() => new(
+        $"Paired differences of {Tables.Count} sets",
+        [
+            .. Names.Zip(Tables).SelectMany(set => TidyTable.RowsOf(set.Second, set.First)),
+            .. from metric in Comparison.MetricsOf(First)
+               let adjusted = Adjusted(metric)
+               from p in Enumerable.Range(0, Pairs.Count)
+               let pair = $"{Names[Pairs[p].B]} - {Names[Pairs[p].A]}"
+               from row in TidyComparison.Rows(Pairs[p].Comparison, Names[Pairs[p].A], Names[Pairs[p].B])
+               where row.Answers == pair && row.Metric.StartsWith(ScoreGrid.Key(metric), StringComparison.Ordinal)
+                   && !row.Metric.EndsWith("_holm", StringComparison.Ordinal)
+               from line in row.Metric == $"{ScoreGrid.Key(metric)}_p"
+                   ? [row, row with { Metric = $"{row.Metric}_holm", Value = adjusted[Place(row.Row)][p] }]
+                   : row.Metric == ScoreGrid.Key(metric) ? (TidyRow[])[row] : []
+               select line,
+        ],
+        [.. Differences(Comparison.MetricsOf(First)[0]).Notes], [.. Tables.Select(Citation.Of)]);
+
+    private int Place(string row) => Enumerable.Range(0, Classes + 2).First(at => Row(First, at).Name == row);
 
     /// <summary>The classes, then mean and weighted.</summary>
     internal static ScoreRow Row(ScoreTable table, int at) =>

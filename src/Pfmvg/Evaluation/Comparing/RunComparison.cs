@@ -94,12 +94,47 @@ internal sealed class RunComparison
             .. First.Notes,
         ]);
 
+    /// <summary>
+    /// Every figure as lines of a tidy table: the mean over a method's runs with its interval, its standard deviation (<c>_sd</c>), and the
+    /// difference of two methods.
+    /// </summary>
+    /// <param name="names">The methods.</param>
+    public TidyTable Tidy(params string[] names)
+    {
+        return new TidyTable($"Scores over runs, protocol {First.Protocol.Name}",
+        [
+            .. from r in Enumerable.Range(0, Rows)
+               from metric in _metrics
+               from line in Lines(r, metric)
+               select line,
+        ], [.. Uncertainty(), .. First.Notes], []);
+
+        IEnumerable<TidyRow> Lines(int row, Metric metric)
+        {
+            for (var method = 0; method < _methods.Count; method++)
+            {
+                yield return Line(ScoreGrid.Key(metric), Figure(method, row, metric).Mean, names[method]);
+                var deviation = Figure(method, row, metric).Deviation;
+                yield return Line($"{ScoreGrid.Key(metric)}_sd", new Estimate(deviation, double.NaN, double.NaN), names[method]);
+            }
+
+            if (_methods.Count > 1) yield return Line(ScoreGrid.Key(metric), Difference(row, metric), $"{names[1]} - {names[0]}");
+
+            TidyRow Line(string key, Estimate figure, string answers)
+            {
+                var of = MethodComparison.Row(First, row);
+                return new TidyRow(of.Name, key, figure.Value, figure.Low, figure.High, of.Count, First.Protocol.Name,
+                    TidyTable.Rule(First.Options), answers);
+            }
+        }
+    }
+
     private IEnumerable<string> Uncertainty()
     {
         if (First.Options.Resamples == 0) yield break;
         yield return FormattableString.Invariant($"Intervals: 95 %, {First.Options.Resamples:N0} bootstrap resamples that draw ")
             + $"{First.Clusters} {First.ClusterKind}s and{(_methods.Count > 1 ? ", for A and B by themselves," : "")} the runs, seed "
-            + $"{First.Options.Seed}.";
+            + $"{First.Options.Seed}, percentile.";
         if (_methods.Min(runs => runs.Count) < FewRuns)
             yield return $"Fewer than {FewRuns} runs: where the runs vary more than the patients, these intervals are too narrow (a "
                 + "simulation finds 84 % instead of 95 % at 3 runs that vary twice as much, 90 % at runs that vary as much).";

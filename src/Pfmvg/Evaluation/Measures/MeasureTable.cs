@@ -71,7 +71,7 @@ internal static class MeasureTable
         var estimates = Bootstrap.Estimates(clusters, options.Resamples, options.Seed, rows * measures.Count, (drawn, figures) =>
         {
             for (var m = 0; m < measures.Count; m++) Evaluate(measures[m], drawn, figures.Slice(m * rows, rows));
-        });
+        }, options.Intervals);
         var once = new int[clusters];
         Array.Fill(once, 1);
         List<Figure> table = [];

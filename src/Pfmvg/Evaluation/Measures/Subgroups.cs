@@ -55,7 +55,7 @@ internal sealed record Subgroups(IReadOnlyList<Figure> Figures, IReadOnlyList<st
                 values[2 * c] = columns[c].Group.Evaluate(drawn).Value;
                 values[2 * c + 1] = values[2 * c] - columns[c].Others.Evaluate(drawn).Value;
             }
-        });
+        }, options.Intervals);
         var once = new int[clusters.Count];
         Array.Fill(once, 1);
         List<Figure> figures = [];

@@ -33,6 +33,13 @@ internal static class JsonOutput
         json.WriteEndArray();
     }
 
+    /// <summary>Writes a number unrounded, or null where there is none.</summary>
+    public static void WriteNumberOrNull(this Utf8JsonWriter json, string name, double? value)
+    {
+        if (value is { } number && double.IsFinite(number)) json.WriteNumber(name, number);
+        else json.WriteNull(name);
+    }
+
     /// <summary>Writes confidences with six decimals.</summary>
     public static void WriteConfidence(this Utf8JsonWriter json, IEnumerable<double> confidence)
     {

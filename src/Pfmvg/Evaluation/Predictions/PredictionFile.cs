@@ -59,7 +59,7 @@ public static class PredictionFile
 
     private static void Write(Stream stream, IEnumerable<Prediction> predictions, bool keepPatients)
     {
-        Dictionary<string, string> opaque = [];
+        var opaque = new Pseudonyms("p");
         foreach (var prediction in predictions)
         {
             using (var json = new Utf8JsonWriter(stream, JsonOutput.Line))
@@ -93,12 +93,7 @@ public static class PredictionFile
                 }
 
                 if (prediction.Confidence is { } confidence) json.WriteConfidence(confidence);
-                if (prediction.Patient is { } patient)
-                {
-                    if (!opaque.TryGetValue(patient, out var name)) opaque.Add(patient, name = $"p{opaque.Count + 1}");
-                    json.WriteString("patient", keepPatients ? patient : name);
-                }
-
+                if (prediction.Patient is { } patient) json.WriteString("patient", keepPatients ? patient : opaque.Of(patient));
                 if (prediction.Synthetic) json.WriteBoolean("synthetic", true);
                 foreach (var (name, value) in prediction.Traits.Known) json.WriteString(name, value);
                 json.WriteEndObject();

@@ -11,7 +11,7 @@ namespace Pfmvg.Evaluation.Reports;
 /// </summary>
 internal static class ClassCharts
 {
-    private const int Width = 460, Left = 2, Right = 48, RowHeight = 58, RowsPerPart = 13;
+    private const int Width = 460, Left = 10, Right = 48, RowHeight = 58, RowsPerPart = 13;
     private const double Plot = Width - Left - Right; // from 0 to 1
 
     /// <summary>Two figures per class as bars with their intervals.</summary>
@@ -69,7 +69,7 @@ internal static class ClassCharts
     /// <summary>Precision against recall: a panel for each curve.</summary>
     public static string PrecisionRecall(IReadOnlyList<PrecisionRecall> curves)
     {
-        const int Side = 170, Indent = 30, Top = 44, Bottom = Top + Side;
+        const int Side = 170, Indent = 30, Top = 50, Bottom = Top + Side;
         var html = new StringBuilder("<div class=\"panels\">");
         foreach (var curve in curves)
         {
@@ -108,13 +108,13 @@ internal static class ClassCharts
             for (var tick = 0; tick <= 10; tick += 2)
             {
                 var x = Left + Plot * tick / 10;
-                svg.Append(Line("grid", x, x, 18, bottom + 6)).Append(SoftText(x, bottom + 22, Share(tick), tick == 0 ? "" : Centred));
+                svg.Append(Line("grid", x, x, 18, bottom + 6)).Append(SoftText(x, bottom + 22, Share(tick), Centred));
             }
 
             for (var r = start; r < start + count; r++)
             {
                 var top = (r - start) * RowHeight;
-                svg.Append(PlainText(0, top + 14, Name(rows[r].Name, 40), rows[r].Summary ? Bold : ""));
+                svg.Append(PlainText(Left, top + 14, Name(rows[r].Name, 40), rows[r].Summary ? Bold : ""));
                 svg.Append(SoftText(Width, top + 14, Html.Invariant($"n = {rows[r].Count}"), FlushRight));
                 draw(svg, r, top);
             }
@@ -125,6 +125,11 @@ internal static class ClassCharts
         return html.ToString();
     }
 
-    /// <summary>A name that fits; the whole one stands in the table.</summary>
-    private static string Name(string name, int most) => Html.Encode(name.Length <= most ? name : name[..(most - 1)] + "…");
+    /// <summary>A name that fits; the whole one stands in the table and below the mouse.</summary>
+    private static string Name(string name, int most)
+    {
+        if (name.Length <= most) return Html.Encode(name);
+        var length = char.IsHighSurrogate(name[most - 2]) ? most - 2 : most - 1; // no half of a surrogate pair
+        return $"{Html.Encode(name[..length])}…<title>{Html.Encode(name)}</title>";
+    }
 }

@@ -6,6 +6,11 @@ using Pfmvg.Evaluation.Tables;
 namespace Pfmvg.Evaluation.Reports;
 
 /// <summary>The report: one HTML file that requests nothing and opens from a USB stick.</summary>
+/// <remarks>
+/// From top to bottom: headline scores; per class bars with intervals, box plots of IoU and the table; precision against recall; further
+/// tables; distribution of IoU and calibration; flaws; the gallery of samples; the rules and hashes. It follows the reader's light or dark
+/// colours, is used by keyboard and read aloud, fits a phone, and prints with page breaks between things.
+/// </remarks>
 public static class HtmlReport
 {
     private const string ContentPolicy =
@@ -115,7 +120,7 @@ public static class HtmlReport
     {
         if (table.Curves.Count == 0) return "";
         return $"""
-            <section class="long"><h2>Precision and recall</h2>
+            <section><h2>Precision and recall</h2>
             {ClassCharts.PrecisionRecall(table.Curves)}
             {ReportTables.Notes(
                 "Vertical: precision. Boxes are taken by falling confidence; a box is right where its IoU is at least 0.5. " +
@@ -143,7 +148,7 @@ public static class HtmlReport
     private static string Flaws(ScoreTable table)
     {
         var flaws = table.Mean.Flaws.OrderByDescending(flaw => flaw.Value).Select(flaw => flaw.Key).ToList();
-        var html = new StringBuilder("<section class=\"long\"><h2>Flawed answers</h2>");
+        var html = new StringBuilder("<section><h2>Flawed answers</h2>");
         if (flaws.Count == 0) return html.Append("<p class=\"note\">Every answer is well formed.</p></section>").ToString();
         html.Append(ReportTables.Begin(
             "Flawed answers", ["class", "answers", .. flaws.Select(ScoreGrid.Label), "flawed", "share", "no region"]));
@@ -165,7 +170,7 @@ public static class HtmlReport
 
     private static string Rules(ScoreTable table, ReportOptions options)
     {
-        var html = new StringBuilder("<section class=\"long\"><h2>How it was scored</h2><table class=\"plain\"><tbody>");
+        var html = new StringBuilder("<section><h2>How it was scored</h2><table class=\"plain\"><tbody>");
         Row("protocol", table.Protocol.Name);
         Row("a sample is", table.Protocol.Sample);
         Row("several boxes", table.Protocol.MultiBox);
@@ -180,10 +185,12 @@ public static class HtmlReport
         foreach (var (key, value) in table.Rules) Row(key.Replace('_', ' '), value);
         foreach (var note in table.Notes) Row("note", note);
         foreach (var (name, value) in options.Settings) Row(name, value);
+        Row("how to cite", Citation.Of(table));
         return html.Append("</tbody></table></section>")
             .Append("<footer>Written by PFMVG. The file is complete in itself and requests nothing.</footer>").ToString();
 
-        void Row(string name, string value) => html.Append($"<tr><th scope=\"row\">{Html.Encode(name)}</th><td>{Html.Encode(value)}</td></tr>");
+        void Row(string name, string value) =>
+            html.Append($"<tr><th scope=\"row\">{Html.Encode(name)}</th><td>{Html.Encode(value)}</td></tr>");
     }
 
     private static string Resource(string name)

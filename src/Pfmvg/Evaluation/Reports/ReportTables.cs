@@ -55,7 +55,7 @@ internal static partial class ReportTables
         // Columns of words are set as text, all others as numbers.
         bool[] words = [.. grid.Columns.Select((_, c) =>
             c > 0 && grid.Rows.Any(row => row[c].Length > LongText && !Interval().IsMatch(row[c])))];
-        var html = new StringBuilder($"<section class=\"long\"><h2>{Html.Encode(grid.Title)}</h2>");
+        var html = new StringBuilder($"<section><h2>{Html.Encode(grid.Title)}</h2>");
         html.Append(Begin(grid.Title, grid.Columns, words));
         foreach (var row in grid.Rows)
         {

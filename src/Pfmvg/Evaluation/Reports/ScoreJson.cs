@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Reports;
@@ -47,6 +48,19 @@ internal static class ScoreJson
         json.WriteEndObject();
         if (table.Calibration is { } calibration) WriteCalibration(json, calibration);
         if (table.Further.Count > 0) WriteFurther(json, table);
+        json.WriteStartArray("sources");
+        foreach (var file in table.Sources)
+        {
+            json.WriteStartObject();
+            json.WriteString("role", file.Role);
+            json.WriteString("name", file.Name);
+            json.WriteNumber("bytes", file.Bytes);
+            json.WriteString("sha256", file.Sha256);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteString("how_to_cite", Citation.Of(table));
         json.WriteStartArray("notes");
         foreach (var note in table.Notes) json.WriteStringValue(note);
         json.WriteEndArray();
@@ -61,26 +75,13 @@ internal static class ScoreJson
             json.WriteNumber("iou", sample.Iou);
             json.WriteNumber("dice", sample.Dice);
             json.WriteBoolean("valid", sample.Valid);
-            if (sample.Flaw != Flaw.None) json.WriteString("flaw", Name(sample.Flaw));
+            if (sample.Flaw != Flaw.None) json.WriteString("flaw", ScoreGrid.Key(sample.Flaw));
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
         json.WriteEndObject();
     }
-
-    /// <summary>The key of a metric, such as "iou" or "acc@0.5".</summary>
-    public static string Key(Metric metric) => metric switch
-    {
-        Metric.Iou => "iou",
-        Metric.Dice => "dice",
-        Metric.MedianIou => "iou_median",
-        Metric.MedianDice => "dice_median",
-        Metric.Accuracy30 => "acc@0.3",
-        Metric.Accuracy50 => "acc@0.5",
-        Metric.AveragePrecision50 => "ap@0.5",
-        _ => "ap@0.5_all_points",
-    };
 
     private static void WriteCalibration(Utf8JsonWriter json, Calibration calibration)
     {
@@ -108,9 +109,9 @@ internal static class ScoreJson
             json.WriteStartObject();
             json.WriteString("row", figure.Row);
             json.WriteString("metric", figure.Metric);
-            foreach (var (key, value) in ((string, double?)[])[("value", figure.Value), ("low", figure.Low), ("high", figure.High)])
-                if (value is { } number) json.WriteNumber(key, number);
-                else json.WriteNull(key);
+            json.WriteNumberOrNull("value", figure.Value);
+            json.WriteNumberOrNull("low", figure.Low);
+            json.WriteNumberOrNull("high", figure.High);
             json.WriteNumber("n", figure.N);
             json.WriteEndObject();
         }
@@ -126,25 +127,17 @@ internal static class ScoreJson
         json.WriteNumber("n", row.Count);
         json.WriteNumber("valid", row.Valid);
         json.WriteStartObject("flaws");
-        foreach (var (flaw, count) in row.Flaws.OrderBy(pair => pair.Key)) json.WriteNumber(Name(flaw), count);
+        foreach (var (flaw, count) in row.Flaws.OrderBy(pair => pair.Key)) json.WriteNumber(ScoreGrid.Key(flaw), count);
         json.WriteEndObject();
         foreach (var (metric, estimate) in row.Figures)
         {
-            json.WriteStartObject(Key(metric));
-            Number("value", estimate.Value);
-            Number("low", estimate.Low);
-            Number("high", estimate.High);
+            json.WriteStartObject(ScoreGrid.Key(metric));
+            json.WriteNumberOrNull("value", estimate.Value);
+            json.WriteNumberOrNull("low", estimate.Low);
+            json.WriteNumberOrNull("high", estimate.High);
             json.WriteEndObject();
         }
 
         json.WriteEndObject();
-
-        void Number(string name, double value)
-        {
-            if (double.IsFinite(value)) json.WriteNumber(name, value);
-            else json.WriteNull(name);
-        }
     }
-
-    private static string Name(Flaw flaw) => JsonNamingPolicy.SnakeCaseLower.ConvertName(flaw.ToString());
 }

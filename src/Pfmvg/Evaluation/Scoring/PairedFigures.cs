@@ -43,13 +43,13 @@ internal sealed class PairedFigures
     /// B - A as [row][metric] in one list: the classes, their mean, and the weighted row; then the two-sided p values, NaN without
     /// resamples.
     /// </summary>
-    public (Estimate[] Differences, double[] P) Estimate(int resamples, long seed)
+    public (Estimate[] Differences, double[] P) Estimate(int resamples, long seed, IntervalMethod method)
     {
         var differences = Bootstrap.Estimates(_clusters, resamples, seed, _count, (drawn, figures) =>
         {
             var none = new int[_clusters];
             Difference([.. drawn, .. none], [.. none, .. drawn], figures);
-        });
+        }, method);
         return (differences, resamples == 0 ? [.. differences.Select(_ => double.NaN)]
             : Exchanged([.. differences.Select(difference => difference.Value)], resamples, seed));
     }

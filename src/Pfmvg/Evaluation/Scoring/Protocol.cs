@@ -84,16 +84,15 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
                 "by falling confidence, each of a phrase's 100 most certain takes the free true box that it overlaps most, if IoU >= 0.5; "
                 + "any other box is a false positive"),
         };
-        var failure = options.Protocol == Protocol.MaskThresholds
-            ? $"no map{(options.HeatMapMayHaveHoles ? "" : ", a map with NaN or infinite values")} or one without a value above 0.1 scores "
-                + "0"
-            : options.Rule switch
+        var failure = (options.Protocol, options.Rule) switch
         {
-            AnswerRule.Raw => "no box, swapped corners or an empty box score 0; numbers beyond the picture count as they stand",
-            AnswerRule.Repair => "corners are sorted and clamped to the picture first; no box or an empty one scores 0",
-            AnswerRule.Strict =>
-                "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, cut off, more boxes than the phrase has where one "
-                + "counts",
+            (Protocol.MaskThresholds, _) => "no map" + (options.HeatMapMayHaveHoles ? "" : ", a map with NaN or infinite values")
+                + " or one without a value above 0.1 scores 0",
+            (_, AnswerRule.Raw) => "no box, swapped corners or an empty box score 0; numbers beyond the picture count as they stand",
+            (_, AnswerRule.Repair) => "corners are sorted and clamped to the picture first; no box or an empty one scores 0",
+            (_, AnswerRule.Strict) =>
+                "any flaw scores 0: no box, too few numbers, out of range, swapped, empty, cut off, more boxes than the phrase has where "
+                + "one counts",
             _ => "as the authors' evaluator: an answer that does not begin with a box scores 0, the first four numbers count",
         };
         return new ProtocolDescription(Names[(int)options.Protocol], sample, multiBox, failure,

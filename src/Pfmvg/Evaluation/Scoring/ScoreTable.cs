@@ -189,6 +189,9 @@ public sealed record ScoreTable
     /// <summary>How those are defined, in sentences.</summary>
     internal IReadOnlyList<string> FurtherRules { get; init; } = [];
 
+    /// <summary>The files behind the numbers, with their hashes; empty when they came from memory.</summary>
+    internal IReadOnlyList<SourceFile> Sources { get; init; } = [];
+
     /// <summary>Remarks that a reader needs beside the rules.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 

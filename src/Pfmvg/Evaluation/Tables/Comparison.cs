@@ -87,7 +87,7 @@ public sealed record Comparison
         if (options.Protocol == Protocol.Map50) // belongs to no single sample
         {
             Metric[] metrics = [.. b.Metrics];
-            var (differences, ps) = new PairedFigures(a, b, metrics).Estimate(options.Resamples, options.Seed);
+            var (differences, ps) = new PairedFigures(a, b, metrics).Estimate(options.Resamples, options.Seed, options.Intervals);
             foreach (var (m, metric) in metrics.Index())
                 Add(metric, [.. differences.Where((_, f) => f % metrics.Length == m)], [.. ps.Where((_, f) => f % metrics.Length == m)]);
         }

@@ -53,6 +53,20 @@ public static class PaperGrid
         static IEnumerable<string> Stages(bool one, bool two) => [one ? "✓" : "×", two ? "✓" : "×"];
     }
 
+    /// <summary>The paper's rows as lines of a tidy table.</summary>
+    /// <param name="ablation">Those of Tables 3 and 4 instead of 1 and 2.</param>
+    internal static IEnumerable<TidyRow> Rows(bool ablation)
+    {
+        const string Rule = "published; other samples and protocols";
+        foreach (var metric in (Metric[])[Metric.Iou, Metric.Dice])
+            foreach (var (name, row) in ablation ? Published(metric, scores => scores.AblationIou, scores => scores.AblationDice)
+                : Published(metric, scores => scores.Iou, scores => scores.Dice))
+                foreach (var (about, value) in Scorer.ClassOrder.Zip(row.PerClass)
+                    .Append(("mean", row.Mean)).Append(("weighted", row.Weighted)))
+                    yield return new TidyRow(about, ScoreGrid.Key(metric), value, null, null, null, "published", Rule,
+                        $"{name} (published)");
+    }
+
     private static readonly string[] PublishedNotes =
     [
         "Published rows are printed in the PFMVG paper (its own random test split; MSLL, MedKLIP, BioViL and GLoRIA by heat maps " +

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Text;
 
@@ -19,6 +20,22 @@ public static class ScoreGrid
         Metric.AveragePrecision50 => "AP@0.5",
         _ => "AP@0.5 (all points)",
     };
+
+    /// <summary>The key of a metric, such as "iou" or "acc@0.5".</summary>
+    public static string Key(Metric metric) => metric switch
+    {
+        Metric.Iou => "iou",
+        Metric.Dice => "dice",
+        Metric.MedianIou => "iou_median",
+        Metric.MedianDice => "dice_median",
+        Metric.Accuracy30 => "acc@0.3",
+        Metric.Accuracy50 => "acc@0.5",
+        Metric.AveragePrecision50 => "ap@0.5",
+        _ => "ap@0.5_all_points",
+    };
+
+    /// <summary>The key of a flaw, such as "too_few_numbers".</summary>
+    public static string Key(Flaw flaw) => JsonNamingPolicy.SnakeCaseLower.ConvertName(flaw.ToString());
 
     /// <summary>What is wrong with an answer, in words.</summary>
     public static string Label(Flaw flaw) => flaw switch
@@ -54,7 +71,7 @@ public static class ScoreGrid
         }
 
         return new TextGrid($"Scores, protocol {table.Protocol.Name}", ["class", "n", .. shown.Select(Label), "flawed", "no region"], rows,
-            Notes(table));
+            Notes(table)) { Cite = [Citation.Of(table)] };
     }
 
     /// <summary>The rules and numbers that every table is printed with.</summary>

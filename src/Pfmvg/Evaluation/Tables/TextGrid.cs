@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using CsvHelper;
 using Pfmvg.Evaluation.Predictions;
 
 namespace Pfmvg.Evaluation.Tables;
@@ -33,6 +32,12 @@ public enum TableFormat
 public sealed record TextGrid(
     string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows, IReadOnlyList<string> Notes)
 {
+    /// <summary>How to cite the numbers, one sentence for each set of scores; printed below the notes.</summary>
+    internal IReadOnlyList<string> Cite { get; init; } = [];
+
+    /// <summary>What stands below the table.</summary>
+    internal IReadOnlyList<string> Below => [.. Notes, .. Cite.Select(sentence => $"How to cite: {sentence}")];
+
     /// <summary>The format of a name or of a file's extension.</summary>
     /// <exception cref="InputException">There is no such format.</exception>
     public static TableFormat ParseFormat(string name) => name.TrimStart('.').ToLowerInvariant() switch
@@ -73,7 +78,7 @@ public sealed record TextGrid(
             part == 0 ? Title : $"{Title} (continued)",
             [.. columns.Select(c => Columns[c])],
             [.. Rows.Select(row => (IReadOnlyList<string>)[.. columns.Select(c => row[c])])],
-            part == parts.Count - 1 ? Notes : []))];
+            part == parts.Count - 1 ? Notes : []) { Cite = part == parts.Count - 1 ? Cite : [] })];
     }
 
     /// <summary>Prints the table, with a line break at its end.</summary>
@@ -81,7 +86,7 @@ public sealed record TextGrid(
     {
         TableFormat.Text => PrintText(),
         TableFormat.Markdown => PrintMarkdown(),
-        TableFormat.Csv => PrintCsv(),
+        TableFormat.Csv => CsvLines.Write(Columns, Rows),
         TableFormat.Json => PrintJson(),
         _ => PrintLatex(),
     };
@@ -93,8 +98,8 @@ public sealed record TextGrid(
         Line(Columns);
         text.Append(string.Join("  ", widths.Select(width => new string('-', width)))).Append('\n');
         foreach (var row in Rows) Line(row);
-        if (Notes.Count > 0) text.Append('\n');
-        foreach (var note in Notes) text.Append(note).Append('\n');
+        if (Below.Count > 0) text.Append('\n');
+        foreach (var note in Below) text.Append(note).Append('\n');
         return text.ToString();
 
         void Line(IReadOnlyList<string> cells) => text.Append(string.Join("  ", cells.Select((cell, c) =>
@@ -110,22 +115,14 @@ public sealed record TextGrid(
         Line(Columns);
         text.Append('|').Append(string.Concat(Columns.Select((_, c) => c == 0 ? " --- |" : " ---: |"))).Append('\n');
         foreach (var row in Rows) Line(row);
-        if (Notes.Count > 0) text.Append('\n');
-        foreach (var note in Notes) text.Append("- ").Append(Escape(note)).Append('\n');
+        if (Below.Count > 0) text.Append('\n');
+        foreach (var note in Below) text.Append("- ").Append(Escape(note)).Append('\n');
         return text.ToString();
 
         void Line(IReadOnlyList<string> cells) => text.Append("| ").Append(string.Join(" | ", cells.Select(Escape))).Append(" |\n");
         static string Escape(string cell) =>
             cell.Replace("\\", "\\\\").Replace("|", "\\|").Replace("*", "\\*").Replace("_", "\\_").Replace("<", "&lt;")
             .ReplaceLineEndings(" ");
-    }
-
-    private string PrintCsv()
-    {
-        var text = new StringWriter();
-        using (var csv = CsvWriter.Create(text))
-            foreach (var row in Rows.Prepend(Columns)) csv.WriteRecord([.. row]);
-        return text.ToString();
     }
 
     private string PrintJson()
@@ -139,7 +136,7 @@ public sealed record TextGrid(
             json.WriteStartArray("rows");
             foreach (var row in Rows) Texts(null, row);
             json.WriteEndArray();
-            Texts("notes", Notes);
+            Texts("notes", Below);
             json.WriteEndObject();
 
             void Texts(string? name, IReadOnlyList<string> texts)
@@ -156,7 +153,9 @@ public sealed record TextGrid(
 
     private string PrintLatex()
     {
-        var text = new StringBuilder("\\begin{table}\n  \\centering\n");
+        var text = new StringBuilder();
+        foreach (var sentence in Cite) text.Append("% How to cite: ").Append(sentence.ReplaceLineEndings(" ")).Append('\n');
+        text.Append("\\begin{table}\n  \\centering\n");
         text.Append(CultureInfo.InvariantCulture,
             $"  \\caption{{{Escape(Title)}.{string.Concat(Notes.Select(note => " " + Escape(note)))}}}\n");
         text.Append(CultureInfo.InvariantCulture, $"  \\begin{{tabular}}{{l{new string('r', Columns.Count - 1)}}}\n    \\toprule\n");

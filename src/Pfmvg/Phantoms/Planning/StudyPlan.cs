@@ -31,7 +31,7 @@ internal static class StudyPlan
     private const long RocoPatients = 1L << 32, ImageClefPatients = 2L << 32;
 
     /// <summary>The patients of MIMIC-CXR; the first of them are also in MS-CXR.</summary>
-    public static List<PlannedPatient> Patients(PhantomOptions options)
+    public static List<PlannedPatient> Patients(PhantomOptions options, CancellationToken cancellationToken)
     {
         var splits = Splits(options);
         var ranks = new Dictionary<string, int>();
@@ -40,6 +40,7 @@ internal static class StudyPlan
         var patients = new List<PlannedPatient>();
         for (var number = 0; number < options.Patients + mimicOnly; number++)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             var random = new CounterRandom(options.Seed, "patient", number);
             var subject = Unused(subjects, 10_000_000, random);
             var split = number < options.Patients ? splits[number] : null;

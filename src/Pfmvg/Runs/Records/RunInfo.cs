@@ -49,6 +49,9 @@ public sealed record RunInfo
     /// <summary>The trained tensors that a training starts from, or "base"; null where it was not noted.</summary>
     public string? From { get; init; }
 
+    /// <summary>The trained tensors that an evaluation asked or a training began with; null for the base weights alone.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public UsedCheckpoint? Model { get; init; }
+
     /// <summary>Samples of an optimizer step over all processes; null where it was not noted.</summary>
     public long? SamplesPerStep { get; init; }
 

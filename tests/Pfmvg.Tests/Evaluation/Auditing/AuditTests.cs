@@ -2,7 +2,6 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Evaluation.Auditing;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
-using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
@@ -73,9 +72,9 @@ public sealed class AuditTests : IDisposable
         var audit = Audit.Of(Mixed(1), new ScoringOptions(), Faulty(fault));
         Assert.False(audit.Passed);
         Assert.Contains((protocol, change), Failures(audit));
-        var rows = AuditGrid.Print(audit, tidy: true)[0].Rows;
-        Assert.Contains(rows, row => row[0] == protocol && row[1] == change && row[^1].StartsWith("FAIL (", StringComparison.Ordinal));
-        Assert.Contains(AuditGrid.Print(audit, tidy: false)[^1].Notes,
+        Assert.Contains(AuditGrid.Rows(audit), row => row.Protocol == protocol && row.Row == change
+            && row.Rule.Contains("; FAIL (", StringComparison.Ordinal));
+        Assert.Contains(AuditGrid.Print(audit)[^1].Notes,
             note => note.Contains("cannot be trusted", StringComparison.Ordinal));
     }
 
@@ -118,8 +117,8 @@ public sealed class AuditTests : IDisposable
         Assert.Contains("every figure moves as it must", result.Output, StringComparison.Ordinal);
 
         var table = Scorer.Score(Mixed(1), new ScoringOptions { Resamples = 0 });
-        Assert.Equal(1, AuditPrinter.Print(true, Mixed(1), table, TableFormat.Csv, Faulty("sorts corners")).Code);
-        Assert.Equal(0, AuditPrinter.Print(false, Mixed(1), table, TableFormat.Csv, Faulty("sorts corners")).Code);
+        Assert.Equal(1, AuditPrinter.Run(true, Mixed(1), table, Faulty("sorts corners")).Code);
+        Assert.Equal(0, AuditPrinter.Run(false, Mixed(1), table, Faulty("sorts corners")).Code);
     }
 
     private static List<(string Protocol, string Change)> Failures(Audit audit) =>

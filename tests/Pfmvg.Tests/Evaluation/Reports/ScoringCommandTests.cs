@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
@@ -41,6 +43,83 @@ public sealed class ScoringCommandTests : IDisposable
         Assert.DoesNotContain("phrase s", result.Output, StringComparison.Ordinal);
         Assert.Contains("phrase s", Shell.RunPfmvg(
             "compare", _folder.In("a.jsonl"), _folder.In("b.jsonl"), "--resamples", "10", "--with-phrases").Output,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_command_prints_one_document_with_the_table_s_numbers()
+    {
+        var answers = Answers.Varied(60);
+        PredictionFile.Write(_folder.In("a.jsonl"), answers);
+        PredictionFile.Write(_folder.In("b.jsonl"), Answers.Varied(60, seed: 2));
+        var csv = StrictCsv.Read(Print("eval", "--predictions", _folder.In("a.jsonl"), "--format", "csv"));
+        var table = Scorer.Score(answers, new ScoringOptions { Resamples = 50 });
+        Assert.Equal(table.Weighted[Metric.Iou].Low, double.Parse(
+            csv.Single(line => line["row"] == "weighted" && line["metric"] == "iou")["low"], CultureInfo.InvariantCulture));
+        var paper = StrictCsv.Read(Print("eval", "--predictions", _folder.In("a.jsonl"), "--format", "csv", "--baselines", "paper"));
+        Assert.Equal("0.407", paper.Single(line =>
+            line["answers"] == "PFMVG (published)" && line["row"] == "weighted" && line["metric"] == "iou")["value"]);
+        var all = StrictCsv.Read(Print("eval", "--predictions", _folder.In("a.jsonl"), "--format", "csv", "--protocol", "all",
+            "--baselines", "published"));
+        Assert.Equal(ProtocolDescription.Names.Order(), all.Where(line => line["answers"] == "this run").Select(line => line["protocol"])
+            .Distinct().Order());
+        var compared = StrictCsv.Read(Print("compare", _folder.In("a.jsonl"), _folder.In("b.jsonl"), "--format", "csv"));
+        Assert.Equal(["A", "B", "B - A"], compared.Select(line => line["answers"]).Distinct());
+        foreach (var command in (string[][])[["eval", "--predictions", _folder.In("a.jsonl")], ["compare", _folder.In("a.jsonl"),
+            _folder.In("b.jsonl"), "--out", _folder.In("compared")]])
+        {
+            var printed = Print([.. command, "--format", "json"]);
+            Assert.EndsWith("}\n", printed, StringComparison.Ordinal);
+            Assert.All(JsonNode.Parse(printed)!["figures"]!.AsArray(),
+                figure => Assert.True((figure!["value"]?.GetValueKind() ?? JsonValueKind.Number) == JsonValueKind.Number));
+        }
+
+        Assert.Equal(["comparison.csv", "comparison.json", "samples.csv"],
+            Directory.GetFiles(_folder.In("compared")).Select(Path.GetFileName).Order());
+
+        string Print(params string[] arguments)
+        {
+            var result = Shell.RunPfmvg([.. arguments, "--resamples", "50"]);
+            Assert.True(result.ExitCode == 0, result.ToString());
+            return result.Output;
+        }
+    }
+
+    [Fact]
+    public void A_table_of_samples_keeps_phrases_for_those_who_ask_and_never_replaces_the_answers()
+    {
+        PredictionFile.Write(_folder.In("p.jsonl"), Answers.Varied(30));
+        var plain = Run("--samples", _folder.In("s.csv"));
+        Assert.True(plain.ExitCode == 0, plain.ToString());
+        Assert.DoesNotContain("phrase s", File.ReadAllText(_folder.In("s.csv")), StringComparison.Ordinal);
+        Assert.Equal(0, Run("--samples", _folder.In("s.csv"), "--with-phrases", "--with-identifiers").ExitCode);
+        Assert.Contains("phrase s0", File.ReadAllText(_folder.In("s.csv")), StringComparison.Ordinal);
+        var answers = File.ReadAllBytes(_folder.In("p.jsonl"));
+        foreach (var (name, reason) in (IEnumerable<(string, string)>)
+            [("p.jsonl", "would replace the answers"), ("s.txt", ".csv or .jsonl")])
+        {
+            var refused = Run("--samples", _folder.In(name));
+            Assert.Equal(2, refused.ExitCode);
+            Assert.Contains(reason, refused.Error, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(answers, File.ReadAllBytes(_folder.In("p.jsonl")));
+
+        Shell.Result Run(params string[] options) =>
+            Shell.RunPfmvg(["eval", "--predictions", _folder.In("p.jsonl"), "--resamples", "10", .. options]);
+    }
+
+    [Theory]
+    [InlineData("compare")]
+    [InlineData("eval")]
+    public void All_protocols_are_refused_where_one_is_needed_and_options_that_none_of_them_has(string command)
+    {
+        PredictionFile.Write(_folder.In("p.jsonl"), Answers.Varied(20));
+        var result = command == "compare"
+            ? Shell.RunPfmvg("compare", _folder.In("p.jsonl"), _folder.In("p.jsonl"), "--protocol", "all")
+            : Shell.RunPfmvg("eval", "--predictions", _folder.In("p.jsonl"), "--protocol", "all", "--nan-outside");
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(command == "compare" ? "here choose one of pfmvg-box" : "--nan-outside is for heat maps", result.Error,
             StringComparison.Ordinal);
     }
 

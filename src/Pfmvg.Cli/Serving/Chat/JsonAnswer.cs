@@ -3,7 +3,7 @@ using System.Text.Json;
 using Pfmvg.Geometry;
 using Pfmvg.Serving;
 
-namespace Pfmvg.Cli.Serving;
+namespace Pfmvg.Cli.Serving.Chat;
 
 /// <summary>
 /// The boxes of an answer as JSON in original pixels, in the form of a client's schema: the only way that every client keeps. A property
@@ -179,13 +179,15 @@ internal sealed class JsonAnswer
             for (var step = depth; step < Deepest; step++)
             {
                 if (schema.Field("$ref") is { ValueKind: JsonValueKind.String } reference && reference.GetString() is { } path
-                    && path.StartsWith("#/", StringComparison.Ordinal))
+                    && path.StartsWith('#'))
                 {
                     var target = root;
-                    foreach (var part in path[2..].Split('/')) target = target.Field(part) ?? throw Unknown(path);
+                    foreach (var part in path[1..].Split('/', StringSplitOptions.RemoveEmptyEntries))
+                        target = target.Field(part) ?? throw Unknown(path);
                     schema = target;
                 }
-                else if ((schema.Field("anyOf") ?? schema.Field("oneOf") ?? schema.Field("allOf")) is { ValueKind: JsonValueKind.Array } ways
+                else if ((schema.Field("anyOf") ?? schema.Field("oneOf") ?? schema.Field("allOf"))
+                    is { ValueKind: JsonValueKind.Array } ways
                     && ways.EnumerateArray().FirstOrDefault(way => way.Text("type") != "null") is { ValueKind: JsonValueKind.Object } way)
                 {
                     schema = way;
@@ -235,7 +237,8 @@ internal sealed class JsonAnswer
             else json.WriteNullValue();
         }
 
-        private static ApiError Unknown(string name) => ApiError.Wrong("response_format", $"an answer holds nothing for '{name}' of the schema; "
-            + "it has boxes (lists of left, top, right, bottom), confidence, phrase, answer and image_size.");
+        private static ApiError Unknown(string name) => ApiError.Wrong("response_format",
+            $"an answer holds nothing for '{name}' of the schema; it has "
+            + "boxes (lists of left, top, right, bottom), confidence, phrase, answer and image_size.");
     }
 }

@@ -4,7 +4,7 @@ using Pfmvg.Evaluation.Tables;
 using Pfmvg.Serving;
 using Pfmvg.Text;
 
-namespace Pfmvg.Cli.Serving;
+namespace Pfmvg.Cli.Serving.Chat;
 
 /// <summary>`POST /v1/chat/completions`: a picture and a phrase, as OpenAI's clients send them.</summary>
 internal sealed class ChatApi(AnswerDesk desk, RequestBody bodies, ServerOptions options)

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
 
-namespace Pfmvg.Cli.Serving;
+namespace Pfmvg.Cli.Serving.Chat;
 
 /// <summary>The text of an answer while it grows: the answering thread tells it, a stream reads it when it can.</summary>
 internal sealed class TextGrowth

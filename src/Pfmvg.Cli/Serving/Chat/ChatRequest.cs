@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Pfmvg.Cli.Serving;
+namespace Pfmvg.Cli.Serving.Chat;
 
 /// <summary>A request to `/v1/chat/completions`: one picture, one text, and how to answer.</summary>
 /// <remarks>
@@ -39,7 +39,7 @@ internal sealed record ChatRequest
             Text = text,
             Manner = new AskedManner
             {
-                Constrained = Constrained(body),
+                Constrained = AskedManner.ReadConstraint(body),
                 MaxTokens = few ?? many,
                 Temperature = body.Number("temperature", 0, 100),
                 TopP = body.Number("top_p", double.Epsilon, 1),
@@ -52,29 +52,14 @@ internal sealed record ChatRequest
         };
     }
 
-    /// <summary>The field `constrain`, an addition of ours: boxes, none, or left out.</summary>
-    public static bool? Constrained(JsonElement body) => body.Field("constrain") switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.String } word => Constrained(word.GetString()!),
-        _ => throw ApiError.Wrong("constrain", "must be \"boxes\" or \"none\"."),
-    };
-
-    /// <summary>The word for what decoding is restricted to.</summary>
-    public static bool Constrained(string word) => word switch
-    {
-        "boxes" => true,
-        "none" => false,
-        _ => throw ApiError.Wrong("constrain", "must be \"boxes\" or \"none\"."),
-    };
-
     private static void RefuseWhatIsNotDone(JsonElement body)
     {
         if (body.Whole("n", 1) > 1) throw ApiError.Wrong("n", "this server gives one answer to a question; ask again for another.");
         if (body.Flag("logprobs") || body.Whole("top_logprobs", 0) > 0)
             throw ApiError.Wrong("logprobs", "this server gives no probabilities of tokens; each box has a confidence instead.");
         foreach (var penalty in (string[])["frequency_penalty", "presence_penalty"])
-            if (body.Number(penalty, -2, 2) is not (null or 0)) throw ApiError.Wrong(penalty, "this server has no such penalty; leave it out.");
+            if (body.Number(penalty, -2, 2) is not (null or 0))
+                throw ApiError.Wrong(penalty, "this server has no such penalty; leave it out.");
         if (body.Field("logit_bias") is { ValueKind: JsonValueKind.Object } bias && bias.EnumerateObject().Any())
             throw ApiError.Wrong("logit_bias", "this server has none; leave it out, or use constrain.");
         if (body.Field("tool_choice") is { } choice && choice is not { ValueKind: JsonValueKind.String }
@@ -94,7 +79,7 @@ internal sealed record ChatRequest
     private static List<string> NotEmpty(List<string> stops) =>
         stops.Contains("") ? throw ApiError.Wrong("stop", "an empty text would end every answer.") : stops;
 
-    /// <summary>The last text of a user, and the last picture up to it. Every question stands alone: what was said before is not read.</summary>
+    /// <summary>The last text and the last picture of a user. Every question stands alone: what was said before is not read.</summary>
     private static (byte[] Picture, string Text) ReadMessages(JsonElement body)
     {
         const string Param = "messages";
@@ -110,7 +95,8 @@ internal sealed record ChatRequest
             if (role != "user") continue;
             var (words, pictures) = ReadContent(message);
             if (words.Length > 0) text = words;
-            if (pictures.Count > 1) throw ApiError.Wrong(Param, "a message holds several pictures, and a phrase is found in one; send one.");
+            if (pictures.Count > 1)
+                throw ApiError.Wrong(Param, "a message holds several pictures, and a phrase is found in one; send one.");
             if (pictures.Count == 1) picture = pictures[0];
         }
 

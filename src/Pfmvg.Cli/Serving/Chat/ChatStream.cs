@@ -3,9 +3,11 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Pfmvg.Serving;
 
-namespace Pfmvg.Cli.Serving;
+namespace Pfmvg.Cli.Serving.Chat;
 
-/// <summary>An answer in server-sent events. It ends with [DONE], or with an error event: a clean end would pass for a whole answer.</summary>
+/// <summary>
+/// An answer in server-sent events. It ends with [DONE], or with an error event: a clean end would pass for a whole answer.
+/// </summary>
 internal sealed class ChatStream(HttpContext context, ChatFrame frame, TimeSpan pulse)
 {
     private readonly StringBuilder _sent = new();
@@ -34,7 +36,7 @@ internal sealed class ChatStream(HttpContext context, ChatFrame frame, TimeSpan 
         }
     }
 
-    /// <summary>Sends what is known, one step behind: the last piece comes with the boxes, since some clients read them only there.</summary>
+    /// <summary>Sends what is known, one step behind: the last piece comes with the boxes, where every client reads them.</summary>
     private async Task Grow(Question question, TextGrowth? growth)
     {
         string? before = null;
