@@ -28,7 +28,8 @@ internal static class ChosenCheckpoint
         var best = CheckpointFolder.BestOf(folder.Checkpoints);
         if (!File.Exists(best))
             throw new InputException($"{best}: there is no best checkpoint, as {setting}=best asks for; train with a validation split and "
-                + $"{folder.Part[..Math.Min(6, folder.Part.Length)]}.validate=true, or take the last one with {setting}=last.");
+                + $"{(folder.Part == TrainingOptions.CnnPart ? "stage2" : folder.Part[..Math.Min(6, folder.Part.Length)])}"
+                + $".validate=true, or take the last one with {setting}=last.");
         return new UsedCheckpoint("best", best, run, info.Best?.Step)
         {
             Measure = info.Best?.Measure, Value = info.Best?.Value, Setting = setting,
