@@ -73,6 +73,8 @@ public sealed class ComparingTests
     public void With_one_run_each_the_interval_is_that_of_the_two_sets()
     {
         var (a, b) = (Score(Answers.Varied(80, 1), 500), Score(Answers.Varied(80, 2), 500));
+        b = b with { Options = b.Options with { Intervals = IntervalMethod.Percentile } }; // as over runs
+        a = a with { Options = b.Options };
         var (two, runs) = (Comparison.Between(a, b), RunComparison.Between([a], [b], ["a", "b"]));
         foreach (var (r, row) in two.Rows.Index())
             foreach (var (metric, expected) in row.Figures)
