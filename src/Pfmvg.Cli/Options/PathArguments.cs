@@ -24,9 +24,9 @@ internal static class PathArguments
 
     private static bool IsPath(SymbolResult result) => result switch
     {
-        OptionResult { Implicit: false, Option.HelpName: { } name } => PathNames.Contains(name),
+        OptionResult { Implicit: false, Option.HelpName: { } name } => PathNames.Contains(name.Replace(" ...", "", StringComparison.Ordinal)),
         OptionResult { Implicit: false, Option.ValueType: var type } => typeof(FileSystemInfo).IsAssignableFrom(type),
-        ArgumentResult { Argument.ValueType: var type } => type == typeof(string), // every argument of ours is a file or a folder
+        ArgumentResult { Argument.ValueType: var type } => type == typeof(string) || type == typeof(string[]), // every argument of ours is a file or a folder
         _ => false,
     };
 

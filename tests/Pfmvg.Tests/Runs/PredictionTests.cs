@@ -52,7 +52,8 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         var folder = EvaluationRun.Execute(
             new RecordedSession(configuration).Session, new EvaluationOptions { Split = Split.Test, FromBase = true }).Folder;
         var recorded = RunInfo.Read(folder.InfoPath).Environment["decoding"];
-        Assert.Equal(fusedStep == "auto" && ThinVectors.Lanes > 0 ? $"fused step, {ThinVectors.Describe(ThinVectors.Lanes)}" : "modules", recorded);
+        Assert.Equal(fusedStep == "auto" && ThinVectors.Lanes > 0
+            ? $"fused step, {ThinVectors.Describe(ThinVectors.Lanes)}" : "modules", recorded);
     }
 
     [Fact]

@@ -15,7 +15,9 @@ internal static class AuditGrid
                 Must(result.Case, Metric.Iou), Verdict(result.Figures.Select(Wrong).FirstOrDefault(wrong => wrong is not null))])],
             p == audit.Protocols.Count - 1 ? [.. Notes(audit)] : []))];
 
-    /// <summary>The same as lines of a tidy table: each figure before and after a change; the rule says what must happen and whether it did.</summary>
+    /// <summary>
+    /// The same as lines of a tidy table: each figure before and after a change; the rule says what must happen and whether it did.
+    /// </summary>
     public static IEnumerable<TidyRow> Rows(Audit audit) =>
         from protocol in audit.Protocols
         from result in protocol.Results

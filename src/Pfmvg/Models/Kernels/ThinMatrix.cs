@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -108,7 +107,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
 
     private void Multiply<T, TWeights>(long piece, float* x, float* y, long rows)
         where T : struct, IFloatVector<T>
-        where TWeights : struct, IWeights<T>
+        where TWeights : struct, IThinWeights<T>
     {
         var (first, end) = (piece * Piece, Math.Min(Outputs, (piece + 1) * Piece));
         var sums = stackalloc float[Piece * RowsAtOnce]; // (outputs of the piece, rows of a tile)
@@ -144,7 +143,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyOneRow<T, TWeights>(float* x, float* sums, long output, long wanted, long from, long to)
         where T : struct, IFloatVector<T>
-        where TWeights : struct, IWeights<T>
+        where TWeights : struct, IThinWeights<T>
     {
         T p = default, q = default, r = default, s = default;
         var stride = Inputs * TWeights.Size;
@@ -153,16 +152,16 @@ internal sealed unsafe class ThinMatrix : IDisposable
         for (var at = from; at < to; at += 2 * T.Lanes)
         {
             var (first, second) = (T.Load(x + at), T.Load(x + at + T.Lanes));
-            Fetch(a + at * TWeights.Size + ahead);
+            ThinVectors.Fetch(a + at * TWeights.Size + ahead);
             var (low, high) = TWeights.Load(a + at * TWeights.Size);
             p = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, p));
-            Fetch(b + at * TWeights.Size + ahead);
+            ThinVectors.Fetch(b + at * TWeights.Size + ahead);
             (low, high) = TWeights.Load(b + at * TWeights.Size);
             q = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, q));
-            Fetch(c + at * TWeights.Size + ahead);
+            ThinVectors.Fetch(c + at * TWeights.Size + ahead);
             (low, high) = TWeights.Load(c + at * TWeights.Size);
             r = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, r));
-            Fetch(d + at * TWeights.Size + ahead);
+            ThinVectors.Fetch(d + at * TWeights.Size + ahead);
             (low, high) = TWeights.Load(d + at * TWeights.Size);
             s = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, s));
         }
@@ -175,7 +174,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyEightRows<T, TWeights>(float* x, float* sums, long output, long wanted, long from, long to)
         where T : struct, IFloatVector<T>
-        where TWeights : struct, IWeights<T>
+        where TWeights : struct, IThinWeights<T>
     {
         T a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
         T b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
@@ -186,11 +185,11 @@ internal sealed unsafe class ThinMatrix : IDisposable
         var row = x + from * RowsAtOnce;
         for (var at = from; at < to; at += 2 * T.Lanes, row += 2 * T.Lanes * RowsAtOnce)
         {
-            FetchFar(a + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(a + at * TWeights.Size + ahead);
             var (p, s) = TWeights.Load(a + at * TWeights.Size);
-            FetchFar(b + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(b + at * TWeights.Size + ahead);
             var (q, t) = TWeights.Load(b + at * TWeights.Size);
-            FetchFar(c + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(c + at * TWeights.Size + ahead);
             var (r, u) = TWeights.Load(c + at * TWeights.Size);
             var z = T.Load(row + 0 * T.Lanes);
             a0 = T.FusedMultiplyAdd(p, z, a0); b0 = T.FusedMultiplyAdd(q, z, b0); c0 = T.FusedMultiplyAdd(r, z, c0);
@@ -236,7 +235,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     private void MultiplyFourRows<T, TWeights>(
         float* x, float* sums, long output, long wanted, long from, long to, int half, int together)
         where T : struct, IFloatVector<T>
-        where TWeights : struct, IWeights<T>
+        where TWeights : struct, IThinWeights<T>
     {
         T a0 = default, a1 = default, a2 = default, a3 = default;
         T b0 = default, b1 = default, b2 = default, b3 = default;
@@ -247,9 +246,9 @@ internal sealed unsafe class ThinMatrix : IDisposable
         var row = x + from * together + half * 2 * T.Lanes;
         for (var at = from; at < to; at += 2 * T.Lanes, row += 2 * T.Lanes * together)
         {
-            FetchFar(a + at * TWeights.Size + ahead);
-            FetchFar(b + at * TWeights.Size + ahead);
-            FetchFar(c + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(a + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(b + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(c + at * TWeights.Size + ahead);
             var (p, q, r) = (TWeights.Load(a + at * TWeights.Size).First, TWeights.Load(b + at * TWeights.Size).First,
                 TWeights.Load(c + at * TWeights.Size).First);
             var z = T.Load(row + 0 * T.Lanes);
@@ -290,54 +289,5 @@ internal sealed unsafe class ThinMatrix : IDisposable
         if (output < wanted) return;
         var place = sums + output * together + half;
         (Vector128.Load(place) + all).Store(place);
-    }
-
-    // Without such an instruction the processor's own foresight must do.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Fetch(byte* from)
-    {
-        if (Sse.IsSupported) Sse.Prefetch0(from);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FetchFar(byte* from)
-    {
-        if (Sse.IsSupported) Sse.Prefetch1(from);
-    }
-
-    /// <summary>How weights are stored. They are structures, so that they are compiled into the loops.</summary>
-    private interface IWeights<T> where T : struct, IFloatVector<T>
-    {
-        static abstract int Size { get; } // bytes of one
-
-        /// <summary>Widens the weights of a step.</summary>
-        static abstract (T First, T Second) Load(byte* from);
-    }
-
-    /// <summary>bfloat16, of a step first the even weights, then the odd ones.</summary>
-    private readonly struct BFloat16Pairs<T> : IWeights<T> where T : struct, IFloatVector<T>
-    {
-        public static int Size => 2;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (T First, T Second) Load(byte* from) => T.LoadBFloat16Pairs(from);
-    }
-
-    /// <summary>int8, in order.</summary>
-    private readonly struct Int8Weights<T> : IWeights<T> where T : struct, IFloatVector<T>
-    {
-        public static int Size => 1;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (T First, T Second) Load(byte* from) => (T.LoadInt8(from), T.LoadInt8(from + T.Lanes));
-    }
-
-    /// <summary>float32, in order.</summary>
-    private readonly struct Float32Weights<T> : IWeights<T> where T : struct, IFloatVector<T>
-    {
-        public static int Size => 4;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (T First, T Second) Load(byte* from) => (T.Load((float*)from), T.Load((float*)from + T.Lanes));
     }
 }

@@ -16,10 +16,25 @@ internal sealed unsafe class ThinVectors(int lanes)
     public const int MostLanes = 16;
 
     /// <summary>Lanes of this processor's widest vectors; 0 where none of the roads can be taken.</summary>
-    public static int Lanes { get; } = Avx512F.IsSupported ? 16 : Avx2.IsSupported && Fma.IsSupported ? 8 : AdvSimd.Arm64.IsSupported ? 4 : 0;
+    public static int Lanes { get; } =
+        Avx512F.IsSupported ? 16 : Avx2.IsSupported && Fma.IsSupported ? 8 : AdvSimd.Arm64.IsSupported ? 4 : 0;
 
     /// <summary>Name of the vectors in records and reports.</summary>
     public static string Describe(int lanes) => lanes switch { 16 => "AVX-512", 8 => "AVX2", 4 => "NEON", _ => "none" };
+
+    /// <summary>Asks for what lies at an address, into the first cache; without such an instruction nothing is asked.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fetch(byte* from)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(from);
+    }
+
+    /// <summary>The same into the second cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void FetchFar(byte* from)
+    {
+        if (Sse.IsSupported) Sse.Prefetch1(from);
+    }
 
     /// <summary>x times each of four vectors.</summary>
     public Vector128<float> Dots(float* x, float* a, float* b, float* c, float* d, int count) => lanes switch

@@ -18,7 +18,8 @@ public sealed class NarrowVectorTests
             RedirectStandardError = true,
             Environment = { [VectorWidthTests.Switch] = "0" },
         };
-        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet") start.ArgumentList.Add(typeof(VectorWidthTests).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(typeof(VectorWidthTests).Assembly.Location);
         else start.FileName = Path.Combine(AppContext.BaseDirectory, "Pfmvg.Tests");
         foreach (var tests in classes)
         {
