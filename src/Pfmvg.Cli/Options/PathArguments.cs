@@ -26,7 +26,8 @@ internal static class PathArguments
     {
         OptionResult { Implicit: false, Option.HelpName: { } name } => PathNames.Contains(name.Replace(" ...", "", StringComparison.Ordinal)),
         OptionResult { Implicit: false, Option.ValueType: var type } => typeof(FileSystemInfo).IsAssignableFrom(type),
-        ArgumentResult { Argument.ValueType: var type } => type == typeof(string) || type == typeof(string[]), // every argument of ours is a file or a folder
+        ArgumentResult { Argument.ValueType: var type } => // every argument of ours is a file or a folder
+            type == typeof(string) || type == typeof(string[]),
         _ => false,
     };
 

@@ -67,7 +67,8 @@ public sealed class PathAndLocaleTests : IDisposable
         var unset = Shell.RunPfmvg(["eval", "--predictions", "$PFMVG_NOT_SET/a.jsonl"]);
         Assert.Equal(2, unset.ExitCode);
         Assert.Contains("PFMVG_NOT_SET is not set", $"{unset}", StringComparison.Ordinal);
-        string[][] lines = [["compare", "a.jsonl", "$PFMVG_NOT_SET/b.jsonl"], ["compare", "--runs", "a.jsonl", "--against", "$PFMVG_NOT_SET"]];
+        string[][] lines =
+            [["compare", "a.jsonl", "$PFMVG_NOT_SET/b.jsonl"], ["compare", "--runs", "a.jsonl", "--against", "$PFMVG_NOT_SET"]];
         foreach (var line in lines)
             Assert.Contains("PFMVG_NOT_SET is not set", $"{Shell.RunPfmvg(line)}", StringComparison.Ordinal);
         var idle = Shell.RunPfmvg(["eval", "--predictions", "a.jsonl", "--colors", "red,blue"]);
