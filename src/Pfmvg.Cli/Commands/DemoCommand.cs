@@ -22,28 +22,40 @@ internal static class DemoCommand
             HelpName = "FOLDER",
         };
         var command = new Command("demo", "Run the whole method in miniature: phantom study, stage 1, stage 2 and the scored "
-            + "test split.") { output };
+            + "test split. With --config configs/cnn.yaml, the plain network instead of our own model.") { output };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed => Job.Run(() => Read(parsed), "the demo stops after this step; run it again to start anew.", session =>
         {
             var clock = Stopwatch.StartNew();
-            foreach (var stage in (int[])[1, 2])
+            var isCnn = IsCnn(session.Configuration);
+            foreach (var stage in isCnn ? (int[])[2] : [1, 2])
                 TrainingRun.Execute(session, new TrainingOptions
                 {
                     Stage = stage,
+                    Cnn = isCnn,
                     Existing = ExistingRun.Overwrite,
                     Command = ["pfmvg", "demo"],
-                    ResumeCommand = configuration.Command(parsed, ["train", "--stage", $"{stage}", "--resume"]) + " --set "
+                    ResumeCommand = configuration.Command(parsed,
+                        ["train", .. isCnn ? (string[])["--model", ModelNames.Cnn] : ["--stage", $"{stage}"], "--resume"]) + " --set "
                         + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
-            var code = EvalCommand.Evaluate(session, Split.Test);
+            var code = EvalCommand.Evaluate(session, Split.Test, isCnn);
             if (!session.IsFirst) return code;
+            if (isCnn)
+            {
+                Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}. `pfmvg compare` sets the network's answers "
+                    + "beside those of the demo without --config, on the same study.");
+                return code;
+            }
+
             Terminal.Standard.Print($"The whole demo took {Units.Duration(clock.Elapsed)}. Ask its model about a picture, in a browser:");
             var model = Path.GetRelativePath(".", RunFolder.ForPart(session.Configuration, "stage2").Path);
             Terminal.Standard.Print($"    {ShellWords.Join(["pfmvg", "serve", "--from", model])}");
             return code;
-        }));
+        }, settings => !IsCnn(settings)));
         return command;
+
+        static bool IsCnn(PfmvgConfiguration settings) => settings.Cnn is not null;
 
         PfmvgConfiguration Read(ParseResult parsed)
         {

@@ -82,7 +82,7 @@ internal static class EvalCommand
                 throw new InputException("Say what to score: --split test for the model's answers, or --predictions FILE for "
                     + "answers from a file"
                     + (path is null ? "." : ", not both."));
-            var asked = asking.Read(parsed);
+            var (asked, isCnn) = (asking.Read(parsed), asking.IsCnn(parsed));
             if (asked is not null && path is not null)
                 throw new InputException("--ask answers a split, so it needs --split instead of --predictions.");
             RefuseIdle(parsed, path is null);
@@ -106,8 +106,8 @@ internal static class EvalCommand
                             ["eval", "--split", name!, .. asking.Given(parsed), "--resume", .. Given()]),
                         Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
                     }, scoring, measures, report, parsed.GetValue(baselines), parsed.GetValue(audit));
-                return Job.Run(() => configuration.ReadForData(parsed), "the answers so far are kept.",
-                    session => FromModel(session, name!));
+                return Job.Run(() => configuration.ReadForData(parsed, isCnn), "the answers so far are kept.",
+                    session => FromModel(session, name!), _ => !isCnn);
             }
 
             if (parsed.GetValue(resume) || parsed.GetValue(strict))
@@ -140,10 +140,19 @@ internal static class EvalCommand
                 if (asked is not null)
                     line.Refuse("belongs to our own model, and --ask asks another one; leave it out",
                         [from, controls, .. configuration.All.Where(option => option.Name == "--constrain")]);
+                if (isCnn)
+                {
+                    line.Refuse("restricts words, and the plain network has none; leave it out",
+                        configuration.All.Where(option => option.Name == "--constrain"));
+                    if (line.GetValue(from) == "base")
+                        throw new InputException("--from base: the plain network has no base weights; name its training, or leave it out.");
+                }
+
                 if (asksModel)
                     line.Refuse("reads answers from a file, so it needs --predictions; leave it out",
                         asked is null ? scoring.OfFiles : scoring.OfFiles.Except(scoring.OfAnswers));
-                else line.Refuse("asks the model, so it needs --split instead of --predictions", [from, overwrite, .. configuration.All]);
+                else line.Refuse("asks the model, so it needs --split instead of --predictions",
+                    [from, overwrite, asking.Model, .. configuration.All]);
                 if (!asksModel) report.RequireFolder(line);
             }
 
@@ -155,6 +164,7 @@ internal static class EvalCommand
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
                 {
                     Split = SplitNames.Parse("--split", splitName),
+                    Cnn = isCnn,
                     From = parsed.GetValue(from) is { } model && !isBase ? Path.GetFullPath(model) : null,
                     FromBase = isBase,
                     Existing = Existing(),
@@ -180,7 +190,7 @@ internal static class EvalCommand
                     settings.Data.Dicom, folder.Path,
                     ImagePath(result.Data), [.. further, .. tables]);
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
-                Terminal.Standard.Message(isBase || settings.Name.EndsWith("-base", StringComparison.Ordinal)
+                Terminal.Standard.Message(isBase || isCnn || settings.Name.EndsWith("-base", StringComparison.Ordinal)
                     ? $"Next: {ShellWords.Join(["pfmvg", "runs", "show", folder.Path])}"
                     : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
                         + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
@@ -193,6 +203,7 @@ internal static class EvalCommand
 
             IEnumerable<string> Given() =>
             [
+                .. isCnn ? (string[])["--model", ModelNames.Cnn] : [],
                 .. parsed.GetValue(from) is { } model ? (string[])["--from", model] : [],
                 .. parsed.GetValue(controls) ? (string[])["--controls"] : [],
                 .. parsed.GetValue(audit) ? (string[])["--audit"] : [],
@@ -207,11 +218,11 @@ internal static class EvalCommand
     /// by the demo.
     /// </summary>
     /// <returns>The exit code.</returns>
-    public static int Evaluate(Session session, Split split)
+    public static int Evaluate(Session session, Split split, bool isCnn)
     {
         var result = EvaluationRun.Execute(session, new EvaluationOptions
         {
-            Split = split, Controls = true, Command = ["pfmvg", "demo"], Isolate = true,
+            Split = split, Cnn = isCnn, Controls = true, Command = ["pfmvg", "demo"], Isolate = true,
         });
         if (!session.IsFirst) return ExitCode.Success;
         Interrupt.LoseNothing();
@@ -248,10 +259,11 @@ internal static class EvalCommand
     {
         var info = RunInfo.Read(folder.InfoPath);
         yield return ("configuration", configuration.Name);
-        yield return ("model", info.Model?.Describe() ?? "the base weights alone");
-        yield return ("decoding", Decoding(configuration.Eval));
+        var isOurs = info.Environment.GetValueOrDefault("decoding") != CnnSetup.Decoding;
+        yield return ("model", isOurs ? info.Model?.Describe() ?? "the base weights alone" : CnnSetup.Decoding);
+        if (isOurs) yield return ("decoding", Decoding(configuration.Eval));
         if (info.Dicom is { } dicom) yield return ("DICOM pictures", $"gray by data.dicom={dicom}");
-        yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
+        if (isOurs) yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
         foreach (var file in info.Weights) yield return ($"trained tensors {Path.GetFileName(file.Path)}", $"SHA-256 {file.Sha256}");
         foreach (var key in (string[])["pfmvg", "libtorch", "processor"])
             if (info.Environment.TryGetValue(key, out var value)) yield return (key, value);

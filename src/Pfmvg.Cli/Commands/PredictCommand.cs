@@ -2,6 +2,7 @@ using System.CommandLine;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
+using Pfmvg.Data;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
@@ -45,7 +46,8 @@ internal static class PredictCommand
         var from = new Option<string?>("--from")
         {
             Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base' for the base weights alone. "
-                + "Default: stage 2's result. With --model biovil or biovil-t: the folder with its image model and its text folder.",
+                + "Default: stage 2's result, or the plain network's. "
+                + "With --model biovil or biovil-t: the folder with its image model and its text folder.",
             HelpName = "PATH",
         };
         var strict = new Option<bool>("--strict")
@@ -96,12 +98,23 @@ internal static class PredictCommand
                 return ExitCode.Success;
             }
 
-            var (settings, isBase) = (configuration.Read(parsed), parsed.GetValue(from) == "base");
-            var session = new Session(settings, world, display, interrupt.Token);
+            var isCnn = rivals.IsCnn(parsed);
+            if (isCnn) parsed.Refuse("restricts words, and the plain network has none; leave it out",
+                configuration.All.Where(option => option.Name == "--constrain"));
+            var (settings, isBase) = (configuration.Read(parsed, isCnn), parsed.GetValue(from) == "base");
+            if (isCnn && isBase)
+                throw new InputException("--from base: the plain network has no base weights; name its training, or leave it out.");
+            var session = new Session(settings, world, display, needsBase: !isCnn, interrupt.Token);
             var isTable = parsed.GetValue(table) is not null;
             var (shown, broken) = (0, 0);
-            PredictionRun.Execute(session, cases, isBase ? null : parsed.GetValue(from), isBase, Show,
-                isolate: isTable && !parsed.GetValue(strict));
+            PredictionRun.Execute(session, cases, new EvaluationOptions
+            {
+                Split = Split.Test, // no split is asked
+                Cnn = isCnn,
+                From = isBase ? null : parsed.GetValue(from),
+                FromBase = isBase,
+                Isolate = isTable && !parsed.GetValue(strict),
+            }, Show);
             return broken == 0 ? ExitCode.Success : ExitCode.Failure;
 
             void Show(PredictionCase asked, Prediction prediction)

@@ -3,6 +3,7 @@ using System.Globalization;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
+using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Planning;
 using Pfmvg.Runs;
@@ -16,7 +17,16 @@ internal static class TrainCommand
 {
     public static Command Create()
     {
-        var stage = new Option<int>("--stage") { Description = "1 (captions) or 2 (boxes).", Required = true, HelpName = "1|2" };
+        var model = new Option<string>("--model")
+        {
+            Description = "Who is trained: pfmvg, our own model; or cnn, a plain network from scratch, to compare with.",
+            DefaultValueFactory = _ => ModelNames.Ours,
+        }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.Cnn);
+        var stage = new Option<int?>("--stage")
+        {
+            Description = "1 (captions) or 2 (boxes). Our own model needs it; the plain network has one stage, of boxes.",
+            HelpName = "1|2",
+        };
         var from = new Option<string?>("--from")
         {
             Description = "Start from this run folder, checkpoint or peft adapter folder, or from 'base' for the base weights alone. "
@@ -33,9 +43,10 @@ internal static class TrainCommand
         {
             Description = "Build everything, take two steps and one validation batch, say memory and time; write no run.",
         };
-        var command = new Command("train", "Train projector and adapters: stage 1 on captions, stage 2 on boxes.")
+        var command = new Command("train", 
+            "Train projector and adapters, stage 1 on captions, stage 2 on boxes; or a plain network to compare with.")
         {
-            stage, from, resume, overwrite, allowChanges, dryRun,
+            model, stage, from, resume, overwrite, allowChanges, dryRun,
         };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed =>
@@ -44,10 +55,17 @@ internal static class TrainCommand
                 throw new InputException("--resume and --overwrite contradict each other: give one of them.");
             if (!parsed.GetValue(resume)) parsed.Refuse("belongs to --resume; leave it out, or continue a run with both", allowChanges);
             var isBase = parsed.GetValue(from) == "base";
-            var (number, start) = (parsed.GetValue(stage), parsed.GetValue(from) is { } path && !isBase ? Path.GetFullPath(path) : null);
+            var isCnn = parsed.GetValue(model) == ModelNames.Cnn;
+            if (isCnn) parsed.Refuse("belongs to our own model, and --model cnn trains a network of one stage from scratch; leave it out",
+                stage, from);
+            var number = isCnn ? 2 : parsed.GetValue(stage) ?? throw new InputException("--stage is missing: train needs --stage 1 "
+                + "(captions) or --stage 2 (boxes), or --model cnn, which has one stage only.");
+            string[] what = isCnn ? ["--model", ModelNames.Cnn] : ["--stage", $"{number}"];
+            var start = parsed.GetValue(from) is { } path && !isBase ? Path.GetFullPath(path) : null;
             var options = new TrainingOptions
             {
                 Stage = number,
+                Cnn = isCnn,
                 From = start,
                 FromBase = isBase,
                 Existing = parsed.GetValue(resume)
@@ -55,34 +73,44 @@ internal static class TrainCommand
                 AllowChanges = parsed.GetValue(allowChanges),
                 Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
                 ResumeCommand = configuration.Command(parsed,
-                    ["train", "--stage", $"{number}", "--resume", .. parsed.GetValue(allowChanges) ? (string[])["--allow-changes"] : []]),
+                    ["train", .. what, "--resume", .. parsed.GetValue(allowChanges) ? (string[])["--allow-changes"] : []]),
             };
             if (parsed.GetValue(dryRun))
-                return Job.Run(() => configuration.ReadForData(parsed), "nothing more is tried.", session => Rehearse(session, options));
-            return Job.Run(() => configuration.ReadForData(parsed), "a checkpoint is written after this step.", session =>
+                return Job.Run(Read, "nothing more is tried.", session => Rehearse(session, options), _ => !isCnn);
+            return Job.Run(Read, "a checkpoint is written after this step.", session =>
             {
-                TellMemory(session, number);
+                TellMemory(session, options);
                 TrainingRun.Execute(session, options);
                 if (!session.IsFirst) return ExitCode.Success;
-                string[] next = number == 1 ? ["train", "--stage", "2"] : ["eval", "--split", "test"];
+                string[] next = isCnn ? ["eval", "--split", "test", .. what]
+                    : number == 1 ? ["train", "--stage", "2"] : ["eval", "--split", "test"];
                 Terminal.Standard.Message($"Next: {configuration.Command(parsed, next)}");
                 return ExitCode.Success;
-            });
+            }, _ => !isCnn);
+
+            PfmvgConfiguration Read()
+            {
+                var read = configuration.ReadForData(parsed, isCnn);
+                if (isCnn) _ = CnnSetup.Settings(read);
+                return read;
+            }
         });
         return command;
     }
 
-    private static void TellMemory(Session session, int stage)
+    private static void TellMemory(Session session, TrainingOptions options)
     {
+        if (options.Cnn) return; // the plan knows our own model only
         // Each rank may have a GPU of its own, which other programs may use.
-        var warnings = session.World.Gather(MemoryForecast.Check(session.Configuration, stage, session.World.LocalSize) ?? "");
+        var warnings = session.World.Gather(
+            MemoryForecast.Check(session.Configuration, options.Stage, session.World.LocalSize) ?? "");
         foreach (var warning in warnings.Where(warning => warning.Length > 0).Distinct()) Terminal.Standard.Message(warning);
     }
 
     private static int Rehearse(Session session, TrainingOptions options)
     {
         Interrupt.LoseNothing();
-        TellMemory(session, options.Stage);
+        TellMemory(session, options);
         var found = TrainingRehearsal.Execute(session, options);
         if (!session.IsFirst) return ExitCode.Success;
         var losses = string.Join(", ", found.Losses.Select(loss => loss.ToString("f4", CultureInfo.InvariantCulture)));

@@ -15,7 +15,8 @@ internal sealed class AskOptions
 
     private readonly Option<string?> _model = new("--model")
     {
-        Description = "With --ask: the model's name, as the server knows it.",
+        Description = "With --split, who is asked: pfmvg, our own model (default); or cnn, the plain network (`pfmvg train --model cnn`). "
+            + "With --ask: the model's name, as the server knows it.",
         HelpName = "NAME",
     };
 
@@ -36,7 +37,10 @@ internal sealed class AskOptions
     {
         if (parsed.GetValue(_server) is not { } address)
         {
-            parsed.Refuse("belongs to --ask, which names a server; add it, or leave this out", _model, _remote);
+            parsed.Refuse("belongs to --ask, which names a server; add it, or leave this out", _remote);
+            if (parsed.GetValue(_model) is not (null or ModelNames.Ours or ModelNames.Cnn))
+                throw new InputException($"--model {parsed.GetValue(_model)}: without --ask it is {ModelNames.Ours} or {ModelNames.Cnn}; "
+                    + "a model behind a server needs --ask URL, too.");
             return null;
         }
 
@@ -47,6 +51,12 @@ internal sealed class AskOptions
                 + $"{server}/models lists.");
         return (server, model);
     }
+
+    /// <summary>Whether the plain network is asked.</summary>
+    public bool IsCnn(ParseResult parsed) => parsed.GetValue(_server) is null && parsed.GetValue(_model) == ModelNames.Cnn;
+
+    /// <summary>`--model`, which answers from a file have none of.</summary>
+    public Option Model => _model;
 
     /// <summary>The options as they were given.</summary>
     public IEnumerable<string> Given(ParseResult parsed) =>

@@ -10,7 +10,7 @@ internal sealed class ConfigurationOptions
 {
     private readonly Option<string?> _file = new("--config", "-c")
     {
-        Description = "Configuration in YAML. Default: the embedded configs/tiny.yaml.",
+        Description = "Configuration in YAML. Default: the embedded configs/tiny.yaml, for --model cnn configs/cnn.yaml.",
         HelpName = "FILE",
     };
 
@@ -47,12 +47,15 @@ internal sealed class ConfigurationOptions
     }
 
     /// <summary>The configuration that the command line asks for.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="isCnn">Without `--config` it is that of the plain network.</param>
     /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
-    public PfmvgConfiguration Read(ParseResult parsed)
+    public PfmvgConfiguration Read(ParseResult parsed, bool isCnn = false)
     {
+        var embedded = ModelNames.Configuration(isCnn);
         return parsed.GetValue(_file) is { } path
             ? ConfigurationFile.Load(Path.GetFullPath(path), Overrides(parsed))
-            : ConfigurationFile.Parse(Embedded(), "the embedded tiny.yaml", Overrides(parsed));
+            : ConfigurationFile.Parse(Embedded(embedded), $"the embedded {embedded}", Overrides(parsed));
     }
 
     /// <summary>The same, with another file in the place of one that is not given.</summary>
@@ -66,10 +69,12 @@ internal sealed class ConfigurationOptions
     /// The configuration of a command that works on prepared data. With a `phantom` section absent data are drawn, but never in
     /// the place of data that the user named or prepared.
     /// </summary>
-    /// <exception cref="InputException">As for <see cref="Read(ParseResult)"/>; or the data that the user means are elsewhere.</exception>
-    public PfmvgConfiguration ReadForData(ParseResult parsed)
+    /// <param name="parsed">The command line.</param>
+    /// <param name="isCnn">Without `--config` it is that of the plain network.</param>
+    /// <exception cref="InputException">As for <see cref="Read(ParseResult, bool)"/>; or the user's data are elsewhere.</exception>
+    public PfmvgConfiguration ReadForData(ParseResult parsed, bool isCnn = false)
     {
-        var configuration = Read(parsed);
+        var configuration = Read(parsed, isCnn);
         if (configuration.Phantom is null) return configuration;
         GroundingSetup.RequireNoneElsewhere(configuration);
         if (parsed.GetValue(_overrides)!.Any(change => change.StartsWith("data.folder=", StringComparison.Ordinal)))
@@ -91,9 +96,9 @@ internal sealed class ConfigurationOptions
     private string[] Overrides(ParseResult parsed) => parsed.GetValue(_constrain) is { } constrain
         ? [.. parsed.GetValue(_overrides)!, $"eval.constrain={constrain}"] : parsed.GetValue(_overrides)!;
 
-    private static string Embedded()
+    private static string Embedded(string name)
     {
-        using var stream = typeof(ConfigurationOptions).Assembly.GetManifestResourceStream("tiny.yaml")!;
+        using var stream = typeof(ConfigurationOptions).Assembly.GetManifestResourceStream(name)!;
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

@@ -9,9 +9,10 @@ internal sealed class RivalOptions
 {
     private readonly Option<string> _model = new Option<string>("--model")
     {
-        Description = "Who is asked: our own model, or one that it is compared with, from the files in --from.",
-        DefaultValueFactory = _ => "pfmvg",
-    }.AcceptOnlyFromAmong("pfmvg", "biovil", "biovil-t");
+        Description = "Who is asked: pfmvg, our own model; cnn, the plain network (`pfmvg train --model cnn`); or biovil or "
+            + "biovil-t, from the files in --from.",
+        DefaultValueFactory = _ => ModelNames.Ours,
+    }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.Cnn, "biovil", "biovil-t");
 
     private readonly Option<double?> _threshold = new("--threshold")
     {
@@ -45,14 +46,17 @@ internal sealed class RivalOptions
         return this;
     }
 
-    /// <summary>How a rival is to be asked; null when our own model is.</summary>
+    /// <summary>Whether the plain network is asked.</summary>
+    public bool IsCnn(ParseResult parsed) => parsed.GetValue(_model) == ModelNames.Cnn;
+
+    /// <summary>How a rival is to be asked; null when our own model or the plain network is.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="from">Where the rival's files are.</param>
     /// <exception cref="InputException">An option cannot take effect, or lacks something.</exception>
     public RivalRequest? Read(ParseResult parsed, string? from)
     {
         var name = parsed.GetValue(_model)!;
-        if (name == "pfmvg")
+        if (name is ModelNames.Ours or ModelNames.Cnn)
         {
             parsed.Refuse("belongs to --model biovil and biovil-t, whose answers are maps; add one of these, or leave it out",
                 HeatMap, _threshold, _interpolation, _dilated);

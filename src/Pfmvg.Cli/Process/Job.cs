@@ -15,7 +15,9 @@ internal static class Job
     /// <param name="read">Reads the configuration.</param>
     /// <param name="advice">Printed at the first interrupt: what happens now.</param>
     /// <param name="work">The work; returns the exit code.</param>
-    public static int Run(Func<PfmvgConfiguration> read, string advice, Func<Session, int> work)
+    /// <param name="needsBase">False where the base weights are no part of the model; null stands for true.</param>
+    public static int Run(
+        Func<PfmvgConfiguration> read, string advice, Func<Session, int> work, Func<PfmvgConfiguration, bool>? needsBase = null)
     {
         using var interrupt = new Interrupt(advice); // before the processes meet, which takes its time
         using var display = new TerminalDisplay();
@@ -23,7 +25,11 @@ internal static class Job
         return Run(world =>
         {
             interrupt.Token.ThrowIfCancellationRequested();
-            session = new Session(read(), world, display, interrupt.Token) { SignalsReachAll = interrupt.ReachesAll };
+            var configuration = read();
+            session = new Session(configuration, world, display, needsBase?.Invoke(configuration) ?? true, interrupt.Token)
+            {
+                SignalsReachAll = interrupt.ReachesAll,
+            };
             return work(session);
         }, interrupt, () => session is { IsSaving: true } ? Patience : WithoutCheckpoint);
     }

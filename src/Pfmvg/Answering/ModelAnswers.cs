@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 namespace Pfmvg.Answering;
 
 /// <summary>Asks the model for the boxes of phrases: the half of an evaluation that answers.</summary>
-public sealed class ModelAnswers
+public sealed class ModelAnswers : IAnswers
 {
     private readonly GroundingModel _model;
     private readonly SequenceBuilder _builder;
@@ -154,7 +154,7 @@ public sealed class ModelAnswers
     }
 
     /// <summary>A batch's distinct pictures in the order of its samples, or why one cannot be read.</summary>
-    private static OrderedDictionary<(string Source, string Image), (VisionInput? Picture, string? Fault)> Look(
+    internal static OrderedDictionary<(string Source, string Image), (VisionInput? Picture, string? Fault)> Look(
         Sample[] batch, Func<Sample, DecodeBuffer, VisionInput> picture, bool isolate)
     {
         var distinct = batch.DistinctBy(s => (s.Source, s.Image)).ToList();

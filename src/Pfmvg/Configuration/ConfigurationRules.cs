@@ -47,6 +47,14 @@ internal static class ConfigurationRules
         if (configuration.Rival is { Crop: > 0 and < 32 } small)
             yield return new(["rival.crop"], $"is {small.Crop}, below the 32 pixels of one place of the model; 0 is the model's own");
 
+        if (configuration.Cnn is { } cnn)
+        {
+            if (cnn.ImageSize % 8 != 0)
+                yield return new(["cnn.image_size"], $"is {cnn.ImageSize}, which is not a multiple of 8, the steps of the network's grid");
+            if (cnn.Width % 32 != 0)
+                yield return new(["cnn.width"], $"is {cnn.Width}, which is not a multiple of 32, so its norms find no equal groups");
+        }
+
         var eval = configuration.Eval;
         if (eval.Temperature > 0 && eval.Beams > 1)
             yield return new(["eval.temperature", "eval.beams"],

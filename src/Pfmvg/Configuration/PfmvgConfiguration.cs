@@ -74,6 +74,9 @@ public sealed record PfmvgConfiguration
     /// <summary>How pictures are prepared for the models that ours is compared with; null is as they were published.</summary>
     public RivalSettings? Rival { get; init; }
 
+    /// <summary>The plain network that ours is compared with; null where the configuration is not one of it.</summary>
+    public CnnSettings? Cnn { get; init; }
+
     /// <summary>A path of this configuration made absolute: relative ones start from the workspace.</summary>
     public string Resolve(string path) => Path.GetFullPath(path, Path.GetFullPath(Workspace));
 

@@ -19,7 +19,7 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
         var folder = options.Folder(session.Configuration);
         if (!File.Exists(folder.InfoPath)) return null;
         var info = RunInfo.Read(folder.InfoPath);
-        var (weights, data) = HashFiles(session, options.Start(session.Configuration)?.Path, info);
+        var (weights, data) = HashFiles(session, options, options.Start(session.Configuration)?.Path, info);
         return new EarlierTraining(info, [.. OtherSettings(session.Configuration, options), .. RunFile.Changes(info.Weights, weights),
             .. RunFile.Changes(info.Data, data)]);
     }
@@ -66,11 +66,13 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
     }
 
     /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
-    internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) HashFiles(Session session, string? from, RunInfo? earlier)
+    internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) HashFiles(
+        Session session, TrainingOptions options, string? from, RunInfo? earlier)
     {
         var folder = GroundingSetup.OpenData(session.Configuration).Folder;
         var manifests = Directory.GetFiles(folder, "*.*.jsonl").Append(Path.Combine(folder, "prepared.json")).Order(StringComparer.Ordinal);
-        return (RunFile.HashAll(GroundingSetup.WeightFiles(session.Configuration, from), earlier?.Weights, session.Interrupt),
+        return (RunFile.HashAll(
+                options.Cnn ? [] : GroundingSetup.WeightFiles(session.Configuration, from), earlier?.Weights, session.Interrupt),
             RunFile.HashAll(manifests, earlier?.Data, session.Interrupt));
     }
 }

@@ -13,13 +13,16 @@ public sealed record EvaluationOptions
     /// <summary>The split that is asked.</summary>
     public required Split Split { get; init; }
 
-    /// <summary>Trained tensors; null takes stage 2's result.</summary>
+    /// <summary>Ask the plain network instead of our own model.</summary>
+    internal bool Cnn { get; init; }
+
+    /// <summary>Trained tensors; null takes stage 2's result, or the plain network's.</summary>
     public string? From { get; init; }
 
     /// <summary>Evaluate the base weights alone (zero-shot).</summary>
     public bool FromBase { get; init; }
 
-    /// <summary>Name of the part of the run; null is `eval-SPLIT`.</summary>
+    /// <summary>Name of the part of the run; null is `eval-SPLIT`, of the plain network `eval-SPLIT-cnn`.</summary>
     public string? Part { get; init; }
 
     /// <summary>Takes what is there already when it comes from the same settings, weights and data, instead of answering again.</summary>
@@ -48,19 +51,35 @@ public sealed record EvaluationOptions
 
     /// <summary>The folder of the answers.</summary>
     public RunFolder Folder(PfmvgConfiguration configuration) =>
-        RunFolder.ForPart(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}");
+        RunFolder.ForPart(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}{(Cnn ? "-cnn" : "")}");
 
     /// <summary>The trained tensors of the model, which are there; null for the base weights alone.</summary>
     /// <exception cref="InputException">There is no trained model, or no best checkpoint of it where that is asked for.</exception>
     internal UsedCheckpoint? Trained(PfmvgConfiguration configuration) => FromBase ? null
-        : ChosenCheckpoint.Of(From ?? FinishedStage2(configuration), configuration.Eval.Checkpoint, "eval.checkpoint");
+        : ChosenCheckpoint.Of(From ?? Finished(configuration), configuration.Eval.Checkpoint, "eval.checkpoint");
 
-    private static string FinishedStage2(PfmvgConfiguration configuration)
+    /// <summary>The model that is asked.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="localRank">Picks the CUDA device of this process.</param>
+    /// <param name="from">Its trained tensors.</param>
+    /// <param name="cancel">Stops the loading.</param>
+    /// <exception cref="InputException">Weights are absent, or do not fit.</exception>
+    internal IModelSetup Load(PfmvgConfiguration configuration, int localRank, string? from, CancellationToken cancel = default) =>
+        Cnn ? CnnSetup.Load(configuration, from!, localRank)
+            : GroundingSetup.Load(configuration, localRank, configuration.Stage2.MaxAnswerTokens, from, cancel);
+
+    /// <summary>Every file of weights that the model is made of.</summary>
+    internal IReadOnlyList<string> WeightFiles(PfmvgConfiguration configuration, string? from) =>
+        Cnn ? [GroundingSetup.Trained(from!)] : GroundingSetup.WeightFiles(configuration, from);
+
+    private string Finished(PfmvgConfiguration configuration)
     {
-        var folder = RunFolder.ForPart(configuration, "stage2");
+        var folder = RunFolder.ForPart(configuration, Cnn ? TrainingOptions.CnnPart : "stage2");
         return File.Exists(folder.InfoPath) && RunInfo.Read(folder.InfoPath).Status == RunStatus.Finished
             ? folder.Path
-            : throw new InputException($"No trained stage 2 in {folder.Path}: run `pfmvg train --stage 2` first, or name "
+            : throw new InputException(Cnn
+                ? $"No trained network in {folder.Path}: run `pfmvg train --model cnn` first, or name another one with --from."
+                : $"No trained stage 2 in {folder.Path}: run `pfmvg train --stage 2` first, or name "
                 + "another model with --from, or --from base for the base weights alone.");
     }
 }

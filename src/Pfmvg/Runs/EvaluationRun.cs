@@ -21,7 +21,7 @@ namespace Pfmvg.Runs;
 public sealed class EvaluationRun
 {
     // What answers depend on beside the weights and the data, whose content is compared.
-    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "eval.", "data.dicom:"];
+    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "cnn.", "eval.", "data.dicom:"];
 
     private readonly Session _session;
     private readonly EvaluationOptions _options;
@@ -134,10 +134,8 @@ public sealed class EvaluationRun
         try
         {
             var configuration = _session.Configuration;
-            using var setup = GroundingSetup.Load(
-                configuration, _session.World.LocalRank, configuration.Stage2.MaxAnswerTokens, _model?.Path, _session.Interrupt);
-            foreach (var file in setup.Files) _session.Tell($"weights  {file.Path}: {file.Report}");
-            foreach (var note in setup.Notes) _session.Tell(note);
+            using var setup = _options.Load(configuration, _session.World.LocalRank, _model?.Path, _session.Interrupt);
+            foreach (var line in setup.Lines) _session.Tell(line);
             var model = setup.Answers();
             info = info?.WithDecoding(model.Decoding);
             // Earlier answers stay until the model has loaded, and go before another rank opens its part there.
@@ -149,7 +147,7 @@ public sealed class EvaluationRun
             End(RunStatus.Running);
             begun = true; // from here on there may be answers to go on from
             AnswerAll(todo, setup, model);
-            if (setup.Features is { } features) _session.Tell(features.Summary);
+            if (setup.Summary is { } summary) _session.Tell(summary);
             End(RunStatus.Finished);
         }
         catch (OperationCanceledException) when (begun)
@@ -178,10 +176,10 @@ public sealed class EvaluationRun
         }
     }
 
-    private void AnswerAll(Missing todo, GroundingSetup setup, ModelAnswers model)
+    private void AnswerAll(Missing todo, IModelSetup setup, IAnswers model)
     {
         var (configuration, pictures) = (_session.Configuration, setup.Pictures());
-        var blank = new VisionInput(ControlQuestions.BlankPicture(configuration.Model.ImageSize)); // never kept as any picture's features
+        var blank = new VisionInput(ControlQuestions.BlankPicture(setup.ImageSize)); // never kept as any picture's features
         if (todo.Answers) Ask(_folder.PredictionsPath, _samples, pictures.Whole);
         foreach (var control in todo.Controls)
         {
@@ -207,7 +205,7 @@ public sealed class EvaluationRun
     }
 
     /// <summary>Answers of all ranks, on rank 0; a control's pictures are not noted, only its answers.</summary>
-    private IReadOnlyList<Prediction> Ask(ModelAnswers model, UnfinishedAnswers unfinished, IReadOnlyList<Sample> asked,
+    private IReadOnlyList<Prediction> Ask(IAnswers model, UnfinishedAnswers unfinished, IReadOnlyList<Sample> asked,
         Func<Sample, DecodeBuffer, VisionInput> picture)
     {
         // Phrases on one picture stay together, so that it is encoded once.
@@ -254,7 +252,7 @@ public sealed class EvaluationRun
             Command = _options.Command,
             Ranks = _session.World.Size,
             Environment = RunInfo.DescribeEnvironment(),
-            Weights = RunFile.HashAll(GroundingSetup.WeightFiles(configuration, _model?.Path), known, _session.Interrupt),
+            Weights = RunFile.HashAll(_options.WeightFiles(configuration, _model?.Path), known, _session.Interrupt),
             Data = RunFile.HashAll(manifests, known, _session.Interrupt),
             Counts = new Dictionary<string, long> { ["phrases"] = _samples.Count },
         };
@@ -275,7 +273,8 @@ public sealed class EvaluationRun
         var settings = _session.Configuration;
         var relevant = ConfigurationFile.ToYaml(new PfmvgConfiguration
         {
-            Seed = settings.Seed, Precision = settings.Precision, Tf32 = settings.Tf32, Model = settings.Model, Eval = settings.Eval,
+            Seed = settings.Seed, Precision = settings.Precision, Tf32 = settings.Tf32, Model = settings.Model, Cnn = settings.Cnn,
+            Eval = settings.Eval,
         });
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
             string.Join('\n', [relevant, .. info.Weights.Concat(info.Data).Select(file => file.Sha256)]))));

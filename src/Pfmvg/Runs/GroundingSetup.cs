@@ -15,7 +15,7 @@ using Pfmvg.Weights.Loading;
 namespace Pfmvg.Runs;
 
 /// <summary>What training and answering have in common: the configured data, tokenizer and model.</summary>
-public sealed class GroundingSetup : IDisposable
+public sealed class GroundingSetup : IModelSetup
 {
     private PreparedData? _data;
 
@@ -56,23 +56,41 @@ public sealed class GroundingSetup : IDisposable
 
     /// <summary>Samples of a stage as the configuration loads them.</summary>
     public TrainingSamples Samples(IReadOnlyList<Sample> samples, StageSettings settings) =>
-        new(Data, samples, Builder, settings, Loading);
+        new(Data, samples, Builder, settings, Loading(Configuration, Configuration.Model.ImageSize) with { Features = Features });
 
     /// <summary>Loads whole pictures, as evaluation looks at them.</summary>
-    public SampleLoader Pictures() => new(Data, Loading with { Broken = BadSamples.Fail, Workers = 0 });
+    public SampleLoader Pictures() => new(Data, Loading(Configuration, Configuration.Model.ImageSize) with
+    {
+        Features = Features, Broken = BadSamples.Fail, Workers = 0,
+    });
 
     /// <summary>Asks the model, as the configuration decodes.</summary>
     public ModelAnswers Answers() => new(Model, Builder, Configuration.Eval, Configuration.Seed);
 
-    private LoaderOptions Loading => new()
+    IEnumerable<string> IModelSetup.Lines => [.. Files.Select(file => $"weights  {file.Path}: {file.Report}"), .. Notes];
+
+    string? IModelSetup.Summary => Features?.Summary;
+
+    long IModelSetup.Parameters => Model.named_parameters().Sum(p => p.parameter.numel());
+
+    IReadOnlyDictionary<string, string> IModelSetup.Marks => Checkpoint.OfOurs;
+
+    int IModelSetup.ImageSize => Configuration.Model.ImageSize;
+
+    ILearner IModelSetup.Learner(IReadOnlyList<Sample> samples, StageSettings settings) =>
+        new AnswerLearner(Model, Samples(samples, settings), settings);
+
+    IAnswers IModelSetup.Answers() => Answers();
+
+    /// <summary>How pictures of a configuration are loaded.</summary>
+    internal static LoaderOptions Loading(PfmvgConfiguration configuration, int size) => new()
     {
-        Size = Configuration.Model.ImageSize,
-        Seed = Configuration.Seed,
-        Workers = Configuration.Data.Workers,
-        Dicom = Configuration.Data.Dicom,
-        Broken = Configuration.Data.SkipBroken ? BadSamples.Skip : BadSamples.Fail,
-        Cache = Configuration.Data.Cache is { } cache ? Configuration.Resolve(cache) : null,
-        Features = Features,
+        Size = size,
+        Seed = configuration.Seed,
+        Workers = configuration.Data.Workers,
+        Dicom = configuration.Data.Dicom,
+        Broken = configuration.Data.SkipBroken ? BadSamples.Skip : BadSamples.Fail,
+        Cache = configuration.Data.Cache is { } cache ? configuration.Resolve(cache) : null,
     };
 
     /// <summary>The base weights of a configuration as absolute paths.</summary>
@@ -140,6 +158,9 @@ public sealed class GroundingSetup : IDisposable
     {
         var device = ConfiguredModel.Device(configuration.Device, localRank);
         var trained = from is null ? null : Trained(from);
+        if (trained?.EndsWith(".safetensors", StringComparison.Ordinal) == true
+            && File.Exists(trained) && CnnSetup.IsAt(new Checkpoint(trained, 0)))
+            throw new InputException($"{trained}: is a checkpoint of the plain network; ask it with --model cnn.");
         var language = LanguageFolder.Read(configuration);
         configuration = language.Configuration;
         var paths = Paths(configuration);

@@ -22,14 +22,15 @@ internal static class PhantomWorkspace
     /// <param name="tell">Gets a line about each thing that was made.</param>
     /// <param name="cancel">Stops. What is unfinished is made again next time.</param>
     /// <param name="drawing">Gets the number of pictures drawn so far.</param>
+    /// <param name="needsBase">False makes no base weights.</param>
     public static void Prepare(PfmvgConfiguration configuration, Action<string> tell, CancellationToken cancel,
-        IProgress<PhantomProgress>? drawing = null)
+        IProgress<PhantomProgress>? drawing = null, bool needsBase = true)
     {
         if (configuration.Phantom is not { } phantom) return;
         var prepared = configuration.Resolve(configuration.Data.Folder);
         var study = configuration.Resolve(Path.Combine("data", "phantom"));
         RequireDrawnAs(configuration, study);
-        if (OutputFolder.IsPrepared(prepared) && !LacksBase(configuration)) return;
+        if (OutputFolder.IsPrepared(prepared) && !(needsBase && LacksBase(configuration))) return;
         using var hold = Take(Path.GetFullPath(configuration.Workspace), tell, cancel);
         if (!OutputFolder.IsPrepared(prepared))
         {
@@ -46,7 +47,7 @@ internal static class PhantomWorkspace
             tell($"data  {string.Join(", ", report.Samples.Select(s => $"{s.Value} in {s.Key}"))}");
         }
 
-        if (!LacksBase(configuration)) return;
+        if (!needsBase || !LacksBase(configuration)) return;
         var paths = GroundingSetup.Paths(configuration);
         AtomicFile.WriteText(BaseNotice(paths), Origin(phantom) + "\n");
         if (phantom.Base == PhantomBase.Pretrained)

@@ -18,24 +18,25 @@ namespace Pfmvg.Runs;
 /// </remarks>
 public sealed class PhraseGrounder : IDisposable
 {
-    private readonly GroundingSetup _setup;
-    private readonly ModelAnswers _answers;
+    private readonly PfmvgConfiguration _configuration;
+    private readonly IModelSetup _setup;
+    private readonly IAnswers _answers;
     private readonly Lock _oneCall = new();
 
-    private PhraseGrounder(GroundingSetup setup)
-    {
-        _setup = setup;
-        _answers = setup.Answers();
-    }
+    private PhraseGrounder(PfmvgConfiguration configuration, IModelSetup setup) =>
+        (_configuration, _setup, _answers) = (configuration, setup, setup.Answers());
 
     /// <summary>The model itself, for work below the level of questions; freed with the grounder.</summary>
-    public GroundingModel Model => _setup.Model;
+    public GroundingModel Model => (_setup as GroundingSetup)?.Model ?? throw new InvalidOperationException("it is the plain network");
 
     /// <summary>The trained tensors that answer; null for the base weights alone.</summary>
     public UsedCheckpoint? Trained { get; private init; }
 
     /// <summary>What the user should read about the weights: taken from their config.json, left at its start, left out.</summary>
     public IReadOnlyList<string> Notes => _setup.Notes;
+
+    /// <summary>What the plain network says of the phrases' words; null of our own model.</summary>
+    internal string? Unknown => (_setup as CnnSetup)?.Summary;
 
     /// <summary>Loads the model of a configuration. No prepared data are needed.</summary>
     /// <param name="configuration">Names the base weights and says how answers are decoded.</param>
@@ -45,13 +46,17 @@ public sealed class PhraseGrounder : IDisposable
     /// </param>
     /// <param name="fromBase">Uses the base weights alone.</param>
     /// <exception cref="InputException">The device, the weights or the trained tensors are absent, or do not fit.</exception>
-    public static PhraseGrounder Open(PfmvgConfiguration configuration, string? from = null, bool fromBase = false)
+    public static PhraseGrounder Open(PfmvgConfiguration configuration, string? from = null, bool fromBase = false) =>
+        Open(configuration, new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase });
+
+    /// <summary>Loads the model that the options name; their split does not matter.</summary>
+    internal static PhraseGrounder Open(PfmvgConfiguration configuration, EvaluationOptions options)
     {
-        var trained = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration);
-        var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, trained?.Path);
+        var trained = options.Trained(configuration);
+        var setup = options.Load(configuration, localRank: 0, trained?.Path);
         try
         {
-            return new PhraseGrounder(setup) { Trained = trained };
+            return new PhraseGrounder(configuration, setup) { Trained = trained };
         }
         catch
         {
@@ -84,9 +89,9 @@ public sealed class PhraseGrounder : IDisposable
     {
         var notes = new ConcurrentDictionary<string, string>();
         var told = new HashSet<string>();
-        var (size, dicom) = (_setup.Configuration.Model.ImageSize, _setup.Configuration.Data.Dicom);
+        var (size, dicom) = (_setup.ImageSize, _configuration.Data.Dicom);
         List<Prediction> all = [];
-        foreach (var batch in cases.Chunk(_setup.Configuration.Eval.BatchSize)) // so they come in their order
+        foreach (var batch in cases.Chunk(_configuration.Eval.BatchSize)) // so they come in their order
         {
             var questions = batch.Select(asked => ToSample(asked, isolate)).ToList();
             var sound = questions.Where(question => question.Fault is null).Select(question => question.Sample).ToList();

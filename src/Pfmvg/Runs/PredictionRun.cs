@@ -1,3 +1,4 @@
+using Pfmvg.Data;
 using Pfmvg.Data.Files;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
@@ -53,11 +54,17 @@ public static class PredictionRun
     /// <exception cref="InputException">A picture cannot be read and is not isolated, or there is no trained model.</exception>
     public static IReadOnlyList<Prediction> Execute(
         Session session, IReadOnlyList<PredictionCase> cases, string? from = null, bool fromBase = false,
-        Action<PredictionCase, Prediction>? answered = null, bool isolate = false)
+        Action<PredictionCase, Prediction>? answered = null, bool isolate = false) => Execute(
+        session, cases, new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase, Isolate = isolate }, answered);
+
+    /// <summary>The same for the model that the options name; their split does not matter.</summary>
+    internal static IReadOnlyList<Prediction> Execute(Session session, IReadOnlyList<PredictionCase> cases, EvaluationOptions options,
+        Action<PredictionCase, Prediction>? answered)
     {
+        var isolate = options.Isolate;
         PhraseForecast.Check([.. cases.Select(asked => (asked.Id, asked.Phrase))], session.Configuration.Eval.NormalizeText, session.Tell);
         RequirePictures(cases, isolate);
-        using var model = PhraseGrounder.Open(session.Configuration, from, fromBase);
+        using var model = PhraseGrounder.Open(session.Configuration, options);
         if (model.Trained is { } trained) session.Tell($"model  {trained.Describe()}");
         foreach (var note in model.Notes) session.Tell(note);
         var done = 0;
@@ -66,6 +73,7 @@ public static class PredictionRun
             session.ShowAnswered(++done, cases.Count);
             answered?.Invoke(asked, answer);
         }, (picture, note) => session.Tell($"{Privacy.Mask(picture)}: {note}"), isolate, session.Interrupt);
+        if (model.Unknown is { } unknown) session.Tell(unknown);
         var dicom = answers.Where(answer => answer.Dicom is not null).DistinctBy(answer => answer.Image).Count();
         if (DicomPictures.Of(dicom, session.Configuration) is { } said) session.Tell(said.Clause);
         return answers;

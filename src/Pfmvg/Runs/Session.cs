@@ -14,6 +14,7 @@ namespace Pfmvg.Runs;
 /// </summary>
 public sealed class Session
 {
+    private readonly bool _needsBase;
     private bool _prepared;
 
     /// <summary>Opens a session. Loads libtorch.</summary>
@@ -24,7 +25,15 @@ public sealed class Session
     /// <exception cref="InputException">The configured device is not there, or the language model is not the configured one.</exception>
     public Session(
         PfmvgConfiguration configuration, ICommunicator world, ISessionDisplay? display = null, CancellationToken interrupt = default)
+        : this(configuration, world, display, needsBase: true, interrupt)
     {
+    }
+
+    /// <summary>The same; without <paramref name="needsBase"/> for a model that the base weights are no part of.</summary>
+    internal Session(PfmvgConfiguration configuration, ICommunicator world, ISessionDisplay? display, bool needsBase,
+        CancellationToken interrupt)
+    {
+        _needsBase = needsBase;
         (Configuration, World, Display, Interrupt) = (configuration, world, display ?? new Silence(), interrupt);
         ComputeThreads.Set(configuration, world);
         if (ComputeThreads.Describe(configuration) is { } threads) Tell(threads);
@@ -32,7 +41,7 @@ public sealed class Session
         var device = ConfiguredModel.Device(configuration.Device, world.LocalRank);
         if (device.type == DeviceType.CUDA) // libtorch allows it in convolutions by default
             (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) = (configuration.Tf32, configuration.Tf32);
-        if (!PhantomWorkspace.LacksBase(configuration)) Configuration = LanguageFolder.Read(configuration).Configuration;
+        if (needsBase && !PhantomWorkspace.LacksBase(configuration)) Configuration = LanguageFolder.Read(configuration).Configuration;
     }
 
     /// <summary>The configuration; settings of the language model that it leaves open are those of the weights' config.json.</summary>
@@ -97,7 +106,7 @@ public sealed class Session
     {
         if (_prepared) return;
         if (!World.FromRankZero(IsMade)) throw new OperationCanceledException("interrupted"); // together: the others wait for it
-        Configuration = LanguageFolder.Read(Configuration).Configuration;
+        if (_needsBase) Configuration = LanguageFolder.Read(Configuration).Configuration;
         _prepared = true;
     }
 
@@ -105,7 +114,7 @@ public sealed class Session
     {
         try
         {
-            PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display));
+            PhantomWorkspace.Prepare(Configuration, Tell, Interrupt, new DrawingRelay(Display), _needsBase);
             return true;
         }
         catch (OperationCanceledException)

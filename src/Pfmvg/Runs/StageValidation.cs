@@ -12,13 +12,13 @@ namespace Pfmvg.Runs;
 /// Scores the validation split behind the checkpoint of every epoch, keeps the best one, and says when a stage has had enough.
 /// </summary>
 internal sealed class StageValidation(
-    Session session, StageSettings settings, GroundingSetup setup, Trainer trainer, TrainingSamples samples, CheckpointFolder checkpoints,
+    Session session, StageSettings settings, IModelSetup setup, Trainer trainer, ILearner samples, CheckpointFolder checkpoints,
     Action<string> tell)
 {
     private readonly List<ValidationScore> _scores = [];
 
     /// <summary>There is something to validate with.</summary>
-    private bool IsOn => settings.Validate && samples.Count > 0;
+    private bool IsOn => settings.Validate && samples.Samples.Count > 0;
 
     /// <summary>The best so far; null before the first one.</summary>
     private ValidationScore? Best => _scores.MaxBy(score => score.Value);
@@ -102,8 +102,8 @@ internal sealed class StageValidation(
     private void Measure(Span<double> sums, TrainingRecord? record)
     {
         var (world, cancel) = (session.World, session.Interrupt);
-        var share = Enumerable.Range(0, samples.Count).Where(i => i % world.Size == world.Rank).ToArray();
-        (sums[0], sums[1]) = trainer.ValidationLoss(samples, share, done => session.ShowValidated("samples", done, share.Length), cancel);
+        var share = Enumerable.Range(0, samples.Samples.Count).Where(i => i % world.Size == world.Rank).ToArray();
+        (sums[0], sums[1]) = samples.Measure(share, cancel, done => session.ShowValidated("samples", done, share.Length));
         if (settings.Task != SampleTask.Refer) return;
         var model = setup.Answers();
         record?.NoteDecoding(model.Decoding);

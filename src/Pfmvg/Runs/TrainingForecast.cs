@@ -9,19 +9,22 @@ internal static class TrainingForecast
     /// <summary>Says what the user should know, and refuses what would make the run meaningless.</summary>
     /// <param name="options">The stage.</param>
     /// <param name="configuration">The configuration.</param>
-    /// <param name="samples">What is taught.</param>
-    /// <param name="trainer">How many steps there are.</param>
-    /// <param name="trained">Trained parameters, which a checkpoint holds with two moments each.</param>
+    /// <param name="learner">What is taught to whom.</param>
+    /// <param name="trainer">How many steps there are, and what a checkpoint holds: trained parameters with two moments each.</param>
     /// <param name="tell">Gets a sentence for each thing.</param>
     /// <exception cref="InputException">Boxes or all targets are cut, phrases are empty, or no checkpoint fits on the disk.</exception>
-    public static void Check(TrainingOptions options, PfmvgConfiguration configuration, TrainingSamples samples, Trainer trainer,
-        long trained, Action<string> tell)
+    public static void Check(
+        TrainingOptions options, PfmvgConfiguration configuration, ILearner learner, Trainer trainer, Action<string> tell)
     {
         var settings = configuration.Stage(options.Stage);
-        CheckTexts(options.Stage, settings, samples, tell);
+        if (settings.Task == SampleTask.Refer)
+            PhraseForecast.Check([.. learner.Samples.Select(sample => (sample.Id, sample.Text))], settings.NormalizeText, tell,
+                settings.CaptionWords);
+        if (learner is AnswerLearner answers) CheckTexts(options.Stage, settings, answers.Taught, tell);
         if (Rate(options.Stage, settings, trainer.StepsPerEpoch) is { } rate) tell(rate);
         var folder = options.Folder(configuration);
-        if (Disk(folder.Checkpoints, 3 * sizeof(float) * trained, settings, OutputDisk.Free(folder.Checkpoints)) is { } disk) tell(disk);
+        var checkpoint = 3 * sizeof(float) * trainer.Trainables.Sum(t => t.Parameter.numel());
+        if (Disk(folder.Checkpoints, checkpoint, settings, OutputDisk.Free(folder.Checkpoints)) is { } disk) tell(disk);
         if (!OutputDisk.HasLocks(folder.Path))
             tell($"warning: the disk of {folder.Path} has no file locks, so nothing keeps a second process from writing the same run; "
                 + "start none, or choose another place with --set runs=FOLDER.");
@@ -82,9 +85,6 @@ internal static class TrainingForecast
     private static void CheckTexts(int stage, StageSettings settings, TrainingSamples samples, Action<string> tell)
     {
         var isBoxes = settings.Task == SampleTask.Refer;
-        if (isBoxes)
-            PhraseForecast.Check([.. samples.Samples.Select(sample => (sample.Id, sample.Text))], settings.NormalizeText, tell,
-                settings.CaptionWords);
         var found = samples.Cuts();
         var setting = $"stage{stage}.max_answer_tokens";
         var longest = $"{setting} is {settings.MaxAnswerTokens}, and the longest target has {found.Longest} tokens";

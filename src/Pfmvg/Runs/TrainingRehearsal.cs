@@ -48,22 +48,22 @@ public static class TrainingRehearsal
         session.PrepareData();
         var configuration = session.Configuration;
         var settings = configuration.Stage(options.Stage);
-        TrainingForecast.RequireBest(
-            configuration, options.Stage, GroundingSetup.OpenData(configuration).Read(settings.Task, Split.Validate).Count);
-        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, start?.Path, session.Interrupt);
+        var data = GroundingSetup.OpenData(configuration);
+        TrainingForecast.RequireBest(configuration, options.Stage, data.Read(settings.Task, Split.Validate).Count);
+        var split = GroundingSetup.TrainingSplit(data, options.Stage, settings);
+        using var setup = options.Load(session, start?.Path, split);
         if (start is not null) session.Tell($"start  {start.Describe()}");
         foreach (var note in setup.Notes) session.Tell(note);
-        var training = setup.Samples(GroundingSetup.TrainingSplit(setup.Data, options.Stage, settings), settings);
-        using var trainer = new Trainer(setup.Model, settings, training, world);
-        TrainingForecast.Check(
-            options, configuration, training, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), session.Tell);
+        var training = setup.Learner(split, settings);
+        using var trainer = new Trainer(training, settings, world);
+        TrainingForecast.Check(options, configuration, training, trainer, session.Tell);
         var steps = new List<StepEntry>();
         trainer.Rehearse(Steps, step =>
         {
             steps.Add(step);
             GpuMemory.Note();
         }, session.Interrupt);
-        var validation = setup.Samples(setup.Data.Read(settings.Task, Split.Validate), settings);
+        var validation = setup.Learner(data.Read(settings.Task, Split.Validate), settings);
         var (loss, duration) = Validate(validation);
         var seconds = steps[^1].Seconds;
         var epoch = TimeSpan.FromSeconds(seconds * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);
@@ -79,15 +79,15 @@ public static class TrainingRehearsal
         };
 
         // One batch, and how long the whole split would take on all processes.
-        (double Loss, TimeSpan Whole) Validate(TrainingSamples samples)
+        (double Loss, TimeSpan Whole) Validate(ILearner samples)
         {
-            if (samples.Count == 0) return (double.NaN, TimeSpan.Zero);
+            if (samples.Samples.Count == 0) return (double.NaN, TimeSpan.Zero);
             var clock = Stopwatch.StartNew();
-            var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Count)).ToArray();
-            var (sum, tokens) = trainer.ValidationLoss(samples, batch, cancel: session.Interrupt);
+            var batch = Enumerable.Range(0, Math.Min(settings.BatchSize, samples.Samples.Count)).ToArray();
+            var (sum, tokens) = samples.Measure(batch, session.Interrupt);
             if (settings.Task == SampleTask.Refer)
                 setup.Answers().Answer([.. batch.Select(i => samples.Samples[i])], setup.Pictures().Whole, cancel: session.Interrupt);
-            return (sum / tokens, clock.Elapsed * ((double)samples.Count / batch.Length / world.Size));
+            return (sum / tokens, clock.Elapsed * ((double)samples.Samples.Count / batch.Length / world.Size));
         }
     }
 }

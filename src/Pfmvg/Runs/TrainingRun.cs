@@ -16,13 +16,13 @@ public sealed class TrainingRun
     private readonly StageSettings _settings;
     private readonly RunFolder _folder;
     private readonly CheckpointFolder _checkpoints;
-    private readonly GroundingSetup _setup;
+    private readonly IModelSetup _setup;
     private readonly Trainer _trainer;
     private readonly StageValidation _validation;
     private readonly Action<string> _tell;
 
     private TrainingRun(
-        Session session, TrainingOptions options, GroundingSetup setup, Trainer trainer, TrainingSamples validation, Action<string> tell)
+        Session session, TrainingOptions options, IModelSetup setup, Trainer trainer, ILearner validation, Action<string> tell)
     {
         (_session, _options, _setup, _trainer, _tell) = (session, options, setup, trainer, tell);
         _settings = session.Configuration.Stage(options.Stage);
@@ -84,38 +84,37 @@ public sealed class TrainingRun
             ? Describe(session, options, start, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
         tell($"data  {data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
 
-        using var setup = GroundingSetup.Load(configuration, world.LocalRank, settings.MaxAnswerTokens, start?.Path, session.Interrupt);
+        using var setup = options.Load(session, start?.Path, training);
         if (start is not null) tell($"start  {(info?.Model ?? start).Describe()}");
-        foreach (var file in setup.Files) tell($"weights  {file.Path}: {file.Report}");
-        foreach (var note in setup.Notes) tell(note);
-        var samples = setup.Samples(training, settings);
-        var validation = setup.Samples(heldOut, settings);
-        using var trainer = new Trainer(setup.Model, settings, samples, world);
-        TrainingForecast.Check(options, configuration, samples, trainer, setup.Model.Trainables().Sum(t => t.Parameter.numel()), tell);
+        foreach (var line in setup.Lines) tell(line);
+        var samples = setup.Learner(training, settings);
+        var validation = setup.Learner(heldOut, settings);
+        using var trainer = new Trainer(samples, settings, world);
+        TrainingForecast.Check(options, configuration, samples, trainer, tell);
         using var taken = replaces ? folder.Begin(configuration, options.Existing) : null;
         if (replaces) begun();
         var run = new TrainingRun(session, options, setup, trainer, validation, tell);
         var next = resumed ? run.Resume() : new Position(0, 0);
         var done = run.StepOf(next);
-        tell($"stage {options.Stage}  {samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
+        tell($"{options.Kind}  {samples.Samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
             + $"{settings.Epochs} epochs" + (done > 0 ? $"; continuing after step {done}" : ""));
 
-        using var record = info is null ? null : run.Record(info, done, samples.Count, validation.Count);
+        using var record = info is null ? null : run.Record(info, done, samples.Samples.Count, validation.Samples.Count);
         run.Train(next, done, record);
-        if (setup.Features is { } features) tell(features.Summary);
+        if (setup.Summary is { } summary) tell(summary);
         TellBroken(samples, "samples");
         TellBroken(validation, "validation samples");
 
-        void TellBroken(TrainingSamples split, string what)
+        void TellBroken(ILearner split, string what)
         {
             if (split.Broken is not { Count: > 0 } broken) return;
-            tell($"{broken.Count} of {split.Count} {what} were left out, their pictures are broken: "
+            tell($"{broken.Count} of {split.Samples.Count} {what} were left out, their pictures are broken: "
                 + $"{string.Join("; ", broken.Take(3).Select(b => b.Reason))}{(broken.Count > 3 ? "; ..." : "")}");
         }
     }
 
     private string ResumeCommand => (_session.World.Size > 1 ? $"mpirun -n {_session.World.Size} " : "")
-        + (_options.ResumeCommand ?? $"pfmvg train --stage {_options.Stage} --resume");
+        + (_options.ResumeCommand ?? $"pfmvg train {(_options.Cnn ? "--model cnn" : $"--stage {_options.Stage}")} --resume");
 
     private TrainingRecord Record(RunInfo info, long done, int samples, int validation) => new(
         _folder,
@@ -128,8 +127,8 @@ public sealed class TrainingRun
             SamplesPerStep = _trainer.GlobalBatch,
             Counts = new Dictionary<string, long>
             {
-                ["parameters"] = _setup.Model.named_parameters().Sum(p => p.parameter.numel()),
-                ["trainable_parameters"] = _setup.Model.Trainables().Sum(t => t.Parameter.numel()),
+                ["parameters"] = _setup.Parameters,
+                ["trainable_parameters"] = _trainer.Trainables.Sum(t => t.Parameter.numel()),
                 ["training_samples"] = samples,
                 ["validation_samples"] = validation,
             },
@@ -187,7 +186,7 @@ public sealed class TrainingRun
     private void Save(Position next)
     {
         if (_session.World.Size > 1) _session.World.RequireSame("the trained tensors", TrainablesHash());
-        if (_session.IsFirst) _checkpoints.Save(_setup.Model, _trainer.Optimizer, next, StepOf(next));
+        if (_session.IsFirst) _checkpoints.Save(_trainer.Trainables, _trainer.Optimizer, next, StepOf(next), _setup.Marks);
     }
 
     /// <summary>Puts the newest whole checkpoint into model and optimizer.</summary>
@@ -198,7 +197,7 @@ public sealed class TrainingRun
         if (_checkpoints.NewestWhole(_session.IsFirst, _tell) is not { } good) return new Position(0, 0);
 
         _validation.Continue(_folder.LogPath, good.Step);
-        var position = good.Restore(_setup.Model, _trainer.Optimizer);
+        var position = good.Restore(_trainer.Trainables, _trainer.Optimizer, _setup.Marks);
         if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
         if (StepOf(position) == good.Step) return position;
         _session.World.Barrier(); // all ranks have read it
@@ -216,7 +215,7 @@ public sealed class TrainingRun
     {
         var infoPath = options.Folder(session.Configuration).InfoPath;
         var earlier = options.Existing == ExistingRun.Resume ? RunInfo.Read(infoPath) : null;
-        var (weights, manifests) = EarlierTraining.HashFiles(session, start?.Path, earlier);
+        var (weights, manifests) = EarlierTraining.HashFiles(session, options, start?.Path, earlier);
         if (earlier is not null)
             RequireUnchanged([.. RunFile.Changes(earlier.Weights, weights), .. RunFile.Changes(earlier.Data, manifests)], session, options,
                 tell);
@@ -274,7 +273,7 @@ public sealed class TrainingRun
     private string TrainablesHash()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (_, parameter) in _setup.Model.Trainables())
+        foreach (var (_, parameter) in _trainer.Trainables)
         {
             using var value = parameter.detach().cpu().contiguous();
             hash.AppendData(value.bytes);

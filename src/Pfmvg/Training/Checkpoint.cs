@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Pfmvg.Models;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Training;
@@ -17,6 +18,9 @@ public sealed record Checkpoint(string Path, long Step)
 {
     /// <summary>Marks a file as a checkpoint of ours.</summary>
     internal const string Format = "pfmvg-checkpoint-1";
+
+    /// <summary>The mark of our own model's checkpoints.</summary>
+    internal static IReadOnlyDictionary<string, string> OfOurs { get; } = new Dictionary<string, string> { ["format"] = Format };
 
     private const string Trainable = "model.", Moment = "optimizer.";
 
@@ -33,14 +37,23 @@ public sealed record Checkpoint(string Path, long Step)
     /// <param name="model">Its trainables are saved.</param>
     /// <param name="optimizer">Its moments and step count are saved.</param>
     /// <param name="position">The next step to take.</param>
-    public static void Save(string path, GroundingModel model, AdamW optimizer, Position position)
+    public static void Save(string path, GroundingModel model, AdamW optimizer, Position position) =>
+        Save(path, model.Trainables(), optimizer, position, OfOurs);
+
+    /// <summary>Writes a checkpoint of any model.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="trainables">What is saved.</param>
+    /// <param name="optimizer">Its moments and step count are saved.</param>
+    /// <param name="position">The next step to take.</param>
+    /// <param name="marks">What the model is beside its tensors: the format, and what else its values mean nothing without.</param>
+    internal static void Save(string path, IEnumerable<(string Name, Parameter Parameter)> trainables, AdamW optimizer, Position position,
+        IReadOnlyDictionary<string, string> marks)
     {
         using var scope = NewDisposeScope();
-        var tensors = Tensors(model, optimizer).Select(t => KeyValuePair.Create(t.Name, t.Value.detach().cpu().contiguous()))
+        var tensors = Tensors(trainables, optimizer).Select(t => KeyValuePair.Create(t.Name, t.Value.detach().cpu().contiguous()))
             .OrderBy(t => t.Key, StringComparer.Ordinal).ToList();
-        SafeTensors.Write(path, tensors, new Dictionary<string, string>
+        SafeTensors.Write(path, tensors, new Dictionary<string, string>(marks)
         {
-            ["format"] = Format,
             ["epoch"] = position.Epoch.ToString(CultureInfo.InvariantCulture),
             ["step"] = position.Step.ToString(CultureInfo.InvariantCulture),
             ["optimizer_steps"] = optimizer.Steps.ToString(CultureInfo.InvariantCulture),
@@ -51,13 +64,25 @@ public sealed record Checkpoint(string Path, long Step)
     /// <summary>Puts a checkpoint's values into the model and the optimizer.</summary>
     /// <returns>The next step to take.</returns>
     /// <exception cref="InputException">The file is damaged or is of another model.</exception>
-    public Position Restore(GroundingModel model, AdamW optimizer)
+    public Position Restore(GroundingModel model, AdamW optimizer) => Restore(model.Trainables(), optimizer, OfOurs);
+
+    /// <summary>Puts a checkpoint's values into any model and its optimizer.</summary>
+    /// <param name="trainables">What was saved.</param>
+    /// <param name="optimizer">Its moments and step count are set; null for a model that only answers.</param>
+    /// <param name="marks">What the checkpoint must say of its model.</param>
+    /// <returns>The next step to take.</returns>
+    /// <exception cref="InputException">The file is damaged or is of another model.</exception>
+    internal Position Restore(
+        IEnumerable<(string Name, Parameter Parameter)> trainables, AdamW? optimizer, IReadOnlyDictionary<string, string> marks)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         using var file = WeightFile.Open(Path);
         var tensors = Read(file);
-        foreach (var (name, target) in Tensors(model, optimizer))
+        foreach (var (key, value) in marks)
+            if (!file.Metadata.TryGetValue(key, out var own) || own as string != value)
+                throw new InputException($"{Path}: is a checkpoint of a model with another '{key}'; start again with --overwrite.");
+        foreach (var (name, target) in Tensors(trainables, optimizer))
         {
             if (!tensors.TryGetValue(name, out var value))
                 throw new InputException($"{Path}: '{name}' is missing; it is a checkpoint of another model.");
@@ -67,7 +92,7 @@ public sealed record Checkpoint(string Path, long Step)
             target.copy_(value);
         }
 
-        optimizer.Restore(Number("optimizer_steps"));
+        optimizer?.Restore(Number("optimizer_steps"));
         return new Position((int)Number("epoch"), (int)Number("step"));
 
         long Number(string key) => file.Metadata.TryGetValue(key, out var text) && long.TryParse(text as string, out var number)
@@ -101,6 +126,13 @@ public sealed record Checkpoint(string Path, long Step)
     /// <summary>Key of a trainable within a checkpoint to the model's name; null for the optimizer's state.</summary>
     internal static string? ToModel(string key) => key.StartsWith(Trainable, StringComparison.Ordinal) ? key[Trainable.Length..] : null;
 
+    /// <summary>What the checkpoint says of its model under a key; null where it says nothing.</summary>
+    internal string? Mark(string key)
+    {
+        using var file = WeightFile.Open(Path);
+        return file.Metadata.GetValueOrDefault(key) as string;
+    }
+
     private Dictionary<string, Tensor> Read(ITensorFile file)
     {
         var tensors = file.Tensors.Keys.Order(StringComparer.Ordinal).ToDictionary(name => name, file.Read);
@@ -110,9 +142,10 @@ public sealed record Checkpoint(string Path, long Step)
         return tensors;
     }
 
-    private static IEnumerable<(string Name, Tensor Value)> Tensors(GroundingModel model, AdamW optimizer) =>
-        model.Trainables().Select(t => (Trainable + t.Name, (Tensor)t.Parameter))
-            .Concat(optimizer.State().Select(s => (Moment + s.Name, s.Value)));
+    private static IEnumerable<(string Name, Tensor Value)> Tensors(
+        IEnumerable<(string Name, Parameter Parameter)> trainables, AdamW? optimizer) =>
+        trainables.Select(t => (Trainable + t.Name, (Tensor)t.Parameter))
+            .Concat(optimizer?.State().Select(s => (Moment + s.Name, s.Value)) ?? []);
 
     private static string Hash(IReadOnlyList<KeyValuePair<string, Tensor>> tensors)
     {

@@ -1,4 +1,4 @@
-using Pfmvg.Models;
+using TorchSharp.Modules;
 
 namespace Pfmvg.Training;
 
@@ -17,13 +17,15 @@ internal sealed class CheckpointFolder(string path, int keepLast)
     public static string BestOf(string folder) => System.IO.Path.Combine(folder, "best.safetensors");
 
     /// <summary>Writes a checkpoint and removes the oldest ones.</summary>
-    /// <param name="model">Its trainables are saved.</param>
+    /// <param name="trainables">What is saved.</param>
     /// <param name="optimizer">Its state is saved.</param>
     /// <param name="next">The position to continue from.</param>
     /// <param name="step">Steps taken since the start of the stage.</param>
-    public void Save(GroundingModel model, AdamW optimizer, Position next, long step)
+    /// <param name="marks">What the model is beside its tensors.</param>
+    public void Save(IEnumerable<(string Name, Parameter Parameter)> trainables, AdamW optimizer, Position next, long step,
+        IReadOnlyDictionary<string, string> marks)
     {
-        Checkpoint.Save(Checkpoint.PathOf(path, step), model, optimizer, next);
+        Checkpoint.Save(Checkpoint.PathOf(path, step), trainables, optimizer, next, marks);
         foreach (var old in Checkpoint.List(path).Skip(keepLast)) File.Delete(old.Path);
     }
 

@@ -1,10 +1,7 @@
-using Pfmvg.Tensors;
 using System.Diagnostics;
 using Pfmvg.Configuration;
-using Pfmvg.Data.Loading;
 using Pfmvg.Distributed;
 using Pfmvg.Models;
-using Pfmvg.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,13 +10,12 @@ namespace Pfmvg.Training;
 /// <summary>
 /// One loop for both stages (paper, sections 2.2 and 3.1): only projector and adapters are trained, with AdamW and a
 /// cosine schedule; what differs between the stages is their settings and their data. Several processes each take their
-/// share of every global batch and sum their gradients.
+/// share of every global batch and sum their gradients. Another model learns by the same loop through <see cref="ILearner"/>.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
-    private readonly GroundingModel _model;
+    private readonly ILearner _learner;
     private readonly StageSettings _settings;
-    private readonly TrainingSamples _samples;
     private readonly ICommunicator _world;
     private readonly AdamW _optimizer;
     private readonly (string Name, TorchSharp.Modules.Parameter Parameter)[] _trainables;
@@ -28,16 +24,22 @@ public sealed class Trainer : IDisposable
     private readonly Stopwatch _clock = new();
     private int _skipped;
 
-    /// <summary>Sets up a stage at its first step.</summary>
+    /// <summary>Sets up a stage of our own model at its first step.</summary>
     public Trainer(GroundingModel model, StageSettings settings, TrainingSamples samples, ICommunicator world)
+        : this(new AnswerLearner(model, samples, settings), settings, world)
     {
-        (_model, _settings, _samples, _world) = (model, settings, samples, world);
-        _trainables = [.. model.Trainables()];
+    }
+
+    /// <summary>Sets up a stage at its first step.</summary>
+    internal Trainer(ILearner learner, StageSettings settings, ICommunicator world)
+    {
+        (_learner, _settings, _world) = (learner, settings, world);
+        _trainables = [.. learner.Trainables()];
         _optimizer = new AdamW(_trainables, settings.Beta1, settings.Beta2, settings.WeightDecay);
         _gradients = new GradientBuffer([.. _trainables.Select(t => t.Parameter)], StepSums.Numbers,
-            staged: model.Device.type == DeviceType.CUDA);
+            staged: learner.Device.type == DeviceType.CUDA);
         GlobalBatch = settings.BatchSize * settings.Accumulate * world.Size;
-        StepsPerEpoch = (samples.Count + GlobalBatch - 1) / GlobalBatch;
+        StepsPerEpoch = (learner.Samples.Count + GlobalBatch - 1) / GlobalBatch;
         _schedule = LearningRate.ForStage(settings, StepsPerEpoch);
     }
 
@@ -46,6 +48,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Steps of an epoch; the last one may be smaller.</summary>
     public int StepsPerEpoch { get; }
+
+    /// <summary>What is trained, for checkpoints.</summary>
+    internal IReadOnlyList<(string Name, TorchSharp.Modules.Parameter Parameter)> Trainables => _trainables;
 
     /// <summary>The optimizer, for checkpoints.</summary>
     public AdamW Optimizer => _optimizer;
@@ -68,7 +73,7 @@ public sealed class Trainer : IDisposable
         _clock.Restart();
         for (; epoch < _settings.Epochs; epoch++, step = 0)
         {
-            var order = _samples.Order(epoch, GlobalBatch);
+            var order = _learner.Order(epoch, GlobalBatch);
             for (; step < StepsPerEpoch; step++)
             {
                 if (Step(order, epoch, step, interrupt) is not { } entry)
@@ -120,31 +125,6 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>
-    /// The summed loss and the number of answer tokens of some samples, as they are in the evaluation: no crop, first
-    /// wording.
-    /// </summary>
-    /// <param name="samples">The split.</param>
-    /// <param name="indices">Places in it.</param>
-    /// <param name="looked">Told after each batch how many samples were looked at.</param>
-    /// <param name="cancel">Stops between two batches.</param>
-    public (double Sum, double Tokens) ValidationLoss(
-        TrainingSamples samples, IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default)
-    {
-        double sum = 0, tokens = 0;
-        var done = 0;
-        foreach (var micro in samples.Load(indices, epoch: 0, augment: false, cancel).Chunk(_settings.BatchSize))
-        {
-            cancel.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            var (loss, count) = Backpropagation.Evaluate(_model, ToBatch(samples, micro));
-            (sum, tokens) = (sum + loss, tokens + count);
-            looked?.Invoke(done += micro.Length);
-        }
-
-        return (sum, tokens);
-    }
-
     /// <summary>Frees the optimizer's state and the gradients.</summary>
     public void Dispose()
     {
@@ -163,16 +143,11 @@ public sealed class Trainer : IDisposable
         var losses = new List<Tensor>(); // not read yet
         try
         {
-            foreach (var micro in _samples.Load(share, epoch, augment: true, interrupt).Chunk(_settings.BatchSize))
+            foreach (var micro in _learner.Learn(share, epoch, interrupt))
             {
-                interrupt.ThrowIfCancellationRequested();
-                using var microScope = NewDisposeScope();
-                var data = ToBatch(_samples, micro);
-                _model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
-                losses.Add(Backpropagation.AccumulateUnread(_model, data, 1, _settings.Recompute).MoveToOuterDisposeScope());
-                _model.Dropout.End();
-                sums.AnswerTokens += micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget));
-                sums.Positions += micro.Sum(e => e.Sequence.Ids.Count);
+                losses.Add(micro.Loss);
+                sums.Targets += micro.Targets;
+                sums.Positions += micro.Positions;
             }
         }
         catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
@@ -195,14 +170,14 @@ public sealed class Trainer : IDisposable
         }
 
         var rate = _schedule.At(epoch, step);
-        if (sums.AnswerTokens == 0) return Entry(0, null, "no picture of its samples can be read");
-        _gradients.Scale(1.0 / sums.AnswerTokens); // from the gradient of the summed loss to that of the mean over answer tokens
+        if (sums.Targets == 0) return Entry(0, null, "no picture of its samples can be read");
+        _gradients.Scale(1.0 / sums.Targets); // from the gradient of the summed loss to that of the mean over targets
         var read = Read([.. losses, _gradients.Norms()]);
         sums.Loss += read.Take(losses.Count).Sum(value => (double)value);
         var norms = read[losses.Count..];
         var norm = Math.Sqrt(norms.Sum(value => Math.Pow(value, 2)));
         if (_settings.ClipNorm > 0 && norm > _settings.ClipNorm) _gradients.Scale(_settings.ClipNorm / norm);
-        var loss = sums.Loss / sums.AnswerTokens;
+        var loss = sums.Loss / sums.Targets;
         string? skipped = null;
         if (double.IsFinite(loss) && double.IsFinite(norm))
         {
@@ -223,13 +198,6 @@ public sealed class Trainer : IDisposable
             return new StepEntry((long)epoch * StepsPerEpoch + step + 1, epoch + 1, loss, rate, batch.Length, (int)sums.Positions, seconds,
                 norm, skipped);
         }
-    }
-
-    private MicroBatch ToBatch(TrainingSamples samples, TrainingExample[] micro)
-    {
-        var (ids, targets) = samples.Collate(micro);
-        return new MicroBatch(ids.Send(_model.Device), targets,
-            VisionInput.Encode(_model, [.. micro.Select(e => e.Picture)]));
     }
 
     private StepSums SumOverRanks(StepSums sums)
@@ -277,7 +245,7 @@ public sealed class Trainer : IDisposable
 }
 
 /// <summary>What the samples of a step add up to.</summary>
-internal record struct StepSums(double Loss, long AnswerTokens, long Positions, int Interrupts)
+internal record struct StepSums(double Loss, long Targets, long Positions, int Interrupts)
 {
     /// <summary>How many numbers the ranks add up, in float32.</summary>
     public const int Numbers = 4;
@@ -287,7 +255,7 @@ internal record struct StepSums(double Loss, long AnswerTokens, long Positions, 
 
     /// <summary>To the numbers.</summary>
     public readonly void Write(Span<float> numbers) =>
-        (numbers[0], numbers[1], numbers[2], numbers[3]) = ((float)Loss, AnswerTokens, Positions, Interrupts);
+        (numbers[0], numbers[1], numbers[2], numbers[3]) = ((float)Loss, Targets, Positions, Interrupts);
 }
 
 /// <summary>Training cannot continue; the message says why and what to do.</summary>

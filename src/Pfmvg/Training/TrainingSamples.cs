@@ -26,18 +26,14 @@ public sealed record TrainingExample(int Index, TokenSequence Sequence, VisionIn
 public sealed class TrainingSamples(
     PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, LoaderOptions loading)
 {
-    private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
-
     private readonly long _seed = loading.Seed;
-    private readonly SampleLoader _loader = new(data, loading with
+    private readonly StageSamples _split = new(data, samples, settings, loading with
     {
         LeastCropArea = settings.Image == ImageMode.RandomCrop ? settings.CropScaleMin : null,
     });
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
-    public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
-        ? PhraseGroups.PerBox(WithBoxes(data, samples))
-        : WithBoxes(data, samples);
+    public IReadOnlyList<Sample> Samples => _split.Samples;
 
     /// <summary>Number of samples.</summary>
     public int Count => Samples.Count;
@@ -48,15 +44,7 @@ public sealed class TrainingSamples(
     /// </summary>
     /// <param name="epoch">The epoch.</param>
     /// <param name="stepSize">Samples of a step, of all processes together.</param>
-    public int[] Order(int epoch, int stepSize)
-    {
-        var drawn = new CounterRandom(_seed, "order", epoch).Permutation(Samples.Count);
-        if (!settings.GroupByLength) return drawn;
-        var steps = drawn.Chunk(StepsTogether * stepSize)
-            .SelectMany(together => together.OrderBy(i => Samples[i].Text.Length).Chunk(stepSize)).ToList();
-        var order = new CounterRandom(_seed, "steps", epoch).Permutation(Samples.Count / stepSize);
-        return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
-    }
+    public int[] Order(int epoch, int stepSize) => _split.Order(epoch, stepSize);
 
     /// <summary>How many targets and prompts are cut, and captions shortened or emptied; the tokens of the longest cut target.</summary>
     internal (int Targets, int Prompts, int Longest, int Shortened, int Emptied) Cuts()
@@ -88,7 +76,7 @@ public sealed class TrainingSamples(
     }
 
     /// <summary>Samples left out so far because their pictures are broken.</summary>
-    public IReadOnlyList<BrokenSample> Broken => _loader.Broken;
+    public IReadOnlyList<BrokenSample> Broken => _split.Broken;
 
     /// <summary>
     /// The examples of the given samples, in this order, decoded ahead by worker threads. Broken ones are left out
@@ -96,7 +84,7 @@ public sealed class TrainingSamples(
     /// </summary>
     public IEnumerable<TrainingExample> Load(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
-        _loader.Load(Samples, indices, epoch, augment, cancel).Select(loaded => ToExample(loaded, epoch, augment));
+        _split.Load(indices, epoch, augment, cancel).Select(loaded => ToExample(loaded, epoch, augment));
 
     /// <summary>Pads the sequences of examples on the right.</summary>
     /// <returns>Token ids and targets (B, T), in the caller's dispose scope.</returns>
@@ -116,13 +104,6 @@ public sealed class TrainingSamples(
 
         return (tensor(ids, [examples.Count, length]), tensor(targets, [examples.Count, length]));
     }
-
-    /// <summary>The samples; an answer is boxes, so a phrase without one has none to be taught.</summary>
-    private static IReadOnlyList<Sample> WithBoxes(PreparedData data, IReadOnlyList<Sample> samples) =>
-        samples.FirstOrDefault(sample => sample is { Task: SampleTask.Refer, Boxes.Count: 0 }) is not { } first ? samples
-            : throw new InputException($"{data.Folder}: {samples.Count(sample => sample.Boxes.Count == 0)} of {samples.Count} phrases have "
-                + $"no box (\"boxes\": []), the first is one of {first.Source}, and training has no answer for them; prepare the data with "
-                + "'--only-with-boxes'.");
 
     private TrainingExample ToExample(LoadedSample loaded, int epoch, bool augment)
     {

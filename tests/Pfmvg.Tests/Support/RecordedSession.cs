@@ -14,10 +14,16 @@ public sealed class RecordedSession : ISessionDisplay
     /// <param name="stepped">Gets the part and every step of it.</param>
     /// <param name="interrupt">Ends the work in order.</param>
     public RecordedSession(PfmvgConfiguration configuration, Action<string, StepReport>? stepped = null,
+        CancellationToken interrupt = default) : this(configuration, stepped, needsBase: true, interrupt)
+    {
+    }
+
+    /// <summary>The same; without <paramref name="needsBase"/> for a model that has no base weights.</summary>
+    public RecordedSession(PfmvgConfiguration configuration, Action<string, StepReport>? stepped, bool needsBase,
         CancellationToken interrupt = default)
     {
         _stepped = stepped;
-        Session = new Session(configuration, new SingleProcess(), this, interrupt);
+        Session = new Session(configuration, new SingleProcess(), this, needsBase, interrupt);
     }
 
     public Session Session { get; }

@@ -1,0 +1,67 @@
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Data.Loading;
+using Pfmvg.Models;
+using Pfmvg.Tensors;
+using Pfmvg.Text;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Pfmvg.Training;
+
+/// <summary>Our own model learns to answer: the loss is that of the answer's tokens.</summary>
+/// <param name="model">The model.</param>
+/// <param name="taught">What it learns from.</param>
+/// <param name="settings">The stage.</param>
+internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught, StageSettings settings) : ILearner
+{
+    /// <summary>What it learns from.</summary>
+    public TrainingSamples Taught => taught;
+
+    public Device Device => model.Device;
+
+    public IReadOnlyList<Sample> Samples => taught.Samples;
+
+    public IReadOnlyList<BrokenSample> Broken => taught.Broken;
+
+    public IEnumerable<(string Name, Parameter Parameter)> Trainables() => model.Trainables();
+
+    public int[] Order(int epoch, int stepSize) => taught.Order(epoch, stepSize);
+
+    public IEnumerable<BatchLoss> Learn(IReadOnlyList<int> indices, int epoch, CancellationToken cancel) =>
+        taught.Load(indices, epoch, augment: true, cancel).Chunk(settings.BatchSize).Select(micro => Learn(micro, cancel));
+
+    public (double Sum, double Targets) Measure(IReadOnlyList<int> indices, CancellationToken cancel, Action<int>? looked = null)
+    {
+        double sum = 0, tokens = 0;
+        var done = 0;
+        foreach (var micro in taught.Load(indices, epoch: 0, augment: false, cancel).Chunk(settings.BatchSize))
+        {
+            cancel.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var (loss, count) = Backpropagation.Evaluate(model, ToBatch(micro));
+            (sum, tokens) = (sum + loss, tokens + count);
+            looked?.Invoke(done += micro.Length);
+        }
+
+        return (sum, tokens);
+    }
+
+    private BatchLoss Learn(TrainingExample[] micro, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        using var scope = NewDisposeScope();
+        var data = ToBatch(micro);
+        model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
+        var loss = Backpropagation.AccumulateUnread(model, data, 1, settings.Recompute).MoveToOuterDisposeScope();
+        model.Dropout.End();
+        return new BatchLoss(loss, micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget)),
+            micro.Sum(e => e.Sequence.Ids.Count));
+    }
+
+    private MicroBatch ToBatch(TrainingExample[] micro)
+    {
+        var (ids, targets) = taught.Collate(micro);
+        return new MicroBatch(ids.Send(model.Device), targets, VisionInput.Encode(model, [.. micro.Select(e => e.Picture)]));
+    }
+}

@@ -1,0 +1,58 @@
+using Pfmvg.Configuration;
+using Pfmvg.Data;
+using Pfmvg.Data.Loading;
+using Pfmvg.Data.Preparation;
+
+namespace Pfmvg.Training;
+
+/// <summary>
+/// The samples of a split as a stage takes them, whichever model learns: which they are, their order in an epoch, their pictures. What an
+/// epoch changes is a function of (seed, epoch, sample), so that a resumed run, another number of ranks and another number of workers
+/// see the same.
+/// </summary>
+/// <param name="data">The prepared data.</param>
+/// <param name="samples">The split.</param>
+/// <param name="settings">The stage.</param>
+/// <param name="loading">How pictures are loaded, and the run's seed.</param>
+internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samples, StageSettings settings, LoaderOptions loading)
+{
+    private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
+
+    private readonly SampleLoader _loader = new(data, loading);
+
+    /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
+    public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
+        ? PhraseGroups.PerBox(WithBoxes(data, samples))
+        : WithBoxes(data, samples);
+
+    /// <summary>Samples left out so far because their pictures are broken.</summary>
+    public IReadOnlyList<BrokenSample> Broken => _loader.Broken;
+
+    /// <summary>
+    /// The order of an epoch: at random or, where the stage groups by length, steps at random whose samples have texts of like
+    /// length, the best fitting ones of some steps that were drawn together. An incomplete step is the last one.
+    /// </summary>
+    /// <param name="epoch">The epoch.</param>
+    /// <param name="stepSize">Samples of a step, of all processes together.</param>
+    public int[] Order(int epoch, int stepSize)
+    {
+        var drawn = new CounterRandom(loading.Seed, "order", epoch).Permutation(Samples.Count);
+        if (!settings.GroupByLength) return drawn;
+        var steps = drawn.Chunk(StepsTogether * stepSize)
+            .SelectMany(together => together.OrderBy(i => Samples[i].Text.Length).Chunk(stepSize)).ToList();
+        var order = new CounterRandom(loading.Seed, "steps", epoch).Permutation(Samples.Count / stepSize);
+        return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
+    }
+
+    /// <summary>Samples in the given order, decoded ahead by worker threads; broken ones are left out where the settings say so.</summary>
+    public IEnumerable<LoadedSample> Load(
+        IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
+        _loader.Load(Samples, indices, epoch, augment, cancel);
+
+    /// <summary>The samples; an answer is boxes, so a phrase without one has none to be taught.</summary>
+    private static IReadOnlyList<Sample> WithBoxes(PreparedData data, IReadOnlyList<Sample> samples) =>
+        samples.FirstOrDefault(sample => sample is { Task: SampleTask.Refer, Boxes.Count: 0 }) is not { } first ? samples
+            : throw new InputException($"{data.Folder}: {samples.Count(sample => sample.Boxes.Count == 0)} of {samples.Count} phrases have "
+                + $"no box (\"boxes\": []), the first is one of {first.Source}, and training has no answer for them; prepare the data with "
+                + "'--only-with-boxes'.");
+}
