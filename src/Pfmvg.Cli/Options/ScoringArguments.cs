@@ -177,13 +177,30 @@ internal sealed class ScoringArguments
         var protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!);
         if (protocol != Protocol.MaskThresholds)
             parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes, _scale);
-        else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame,
-            _plusOne, _inclusive);
+        else RefuseOfMaps(parsed);
         if (protocol == Protocol.Map50)
             parsed.Refuse("belongs to the accuracy, which --protocol map50 does not have; leave it out", _inclusive);
         RefuseIdle(parsed);
         return Read(parsed, protocol);
     }
+
+    /// <summary>How the maps of a rival are scored: by mask-thresholds, which need not be said.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="model">Who answers with maps.</param>
+    /// <exception cref="InputException">Another protocol is given, or an option that has no effect on maps.</exception>
+    public ScoringOptions MapOptions(ParseResult parsed, string model)
+    {
+        var maps = ProtocolDescription.Names[(int)Protocol.MaskThresholds];
+        if (parsed.IsGiven(_protocol) && parsed.GetValue(_protocol) != maps)
+            throw new InputException($"--protocol {parsed.GetValue(_protocol)}: the answers of {model} are maps without boxes, which only "
+                + $"{maps} scores; leave --protocol out.");
+        RefuseOfMaps(parsed);
+        RefuseIdle(parsed);
+        return Read(parsed, Protocol.MaskThresholds);
+    }
+
+    private void RefuseOfMaps(ParseResult parsed) => parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule,
+        _confidence, _coordinates, _frame, _plusOne, _inclusive);
 
     private ScoringOptions Read(ParseResult parsed, Protocol protocol) => new()
     {
