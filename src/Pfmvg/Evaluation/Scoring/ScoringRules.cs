@@ -37,7 +37,8 @@ internal static class ScoringRules
         if (options.Reading is { } reading)
         {
             if (reading.TruthSplit is { } split) yield return ("truth_split", split);
-            yield return maps ? ("scale", options.AnyHeatMapScale || options.MapScale == MapScale.Minmax ? "not checked" : "checked: values of at most 1")
+            var isAnyScale = options.AnyHeatMapScale || options.MapScale == MapScale.Minmax;
+            yield return maps ? ("scale", isAnyScale ? "not checked" : "checked: values of at most 1")
                 : ("trust_coordinates", reading.TrustCoordinates ? "not checked against the truth" : "checked against the truth");
             yield return ("allow_missing", reading.AllowMissing ? "a sample without an answer scores 0"
                 : "every sample must have an answer");
