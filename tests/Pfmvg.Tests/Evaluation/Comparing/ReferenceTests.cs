@@ -90,7 +90,7 @@ public sealed class ReferenceTests
         return Scorer.Score([.. iou.Select((value, i) => Answers.WithIou($"s{i}", Number(value), $"{Reference["classes"]![i]}",
             $"p{Reference["patients"]![i]}") with { Confidence = [Number(confidence[i])] })],
             new ScoringOptions { Protocol = protocol, Resamples = 0 }) is var table
-            ? table with { Options = table.Options with { Resamples = resamples } } : null!;
+            ? table with { Options = table.Options with { Resamples = resamples, Intervals = IntervalMethod.Percentile } } : null!;
     }
 
     private static double Number(JsonNode? node) => node!.GetValue<double>();
