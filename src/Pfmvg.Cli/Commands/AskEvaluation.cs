@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Pfmvg.Asking;
-using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
@@ -18,36 +17,20 @@ internal static class AskEvaluation
     /// <param name="parsed">The command line.</param>
     /// <param name="configuration">The configuration as it is read.</param>
     /// <param name="request">What is asked.</param>
-    /// <param name="scoring">How answers are read and scored.</param>
-    /// <param name="measures">What else is measured.</param>
-    /// <param name="report">Where the report goes.</param>
-    /// <param name="baselines">'paper' or null.</param>
-    /// <param name="audit">Whether the figures are audited.</param>
-    public static int Run(ParseResult parsed, PfmvgConfiguration configuration, AskRequest request, ScoringArguments scoring,
-        MeasureArguments measures, ReportArguments report, string? baselines, bool audit)
+    /// <param name="evaluation">What is printed and written.</param>
+    public static int Run(ParseResult parsed, PfmvgConfiguration configuration, AskRequest request, OthersEvaluation evaluation)
     {
         if (Communicator.StartedTogether() > 1)
             throw new InputException("--ask sends its questions from one process; start it without mpirun, and ask more at a time with "
                 + "--set ask.concurrency=N.");
+        var scoring = evaluation.Scoring;
         var (options, reading) = (scoring.AllOptions(parsed, maps: false), scoring.Reading(parsed)); // refused before anything is sent
         using var interrupt = new Interrupt("the answers so far are kept.");
         using var display = new TerminalDisplay();
         var (folder, data) = AskRun.Execute(configuration, request, display, interrupt.Token);
-        var answers = measures.WithTraits(parsed, PredictionFile.Read(folder.PredictionsPath, reading));
-        var (scored, further) = measures.Measure(parsed, answers, scoring.Score(parsed, answers, options)
-            .Each(table => table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] }));
-        EvaluationRun.Record(folder, scored.Main);
-        var audited = AuditPrinter.Run(audit, answers, scored.Main);
-        ScorePrinter.Print(scored, scoring.Format(parsed), baselines, further, audited);
-        report.WriteSamples(parsed, answers, scored);
-        report.Write(parsed, scored.Main, $"{request.Model}, {request.Split.ToString().ToLowerInvariant()} split",
-            Settings(configuration.Ask ?? new AskSettings(), folder), configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(data),
-            [.. scored.Side, .. further, .. audited.Grids]);
-        Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
-        var ours = RunFolder.ForPart(configuration, $"eval-{request.Split.ToString().ToLowerInvariant()}").PredictionsPath;
-        Terminal.Standard.Message("Next: " + ShellWords.Join(File.Exists(ours)
-            ? ["pfmvg", "compare", folder.PredictionsPath, ours] : ["pfmvg", "runs", "show", folder.Path]));
-        return answers.Any(answer => (answer.BrokenPicture ?? answer.Unanswered) is not null) ? ExitCode.Failure : audited.Code;
+        var answers = evaluation.Measures.WithTraits(parsed, PredictionFile.Read(folder.PredictionsPath, reading));
+        return evaluation.Print(parsed, configuration, request, (folder, data), answers, options, request.Model,
+            Settings(configuration.Ask ?? new AskSettings(), folder));
     }
 
     private static IEnumerable<(string Name, string Value)> Settings(AskSettings settings, RunFolder folder)

@@ -33,7 +33,8 @@ internal static class EvalCommand
         var from = new Option<string?>("--from")
         {
             Description = "With --split: the run folder, checkpoint or peft adapter folder of the model, or 'base' for the base "
-                + "weights alone. Default: stage 2's result.",
+                + "weights alone. Default: stage 2's result. With --model biovil or biovil-t: the folder with its image model and its "
+                + "text folder.",
             HelpName = "PATH",
         };
         var predictions = new Option<string[]>("--predictions")
@@ -66,13 +67,15 @@ internal static class EvalCommand
         const string Purpose = "Score the model's answers, or answers from a file; print the table per class and write the report.";
         var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, audit, overwrite, resume, strict };
         var asking = new AskOptions().AddTo(command);
+        var rivals = new RivalOptions().AddMapsTo(command);
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         scoring.AddTo(command);
         measures.AddTo(command);
         report.AddTo(command);
         command.SetAction(parsed =>
         {
-            var rules = scoring.AllOptions(parsed, maps: !parsed.IsGiven(split));
+            var rival = parsed.IsGiven(split) ? asking.Rival(parsed) : null;
+            var rules = rival is null ? scoring.AllOptions(parsed, maps: !parsed.IsGiven(split)) : scoring.MapOptions(parsed, rival);
             measures.Read(parsed, rules);
             ScorePrinter.CheckBaselines(parsed.GetValue(baselines), rules.Protocol, "paper", "published");
             report.Check(parsed);
@@ -90,6 +93,17 @@ internal static class EvalCommand
             {
                 if (parsed.GetValue(resume) && parsed.GetValue(overwrite))
                     throw new InputException("--resume and --overwrite contradict each other: give one of them.");
+                var others = new OthersEvaluation(scoring, measures, report, parsed.GetValue(baselines), parsed.GetValue(audit));
+                if (rival is not null)
+                    return others.Run(parsed, configuration.ReadForData(parsed), new RivalSplitRequest
+                    {
+                        Split = SplitNames.Parse("--split", name!),
+                        Asked = rivals.Of(parsed, rival, parsed.GetValue(from)),
+                        Existing = Existing(),
+                        Isolate = !parsed.GetValue(strict),
+                        ResumeCommand = configuration.Command(parsed, ["eval", "--split", name!, "--model", rival, "--resume", .. Given()]),
+                        Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
+                    }, rules with { Reading = null });
                 if (rules.Protocol == Protocol.MaskThresholds)
                     throw new InputException("--protocol mask-thresholds scores heat maps, and models are asked for boxes; choose "
                         + "another --protocol.");
@@ -105,7 +119,7 @@ internal static class EvalCommand
                         ResumeCommand = configuration.Command(parsed,
                             ["eval", "--split", name!, .. asking.Given(parsed), "--resume", .. Given()]),
                         Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
-                    }, scoring, measures, report, parsed.GetValue(baselines), parsed.GetValue(audit));
+                    }, others);
                 return Job.Run(() => configuration.ReadForData(parsed, isCnn), "the answers so far are kept.",
                     session => FromModel(session, name!), _ => !isCnn);
             }
@@ -140,6 +154,10 @@ internal static class EvalCommand
                 if (asked is not null)
                     line.Refuse("belongs to our own model, and --ask asks another one; leave it out",
                         [from, controls, .. configuration.All.Where(option => option.Name == "--constrain")]);
+                if (rival is not null)
+                    line.Refuse($"is about answers with boxes, and those of {rival} are maps; leave it out",
+                        [controls, .. configuration.All.Where(option => option.Name == "--constrain")]);
+                else line.Refuse("belongs to --split with --model biovil or biovil-t; add them, or leave it out", rivals.Maps);
                 if (isCnn)
                 {
                     line.Refuse("restricts words, and the plain network has none; leave it out",
@@ -208,6 +226,7 @@ internal static class EvalCommand
                 .. parsed.GetValue(controls) ? (string[])["--controls"] : [],
                 .. parsed.GetValue(audit) ? (string[])["--audit"] : [],
                 .. parsed.GetValue(strict) ? (string[])["--strict"] : [],
+                .. rivals.Given(parsed),
             ];
         });
         return command;

@@ -15,8 +15,8 @@ internal sealed class AskOptions
 
     private readonly Option<string?> _model = new("--model")
     {
-        Description = "With --split, who is asked: pfmvg, our own model (default); or cnn, the plain network (`pfmvg train --model cnn`). "
-            + "With --ask: the model's name, as the server knows it.",
+        Description = "With --split, who is asked: pfmvg, our own model (default); cnn, the plain network (`pfmvg train --model cnn`); or "
+            + "biovil or biovil-t, from the files in --from. With --ask: the model's name, as the server knows it.",
         HelpName = "NAME",
     };
 
@@ -38,9 +38,9 @@ internal sealed class AskOptions
         if (parsed.GetValue(_server) is not { } address)
         {
             parsed.Refuse("belongs to --ask, which names a server; add it, or leave this out", _remote);
-            if (parsed.GetValue(_model) is not (null or ModelNames.Ours or ModelNames.Cnn))
-                throw new InputException($"--model {parsed.GetValue(_model)}: without --ask it is {ModelNames.Ours} or {ModelNames.Cnn}; "
-                    + "a model behind a server needs --ask URL, too.");
+            if (parsed.GetValue(_model) is not (null or ModelNames.Ours or ModelNames.Cnn or ModelNames.BioVil or ModelNames.BioVilT))
+                throw new InputException($"--model {parsed.GetValue(_model)}: without --ask it is {ModelNames.Ours}, {ModelNames.Cnn}, "
+                    + $"{ModelNames.BioVil} or {ModelNames.BioVilT}; a model behind a server needs --ask URL, too.");
             return null;
         }
 
@@ -54,6 +54,10 @@ internal sealed class AskOptions
 
     /// <summary>Whether the plain network is asked.</summary>
     public bool IsCnn(ParseResult parsed) => parsed.GetValue(_server) is null && parsed.GetValue(_model) == ModelNames.Cnn;
+
+    /// <summary>The name of the rival that is asked; null when none is.</summary>
+    public string? Rival(ParseResult parsed) =>
+        parsed.GetValue(_server) is null && ModelNames.RivalOf(parsed.GetValue(_model)) is not null ? parsed.GetValue(_model) : null;
 
     /// <summary>`--model`, which answers from a file have none of.</summary>
     public Option Model => _model;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Pfmvg.Rivals;
+using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Runs;
 
 namespace Pfmvg.Cli.Options;
@@ -12,7 +12,7 @@ internal sealed class RivalOptions
         Description = "Who is asked: pfmvg, our own model; cnn, the plain network (`pfmvg train --model cnn`); or biovil or "
             + "biovil-t, from the files in --from.",
         DefaultValueFactory = _ => ModelNames.Ours,
-    }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.Cnn, "biovil", "biovil-t");
+    }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.Cnn, ModelNames.BioVil, ModelNames.BioVilT);
 
     private readonly Option<double?> _threshold = new("--threshold")
     {
@@ -24,8 +24,8 @@ internal sealed class RivalOptions
     private readonly Option<string> _interpolation = new Option<string>("--interpolation")
     {
         Description = "With --model biovil or biovil-t: how the map of the grid becomes one of the picture's size.",
-        DefaultValueFactory = _ => "nearest",
-    }.AcceptOnlyFromAmong("nearest", "bilinear");
+        DefaultValueFactory = _ => MapPlace.Nearest,
+    }.AcceptOnlyFromAmong(MapPlace.Nearest, MapPlace.Bilinear);
 
     private readonly Option<bool> _dilated = new("--dilated")
     {
@@ -45,6 +45,23 @@ internal sealed class RivalOptions
         foreach (var option in (Option[])[_model, HeatMap, _threshold, _interpolation, _dilated]) command.Add(option);
         return this;
     }
+
+    /// <summary>Adds only what says how maps are made, to a command that scores them.</summary>
+    public RivalOptions AddMapsTo(Command command)
+    {
+        foreach (var option in Maps) command.Add(option);
+        return this;
+    }
+
+    /// <summary>How maps are made.</summary>
+    public Option[] Maps => [_interpolation, _dilated];
+
+    /// <summary>How maps are made, as it was given.</summary>
+    public IEnumerable<string> Given(ParseResult parsed) =>
+    [
+        .. parsed.IsGiven(_interpolation) ? (string[])["--interpolation", parsed.GetValue(_interpolation)!] : [],
+        .. parsed.GetValue(_dilated) ? (string[])["--dilated"] : [],
+    ];
 
     /// <summary>Whether the plain network is asked.</summary>
     public bool IsCnn(ParseResult parsed) => parsed.GetValue(_model) == ModelNames.Cnn;
@@ -67,10 +84,16 @@ internal sealed class RivalOptions
         if (threshold is not (null or (>= -1 and <= 1)))
             throw new InputException(FormattableString.Invariant(
                 $"--threshold {threshold}: similarities lie between -1 and 1; give such a number."));
-        return new RivalRequest(
-            from ?? throw new InputException($"--model {name} needs --from DIR, the folder with the image model and the text folder; "
-                + "nothing is fetched."),
-            name == "biovil" ? Rival.BioVil : Rival.BioVilT, parsed.GetValue(_dilated),
-            parsed.GetValue(_interpolation) == "bilinear", threshold);
+        return Of(parsed, name, from) with { Threshold = threshold };
     }
+
+    /// <summary>How a rival is to be asked for its maps.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="name">The rival.</param>
+    /// <param name="from">Where its files are.</param>
+    /// <exception cref="InputException">Nothing says where, or the rival has no such form.</exception>
+    public RivalRequest Of(ParseResult parsed, string name, string? from) => new(
+        from ?? throw new InputException($"--model {name} needs --from DIR, the folder with the image model and the text folder; "
+            + "nothing is fetched."),
+        ModelNames.RivalOf(name)!.Value, parsed.GetValue(_dilated), parsed.GetValue(_interpolation) == MapPlace.Bilinear);
 }

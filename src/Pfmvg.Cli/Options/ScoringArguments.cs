@@ -37,6 +37,12 @@ internal sealed class ScoringArguments
     {
         Description = "Treat NaN in a heat map as outside the region. Otherwise such a map counts as a failure.",
     };
+    private readonly Option<MapScale> _scale = new Option<MapScale>("--map-scale")
+    {
+        Description = "Heat maps: raw (the thresholds 0.1 to 0.5 cut the values as they are, as in BioViL's article) or minmax (each map "
+            + "is scaled to -1..1 by its least and most first). Their figures are not comparable.",
+        DefaultValueFactory = _ => MapScale.Raw,
+    }.ByName();
     private readonly Option<int> _resamples = new("--resamples")
     {
         Description = "Bootstrap resamples for the 95 % intervals; 0 for none.",
@@ -103,7 +109,7 @@ internal sealed class ScoringArguments
         foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _intervals, _seed, _synthetic, _format])
             command.Options.Add(option);
         if (!files) return;
-        foreach (var option in (Option[])[_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence])
+        foreach (var option in (Option[])[_holes, _scale, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence])
             command.Options.Add(option);
     }
 
@@ -130,7 +136,7 @@ internal sealed class ScoringArguments
     public ScoringOptions AllOptions(ParseResult parsed, bool maps = true)
     {
         if (!IsAll(parsed)) return Options(parsed);
-        if (!maps) parsed.Refuse("is for heat maps, and the model answers with boxes; leave it out", _holes);
+        if (!maps) parsed.Refuse("is for heat maps, and the model answers with boxes; leave it out", _holes, _scale);
         RefuseIdle(parsed);
         return Read(parsed, Protocol.PfmvgBox);
     }
@@ -141,7 +147,7 @@ internal sealed class ScoringArguments
     {
         if (!IsAll(parsed)) return ScoredFamilies.One(Scorer.Score(answers, options));
         if (answers.All(answer => answer.HeatMap is null))
-            parsed.Refuse("is for heat maps, and these answers are none; leave it out", _holes);
+            parsed.Refuse("is for heat maps, and these answers are none; leave it out", _holes, _scale);
         if (answers.All(answer => answer.Answer is null && answer.Boxes is null))
             parsed.Refuse("has no effect on heat maps; leave it out", _rule, _plusOne);
         return ScoredFamilies.Every(answers, options);
@@ -169,14 +175,32 @@ internal sealed class ScoringArguments
             throw new InputException("--protocol all sets the protocols side by side, which pfmvg eval does without --controls; here "
                 + $"choose one of {string.Join(", ", ProtocolDescription.Names)}.");
         var protocol = ProtocolDescription.Parse(parsed.GetValue(_protocol)!);
-        if (protocol != Protocol.MaskThresholds) parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes);
-        else parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule, _confidence, _coordinates, _frame,
-            _plusOne, _inclusive);
+        if (protocol != Protocol.MaskThresholds)
+            parsed.Refuse("is for heat maps, which only --protocol mask-thresholds scores", _holes, _scale);
+        else RefuseOfMaps(parsed);
         if (protocol == Protocol.Map50)
             parsed.Refuse("belongs to the accuracy, which --protocol map50 does not have; leave it out", _inclusive);
         RefuseIdle(parsed);
         return Read(parsed, protocol);
     }
+
+    /// <summary>How the maps of a rival are scored: by mask-thresholds, which need not be said.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="model">Who answers with maps.</param>
+    /// <exception cref="InputException">Another protocol is given, or an option that has no effect on maps.</exception>
+    public ScoringOptions MapOptions(ParseResult parsed, string model)
+    {
+        var maps = ProtocolDescription.Names[(int)Protocol.MaskThresholds];
+        if (parsed.IsGiven(_protocol) && parsed.GetValue(_protocol) != maps)
+            throw new InputException($"--protocol {parsed.GetValue(_protocol)}: the answers of {model} are maps without boxes, which only "
+                + $"{maps} scores; leave --protocol out.");
+        RefuseOfMaps(parsed);
+        RefuseIdle(parsed);
+        return Read(parsed, Protocol.MaskThresholds);
+    }
+
+    private void RefuseOfMaps(ParseResult parsed) => parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule,
+        _confidence, _coordinates, _frame, _plusOne, _inclusive);
 
     private ScoringOptions Read(ParseResult parsed, Protocol protocol) => new()
     {
@@ -196,6 +220,7 @@ internal sealed class ScoringArguments
         PlusOne = parsed.GetValue(_plusOne),
         InclusiveAccuracy = parsed.GetValue(_inclusive),
         HeatMapMayHaveHoles = parsed.GetValue(_holes),
+        MapScale = parsed.GetValue(_scale),
         Resamples = OptionRange.Whole(parsed.GetValue(_resamples), "--resamples", 0, 1_000_000),
         Seed = parsed.GetValue(_seed),
         Synthetic = parsed.GetValue(_synthetic),

@@ -34,13 +34,14 @@ internal static class RivalPrediction
     public static IReadOnlyList<RivalAnswer> Execute(PfmvgConfiguration configuration, IReadOnlyList<PredictionCase> cases,
         RivalRequest request, ICommunicator world, ISessionDisplay display, Draw? draw = null, CancellationToken interrupt = default)
     {
-        var (resize, crop) = Sizes(configuration.Rival ?? new RivalSettings(), request.Rival);
+        var sizes = RivalView.Sizes(configuration.Rival, request.Rival);
         foreach (var asked in cases) _ = ImageFile.ReadHeader(asked.Image); // what is no picture is refused before the model is loaded
         ComputeThreads.Set(configuration, world);
         using var scope = NewDisposeScope();
         using var model = BioVil.Open(request.Folder, request.Rival, request.Dilated, ConfiguredModel.Device(configuration.Device, 0));
         display.Tell(model.Files.Note);
-        CheckPhrases(cases, model, display);
+        RivalView.CheckPhrases(
+            [.. cases.Select(asked => (cases.Count > 1 ? $"case {Privacy.Mask(asked.Id)}" : null, asked.Phrase))], model, display);
         var rows = cases.Select(asked => asked.Phrase).Distinct().Index().ToDictionary(entry => entry.Item, entry => (long)entry.Index);
         var texts = model.Text.Encode([.. rows.Keys]);
 
@@ -49,27 +50,18 @@ internal static class RivalPrediction
         {
             interrupt.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
-            var path = about.Key;
-            var decoded = ImageFile.DecodeFullRange(path, buffer);
-            if (!decoded.Wide.IsEmpty) deep++;
-            var gray = RivalPicture.ToGray(decoded, path);
-            var place = SimilarityMap.Place(gray.Width, gray.Height, resize, crop, request.Smooth);
-            if (Math.Min(gray.Width, gray.Height) < 2 || place.Side < 1)
-                throw new InputException(
-                    $"{path}: the picture of {gray.Width} x {gray.Height} pixels is too small to be cropped; leave it out.");
-            var places = model.Encode(RivalPicture.FromGray(gray, resize, crop, path));
-            var maps = BioVil.Maps(places, texts[tensor([.. about.Select(i => rows[cases[i].Phrase])])]);
+            var view = RivalView.Of(about.Key, sizes, request.Smooth, buffer);
+            if (view.IsDeep) deep++;
+            var maps = view.Maps(model, texts[tensor([.. about.Select(i => rows[cases[i].Phrase])])], about.Key);
             foreach (var (i, map) in about.Zip(maps))
             {
-                if (!Array.TrueForAll(map.Values, float.IsFinite) || !double.IsFinite(map.GlobalSimilarity))
-                    throw new InputException($"{model.Files.Image}: the weights lead to values beyond all numbers for {path}; "
-                        + "fetch the image model and its text folder again.");
-                var answer = new RivalAnswer(cases[i], request.Rival, gray.Width, gray.Height, map, place, request.Threshold, null);
+                var (width, height) = (view.Gray.Width, view.Gray.Height);
+                var answer = new RivalAnswer(cases[i], request.Rival, width, height, map, view.Place, request.Threshold, null);
                 if ((draw is null && request.Threshold is null ? null : answer.FullMap()) is { } full)
                 {
                     if (request.Threshold is { } threshold)
-                        answer = answer with { Box = MapRegion.Largest(full, gray.Width, (float)threshold) };
-                    draw?.Invoke(i, answer, gray, full);
+                        answer = answer with { Box = MapRegion.Largest(full, width, (float)threshold) };
+                    draw?.Invoke(i, answer, view.Gray, full);
                 }
 
                 answers[i] = answer;
@@ -77,37 +69,7 @@ internal static class RivalPrediction
             }
         }
 
-        if (deep > 0)
-            display.Tell($"{deep} picture{(deep == 1 ? "" : "s")} with more than 8 bits, or in DICOM: {BioVilFiles.Name(request.Rival)} "
-                + "sees the full range of their values, spread over 8 bits; our own model reads such pictures otherwise.");
+        RivalView.TellDeep(deep, request.Rival, display);
         return answers;
-    }
-
-    private static (int Resize, int Crop) Sizes(RivalSettings settings, Rival rival)
-    {
-        var crop = settings.Crop > 0 ? settings.Crop : BioVil.PublishedCrop(rival);
-        return crop <= settings.Resize ? (settings.Resize, crop) : throw new InputException(
-            $"rival.resize is {settings.Resize}, but {BioVilFiles.Name(rival)} crops to {crop}; set rival.crop to {settings.Resize} "
-            + "or less, too.");
-    }
-
-    private static void CheckPhrases(IReadOnlyList<PredictionCase> cases, BioVil model, ISessionDisplay display)
-    {
-        foreach (var asked in cases)
-        {
-            try
-            {
-                _ = model.Text.Tokens(asked.Phrase);
-            }
-            catch (InputException cause) when (cases.Count > 1)
-            {
-                throw new InputException($"case {Privacy.Mask(asked.Id)}: {cause.Message}", cause);
-            }
-        }
-
-        var empty = cases.Count(asked => CxrBert.IsEmpty(asked.Phrase));
-        if (empty > 0)
-            display.Tell($"phrases that are empty, or marks only: {empty} of {cases.Count}; {BioVilFiles.Name(model.Rival)} answers them "
-                + "as [CLS] [SEP], without a word to look for, and our own model refuses them.");
     }
 }

@@ -46,7 +46,8 @@ internal sealed record AuditCase(string Change, AuditLaw Law, IReadOnlyList<Pred
                 [.. predictions.Select(AuditBoxes.Twice)]);
         yield return new AuditCase("no answers", AuditLaw.Zero, predictions, [.. predictions.Select(row => row with
         {
-            Answer = null, Boxes = row.HeatMap is null ? [] : null, HeatMap = null, Confidence = null, Reading = null, BrokenPicture = null,
+            Answer = null, Boxes = row.HeatMap is null ? [] : null, HeatMap = null, MapPlace = null,
+            Confidence = null, Reading = null, BrokenPicture = null,
         })]);
     }
 

@@ -27,7 +27,7 @@ internal sealed class AuditMaps : IDisposable
     {
         foreach (var change in AuditCase.OfAnswers(predictions, options, note)) yield return change;
         var phrases = predictions.Where(row => row.Truth.Count > 0).GroupBy(row => row.PhraseKey)
-            .Select(same => QuestionIndex.Merge([.. same]) with { Answer = null, Boxes = null }).ToList();
+            .Select(same => QuestionIndex.Merge([.. same]) with { Answer = null, Boxes = null, MapPlace = null }).ToList();
         var halves = phrases.ConvertAll(row => row with { HeatMap = _left, Truth = [new Box(0, 0, row.Width / 2.0, row.Height)] });
         yield return new AuditCase("maps above no threshold", AuditLaw.Zero, phrases, With(phrases, _none));
         yield return new AuditCase("maps of the whole picture", AuditLaw.Falls, With(Whole(phrases), _all), With(phrases, _all),

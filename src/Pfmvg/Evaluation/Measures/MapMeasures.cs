@@ -19,7 +19,7 @@ internal sealed record MapMeasures(ScoredSample Sample, bool Hit, double? Contra
 
     private static MapMeasures Read(ScoredSample sample, ScoringOptions options)
     {
-        var map = sample.Prediction.HeatMap is { } path ? HeatMap.Read(path, keepValues: true) : null;
+        var map = sample.Prediction.HeatMap is null ? null : HeatMap.Of(sample.Prediction, options.MapScale, keepValues: true);
         if (map is null || map.HasHoles && !options.HeatMapMayHaveHoles)
             return new MapMeasures(sample, false, 0, new (double, double)[HeatMap.Thresholds.Length]);
         var (width, height) = (sample.Prediction.Width, sample.Prediction.Height);

@@ -40,7 +40,9 @@ internal sealed partial class HeatMap
     /// <summary>The largest finite value; -infinity where there is none.</summary>
     public double Most { get; private init; } = double.NegativeInfinity;
 
-    /// <summary>Some value is NaN or infinite. NaN is above no threshold.</summary>
+    /// <summary>
+    /// Some value is NaN or infinite. NaN is above no threshold. What lies outside of a map's place is no such value.
+    /// </summary>
     public bool HasHoles { get; }
 
     /// <summary>
@@ -94,11 +96,28 @@ internal sealed partial class HeatMap
         })];
     }
 
+    /// <summary>Reads the map of an answer; one with a place becomes a map of the whole picture, NaN outside of the place.</summary>
+    /// <exception cref="InputException">Not such a file, or larger than any picture.</exception>
+    public static HeatMap Of(Prediction answer, MapScale scale, bool keepValues = false)
+    {
+        var file = Open(answer.HeatMap!);
+        if (answer.MapPlace is not { } place) return Build(file, scale, keepValues);
+        float[] cells = [.. Enumerable.Range(0, file.Rows * file.Columns).Select(i => (float)file.At(i))];
+        var full = place.Enlarge(cells, file.Rows, file.Columns, answer.Width, answer.Height);
+        var hasHoles = !Array.TrueForAll(cells, float.IsFinite);
+        return Build(new Cells(answer.Height, answer.Width, i => full[i], AsSingle), scale, keepValues, hasHoles);
+    }
+
     /// <summary>Reads a map of two dimensions; leading dimensions of 1 are dropped.</summary>
     /// <param name="path">The file.</param>
     /// <param name="keepValues">Keeps the values themselves, too: 8 bytes each.</param>
     /// <exception cref="InputException">Not such a file, or larger than any picture.</exception>
-    public static HeatMap Read(string path, bool keepValues = false)
+    public static HeatMap Read(string path, bool keepValues = false) => Build(Open(path), MapScale.Raw, keepValues);
+
+    /// <summary>The values of a map row by row, with the thresholds as its type has them.</summary>
+    private sealed record Cells(int Rows, int Columns, Func<int, double> At, double[] Cuts);
+
+    private static Cells Open(string path)
     {
         InputException Wrong(string what) => new($"{path}: {what}.");
         byte[] file;
@@ -128,28 +147,47 @@ internal sealed partial class HeatMap
             throw Wrong($"has the shape ({match.Groups["shape"].Value}); a heat map has two dimensions, rows and columns");
         var (rows, columns) = ((int)shape[0], (int)shape[1]);
 
-        var data = file.AsSpan((int)(start + length));
+        var data = file.AsMemory((int)(start + length));
         var (size, read, cuts) = Reader(match.Groups["type"].Value)
             ?? throw Wrong($"has values of type {match.Groups["type"].Value}; floats (f2, f4, f8), integers and booleans can be read");
         if (data.Length != (long)rows * columns * size)
             throw Wrong($"holds {data.Length:N0} bytes of values where its shape means {(long)rows * columns * size:N0}");
-        var levels = new byte[rows * columns];
+        var isFortran = match.Groups["order"].Value == "True";
+        return new Cells(
+            rows, columns, i => read(data.Span[((isFortran ? i % columns * rows + i / columns : i) * size)..]), cuts);
+    }
+
+    private static HeatMap Build(Cells source, MapScale scale, bool keepValues, bool? hasHoles = null)
+    {
+        var levels = new byte[source.Rows * source.Columns];
         var values = keepValues ? new double[levels.Length] : null;
-        var (fortran, holes) = (match.Groups["order"].Value == "True", false);
-        var most = double.NegativeInfinity;
+        var (holes, most, scaled) = (false, double.NegativeInfinity, scale == MapScale.Minmax ? Scaled(source) : source);
         for (var i = 0; i < levels.Length; i++)
         {
-            var value = read(data[(i * size)..]);
+            var value = scaled.At(i);
             holes |= !double.IsFinite(value);
             if (value > most && double.IsFinite(value)) most = value;
             byte level = 0;
-            while (level < cuts.Length && value > cuts[level]) level++;
-            var at = fortran ? i % rows * columns + i / rows : i;
-            levels[at] = level;
-            if (values is not null) values[at] = value;
+            while (level < scaled.Cuts.Length && value > scaled.Cuts[level]) level++;
+            levels[i] = level;
+            if (values is not null) values[i] = value;
         }
 
-        return new HeatMap(levels, values, rows, columns, holes) { Most = most };
+        return new HeatMap(levels, values, source.Rows, source.Columns, hasHoles ?? holes) { Most = most };
+    }
+
+    /// <summary>The finite values from -1 to 1, in float32 whatever they were.</summary>
+    private static Cells Scaled(Cells source)
+    {
+        var (least, most) = (double.PositiveInfinity, double.NegativeInfinity);
+        for (var i = 0; i < source.Rows * source.Columns; i++)
+            if (source.At(i) is var value && double.IsFinite(value)) (least, most) = (Math.Min(least, value), Math.Max(most, value));
+        var range = most > least ? most - least : 1;
+        return source with
+        {
+            At = i => source.At(i) is var value && double.IsFinite(value) ? (float)((value - least) / range * 2 - 1) : value,
+            Cuts = AsSingle,
+        };
     }
 
     /// <summary>Writes a map in float32, row by row.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Evaluation.Predictions;
@@ -11,6 +12,11 @@ namespace Pfmvg.Evaluation.Predictions;
 /// <param name="Smooth">Values between the cells are interpolated linearly; otherwise each pixel has that of its cell.</param>
 internal sealed record MapPlace(int Left, int Top, int Side, bool Smooth = false)
 {
+    /// <summary>The names of the two ways between the cells.</summary>
+    public const string Nearest = "nearest", Bilinear = "bilinear";
+
+    private const string Name = "map_place";
+
     /// <summary>The square.</summary>
     public Box Box => new(Left, Top, Left + Side, Top + Side);
 
@@ -36,6 +42,45 @@ internal sealed record MapPlace(int Left, int Top, int Side, bool Smooth = false
         }
 
         return map;
+    }
+
+    /// <summary>The place that a line of answers gives its map; null for a map of the whole picture.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="width">Width of the picture.</param>
+    /// <param name="height">Its height.</param>
+    /// <exception cref="InputException">It is not one, or not within the picture.</exception>
+    public static MapPlace? Read(JsonInput line, int width, int height)
+    {
+        const long most = 1 << 26; // pixels of the largest map
+        if (line.Find(Name) is not { } value) return null;
+        if (line.Find("heatmap") is null) throw line.Wrong($"has a '{Name}' and no 'heatmap'; give the map, or leave the place out");
+        if (value.ValueKind != JsonValueKind.Object)
+            throw line.Wrong($"'{Name}' must be an object with left, top, side and interpolation");
+        var place = line.At(value, Name);
+        int Edge(string name) => place.Integer(name) ?? throw place.Wrong($"'{name}' is missing; it is a whole number of pixels");
+        var (left, top, side) = (Edge("left"), Edge("top"), Edge("side"));
+        if (left < 0 || top < 0 || side < 1 || side > width - left || side > height - top)
+            throw place.Wrong($"the square of {side} pixels at {left}, {top} does not lie in the picture of {width} x {height} pixels; "
+                + "give left, top and side in pixels of the original picture");
+        if ((long)width * height > most) throw line.Wrong($"a map of {width} x {height} pixels is too large; leave the picture out");
+        return new MapPlace(left, top, side, place.Text("interpolation") switch
+        {
+            Nearest => false,
+            Bilinear => true,
+            null => throw place.Wrong($"'interpolation' is missing; it is {Nearest} or {Bilinear}"),
+            var other => throw place.Wrong($"the interpolation '{other}' is not known; it is {Nearest} or {Bilinear}"),
+        });
+    }
+
+    /// <summary>Writes the place as <see cref="Read"/> takes it.</summary>
+    public void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject(Name);
+        json.WriteNumber("left", Left);
+        json.WriteNumber("top", Top);
+        json.WriteNumber("side", Side);
+        json.WriteString("interpolation", Smooth ? Bilinear : Nearest);
+        json.WriteEndObject();
     }
 
     /// <summary>Of each pixel along a side its cell, the next one and that one's share, as torch has them in float32.</summary>

@@ -44,6 +44,9 @@ public sealed record Prediction
     /// </summary>
     public string? HeatMap { get; init; }
 
+    /// <summary>The square of the picture that the heat map covers; null where it covers the whole picture.</summary>
+    internal MapPlace? MapPlace { get; init; }
+
     /// <summary>Confidence in 0..1 of each predicted box, in the order of the boxes; null when the model gives none.</summary>
     public IReadOnlyList<double>? Confidence { get; init; }
 

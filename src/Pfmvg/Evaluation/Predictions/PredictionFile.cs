@@ -80,6 +80,7 @@ public static class PredictionFile
                 }
 
                 if (prediction.HeatMap is { } map) json.WriteString("heatmap", map);
+                prediction.MapPlace?.Write(json);
                 if (prediction.BrokenPicture is { } reason) json.WriteString("broken_picture", reason);
                 if (prediction.Unanswered is { } fault) json.WriteString("unanswered", fault);
                 if (prediction.Refused) json.WriteBoolean("refused", true);
@@ -193,7 +194,8 @@ public static class PredictionFile
 
         return question with
         {
-            Answer = answer, Boxes = boxes, HeatMap = map, Confidence = confidence, BrokenPicture = broken, Unanswered = unanswered,
+            Answer = answer, Boxes = boxes, HeatMap = map, MapPlace = MapPlace.Read(line, question.Width, question.Height),
+            Confidence = confidence, BrokenPicture = broken, Unanswered = unanswered,
             Refused = answer is not null && line.Find("refused") is { ValueKind: JsonValueKind.True },
             Sent = Sent(line), Usage = Usage(line), BoxCoordinates = boxes is null ? null : coordinates,
             Traits = Traits.Of(line).Or(question.Traits),

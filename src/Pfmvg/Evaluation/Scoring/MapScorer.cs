@@ -26,12 +26,12 @@ internal static class MapScorer
 
     private static (ScoredSample Sample, double Most) Score(Prediction question, string firstId, ScoringOptions options)
     {
-        var (map, most) = (question.HeatMap, double.NegativeInfinity);
+        var most = double.NegativeInfinity;
         var (iou, dice, valid) = (0.0, 0.0, false);
         var flaw = question.BrokenPicture is not null ? Flaw.BrokenPicture : Flaw.Missing;
-        if (map is not null)
+        if (question.HeatMap is not null)
         {
-            var values = HeatMap.Read(map);
+            var values = HeatMap.Of(question, options.MapScale);
             most = values.Most;
             var spoiled = values.HasHoles && !options.HeatMapMayHaveHoles;
             if (!spoiled) (iou, dice, valid) = values.Score(question.Truth, question.Width, question.Height);

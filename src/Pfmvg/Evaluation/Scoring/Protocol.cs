@@ -79,7 +79,8 @@ public sealed record ProtocolDescription(string Name, string Sample, string Mult
             Protocol.SingleBox => ("one phrase with exactly one true box",
                 $"phrases with several true boxes are left out; what counts is {One}"),
             Protocol.MaskThresholds => ("one phrase of a picture",
-                "union of all true boxes against the map above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
+                "union of all true boxes against the map " + (options.MapScale == MapScale.Minmax
+                    ? "(each scaled to -1..1 by its least and most) " : "") + "above each of 0.1, 0.2, 0.3, 0.4, 0.5; mean over the five"),
             _ => ("one predicted box",
                 "by falling confidence, each of a phrase's 100 most certain takes the free true box that it overlaps most, if IoU >= 0.5; "
                 + "any other box is a false positive"),
@@ -120,6 +121,9 @@ public sealed record ScoringOptions
 
     /// <summary>NaN in a heat map counts as below every threshold instead of spoiling the whole map.</summary>
     public bool HeatMapMayHaveHoles { get; init; }
+
+    /// <summary>What the thresholds of heat maps are compared with.</summary>
+    internal MapScale MapScale { get; init; }
 
     /// <summary>Accepts heat maps that reach beyond 1, which is not the scale of the thresholds.</summary>
     public bool AnyHeatMapScale { get; init; }

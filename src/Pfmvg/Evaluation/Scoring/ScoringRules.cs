@@ -26,11 +26,19 @@ internal static class ScoringRules
         }
 
         if (options.Protocol != Protocol.Map50) yield return ("accuracy", $"IoU {(options.InclusiveAccuracy ? ">=" : ">")} threshold");
-        if (maps) yield return ("nan", options.HeatMapMayHaveHoles ? "outside the region" : "spoils its map");
+        if (maps)
+        {
+            yield return ("nan", options.HeatMapMayHaveHoles ? "outside the region" : "spoils its map"
+                + (predictions.Any(answer => answer.MapPlace is not null) ? "; around a map's own place: outside the region" : ""));
+            yield return ("map_scale", options.MapScale == MapScale.Minmax ? "minmax: each map is scaled to -1..1 by its least and most"
+                : "raw: values as they are");
+        }
+
         if (options.Reading is { } reading)
         {
             if (reading.TruthSplit is { } split) yield return ("truth_split", split);
-            yield return maps ? ("scale", options.AnyHeatMapScale ? "not checked" : "checked: values of at most 1")
+            var isAnyScale = options.AnyHeatMapScale || options.MapScale == MapScale.Minmax;
+            yield return maps ? ("scale", isAnyScale ? "not checked" : "checked: values of at most 1")
                 : ("trust_coordinates", reading.TrustCoordinates ? "not checked against the truth" : "checked against the truth");
             yield return ("allow_missing", reading.AllowMissing ? "a sample without an answer scores 0"
                 : "every sample must have an answer");

@@ -61,6 +61,7 @@ internal sealed record TidyTable(string Title, IReadOnlyList<TidyRow> Rows, IRea
         string?[] parts =
         [
             maps ? options.HeatMapMayHaveHoles ? "nan-outside" : "nan-fails" : options.Rule.ToString().ToLowerInvariant(),
+            maps && options.MapScale == MapScale.Minmax ? "minmax" : null,
             options.PlusOne ? "plus-one" : null,
             options.InclusiveAccuracy ? "inclusive" : null,
         ];
