@@ -24,7 +24,8 @@ internal static class PathArguments
 
     private static bool IsPath(SymbolResult result) => result switch
     {
-        OptionResult { Implicit: false, Option.HelpName: { } name } => PathNames.Contains(name.Replace(" ...", "", StringComparison.Ordinal)),
+        OptionResult { Implicit: false, Option.HelpName: { } name } =>
+            PathNames.Contains(name.Replace(" ...", "", StringComparison.Ordinal)),
         OptionResult { Implicit: false, Option.ValueType: var type } => typeof(FileSystemInfo).IsAssignableFrom(type),
         ArgumentResult { Argument.ValueType: var type } => // every argument of ours is a file or a folder
             type == typeof(string) || type == typeof(string[]),

@@ -117,6 +117,11 @@ public sealed class RivalRunTests(TrainingWorkspace workspace) : IClassFixture<T
         Assert.True(again.ExitCode == 0, $"{again}");
         Assert.Equal(first.Output, again.Output);
 
+        var audited = Shell.RunPfmvg(["eval", "--predictions", answers, "--protocol", "mask-thresholds", "--audit", "--resamples", "0",
+            "--metrics", "cnr,thresholds"]);
+        Assert.True(audited.ExitCode == 0, $"{audited}");
+        Assert.Contains("cnr_abs", audited.Output, StringComparison.Ordinal);
+
         Refused("only mask-thresholds scores", ["eval", .. model, "--protocol", "pfmvg-box"]);
         Refused("those of biovil are maps", ["eval", .. model, "--controls"]);
         Refused("belongs to --split with --model biovil", ["eval", "--predictions", answers, "--dilated"]);

@@ -42,6 +42,8 @@ internal sealed record AuditCase(string Change, AuditLaw Law, IReadOnlyList<Pred
         else yield return new AuditCase("rows in another order", AuditLaw.Equal, predictions, Shuffled(predictions));
         if (options.AddsPixel || options.Rule == AnswerRule.Strict)
             note("Without pictures twice as large: the added pixel, or the half pixel of the strict rule, does not grow with them.");
+        else if (predictions.Any(row => row.MapPlace is not null))
+            note("Without pictures twice as large: a map with a place is enlarged to whole pixels, which are finer there.");
         else yield return new AuditCase("picture, truth and answers twice as large", AuditLaw.Equal, predictions,
                 [.. predictions.Select(AuditBoxes.Twice)]);
         yield return new AuditCase("no answers", AuditLaw.Zero, predictions, [.. predictions.Select(row => row with

@@ -172,6 +172,6 @@ public sealed class ScoringCommandTests : IDisposable
     {
         var result = Shell.RunPfmvg("eval", "--split", "test", "--protocol", "mask-thresholds");
         Assert.True(result.ExitCode == 2, result.ToString());
-        Assert.Contains("our model answers with boxes", result.Error, StringComparison.Ordinal);
+        Assert.Contains("models are asked for boxes", result.Error, StringComparison.Ordinal);
     }
 }
