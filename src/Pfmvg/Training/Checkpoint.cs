@@ -10,7 +10,7 @@ namespace Pfmvg.Training;
 
 /// <summary>
 /// A point that training can continue from: trainables, optimizer state and position, in one safetensors file that is written
-/// whole or not at all and carries the SHA-256 of its tensors. Base weights are not in it.
+/// whole or not at all and carries the SHA-256 of its tensors, and of their types and shapes and the position. Base weights are not in it.
 /// </summary>
 /// <param name="Path">The file.</param>
 /// <param name="Step">Steps taken since the start of the stage; part of the file's name.</param>
@@ -22,7 +22,7 @@ public sealed record Checkpoint(string Path, long Step)
     /// <summary>The mark of our own model's checkpoints.</summary>
     internal static IReadOnlyDictionary<string, string> OfOurs { get; } = new Dictionary<string, string> { ["format"] = Format };
 
-    private const string Trainable = "model.", Moment = "optimizer.";
+    private const string Trainable = "model.", Moment = "optimizer.", OfTensors = "sha256", OfHead = "sha256_of_head";
 
     /// <summary>Where the checkpoint of a step is within a folder.</summary>
     public static string PathOf(string folder, long step) => System.IO.Path.Combine(folder, $"step-{step:d8}.safetensors");
@@ -52,13 +52,15 @@ public sealed record Checkpoint(string Path, long Step)
         using var scope = NewDisposeScope();
         var tensors = Tensors(trainables, optimizer).Select(t => KeyValuePair.Create(t.Name, t.Value.detach().cpu().contiguous()))
             .OrderBy(t => t.Key, StringComparer.Ordinal).ToList();
-        SafeTensors.Write(path, tensors, new Dictionary<string, string>(marks)
+        var facts = new Dictionary<string, string>(marks)
         {
             ["epoch"] = position.Epoch.ToString(CultureInfo.InvariantCulture),
             ["step"] = position.Step.ToString(CultureInfo.InvariantCulture),
             ["optimizer_steps"] = optimizer.Steps.ToString(CultureInfo.InvariantCulture),
-            ["sha256"] = Hash(tensors),
-        });
+            [OfTensors] = Hash(tensors),
+        };
+        facts[OfHead] = HashHead(facts, tensors);
+        SafeTensors.Write(path, tensors, facts);
     }
 
     /// <summary>Puts a checkpoint's values into the model and the optimizer.</summary>
@@ -93,11 +95,13 @@ public sealed record Checkpoint(string Path, long Step)
         }
 
         optimizer?.Restore(Number("optimizer_steps"));
-        return new Position((int)Number("epoch"), (int)Number("step"));
+        return new Position(Number("epoch"), Number("step"));
 
-        long Number(string key) => file.Metadata.TryGetValue(key, out var text) && long.TryParse(text as string, out var number)
-            ? number
-            : throw new InputException($"{Path}: has no '{key}'; it is not a checkpoint of a PFMVG run.");
+        // An earlier version's checkpoint has no hash of its head.
+        int Number(string key) => !file.Metadata.TryGetValue(key, out var text)
+            ? throw new InputException($"{Path}: has no '{key}'; it is not a checkpoint of a PFMVG run.")
+            : int.TryParse(text as string, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
+            : throw new InputException($"{Path}: its '{key}' is no whole number from 0 to {int.MaxValue}; use an older checkpoint.");
     }
 
     /// <summary>Whether the file is whole: its tensors have the hash that it was written with.</summary>
@@ -136,7 +140,9 @@ public sealed record Checkpoint(string Path, long Step)
     private Dictionary<string, Tensor> Read(ITensorFile file)
     {
         var tensors = file.Tensors.Keys.Order(StringComparer.Ordinal).ToDictionary(name => name, file.Read);
-        if (!file.Metadata.TryGetValue("sha256", out var hash) || hash as string != Hash([.. tensors]))
+        if (!file.Metadata.TryGetValue(OfTensors, out var hash) || hash as string != Hash([.. tensors])
+            || file.Metadata.TryGetValue(OfHead, out var head) && head as string != HashHead(file.Metadata.ToDictionary(
+                pair => pair.Key, pair => pair.Value as string ?? ""), [.. tensors]))
             throw new InputException($"{Path}: is damaged, its content does not have the checksum it was written with; use an "
                 + "older checkpoint.");
         return tensors;
@@ -146,6 +152,16 @@ public sealed record Checkpoint(string Path, long Step)
         IEnumerable<(string Name, Parameter Parameter)> trainables, AdamW? optimizer) =>
         trainables.Select(t => (Trainable + t.Name, (Tensor)t.Parameter))
             .Concat(optimizer?.State().Select(s => (Moment + s.Name, s.Value)) ?? []);
+
+    /// <summary>Of all that the head of the file says: position, marks, and each tensor's name, type and shape.</summary>
+    private static string HashHead(
+        IReadOnlyDictionary<string, string> facts, IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>
+        Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(string.Join('\n',
+        [
+            .. facts.Where(fact => fact.Key != OfHead).OrderBy(fact => fact.Key, StringComparer.Ordinal)
+                .Select(fact => $"{fact.Key}={fact.Value}"),
+            .. tensors.Select(tensor => $"{tensor.Key}: {tensor.Value.dtype} {string.Join('x', tensor.Value.shape)}"),
+        ]))));
 
     private static string Hash(IReadOnlyList<KeyValuePair<string, Tensor>> tensors)
     {

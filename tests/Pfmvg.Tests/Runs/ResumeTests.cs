@@ -183,6 +183,29 @@ public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<Tra
         Assert.Equal("base", RunInfo.Read(workspace.Run("first").InfoPath).From);
     }
 
+    /// <summary>Of the head, each time as many bytes as before, so that only a hash can tell.</summary>
+    [Theory]
+    [InlineData("epoch")]
+    [InlineData("step")]
+    [InlineData("optimizer_steps")]
+    [InlineData("dtype")]
+    public void A_checkpoint_whose_head_was_edited_is_passed_over(string key)
+    {
+        var name = $"edited-{key}";
+        Stop(name, afterStep: 5);
+        var newest = Checkpoint.List(workspace.Run(name).Checkpoints)[0];
+        Assert.True(newest.IsWhole());
+        var bytes = File.ReadAllBytes(newest.Path);
+        var begin = System.Text.Encoding.UTF8.GetBytes($"\"{key}\":\"");
+        var at = bytes.AsSpan().IndexOf(begin) + begin.Length;
+        Assert.True(at > begin.Length);
+        bytes[at] = key == "dtype" ? (byte)'I' : bytes[at] == '9' ? (byte)'8' : (byte)'9'; // F32 to I32, or another number
+        File.WriteAllBytes(newest.Path, bytes);
+        Assert.False(newest.IsWhole());
+        Assert.Contains(workspace.Train(name, ExistingRun.Resume), line => line.Contains(newest.Path, StringComparison.Ordinal)
+            && line.Contains("damaged", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_killed_run_tells_the_step_that_is_saved()
     {
