@@ -51,7 +51,7 @@ public sealed class PreprocessTests
         var image = ImageFile.Decode(Fixtures.Path("preprocess", name));
         if (facts["pil_mode"]!.GetValue<string>() != "I")
         {
-            Assert.Null(image.Note);
+            Assert.DoesNotContain("16-bit", image.Note ?? "", StringComparison.Ordinal); // an EXIF orientation has a note of its own
             return;
         }
 
