@@ -138,6 +138,7 @@ public sealed class EvaluationRun
             foreach (var line in setup.Lines) _session.Tell(line);
             var model = setup.Answers();
             info = info?.WithDecoding(model.Decoding);
+            _session.World.Barrier(); // all have loaded: an interrupt finds the ranks in the same place from here on
             // Earlier answers stay until the model has loaded, and go before another rank opens its part there.
             _session.World.FromRankZero(() =>
             {
