@@ -8,7 +8,7 @@ using Pfmvg.Cli.Process;
 // One file per command; a command parses, calls the library and prints. Errors become one sentence and an exit code here.
 Interrupt.Listen();
 NativeSetup.KeepFreedMemory();
-NativeSetup.ShortenIdleSpinning();
+NativeSetup.ShortenIdleSpinning(serving: args is ["serve", ..] or ["bench", "serve", ..]);
 NativeSetup.PrepareGpu();
 NativeSetup.LoadOpenSslWhereMissing();
 Terminal.ForgetPretendedTerminal();
