@@ -70,6 +70,7 @@ internal static class AblationCommand
                 var rows = AblationRun.Execute(session, options);
                 if (!session.IsFirst) return ExitCode.Success;
                 Interrupt.LoseNothing();
+                rules = scoring.ForModel(parsed, rules, session.Configuration.Eval);
                 var scored = rows.Select(row => (row.Stage1, row.Stage2,
                     Table: row.Result.Name(Scorer.Score(row.Result.Predictions, rules)) with
                     {

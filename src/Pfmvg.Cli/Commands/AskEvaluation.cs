@@ -25,6 +25,7 @@ internal static class AskEvaluation
                 + "--set ask.concurrency=N.");
         var scoring = evaluation.Scoring;
         var (options, reading) = (scoring.AllOptions(parsed, maps: false), scoring.Reading(parsed)); // refused before anything is sent
+        options = options with { BoxReading = scoring.ForModel(parsed, options, configuration.Eval).BoxReading };
         using var interrupt = new Interrupt("the answers so far are kept.");
         using var display = new TerminalDisplay();
         var (folder, data) = AskRun.Execute(configuration, request, display, interrupt.Token);

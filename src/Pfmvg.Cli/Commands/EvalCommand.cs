@@ -176,7 +176,7 @@ internal static class EvalCommand
 
             int FromModel(Session session, string splitName)
             {
-                var options = rules with { Reading = null };
+                var options = scoring.ForModel(parsed, rules, session.Configuration.Eval);
                 report.CheckSamples(parsed, null);
                 var isBase = parsed.GetValue(from) == "base";
                 var result = EvaluationRun.Execute(session, new EvaluationOptions
@@ -212,7 +212,8 @@ internal static class EvalCommand
                     ? $"Next: {ShellWords.Join(["pfmvg", "runs", "show", folder.Path])}"
                     : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
                         + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
-                            (RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part)).PredictionsPath]));
+                            RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part).PredictionsPath,
+                            .. ScoringArguments.Again(options)]));
                 return CodeOf([result]) is ExitCode.Success ? audited.Code : ExitCode.Failure;
             }
 
@@ -246,7 +247,7 @@ internal static class EvalCommand
         if (!session.IsFirst) return ExitCode.Success;
         Interrupt.LoseNothing();
         var (configuration, folder) = (session.Configuration, result.Folder);
-        var table = result.Name(Scorer.Score(result.Predictions, new ScoringOptions()));
+        var table = result.Name(Scorer.Score(result.Predictions, ScoringOptions.Of(configuration.Eval)));
         EvaluationRun.Record(folder, table);
         table = table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] };
         var tables = ControlPrinter.Tables(table, result);

@@ -127,7 +127,7 @@ internal static class PredictCommand
                     return;
                 }
 
-                var answer = AnswerLine.Read(prediction);
+                var answer = AnswerLine.Read(prediction, settings.Eval.BoxReading);
                 Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
                     : $"{prediction.Id}  {answer.ToText()}");
                 if (parsed.GetValue(overlay) is not { } target) return;

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using Pfmvg.Cli.Output;
+using Pfmvg.Configuration;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Cli.Options;
 
@@ -23,6 +25,13 @@ internal sealed class ScoringArguments
         Description = "Flawed answers: raw (the numbers count as they are), repair (corners are sorted and clamped), "
             + "strict (any flaw scores 0), original (as the authors' evaluator does).",
         DefaultValueFactory = _ => AnswerRule.Raw,
+    }.ByName();
+
+    private readonly Option<BoxReading> _boxReading = new Option<BoxReading>("--box-reading")
+    {
+        Description = "Numbers on the grid of 0..100 in answers that are text: written (n hundredths, as published) or middle "
+            + "(n + 0.5, since targets are truncated). Default: the model's eval.box_reading; for files written.",
+        DefaultValueFactory = _ => BoxReading.Written,
     }.ByName();
 
     private readonly Option<bool> _plusOne = new("--plus-one")
@@ -106,8 +115,8 @@ internal sealed class ScoringArguments
     /// </summary>
     public void AddTo(Command command, bool files = true)
     {
-        foreach (var option in (Option[])[_protocol, _rule, _plusOne, _inclusive, _resamples, _intervals, _seed, _synthetic, _format])
-            command.Options.Add(option);
+        Option[] always = [_protocol, _rule, _boxReading, _plusOne, _inclusive, _resamples, _intervals, _seed, _synthetic, _format];
+        foreach (var option in always) command.Options.Add(option);
         if (!files) return;
         foreach (var option in (Option[])[_holes, _scale, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence])
             command.Options.Add(option);
@@ -149,7 +158,7 @@ internal sealed class ScoringArguments
         if (answers.All(answer => answer.HeatMap is null))
             parsed.Refuse("is for heat maps, and these answers are none; leave it out", _holes, _scale);
         if (answers.All(answer => answer.Answer is null && answer.Boxes is null))
-            parsed.Refuse("has no effect on heat maps; leave it out", _rule, _plusOne);
+            parsed.Refuse("has no effect on heat maps; leave it out", _rule, _boxReading, _plusOne);
         return ScoredFamilies.Every(answers, options);
     }
 
@@ -157,7 +166,11 @@ internal sealed class ScoringArguments
     private void RefuseIdle(ParseResult parsed)
     {
         if (parsed.GetValue(_rule) == AnswerRule.Original)
+        {
             parsed.Refuse("has no effect beside --answers original, which adds the pixel itself; leave it out", _plusOne);
+            parsed.Refuse("has no meaning beside --answers original, which reads numbers as written; leave it out", _boxReading);
+        }
+
         if (parsed.GetValue(_resamples) == 0)
             parsed.Refuse("has no effect without resamples (--resamples 0); leave it out", _seed, _intervals);
         if (parsed.GetValue(_confidence) is not (>= 0 and <= 1) and var minimum)
@@ -184,6 +197,21 @@ internal sealed class ScoringArguments
         return Read(parsed, protocol);
     }
 
+    /// <summary>Rules for the answers of a configured model: what the command line leaves open is as configured.</summary>
+    /// <exception cref="InputException">Rule and reading contradict each other.</exception>
+    public ScoringOptions ForModel(ParseResult parsed, ScoringOptions rules, EvalSettings settings)
+    {
+        var reading = parsed.IsGiven(_boxReading) ? parsed.GetValue(_boxReading) : settings.BoxReading;
+        if (reading != BoxReading.Written && rules.Rule == AnswerRule.Original)
+            throw new InputException("--answers original reads numbers as written, and eval.box_reading is middle; add --set "
+                + "eval.box_reading=written, or choose another rule.");
+        return rules with { Reading = null, BoxReading = reading };
+    }
+
+    /// <summary>What makes another command read the same answers alike.</summary>
+    public static IEnumerable<string> Again(ScoringOptions options) =>
+        options.BoxReading == BoxReading.Middle ? ["--box-reading", "middle"] : [];
+
     /// <summary>How the maps of a rival are scored: by mask-thresholds, which need not be said.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="model">Who answers with maps.</param>
@@ -200,7 +228,7 @@ internal sealed class ScoringArguments
     }
 
     private void RefuseOfMaps(ParseResult parsed) => parsed.Refuse("has no effect on heat maps (mask-thresholds); leave it out", _rule,
-        _confidence, _coordinates, _frame, _plusOne, _inclusive);
+        _boxReading, _confidence, _coordinates, _frame, _plusOne, _inclusive);
 
     private ScoringOptions Read(ParseResult parsed, Protocol protocol) => new()
     {
@@ -217,6 +245,7 @@ internal sealed class ScoringArguments
         Intervals = parsed.GetValue(_intervals),
         Protocol = protocol,
         Rule = parsed.GetValue(_rule),
+        BoxReading = parsed.GetValue(_boxReading),
         PlusOne = parsed.GetValue(_plusOne),
         InclusiveAccuracy = parsed.GetValue(_inclusive),
         HeatMapMayHaveHoles = parsed.GetValue(_holes),
@@ -239,6 +268,8 @@ internal sealed class ScoringArguments
         if (options.Truth is null && answers.All(answer => (answer.Answer ?? (object?)answer.Boxes ?? answer.HeatMap) is not null))
             parsed.Refuse($"counts as failures the questions of --truth that have no answer; no --truth is given and every line of "
                 + $"{predictions} has an answer, so it has no effect; name the file with the true boxes, or leave it out", _missing);
+        if (!answers.Any(ScoringRules.IsOnGrid))
+            parsed.Refuse($"is about answers in the notation {{<x1><y1><x2><y2>}}, and {predictions} has none; leave it out", _boxReading);
         if (answers.All(answer => answer.Boxes is null || answer.Boxes.Count > 0 && answer.Confidence is null))
             parsed.Refuse($"drops boxes by their confidence, and {predictions} holds no boxes with one; leave it out", _confidence);
         return answers;

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Pfmvg.Text;
 
 namespace Pfmvg.Configuration;
 
@@ -22,6 +23,9 @@ public sealed record EvalSettings
 
     /// <summary>What decoding is restricted to.</summary>
     public AnswerConstraint Constrain { get; init; } = AnswerConstraint.None;
+
+    /// <summary>How the numbers of an answer are read.</summary>
+    public BoxReading BoxReading { get; init; }
 
     /// <summary>Divides the logits before a token is drawn; 0 draws none and takes the most likely.</summary>
     [Range(0.0, 100.0)] public double Temperature { get; init; }

@@ -70,7 +70,8 @@ public sealed class PhraseGrounder : IDisposable
     /// <param name="phrase">What to find.</param>
     /// <returns>Boxes in pixels of the original picture, with a confidence each, and what is wrong with the answer, if anything.</returns>
     /// <exception cref="InputException">The picture cannot be read.</exception>
-    public AnswerLine Ask(string image, string phrase) => AnswerLine.Read(Ask([new PredictionCase("1", image, phrase)])[0]);
+    public AnswerLine Ask(string image, string phrase) =>
+        AnswerLine.Read(Ask([new PredictionCase("1", image, phrase)])[0], _configuration.Eval.BoxReading);
 
     /// <summary>Finds phrases in pictures, in batches of the configured size.</summary>
     /// <param name="cases">Pictures and phrases; a picture is encoded once for all of its phrases in a batch.</param>

@@ -111,7 +111,8 @@ internal sealed class StageValidation(
         var (asked, done) = (share.Except(broken).Select(i => samples.Samples[i]).ToList(), 0);
         var answers = model.Answer(asked, setup.Pictures().Whole,
             batch => session.ShowValidated("phrases", done += batch.Count, asked.Count), cancel: cancel);
-        var scored = answers.Count == 0 ? [] : Scorer.Score(answers, new ScoringOptions { Resamples = 0 }).Samples;
+        var rules = ScoringOptions.Of(session.Configuration.Eval) with { Resamples = 0 };
+        var scored = answers.Count == 0 ? [] : Scorer.Score(answers, rules).Samples;
         (sums[2], sums[3]) = (scored.Sum(s => s.Iou), scored.Count);
     }
 

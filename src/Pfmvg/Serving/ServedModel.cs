@@ -179,7 +179,7 @@ internal sealed partial class ServedModel : IDisposable
             Answer = text,
             Confidence = confidence,
             Dicom = question.Picture.Dicom,
-        }), generated.Ended || end >= 0, generated.Ids.Count);
+        }, _setup.Configuration.Eval.BoxReading), generated.Ended || end >= 0, generated.Ids.Count);
     }
 
     private static BoxGrammar? GrammarOf(LlamaTokenizer tokenizer)

@@ -25,7 +25,8 @@ public readonly record struct GridBox(int X1, int Y1, int X2, int Y2)
     /// Repair the box: numbers above 100 count as 100 and swapped corners are put in order. Without it a swapped box is
     /// empty and a box may leave the picture.
     /// </param>
-    public Box ToPixels(int width, int height, bool sortAndClamp)
+    /// <param name="reading">Which place of its hundredth a number names.</param>
+    public Box ToPixels(int width, int height, bool sortAndClamp, BoxReading reading = BoxReading.Written)
     {
         var (x1, y1, x2, y2) = (X1, Y1, X2, Y2);
         if (sortAndClamp)
@@ -34,7 +35,10 @@ public readonly record struct GridBox(int X1, int Y1, int X2, int Y2)
             (y1, y2) = Sorted(Math.Clamp(y1, 0, 100), Math.Clamp(y2, 0, 100));
         }
 
-        return new Box(x1 / 100.0 * width, y1 / 100.0 * height, x2 / 100.0 * width, y2 / 100.0 * height);
+        return new Box(Share(x1) * width, Share(y1) * height, Share(x2) * width, Share(y2) * height);
+
+        // 100 is no truncated number: only the edge of the picture gives it.
+        double Share(int n) => (reading == BoxReading.Middle && n < 100 ? n + 0.5 : n) / 100.0;
 
         static (int, int) Sorted(int a, int b) => (Math.Min(a, b), Math.Max(a, b));
     }
@@ -43,4 +47,14 @@ public readonly record struct GridBox(int X1, int Y1, int X2, int Y2)
     public override string ToString() => FormattableString.Invariant($"{{<{X1}><{Y1}><{X2}><{Y2}>}}");
 
     private static bool Outside(int value) => value is < 0 or > 100;
+}
+
+/// <summary>Which place of its hundredth a number of an answer names. Targets are truncated: a number stands for all of it.</summary>
+public enum BoxReading
+{
+    /// <summary>Its beginning: n / 100, as published.</summary>
+    Written,
+
+    /// <summary>Its middle: (n + 0.5) / 100, and 1 for 100. Half a hundredth nearer to where the true corners are on average.</summary>
+    Middle,
 }

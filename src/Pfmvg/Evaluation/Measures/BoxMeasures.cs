@@ -28,7 +28,7 @@ internal sealed record AnsweredPhrase(ScoredSample Sample, Box? First)
         return samples.ConvertAll(sample =>
         {
             var first = rows[sample.Prediction.PhraseKey].MinBy(row => row.Id, StringComparer.Ordinal)!;
-            var read = AnswerReader.Read(first, options.Rule, single: true).Boxes;
+            var read = AnswerReader.Read(first, options, single: true).Boxes;
             return new AnsweredPhrase(sample, read.Count > 0 ? read[0] : null);
         });
     }

@@ -32,13 +32,19 @@ internal static class AnswerReader
     /// <summary>More boxes than this cannot mean anything, and their union would take long.</summary>
     private const int MostBoxes = 1000;
 
+    /// <summary>Reads an answer as these options say.</summary>
+    public static AnswerRegion Read(Prediction prediction, ScoringOptions options, bool single, int asked = 1) =>
+        Read(prediction, options.Rule, single, asked, options.BoxReading);
+
     /// <param name="prediction">The answer; heat maps are read elsewhere.</param>
     /// <param name="rule">What flaws do.</param>
     /// <param name="single">One box counts: the most certain one where the answer carries confidences, else the first written.</param>
     /// <param name="asked">How many true boxes the phrase has; where one counts, only more boxes than these are a flaw.</param>
-    public static AnswerRegion Read(Prediction prediction, AnswerRule rule, bool single, int asked = 1)
+    /// <param name="reading">How numbers on the grid of an answer's text are read.</param>
+    public static AnswerRegion Read(
+        Prediction prediction, AnswerRule rule, bool single, int asked = 1, BoxReading reading = BoxReading.Written)
     {
-        var (boxes, flaw) = Boxes(prediction, rule);
+        var (boxes, flaw) = Boxes(prediction, rule, reading);
         if (boxes.Count > MostBoxes) return AnswerRegion.None(Flaw.TooManyBoxes);
         var confidence = ConfidenceOf(prediction, rule, boxes.Count);
         var counted = !single ? Enumerable.Range(0, boxes.Count) // where one counts: the first of the most certain ones
@@ -78,7 +84,7 @@ internal static class AnswerReader
         : all.Count == boxes ? all
         : rule == AnswerRule.Original && boxes == 1 && all.Count > 1 ? [all[0]] : null;
 
-    private static (IReadOnlyList<Box> Boxes, Flaw Flaw) Boxes(Prediction prediction, AnswerRule rule)
+    private static (IReadOnlyList<Box> Boxes, Flaw Flaw) Boxes(Prediction prediction, AnswerRule rule, BoxReading place)
     {
         if (prediction.BrokenPicture is not null) return ([], Flaw.BrokenPicture);
         if (prediction.Unanswered is not null) return ([], Flaw.Unanswered);
@@ -101,8 +107,8 @@ internal static class AnswerReader
             ? ([first.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false)], Flaw.None)
             : ([], Flaw.NoBox);
         var parsed = BoxCodec.Parse(answer);
-        var boxes = parsed.Boxes.Take(MostBoxes + 1).Select(box => box.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false))
-            .ToList();
+        var boxes = parsed.Boxes.Take(MostBoxes + 1)
+            .Select(box => box.ToPixels(prediction.Width, prediction.Height, sortAndClamp: false, place)).ToList();
         return boxes.Count > 0
             ? (boxes, answer.LastIndexOf('{') > answer.LastIndexOf('}') ? Flaw.CutOff : Flaw.None) // whole boxes, then half of one
             : (boxes, parsed.Failure);

@@ -37,7 +37,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
                     .FirstOrDefault(j => !picture[j].Truth.SetEquals(other.Truth), -1);
                 if (at < 0) continue;
                 var asked = picture[at];
-                var boxes = AnswerReader.Read(asked.Answer, options.Rule, single: true, asked.Truth.Count).Boxes;
+                var boxes = AnswerReader.Read(asked.Answer, options, single: true, asked.Truth.Count).Boxes;
                 var (onAsked, onOther) = (Iou(boxes, asked.Truth, options), Iou(boxes, other.Truth, options));
                 cases.Add((onAsked > onOther ? 1 : 0, onAsked, onOther, asked.Answer.Patient ?? asked.Answer.Image));
             }

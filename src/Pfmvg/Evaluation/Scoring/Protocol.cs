@@ -1,4 +1,6 @@
+using Pfmvg.Configuration;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Scoring;
 
@@ -107,8 +109,14 @@ public sealed record ScoringOptions
     /// <summary>What a sample is.</summary>
     public Protocol Protocol { get; init; } = Protocol.PfmvgBox;
 
+    /// <summary>The usual rules, and the settings that are about reading answers.</summary>
+    public static ScoringOptions Of(EvalSettings settings) => new() { BoxReading = settings.BoxReading };
+
     /// <summary>What happens to flawed answers.</summary>
     public AnswerRule Rule { get; init; } = AnswerRule.Raw;
+
+    /// <summary>How numbers on the grid of 0..100 are read in answers that are text.</summary>
+    public BoxReading BoxReading { get; init; }
 
     /// <summary>Adds one pixel to every side, as the authors' helper does.</summary>
     public bool PlusOne { get; init; }

@@ -20,7 +20,7 @@ internal static class SampleScorer
             Protocol.PfmvgBox => EachBox(predictions, options),
             Protocol.SingleBox => [.. Phrases(predictions, options).Where(phrase => phrase.Question.Truth.Count == 1)
                 .Select(phrase => Sample(phrase.Question, phrase.Question.Id, phrase.Question.Truth,
-                    AnswerReader.Read(phrase.Question, options.Rule, single: true), options) with { FirstId = phrase.FirstId })],
+                    AnswerReader.Read(phrase.Question, options, single: true), options) with { FirstId = phrase.FirstId })],
             _ => [.. Phrases(predictions, options)
                 .Select(phrase => WholePhrase(phrase.Question, phrase.Answers, options) with { FirstId = phrase.FirstId })],
         };
@@ -37,7 +37,7 @@ internal static class SampleScorer
             .ToDictionary(same => same.Key, same => same.SelectMany(prediction => prediction.Truth).Distinct().Count());
         return [.. predictions.SelectMany(prediction =>
         {
-            var answer = AnswerReader.Read(prediction, options.Rule, single: true, asked[prediction.PhraseKey]);
+            var answer = AnswerReader.Read(prediction, options, single: true, asked[prediction.PhraseKey]);
             return prediction.Truth.Select((box, i) =>
                 Sample(prediction, i == 0 ? prediction.Id : $"{prediction.Id}#{i + 1}", [box], answer, options));
         })];
@@ -46,10 +46,10 @@ internal static class SampleScorer
     private static ScoredSample WholePhrase(Prediction question, IReadOnlyList<Prediction> answers, ScoringOptions options)
     {
         if (answers.Count == 1)
-            return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options.Rule, single: false), options);
+            return Sample(question, question.Id, question.Truth, AnswerReader.Read(question, options, single: false), options);
 
         // The file asks the same phrase once per true box, so all of these answers belong to the phrase.
-        var read = answers.Select(answer => AnswerReader.Read(answer, options.Rule, single: false)).ToList();
+        var read = answers.Select(answer => AnswerReader.Read(answer, options, single: false)).ToList();
         if (read.TrueForAll(answer => answer.Boxes.SequenceEqual(read[0].Boxes) && answer.Dropped.SequenceEqual(read[0].Dropped)))
             return Sample(question, question.Id, question.Truth, read[0], options); // one list of results, equal boxes in it included
         var boxes = read.SelectMany((answer, a) => answer.Boxes.Select((box, i) => (Box: box, Confidence: answer.Confidence?[i])))

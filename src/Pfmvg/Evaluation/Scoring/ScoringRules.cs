@@ -1,5 +1,6 @@
 using System.Globalization;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Scoring;
 
@@ -21,6 +22,7 @@ internal static class ScoringRules
                 _ => "each box by its confidence; without one it is certain",
             });
             yield return ("coordinates", Coordinates(predictions));
+            if (predictions.Any(IsOnGrid)) yield return ("box_reading", Words(options.BoxReading));
             yield return ("plus_one", options.PlusOne ? "a pixel is added to each side"
                 : options.AddsPixel ? "a pixel is added to each side, by the answers' rule" : "no");
         }
@@ -49,6 +51,12 @@ internal static class ScoringRules
 
         if (options.Resamples > 0) yield return ("intervals", Method(options.Intervals));
     }
+
+    /// <summary>An answer in the notation in which numbers are truncated hundredths.</summary>
+    public static bool IsOnGrid(Prediction prediction) => prediction is { Answer: not null, Boxes: null, Reading: null };
+
+    private static string Words(BoxReading reading) => reading == BoxReading.Middle
+        ? "middle: a number n of an answer is (n + 0.5) hundredths" : "written: a number n of an answer is n hundredths, as published";
 
     /// <summary>What a method is called in print.</summary>
     public static string Method(IntervalMethod method) => method == IntervalMethod.Bca ? "BCa (medians: percentile)" : "percentile";

@@ -15,9 +15,11 @@ namespace Pfmvg.Evaluation.Tables;
 public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes, IReadOnlyList<double>? Confidence, Flaw Flaw)
 {
     /// <summary>Reads an answer as the scores do.</summary>
-    public static AnswerLine Read(Prediction prediction)
+    /// <param name="prediction">The question and the answer's text.</param>
+    /// <param name="reading">How numbers on the grid of 0..100 are read.</param>
+    public static AnswerLine Read(Prediction prediction, BoxReading reading = BoxReading.Written)
     {
-        var read = AnswerReader.Read(prediction, AnswerRule.Raw, single: false);
+        var read = AnswerReader.Read(prediction, AnswerRule.Raw, single: false, reading: reading);
         return new AnswerLine(prediction, read.Boxes, read.Confidence, read.Flaw);
     }
 

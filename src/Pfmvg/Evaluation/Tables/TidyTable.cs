@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Tables;
 
@@ -62,6 +63,7 @@ internal sealed record TidyTable(string Title, IReadOnlyList<TidyRow> Rows, IRea
         [
             maps ? options.HeatMapMayHaveHoles ? "nan-outside" : "nan-fails" : options.Rule.ToString().ToLowerInvariant(),
             maps && options.MapScale == MapScale.Minmax ? "minmax" : null,
+            options.BoxReading == BoxReading.Middle ? "middle" : null,
             options.PlusOne ? "plus-one" : null,
             options.InclusiveAccuracy ? "inclusive" : null,
         ];
