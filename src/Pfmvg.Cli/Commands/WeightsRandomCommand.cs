@@ -3,6 +3,7 @@ using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Configuration;
 using Pfmvg.Models.Building;
+using Pfmvg.Rivals;
 using Pfmvg.Text;
 using Pfmvg.Weights.Loading;
 using TorchSharp;
@@ -46,9 +47,34 @@ internal static class WeightsRandomCommand
             Description = "A tokenizer.model to copy into the language model's folder; training and evaluation need one there.",
             HelpName = "FILE",
         };
-        foreach (var option in (Option[])[output, seed, type, format, shard, tokenizer]) command.Add(option);
+        var model = new Option<string>("--model")
+        {
+            Description = "Whose files: pfmvg (those that a configuration names), or biovil or biovil-t in their published sizes and names.",
+            DefaultValueFactory = _ => ModelNames.Ours,
+        }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.BioVil, ModelNames.BioVilT);
+        var shrink = new Option<int>("--shrink")
+        {
+            Description = "With --model biovil or biovil-t: divides all widths, by 1, 2, 4, 8, 16 or 32.",
+            DefaultValueFactory = _ => 1,
+        };
+        var vocabulary = new Option<string?>("--vocabulary")
+        {
+            Description = "With --model biovil or biovil-t: a vocab.txt to take. Without it words are spelled by their characters.",
+            HelpName = "FILE",
+        };
+        foreach (var option in (Option[])[output, seed, type, format, shard, tokenizer, model, shrink, vocabulary]) command.Add(option);
         command.SetAction(parsed =>
         {
+            if (ModelNames.RivalOf(parsed.GetValue(model)) is { } rival)
+            {
+                parsed.Refuse($"belongs to our own model, and --model {parsed.GetValue(model)} is asked for; leave it out",
+                    [.. configuration.All, type, format, shard, tokenizer]);
+                WriteRival(rival, Path.GetFullPath(parsed.GetRequiredValue(output)), parsed.GetValue(shrink), parsed.GetValue(seed),
+                    parsed.GetValue(vocabulary));
+                return;
+            }
+
+            parsed.Refuse("belongs to --model biovil or biovil-t; add one of them, or leave it out", shrink, vocabulary);
             var settings = configuration.Read(parsed);
             var gigabytes = OptionRange.Positive(parsed.GetValue(shard), "--shard-gb", 1000)!.Value;
             var words = parsed.GetValue(tokenizer) is { } file ? LlamaTokenizer.Load(file).VocabularySize : 0;
@@ -65,7 +91,7 @@ internal static class WeightsRandomCommand
             BaseWeights.WriteRandom(sizes, paths, Element(parsed.GetValue(type)!),
                 parsed.GetValue(format) == Formats[0] ? ShardFormat.SafeTensors : ShardFormat.Torch,
                 (long)(gigabytes * 1e9), parsed.GetValue(seed));
-            if (parsed.GetValue(tokenizer) is { } model) File.Copy(model, Path.Combine(paths.Language, "tokenizer.model"));
+            if (parsed.GetValue(tokenizer) is { } pieces) File.Copy(pieces, Path.Combine(paths.Language, "tokenizer.model"));
             else Terminal.Standard.Message($"note: {paths.Language} has no tokenizer.model; put one there before training or evaluation.");
             Terminal.Standard.Print($"random weights in {folder}; use them with "
                 + $"--set weights.vision={paths.Vision} --set weights.language={paths.Language}"
@@ -75,6 +101,18 @@ internal static class WeightsRandomCommand
             string Place(string configured) => Path.Combine(folder, Path.GetFileName(Path.TrimEndingDirectorySeparator(configured)));
         });
         return command;
+    }
+
+    private static void WriteRival(Rival rival, string folder, int shrink, long seed, string? vocabulary)
+    {
+        if (shrink is not (1 or 2 or 4 or 8 or 16 or 32))
+            throw new InputException($"--shrink {shrink}: give 1, 2, 4, 8, 16 or 32.");
+        if (Path.Exists(folder)) throw new InputException($"{folder}: exists already; remove it, or choose another folder.");
+        var files = RandomRival.Write(folder, rival, RivalSizes.Published(rival, shrink), seed, vocabulary);
+        foreach (var file in files) Terminal.Standard.Message($"{file}: {Units.Bytes(new FileInfo(file).Length)}");
+        var name = rival == Rival.BioVil ? ModelNames.BioVil : ModelNames.BioVilT;
+        Terminal.Standard.Print($"random weights of {BioVilFiles.Name(rival)} in {folder}; use them with --model {name} "
+            + ShellWords.Join(["--from", folder]));
     }
 
     private static torch.ScalarType Element(string name) => name switch

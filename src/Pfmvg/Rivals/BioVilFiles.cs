@@ -29,6 +29,9 @@ internal sealed record BioVilFiles(string Image, string Text, string Note)
         ["a83080e2f23aa584a4f2b24c39b1bb64"] = "biovil_t_image_model_proj_size_128.pt",
     };
 
+    /// <summary>The name under which a rival's image model was published.</summary>
+    public static string PublishedName(Rival rival) => rival == Rival.BioVil ? Published.Values.First() : Published.Values.Last();
+
     /// <summary>The rival's name on the command line and in print.</summary>
     public static string Name(Rival rival) => rival == Rival.BioVil ? "BioViL" : "BioViL-T";
 
@@ -113,7 +116,7 @@ internal sealed record BioVilFiles(string Image, string Text, string Note)
                 $"use --model {(rival == Rival.BioVilT ? "biovil" : "biovil-t")}, or give {Name(rival)}'s file");
         return Refusal.ForFile(folder, $"has no image model of {Name(rival)}"
             + (found.Count == 0 ? "" : $" ({Path.GetFileName(found[0].Path)} is none)"),
-            $"put {(rival == Rival.BioVil ? Published.Values.First() : Published.Values.Last())} there");
+            $"put {PublishedName(rival)} there");
     }
 
     [SuppressMessage("Security", "CA5351", Justification = "The hash that the authors published; it recognises, and protects nothing.")]

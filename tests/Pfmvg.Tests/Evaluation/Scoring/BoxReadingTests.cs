@@ -43,7 +43,7 @@ public class BoxReadingTests
     }
 
     [Theory]
-    [InlineData("{<10><20><10><50>}", "empty")]
+    [InlineData("{<10><20><10><50>}", "empty box")]
     [InlineData("{<50><20><10><50>}", "swapped corners")]
     [InlineData("{<10><20><101><50>}", "out of range")]
     public void Flaws_are_the_same_for_both_readings(string answer, string flaw)
