@@ -161,7 +161,7 @@ public static class ImageFile
     {
         try
         {
-            // A pipe or a device has no length, and opening it could block for ever.
+            InputFile.Require(path);
             if (new FileInfo(path).Length == 0) throw picture.Bad("the file is empty", "fetch it again");
             return File.OpenHandle(path);
         }

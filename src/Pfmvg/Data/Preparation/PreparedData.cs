@@ -52,7 +52,7 @@ public sealed class PreparedData
                 + $"run 'pfmvg data prepare --out {folder}' first.");
         try
         {
-            var description = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
+            var description = JsonNode.Parse(InputFile.ReadText(path)) as JsonObject;
             if (description?["roots"] is not JsonObject known || (int?)description["version"] != Version)
                 throw Bad("is of another version");
             var roots = known.ToDictionary(root => root.Key, root => (string?)root.Value ?? "");
