@@ -105,6 +105,12 @@ public sealed class PreparedData
         return problem is null ? path : throw new InputException($"{Privacy.Mask(sample.Image)}: {problem}; prepare the data again.");
     }
 
+    /// <summary>The full path of the picture of a sample that an answer names; null where there is none, or it may not be read.</summary>
+    /// <param name="id">Begins with the data set.</param>
+    /// <param name="image">From its image folder.</param>
+    internal string? FindPicture(string id, string image) => _roots.TryGetValue(id.Split('/')[0], out var root)
+        && root.Find(image, out var problem) is var path && problem is null ? path : null;
+
     /// <summary>Writes the description beside the manifests.</summary>
     internal static void WriteDescription(
         string folder, PrepareOptions options, IReadOnlyDictionary<string, string> roots, IReadOnlySet<string> synthetic,

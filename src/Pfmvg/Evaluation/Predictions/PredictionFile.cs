@@ -165,7 +165,7 @@ public static class PredictionFile
         Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options, CoordinateCheck check)
     {
         var numbers = line.Quadruples("boxes", "box", "bbox", "bbox_2d");
-        var (answer, map) = (line.Text("answer", "output"), line.Text("heatmap"));
+        var (answer, map) = (PhraseLimit.Cut(line.Text("answer", "output")), line.Text("heatmap"));
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
         if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
         var broken = given == 0 ? line.Text("broken_picture") : null;
@@ -235,7 +235,7 @@ public static class PredictionFile
     /// <summary>A text with boxes needs a confidence for each of them, or none.</summary>
     private static void ThrowIfUnmatched(string path, Prediction prediction)
     {
-        if (prediction is not { Answer: { } answer, Confidence: { } confidence }) return;
+        if (prediction is not { Answer: { } answer, Confidence: { } confidence } || PhraseLimit.IsTooLong(answer)) return;
         var boxes = prediction.Reading?.Notation.Boxes(answer).Count ?? BoxCodec.Parse(answer).Boxes.Count;
         if (boxes > 0 && boxes != confidence.Count)
             throw new InputException($"{path}: the answer of the sample '{prediction.Id}' has {boxes} boxes and {confidence.Count} "
