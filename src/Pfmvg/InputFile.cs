@@ -76,7 +76,7 @@ internal static partial class InputFile
     /// <summary>The bytes of a file, which is read once.</summary>
     /// <param name="path">The file.</param>
     /// <param name="most">More bytes are refused.</param>
-    /// <exception cref="InputException">It is a pipe, a device or a socket, or too large. Other failures are those of the system.</exception>
+    /// <exception cref="InputException">It is a pipe, a device or a socket, or too large; other failures are the system's.</exception>
     public static byte[] ReadBytes(string path, int most = MostText)
     {
         Require(path);
@@ -91,7 +91,7 @@ internal static partial class InputFile
         return reader.ReadToEnd();
     }
 
-    /// <summary>As <see cref="ReadBytes"/>, from a pipe, too, if somebody writes into it soon: a shell gives its `&lt;(...)` as one.</summary>
+    /// <summary>As <see cref="ReadBytes"/>, from a pipe, too, if it ends soon: a shell gives its `&lt;(...)` as one.</summary>
     public static byte[] ReadBytesOrPipe(string path, int most)
     {
         if (KindOf(path) != FileKind.Pipe) return ReadBytes(path, most);

@@ -3,7 +3,7 @@ using Pfmvg.Imaging;
 
 namespace Pfmvg.Cli.Options;
 
-/// <summary>`--truncated-pictures`, for the commands that have no configuration: what `data.truncated_pictures` is for the others.</summary>
+/// <summary>`--truncated-pictures`, for commands without a configuration: what `data.truncated_pictures` is for the others.</summary>
 internal sealed class TruncatedOption
 {
     private readonly Option<string> _rule = new Option<string>("--truncated-pictures")

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Pfmvg.Imaging;
 
-/// <summary>What becomes of a picture whose compressed data end early or are broken, so that a part of its pixels is not the picture's.</summary>
+/// <summary>What becomes of a picture whose compressed data end early or are broken: a part of its pixels is not the picture's.</summary>
 public enum TruncatedPictures
 {
     /// <summary>It is used, and said once.</summary>

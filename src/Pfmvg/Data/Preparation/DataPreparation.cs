@@ -158,9 +158,11 @@ public sealed class DataPreparation
             else yield return (listed, facts);
         }
 
-        foreach (var (picture, early) in truncated.Take(MostTold)) _notes.Add($"{picture} of {reader.Source}: {early}; it is used as it is.");
+        foreach (var (picture, early) in truncated.Take(MostTold))
+            _notes.Add($"{picture} of {reader.Source}: {early}; it is used as it is.");
         if (truncated.Count > MostTold)
-            _notes.Add($"{Units.Count(truncated.Count - MostTold)} more pictures of {reader.Source} end early ('pfmvg data check' lists all).");
+            _notes.Add($"{Units.Count(truncated.Count - MostTold)} more pictures of {reader.Source} end early ('pfmvg data check' lists "
+                + "them).");
         if (resized.Count > 0)
             _notes.Add($"{Units.Count(resized.Count)} pictures of {reader.Source} have another size than its list says (resized copies?); "
                 + "they carry no boxes and are used as they are.");

@@ -31,7 +31,8 @@ internal static class EntryRules
             yield break;
         }
 
-        if (task == SampleTask.Refer && PhraseLimit.Problem(listed.Text) is { } tooLong) yield return new EntryProblem("phrase-long", tooLong);
+        if (task == SampleTask.Refer && PhraseLimit.Problem(listed.Text) is { } tooLong)
+            yield return new EntryProblem("phrase-long", tooLong);
         if (task == SampleTask.Refer && listed.Text.Length > 0 && !listed.Text.Any(char.IsLetterOrDigit))
             yield return new EntryProblem("phrase-emptied", "the phrase has no letter and no digit, so there is nothing to look for");
         if (picture.State == PictureState.Refused) yield return new EntryProblem("path-refused", picture.Problem!, OfPicture: true);

@@ -106,11 +106,12 @@ internal ref struct BitReader(ReadOnlySpan<byte> data)
     public readonly bool IsAtRestart =>
         _position + 1 < _data.Length && _data[_position] == 0xff && _data[_position + 1] is >= 0xd0 and <= 0xd7;
 
-    /// <summary>Continues behind the next restart marker, whatever lies before it; false when another marker or the end comes first.</summary>
+    /// <summary>Continues behind the next restart marker; false when another marker or the end comes first.</summary>
     public bool SkipToRestart()
     {
         if (Overrun) return false;
-        while (_position + 1 < _data.Length && !IsAtRestart && (_data[_position] != 0xff || _data[_position + 1] is 0 or 0xff)) _position++;
+        while (_position + 1 < _data.Length && !IsAtRestart && (_data[_position] != 0xff || _data[_position + 1] is 0 or 0xff))
+            _position++;
         return Restart(IsAtRestart);
     }
 

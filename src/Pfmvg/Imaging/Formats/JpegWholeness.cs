@@ -46,7 +46,7 @@ internal ref struct JpegWholeness
 
             if (segments.Marker != JpegSegments.StartOfScan) continue;
             if (!isOpen) return null;
-            if (whole.Scan(content, file[segments.End..], restart) is { } problem) return problem.Length == 0 ? null : problem;
+            if (whole.Scan(content, file[segments.End..], restart) is { } problem) return problem;
             segments.SkipScan();
         }
 
@@ -61,14 +61,15 @@ internal ref struct JpegWholeness
         return isMissing ? "the picture ends early (scans are missing that bring its details)" : null;
     }
 
-    /// <summary>Reads the codes of a scan: null when it is whole, a clause when it is not, an empty text when it cannot be known.</summary>
+    /// <summary>Reads the codes of a scan; null when it is whole.</summary>
     private string? Scan(ReadOnlySpan<byte> header, ReadOnlySpan<byte> data, int restart)
     {
-        if (_frame.ComponentsOf(header) is not { } places) return "";
+        const string broken = "the picture is damaged (the header of a scan is broken)";
+        if (_frame.ComponentsOf(header) is not { } places) return broken;
         var (first, last, high, low) = (header[^3], header[^2], header[^1] >> 4, header[^1] & 15);
         var isSequential = !_frame.IsProgressive;
         if (isSequential) (first, last, high, low) = (0, 63, 0, 0);
-        if (last > 63 || first > last || first > 0 && places.Length > 1 || !isSequential && first == 0 && last > 0) return "";
+        if (last > 63 || first > last || first > 0 && places.Length > 1 || !isSequential && first == 0 && last > 0) return broken;
         var parts = new Part[places.Length];
         foreach (var (i, place) in places.Index())
         {
