@@ -88,6 +88,7 @@ internal sealed record OtherFile(string What, string Advice)
     {
         try
         {
+            if (InputFile.KindOf(path) != FileKind.File) return null;
             using var stream = File.OpenRead(path);
             var head = new byte[Head];
             return Recognise(path, head.AsSpan(0, stream.ReadAtLeast(head, Head, throwOnEndOfStream: false)));

@@ -269,11 +269,7 @@ internal static class EvalCommand
     public static int CodeOf(IEnumerable<EvaluationResult> results) =>
         results.Any(result => result.Predictions.Any(answer => answer.BrokenPicture is not null)) ? ExitCode.Failure : ExitCode.Success;
 
-    internal static Func<Prediction, string?> ImagePath(PreparedData data)
-    {
-        var roots = data.Roots; // a sample's identifier begins with its data set
-        return prediction => roots.TryGetValue(prediction.Id.Split('/')[0], out var root) ? Path.Combine(root, prediction.Image) : null;
-    }
+    internal static Func<Prediction, string?> ImagePath(PreparedData data) => answer => data.FindPicture(answer.Id, answer.Image);
 
     private static IEnumerable<(string Name, string Value)> Settings(PfmvgConfiguration configuration, RunFolder folder)
     {

@@ -3,12 +3,14 @@ using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Data;
+using Pfmvg.Data.Files;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Imaging;
 using Pfmvg.Runs;
+using Pfmvg.Text;
 
 namespace Pfmvg.Cli.Commands;
 
@@ -141,12 +143,23 @@ internal static class PredictCommand
     private static IReadOnlyList<PredictionCase> Cases(string? image, string? phrase, string? table, string? images, bool mayBeEmpty)
     {
         if (table is not null && (image ?? phrase) is null)
-            return PredictionCase.ReadTable(table, images ?? Path.GetDirectoryName(Path.GetFullPath(table))!);
+            return images is null ? PredictionCase.ReadTable(table, Path.GetDirectoryName(Path.GetFullPath(table))!)
+                : [.. PredictionCase.ReadTable(table, images).Select(row => Inside(new ImageRoot(images), row))];
         if (table is not null || images is not null)
             throw new InputException("Say what to find where in one way: --image FILE --phrase TEXT, or --table CSV, "
                 + "with --images FOLDER if the pictures are elsewhere.");
         if (image is null || phrase is null || (!mayBeEmpty && string.IsNullOrWhiteSpace(phrase)))
             throw new InputException("Say what to find where: --image FILE --phrase TEXT, or --table CSV.");
+        if (PhraseLimit.Problem(phrase) is { } tooLong)
+            throw new InputException($"--phrase: {tooLong}; write what to find in fewer words.");
         return [new PredictionCase("1", image, phrase)];
+    }
+
+    private static PredictionCase Inside(ImageRoot images, PredictionCase row)
+    {
+        var path = images.Find(Path.GetFullPath(row.Image), out var problem);
+        if (problem is null) return row.Image.Contains("..", StringComparison.Ordinal) ? row with { Image = path } : row;
+        throw new InputException(
+            $"{row.Place}: the image is refused ({problem}); it must be a file in {images.Folder}, which --images names, or below it.");
     }
 }

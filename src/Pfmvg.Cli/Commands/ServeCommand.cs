@@ -129,7 +129,7 @@ internal static class ServeCommand
         {
             try
             {
-                (key, place) = (File.ReadAllText(file).Trim(), file);
+                (key, place) = (InputFile.ReadText(file).Trim(), file);
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {

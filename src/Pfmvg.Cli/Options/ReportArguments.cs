@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pfmvg.Cli.Output;
+using Pfmvg.Data.Files;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
@@ -18,7 +19,7 @@ internal sealed class ReportArguments
     };
     private readonly Option<string?> _images = new("--images")
     {
-        Description = "The folder that the samples' picture paths start from.",
+        Description = "The folder that the samples' picture paths start from. Pictures outside of it are left out.",
         HelpName = "FOLDER",
     };
     private readonly Option<string?> _title = new("--title") { Description = "Headline of the report.", HelpName = "TEXT" };
@@ -65,6 +66,7 @@ internal sealed class ReportArguments
         else if (parsed.GetValue(_samples) is null)
             parsed.Refuse("has no effect without --no-images or --samples: phrases stand beside their pictures; leave it out",
                 _phrases);
+        if (parsed.GetValue(_images) is { } images) _ = new ImageRoot(images);
         if (parsed.GetValue(_output) is { } output)
             CheckFolder(output.Length > 0 ? Path.GetFullPath(output) : throw new InputException("--out needs the name of a folder."));
     }
@@ -135,12 +137,14 @@ internal sealed class ReportArguments
         DicomGray dicom, string? folder = null, Func<Prediction, string?>? imagePath = null, IReadOnlyList<TextGrid>? tables = null)
     {
         if ((parsed.GetValue(_output) ?? folder) is not { } output) return;
+        var leftOut = new LeftOutPictures();
         var options = new ReportOptions
         {
             Title = parsed.GetValue(_title) ?? $"Evaluation of {title}",
             ImagePath = parsed.GetValue(_images) is { } root
-                ? prediction => Path.Combine(root, prediction.Image)
+                ? leftOut.Inside(new ImageRoot(root))
                 : imagePath ?? (_ => null),
+            LeftOut = leftOut,
             Dicom = dicom,
             IncludeImages = !parsed.GetValue(_noImages),
             IncludePhrases = parsed.GetValue(_phrases) ? true : null,
@@ -152,5 +156,6 @@ internal sealed class ReportArguments
         ScoreReport.WriteAll(output, table, options);
         Terminal.Standard.Message($"Report: {Path.Combine(output, "report.html")}"
             + (options.IncludeImages ? $", overlay: {Path.Combine(output, "overlay.png")}" : ""));
+        if (leftOut.Sentence is { } sentence) Terminal.Standard.Message(sentence);
     }
 }

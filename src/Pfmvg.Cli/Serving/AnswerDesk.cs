@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Pfmvg.Serving;
+using Pfmvg.Text;
 
 namespace Pfmvg.Cli.Serving;
 
@@ -104,8 +105,7 @@ internal sealed class AnswerDesk(ServedModel model, AnswerQueue queue, PictureSh
     /// <summary>Refuses texts that cannot be asked, before anything is decoded.</summary>
     public void RequireAskable(string text, string param)
     {
-        const int Longest = 2000;
-        if (text.Length > Longest) throw ApiError.Wrong(param, $"the phrase is longer than {Longest:N0} characters; write what to find.");
+        if (PhraseLimit.Problem(text) is { } tooLong) throw ApiError.Wrong(param, $"{tooLong}; write what to find in fewer words.");
         try
         {
             model.Prompt(text);

@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Pfmvg.Cli.Serving.Chat;
+using Pfmvg.Imaging;
 using Pfmvg.Serving;
 
 namespace Pfmvg.Cli.Serving;
@@ -34,7 +35,8 @@ internal sealed class Server : IAsyncDisposable
         const long ShelfBytes = 256 << 20;
         (_model, _tell) = (model, tell);
         var shelf = new PictureShelf(
-            model.ImageSize, model.Dicom, options.MostPixels, (int)Math.Clamp(ShelfBytes / model.FeatureBytes, 16, 1024));
+            model.ImageSize, model.Dicom, options.MostPixels, (int)Math.Clamp(ShelfBytes / model.FeatureBytes, 16, 1024),
+            new TruncationGuard(model.Setup.Configuration.Data.TruncatedPictures));
         _queue = new AnswerQueue(answer ?? model.Answer, options.Queue, model.BatchSize);
         _desk = new AnswerDesk(model, _queue, shelf, options);
         _gate = new RequestGate(options);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Pfmvg.Configuration;
+using Pfmvg.Text;
 
 namespace Pfmvg.Asking;
 
@@ -13,7 +14,7 @@ namespace Pfmvg.Asking;
 internal sealed class ChatClient : IDisposable
 {
     /// <summary>The longest body that is read, in bytes.</summary>
-    public const int LongestAnswer = 64 << 10;
+    public const int LongestAnswer = PhraseLimit.AnswerBytes;
 
     private readonly ServerAddress _server;
     private readonly AskSettings _settings;

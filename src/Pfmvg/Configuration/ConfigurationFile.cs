@@ -66,7 +66,9 @@ public static class ConfigurationFile
             if (Directory.Exists(path)) throw new InputException($"{path} is a folder, not a configuration file.");
             if (new FileInfo(path) is { Exists: true, Length: > LargestFile })
                 throw new InputException($"{path} is larger than a configuration can be (1 MiB); give a YAML file.");
-            return File.ReadAllText(path, new UTF8Encoding(false, throwOnInvalidBytes: true));
+            using var text = new StreamReader(
+                new MemoryStream(InputFile.ReadBytesOrPipe(path, LargestFile)), new UTF8Encoding(false, throwOnInvalidBytes: true));
+            return text.ReadToEnd();
         }
         catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
         {

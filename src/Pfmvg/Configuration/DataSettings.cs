@@ -17,6 +17,9 @@ public sealed record DataSettings
     /// </summary>
     public DicomGray Dicom { get; init; } = DicomGray.Window;
 
+    /// <summary>A picture whose compressed data end early, which leaves a part of it gray: warn of it and use it, or refuse it.</summary>
+    public TruncatedPictures TruncatedPictures { get; init; } = TruncatedPictures.Warn;
+
     /// <summary>Threads that decode pictures ahead of the model; 0 is one per core.</summary>
     [Range(0, 4096)] public int Workers { get; init; }
 

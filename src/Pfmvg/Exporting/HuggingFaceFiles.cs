@@ -42,7 +42,7 @@ internal static partial class HuggingFaceFiles
             var path = Path.Combine(folder, name);
             if (!File.Exists(path)) continue;
             if (name == "tokenizer_config.json") WriteWithoutPlaces(path, Path.Combine(target, name));
-            else File.WriteAllBytes(Path.Combine(target, name), File.ReadAllBytes(path));
+            else File.WriteAllBytes(Path.Combine(target, name), InputFile.ReadBytes(path));
         }
 
         const string generation = "generation_config.json";
@@ -84,7 +84,7 @@ internal static partial class HuggingFaceFiles
         if (!File.Exists(path)) return null;
         try
         {
-            return JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new JsonException("it is no object");
+            return JsonNode.Parse(InputFile.ReadText(path)) as JsonObject ?? throw new JsonException("it is no object");
         }
         catch (JsonException failure)
         {

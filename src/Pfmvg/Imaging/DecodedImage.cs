@@ -23,13 +23,22 @@ public sealed class DecodedImage(int width, int height, int channels, byte[] pix
     public string? Note { get; init; }
 
     /// <summary>
+    /// That the compressed data end early or are broken, as a clause: a part of the pixels is not the picture's. Null for a whole picture.
+    /// </summary>
+    public string? EndsEarly { get; init; }
+
+    /// <summary>
     /// The values of a gray picture of 16 bits before they were scaled to 8, in the buffer's memory; empty for all others.
     /// </summary>
     internal ReadOnlyMemory<ushort> Wide { get; init; }
 
     /// <summary>The same picture with something more to know.</summary>
     internal DecodedImage Noting(string more) =>
-        new(Width, Height, Channels, pixels) { Note = Note is null ? more : $"{Note}; {more}", Wide = Wide };
+        new(Width, Height, Channels, pixels) { Note = Note is null ? more : $"{Note}; {more}", Wide = Wide, EndsEarly = EndsEarly };
+
+    /// <summary>The same picture, with what is known of its end.</summary>
+    internal DecodedImage EndingEarly(string? clause) => clause is null ? this
+        : new(Width, Height, Channels, pixels) { Note = Note, Wide = Wide, EndsEarly = clause };
 }
 
 /// <summary>Memory that one worker uses again for every picture, so that large pictures do not touch new pages each time.</summary>

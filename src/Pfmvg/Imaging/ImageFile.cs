@@ -71,15 +71,18 @@ public static class ImageFile
     public static ImageHeader Check(string path, DecodeBuffer buffer, DicomGray dicom = DicomGray.Window)
     {
         var header = Probe(path, out var whole);
-        return whole ? header : header with { Note = Decode(path, buffer, dicom).Note };
+        return whole ? header : Decoded(header, Decode(path, buffer, dicom));
     }
 
     /// <summary>As <see cref="Check(string, DecodeBuffer, DicomGray)"/> for a file that is in memory.</summary>
     internal static ImageHeader Check(ReadOnlySpan<byte> file, string path, DicomGray dicom = DicomGray.Window)
     {
         var header = ReadHeader(file, path);
-        return EndsWhole(file) ? header with { Note = Exif.Note(file) } : header with { Note = Decode(file, path, null, dicom).Note };
+        return EndsWhole(file) ? header with { Note = Exif.Note(file) } : Decoded(header, Decode(file, path, null, dicom));
     }
+
+    private static ImageHeader Decoded(ImageHeader header, DecodedImage image) =>
+        header with { Note = image.Note, EndsEarly = image.EndsEarly };
 
     /// <summary>As <see cref="ReadHeader(string)"/> for a file in memory; <paramref name="path"/> only names it in errors.</summary>
     internal static ImageHeader ReadHeader(ReadOnlySpan<byte> file, string path) =>
@@ -161,7 +164,7 @@ public static class ImageFile
     {
         try
         {
-            // A pipe or a device has no length, and opening it could block for ever.
+            InputFile.Require(path);
             if (new FileInfo(path).Length == 0) throw picture.Bad("the file is empty", "fetch it again");
             return File.OpenHandle(path);
         }

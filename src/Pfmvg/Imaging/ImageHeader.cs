@@ -11,6 +11,9 @@ public sealed record ImageHeader(string Format, int Width, int Height)
     /// orientation. Null where there is nothing.
     /// </summary>
     public string? Note { get; init; }
+
+    /// <summary>As <see cref="DecodedImage.EndsEarly"/>, where the file had to be decoded to be checked.</summary>
+    public string? EndsEarly { get; init; }
 }
 
 /// <summary>How large a picture may be.</summary>
@@ -18,6 +21,12 @@ internal static class ImageLimits
 {
     /// <summary>More pixels are refused, as Pillow refuses them.</summary>
     public const int Pixels = 178_956_970;
+
+    /// <summary>
+    /// The limit of all but gray pictures of 8 bits: colour, progressive JPEG, 16 bits, and formats whose pixels can take next to no bytes.
+    /// Such a picture takes several times the memory, and no radiograph is half as large.
+    /// </summary>
+    public const int OtherPixels = 40_000_000;
 
     /// <summary>Longer rows or columns are refused; JPEG cannot have them.</summary>
     public const int Side = 65_535;

@@ -58,7 +58,7 @@ internal sealed class HuggingFaceConfig
         try
         {
             if (new FileInfo(path).Length > LargestFile) throw Refusal.ForFile(path, "is larger than any config.json", OtherModel);
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 32 });
+            using var json = JsonDocument.Parse(InputFile.ReadBytes(path), new JsonDocumentOptions { MaxDepth = 32 });
             return json.RootElement.ValueKind == JsonValueKind.Object
                 ? new HuggingFaceConfig(path, json.RootElement.Clone())
                 : throw Refusal.ForFile(path, "is not a JSON object", OtherModel);

@@ -123,6 +123,7 @@ internal sealed record BioVilFiles(string Image, string Text, string Note)
     private static string Recognise(string path, Rival rival)
     {
         string hash;
+        InputFile.Require(path);
         using (var stream = File.OpenRead(path)) hash = Convert.ToHexStringLower(MD5.HashData(stream));
         return Published.TryGetValue(hash, out var name) ? $"{path}: the published {name} (MD5 {hash})."
             : $"{path}: an image model of {Name(rival)}, but not the published file (MD5 {hash}).";

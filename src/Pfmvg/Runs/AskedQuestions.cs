@@ -16,6 +16,7 @@ internal sealed class AskedQuestions(PfmvgConfiguration configuration, AskReques
     // A server that leaves so many phrases in a row without an answer, about so many pictures, does not only fail on some of them.
     private const int MostInARow = 5, MostPictures = 3;
 
+    private readonly TruncationGuard _truncation = new(configuration.Data.TruncatedPictures, display.Tell);
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Prediction> _answers = [];
     private readonly HashSet<string> _failing = []; // pictures since the last answer
@@ -117,7 +118,7 @@ internal sealed class AskedQuestions(PfmvgConfiguration configuration, AskReques
         try
         {
             var path = data.ImagePath(sample);
-            var picture = ImageFile.Decode(path, null, configuration.Data.Dicom);
+            var picture = _truncation.Judge(ImageFile.Decode(path, null, configuration.Data.Dicom), path);
             return (picture.Width, picture.Height) == (sample.Width, sample.Height) ? (AskedPicture.Of(picture, Settings), null)
                 : throw new InputException($"{Privacy.Mask(path)}: the picture has {picture.Width} x {picture.Height} pixels, but "
                     + $"{sample.Width} x {sample.Height} when the data were prepared; prepare them again.");

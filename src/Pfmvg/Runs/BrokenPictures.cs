@@ -49,11 +49,12 @@ internal sealed class BrokenPictures(Session session, PreparedData data, string 
     {
         var broken = answers.Where(answer => answer.BrokenPicture is not null && _rows.ContainsKey(answer.Id))
             .Select(answer => data.ImagePath(listed[_rows[answer.Id] - 1])).Distinct();
+        var guard = new TruncationGuard(session.Configuration.Data.TruncatedPictures);
         return broken.Any(path =>
         {
             try
             {
-                _ = ImageFile.Decode(path, dicom: session.Configuration.Data.Dicom);
+                guard.Judge(ImageFile.Decode(path, dicom: session.Configuration.Data.Dicom), path);
                 return true;
             }
             catch (InputException)

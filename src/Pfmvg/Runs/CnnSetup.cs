@@ -4,6 +4,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
+using Pfmvg.Imaging;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
@@ -89,12 +90,14 @@ internal sealed class CnnSetup : IModelSetup
         "--model cnn needs a configuration with a 'cnn' section, whose stage2 says how the network is trained; configs/cnn.yaml is one.");
 
     public ILearner Learner(IReadOnlyList<Sample> samples, StageSettings settings) => new CnnLearner(_network, _words,
-        new StageSamples(Data, samples, settings, GroundingSetup.Loading(_configuration, ImageSize)), _settings, settings,
+        new StageSamples(Data, samples, settings, GroundingSetup.Loading(_configuration, ImageSize, Truncation)), _settings, settings,
         _configuration.Seed);
+
+    public TruncationGuard? Truncation { private get; set; }
 
     public IAnswers Answers() => _answers;
 
-    public SampleLoader Pictures() => new(Data, GroundingSetup.Loading(_configuration, ImageSize) with
+    public SampleLoader Pictures() => new(Data, GroundingSetup.Loading(_configuration, ImageSize, Truncation) with
     {
         Broken = BadSamples.Fail, Workers = 0,
     });

@@ -135,6 +135,7 @@ public sealed class EvaluationRun
         {
             var configuration = _session.Configuration;
             using var setup = _options.Load(configuration, _session.World.LocalRank, _model?.Path, _session.Interrupt);
+            setup.Truncation = _session.Truncation;
             foreach (var line in setup.Lines) _session.Tell(line);
             var model = setup.Answers();
             info = info?.WithDecoding(model.Decoding);

@@ -54,12 +54,17 @@ public sealed class GroundingSetup : IModelSetup
     /// <summary>Kept features of whole pictures; null where the configuration has no folder for them.</summary>
     public FeatureCache? Features { get; }
 
+    /// <summary>Judges pictures that end early; null judges them silently.</summary>
+    internal TruncationGuard? Truncation { get; set; }
+
+    TruncationGuard? IModelSetup.Truncation { set => Truncation = value; }
+
     /// <summary>Samples of a stage as the configuration loads them.</summary>
-    public TrainingSamples Samples(IReadOnlyList<Sample> samples, StageSettings settings) =>
-        new(Data, samples, Builder, settings, Loading(Configuration, Configuration.Model.ImageSize) with { Features = Features });
+    public TrainingSamples Samples(IReadOnlyList<Sample> samples, StageSettings settings) => new(Data, samples, Builder, settings,
+        Loading(Configuration, Configuration.Model.ImageSize, Truncation) with { Features = Features });
 
     /// <summary>Loads whole pictures, as evaluation looks at them.</summary>
-    public SampleLoader Pictures() => new(Data, Loading(Configuration, Configuration.Model.ImageSize) with
+    public SampleLoader Pictures() => new(Data, Loading(Configuration, Configuration.Model.ImageSize, Truncation) with
     {
         Features = Features, Broken = BadSamples.Fail, Workers = 0,
     });
@@ -83,12 +88,13 @@ public sealed class GroundingSetup : IModelSetup
     IAnswers IModelSetup.Answers() => Answers();
 
     /// <summary>How pictures of a configuration are loaded.</summary>
-    internal static LoaderOptions Loading(PfmvgConfiguration configuration, int size) => new()
+    internal static LoaderOptions Loading(PfmvgConfiguration configuration, int size, TruncationGuard? truncation) => new()
     {
         Size = size,
         Seed = configuration.Seed,
         Workers = configuration.Data.Workers,
         Dicom = configuration.Data.Dicom,
+        Truncation = truncation ?? new TruncationGuard(configuration.Data.TruncatedPictures),
         Broken = configuration.Data.SkipBroken ? BadSamples.Skip : BadSamples.Fail,
         Cache = configuration.Data.Cache is { } cache ? configuration.Resolve(cache) : null,
     };

@@ -2,6 +2,7 @@ using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Loading;
+using Pfmvg.Imaging;
 using Pfmvg.Training;
 
 namespace Pfmvg.Runs;
@@ -26,6 +27,9 @@ internal interface IModelSetup : IDisposable
 
     /// <summary>Side of its pictures in pixels.</summary>
     int ImageSize { get; }
+
+    /// <summary>Judges pictures that end early, and says so.</summary>
+    TruncationGuard? Truncation { set; }
 
     /// <summary>The model with samples that it learns from or is measured on.</summary>
     ILearner Learner(IReadOnlyList<Sample> samples, StageSettings settings);

@@ -133,6 +133,7 @@ internal static class PhantomWorkspace
                 Output = temporary,
                 Seed = configuration.Seed,
                 Dicom = configuration.Data.Dicom,
+                TruncatedPictures = configuration.Data.TruncatedPictures,
                 Sources = new DataSources
                 {
                     MsCxr = Path.Combine(study, "ms-cxr"),

@@ -12,13 +12,15 @@ internal static class PhraseForecast
     /// <param name="normalize">Whether they are normalised.</param>
     /// <param name="tell">Gets the count.</param>
     /// <param name="words">Most words that stay.</param>
-    /// <exception cref="InputException">A phrase has no letter and no digit, so there is nothing to look for.</exception>
+    /// <exception cref="InputException">A phrase is too long, or has no letter and no digit, so there is nothing to look for.</exception>
     public static void Check(
         IReadOnlyCollection<(string Name, string Text)> phrases, bool normalize, Action<string> tell, int words = UsualWords)
     {
         var (empty, shortened) = (new List<string>(), 0);
         foreach (var (name, text) in phrases)
         {
+            if (PhraseLimit.Problem(text) is { } tooLong)
+                throw new InputException($"{Privacy.Mask(name)}: {tooLong}; write what to find in fewer words, or leave it out.");
             var (left, cut) = normalize ? CaptionNormalizer.Normalize(text, words) : (text, false);
             if (!left.Any(char.IsLetterOrDigit)) empty.Add(name);
             if (cut) shortened++;

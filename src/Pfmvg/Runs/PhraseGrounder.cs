@@ -90,6 +90,7 @@ public sealed class PhraseGrounder : IDisposable
     {
         var notes = new ConcurrentDictionary<string, string>();
         var told = new HashSet<string>();
+        var guard = new TruncationGuard(_configuration.Data.TruncatedPictures);
         var (size, dicom) = (_setup.ImageSize, _configuration.Data.Dicom);
         List<Prediction> all = [];
         foreach (var batch in cases.Chunk(_configuration.Eval.BatchSize)) // so they come in their order
@@ -112,8 +113,9 @@ public sealed class PhraseGrounder : IDisposable
 
         VisionInput Look(Sample sample, DecodeBuffer buffer)
         {
-            var picture = ImageFile.Decode(sample.Image, buffer, dicom);
-            if (picture.Note is { } note) notes[sample.Image] = note;
+            var picture = guard.Judge(ImageFile.Decode(sample.Image, buffer, dicom), sample.Image);
+            if ((picture.EndsEarly ?? picture.Note) is not null)
+                notes[sample.Image] = string.Join("; ", new[] { picture.EndsEarly, picture.Note }.OfType<string>());
             return new VisionInput(ImageTransform.Resize(picture, size));
         }
     }

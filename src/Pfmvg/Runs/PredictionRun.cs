@@ -3,6 +3,7 @@ using Pfmvg.Data.Files;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
 using Pfmvg.Runs.Records;
+using Pfmvg.Text;
 
 namespace Pfmvg.Runs;
 
@@ -29,6 +30,8 @@ public sealed record PredictionCase(string Id, string Image, string Phrase)
                 throw new InputException($"{row.Place}: the row names no image; fill the column or remove the row.");
             if (row["phrase"].Length == 0)
                 throw new InputException($"{row.Place}: the row has no phrase; fill the column or remove the row.");
+            if (PhraseLimit.Problem(row["phrase"]) is { } tooLong)
+                throw new InputException($"{row.Place}: {tooLong}; write what to find in fewer words, or remove the row.");
             var id = row["id"].Length > 0 ? row["id"] : $"{cases.Count + 1}";
             if (!ids.Add(id)) throw new InputException($"{row.Place}: the id '{Privacy.Mask(id)}' occurs twice; give each row its own.");
             cases.Add(new PredictionCase(id, Path.Combine(folder, row["image"]), row["phrase"]) { Place = row.Place });

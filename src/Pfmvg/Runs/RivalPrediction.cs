@@ -45,12 +45,13 @@ internal static class RivalPrediction
         var rows = cases.Select(asked => asked.Phrase).Distinct().Index().ToDictionary(entry => entry.Item, entry => (long)entry.Index);
         var texts = model.Text.Encode([.. rows.Keys]);
 
+        var guard = new TruncationGuard(configuration.Data.TruncatedPictures, display.Tell);
         var (answers, buffer, done, deep) = (new RivalAnswer[cases.Count], new DecodeBuffer(), 0, 0);
         foreach (var about in Enumerable.Range(0, cases.Count).GroupBy(i => cases[i].Image))
         {
             interrupt.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
-            var view = RivalView.Of(about.Key, sizes, request.Smooth, buffer);
+            var view = RivalView.Of(about.Key, sizes, request.Smooth, guard, buffer);
             if (view.IsDeep) deep++;
             var maps = view.Maps(model, texts[tensor([.. about.Select(i => rows[cases[i].Phrase])])], about.Key);
             foreach (var (i, map) in about.Zip(maps))

@@ -4,6 +4,7 @@ using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Imaging;
 using Pfmvg.Rivals;
 using Pfmvg.Runs.Records;
 using static TorchSharp.torch;
@@ -36,12 +37,14 @@ internal sealed class RivalRun : SplitRun, IDisposable
     private readonly RivalSplitRequest _request;
     private readonly (int Resize, int Crop) _sizes;
     private readonly Dictionary<(string Source, string Image, string Phrase), int> _maps = [];
+    private readonly TruncationGuard _truncation;
     private BioVil? _model;
 
     private RivalRun(PfmvgConfiguration configuration, RivalSplitRequest request, ISessionDisplay display)
         : base(configuration, request, display)
     {
         (_request, _sizes) = (request, RivalView.Sizes(configuration.Rival, request.Asked.Rival));
+        _truncation = new TruncationGuard(configuration.Data.TruncatedPictures, display.Tell);
         foreach (var sample in Samples) _maps.TryAdd(KeyOf(sample), _maps.Count + 1);
     }
 
@@ -159,7 +162,7 @@ internal sealed class RivalRun : SplitRun, IDisposable
         try
         {
             var path = Data.ImagePath(sample);
-            var view = RivalView.Of(path, _sizes, _request.Asked.Smooth, buffer);
+            var view = RivalView.Of(path, _sizes, _request.Asked.Smooth, _truncation, buffer);
             return (view.Gray.Width, view.Gray.Height) == (sample.Width, sample.Height) ? (view, null)
                 : throw new InputException($"{Privacy.Mask(path)}: the picture has {view.Gray.Width} x {view.Gray.Height} pixels, but "
                     + $"{sample.Width} x {sample.Height} when the data were prepared; prepare them again.");

@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
 using Pfmvg.Rivals;
+using Pfmvg.Text;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Runs;
@@ -26,9 +27,9 @@ internal sealed record RivalView(DecodedImage Gray, bool IsDeep, RivalPicture Pi
 
     /// <summary>Reads and prepares a picture.</summary>
     /// <exception cref="InputException">It cannot be read, is of one value, or too small.</exception>
-    public static RivalView Of(string path, (int Resize, int Crop) sizes, bool smooth, DecodeBuffer buffer)
+    public static RivalView Of(string path, (int Resize, int Crop) sizes, bool smooth, TruncationGuard guard, DecodeBuffer buffer)
     {
-        var decoded = ImageFile.DecodeFullRange(path, buffer);
+        var decoded = guard.Judge(ImageFile.DecodeFullRange(path, buffer), path);
         var gray = RivalPicture.ToGray(decoded, path);
         var place = SimilarityMap.Place(gray.Width, gray.Height, sizes.Resize, sizes.Crop, smooth);
         if (Math.Min(gray.Width, gray.Height) < 2 || place.Side < 1)
@@ -67,6 +68,8 @@ internal sealed record RivalView(DecodedImage Gray, bool IsDeep, RivalPicture Pi
     {
         foreach (var (name, phrase) in phrases)
         {
+            if (PhraseLimit.Problem(phrase) is { } tooLong)
+                throw new InputException($"{name ?? "the phrase"}: {tooLong}; write what to find in fewer words, or leave it out.");
             try
             {
                 _ = model.Text.Tokens(phrase);

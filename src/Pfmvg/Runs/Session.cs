@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
+using Pfmvg.Imaging;
 using Pfmvg.Phantoms.Planning;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tensors;
@@ -63,6 +64,9 @@ public sealed class Session
     internal bool IsSaving { get; set; }
 
     internal ISessionDisplay Display { get; }
+
+    /// <summary>Judges pictures that end early. Every rank says it of its own pictures: another one does not see them.</summary>
+    internal TruncationGuard Truncation => field ??= new(Configuration.Data.TruncatedPictures, Display.Tell);
 
     /// <summary>Shows the user a line, once for all ranks.</summary>
     internal void Tell(string line)

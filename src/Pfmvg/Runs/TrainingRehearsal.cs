@@ -53,6 +53,7 @@ public static class TrainingRehearsal
         TrainingForecast.RequireBest(configuration, options.Stage, heldOut.Count);
         var split = GroundingSetup.TrainingSplit(data, options.Stage, settings);
         using var setup = options.Load(session, start?.Path, split);
+        setup.Truncation = session.Truncation;
         if (start is not null) session.Tell($"start  {start.Describe()}");
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Learner(split, settings);

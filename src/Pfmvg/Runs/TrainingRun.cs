@@ -85,6 +85,7 @@ public sealed class TrainingRun
         tell($"data  {data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
 
         using var setup = options.Load(session, start?.Path, training);
+        setup.Truncation = session.Truncation;
         if (start is not null) tell($"start  {(info?.Model ?? start).Describe()}");
         foreach (var line in setup.Lines) tell(line);
         var samples = setup.Learner(training, settings);

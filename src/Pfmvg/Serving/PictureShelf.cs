@@ -36,7 +36,8 @@ internal sealed class ServedPicture(int width, int height, DecodedImage image)
 /// <param name="dicom">How DICOM values become gray.</param>
 /// <param name="mostPixels">Larger pictures are refused.</param>
 /// <param name="places">Pictures that are kept.</param>
-internal sealed class PictureShelf(int size, DicomGray dicom, long mostPixels, int places)
+/// <param name="guard">Judges pictures that end early; null: they are used.</param>
+internal sealed class PictureShelf(int size, DicomGray dicom, long mostPixels, int places, TruncationGuard? guard = null)
 {
     private const string Name = "image"; // in errors: the field that a picture came in
     private const int UsualPixels = 32 << 20;
@@ -88,7 +89,8 @@ internal sealed class PictureShelf(int size, DicomGray dicom, long mostPixels, i
             throw new InputException($"{Name}: the picture has {header.Width} x {header.Height} pixels, and this server takes "
                 + $"{mostPixels:N0} in all; send a smaller one.");
         var buffer = _buffers.TryTake(out var used) ? used : new DecodeBuffer();
-        var result = use(ImageFile.Decode(file, Name, buffer, dicom), header.Format == "DICOM");
+        var image = ImageFile.Decode(file, Name, buffer, dicom);
+        var result = use(guard?.Judge(image, Name) ?? image, header.Format == "DICOM");
         if (pixels <= UsualPixels) _buffers.Add(buffer); // that of a huge picture is given back to the system
         return result;
     }

@@ -19,6 +19,9 @@ public enum Flaw
     /// <summary>The model declined to answer.</summary>
     Refused,
 
+    /// <summary>The answer has more than 64 KiB: no box is looked for in it.</summary>
+    TooLong,
+
     /// <summary>Nothing in the answer looks like a box; also a blank answer.</summary>
     NoBox,
 

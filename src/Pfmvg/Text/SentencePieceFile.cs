@@ -32,7 +32,7 @@ internal sealed record SentencePieceFile(IReadOnlyList<SentencePieceFile.Entry> 
         {
             if (OtherFile.Recognise(path) is { } other) throw new InputException($"{path}: {other.What}; {other.Advice}.");
             if (new FileInfo(path) is { Exists: true, Length: > LargestFile }) throw new FormatException("it is too large");
-            return Parse(File.ReadAllBytes(path));
+            return Parse(InputFile.ReadBytes(path));
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -36,7 +36,7 @@ internal sealed class WordPiece
         {
             if (new FileInfo(path).Length > LargestFile)
                 throw new InputException($"{path}: is larger than any vocabulary; name the vocab.txt of the text model.");
-            text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(path));
+            text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(InputFile.ReadBytes(path));
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {

@@ -15,6 +15,7 @@ internal sealed class OpenedFile : IDisposable
     public OpenedFile(string path)
     {
         Path = path;
+        InputFile.Require(path);
         try
         {
             _handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);

@@ -55,6 +55,7 @@ internal static class DataCheckCommand
         };
         var sources = new DataSourceOptions().AddTo(command);
         var dicom = new DicomOption().AddTo(command);
+        var truncated = new TruncatedOption().AddTo(command);
         command.SetAction(parsed =>
         {
             using var interrupt = new Interrupt("nothing is reported.", losesNothing: true);
@@ -67,6 +68,7 @@ internal static class DataCheckCommand
                 SplitFile = list,
                 Sources = sources.Read(parsed),
                 Dicom = dicom.Read(parsed),
+                TruncatedPictures = truncated.Read(parsed),
                 EveryPixel = parsed.GetValue(pixels),
                 Tokenizer = parsed.GetValue(tokenizer),
                 MaxAnswerTokens = OptionRange.Whole(parsed.GetValue(answer), "--max-answer-tokens", 1, 1 << 16),

@@ -53,6 +53,7 @@ internal static class DataPrepareCommand
         };
         var sources = new DataSourceOptions().AddTo(command);
         var dicom = new DicomOption().AddTo(command);
+        var truncated = new TruncatedOption().AddTo(command);
         command.SetAction(parsed =>
         {
             using var interrupt = new Interrupt("the prepared data stay as they were.");
@@ -62,6 +63,7 @@ internal static class DataPrepareCommand
                 Output = Path.GetFullPath(parsed.GetValue(output)!),
                 Sources = sources.Read(parsed),
                 Dicom = dicom.Read(parsed),
+                TruncatedPictures = truncated.Read(parsed),
                 Seed = parsed.GetValue(seed),
                 Split = rule ?? SplitRule.Ratio,
                 OfficialMustHold = rule is null,

@@ -20,6 +20,9 @@ public sealed record CheckOptions
     /// <summary>How DICOM values become gray.</summary>
     public DicomGray Dicom { get; init; }
 
+    /// <summary>Whether a picture whose compressed data end early is an error.</summary>
+    public TruncatedPictures TruncatedPictures { get; init; }
+
     /// <summary>
     /// The split that will be used, so that the check judges patients in several splits as the preparation will. Null: each list's own
     /// split must hold.

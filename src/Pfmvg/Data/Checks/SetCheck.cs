@@ -3,6 +3,7 @@ using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
+using Pfmvg.Imaging;
 using Pfmvg.Imaging.Dicom;
 using Pfmvg.Imaging.Formats;
 using Pfmvg.Text;
@@ -21,6 +22,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     private readonly Dictionary<string, long> _splits = [], _views = [];
     private readonly HashSet<(string Image, int? Width, int? Height)> _sizes = []; // wrong ones, each told once
     private long _usable, _wrong, _listed, _present, _dicom, _boxes, _withoutBox, _rightSide, _wrongSide;
+    private TruncatedPictures _truncated;
     private Func<ListedSample, Split?> _splitOf = sample => sample.Split;
     private bool _everyPixel, _isGiven; // the latter: the user names the split
 
@@ -42,6 +44,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             _everyPixel = options.EveryPixel || EntryRules.EveryPixel(reader);
             if (options.Split is { } rule && !Splits.Passes(reader, rule))
                 (_splitOf, _isGiven) = (Splits.Of(reader, rule, options.SplitFile, seed: 0), true);
+            _truncated = options.TruncatedPictures;
             var depth = _everyPixel ? PictureDepth.Pixels : PictureDepth.Header;
             var items = reader.Read().Select(sample => (Sample: sample, OwnText: HasOwnText(sample)));
             var examined = LoadAhead.InOrder(items, (item, buffer) =>
@@ -128,7 +131,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
     {
         _listed++;
         var id = Path.GetFileNameWithoutExtension(sample.Image);
-        var problems = EntryRules.Problems(sample, picture, reader.Task).ToList();
+        var problems = EntryRules.Problems(sample, picture, reader.Task, _truncated).ToList();
         var wrong = problems.Exists(problem => !problem.Harmless);
         if (wrong) _wrong++;
         if (sample.Problem is not null)
@@ -154,7 +157,7 @@ internal sealed class SetCheck(IDataSetReader reader, FindingList findings, Text
             if (problem.OfPicture ? first : problem.Kind is not ("size-mismatch" or EntryRules.Resized)
                 || _sizes.Add((sample.Image, sample.Width, sample.Height)))
                 Add(problem.Harmless ? FindingLevel.Warning : FindingLevel.Error, problem.Kind, id,
-                    problem.Kind == "unreadable-picture" ? sample.Image : sample.Place, problem.Detail);
+                    problem.Kind is "unreadable-picture" or EntryRules.Truncated ? sample.Image : sample.Place, problem.Detail);
         var without = (reader.Task == SampleTask.Caption || reader.KeepsItsSplit || _isGiven) && _splitOf(sample) is null;
         if (without) Add(FindingLevel.Warning, "no-split", sample.Id, sample.Place, "no list gives it a split, so it is left out");
         if (!wrong && !without && picture.State == PictureState.Good && sample.Text.Length > 0) _usable++;

@@ -40,6 +40,7 @@ internal static class DataFile
 
     private static Stream OpenBytes(string path)
     {
+        InputFile.Require(path);
         try
         {
             if (new FileInfo(path).Length == 0) throw new InputException($"{Privacy.Mask(path)}: the file is empty; fetch it again.");

@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace Pfmvg.Data.Files;
 
 /// <summary>
-/// The folder that a data set's pictures lie in. Paths of data sets are untrusted: nothing outside the folder is reached,
-/// neither by `..` nor through a link, whatever a table says.
+/// The folder that files lie in whose paths come out of another file: a data set's pictures, a list's, a prediction's maps. Such paths are
+/// untrusted: nothing outside the folder is reached, neither by `..` nor through a link, and nothing but files, whatever a table says.
 /// </summary>
 internal sealed partial class ImageRoot
 {
@@ -35,8 +35,26 @@ internal sealed partial class ImageRoot
         problem = WrongName(relative);
         if (problem is not null) return "";
         var full = Path.Join(Folder, relative);
-        problem = FolderProblem(Path.GetDirectoryName(full)!) ?? LinkProblem(full);
+        problem = FolderProblem(Path.GetDirectoryName(full)!) ?? LinkProblem(full) ?? InputFile.Problem(full);
         return full;
+    }
+
+    /// <summary>
+    /// The full path of a file that another program named: from this folder, or in full. `.` and `..` are taken out, as long as the path
+    /// stays inside.
+    /// </summary>
+    /// <param name="named">As the other file has it.</param>
+    /// <param name="problem">Why the path is refused; null when it is not. The file need not exist.</param>
+    public string Find(string named, out string? problem)
+    {
+        problem = string.IsNullOrWhiteSpace(named) || named.Contains('\0', StringComparison.Ordinal) ? WrongName(named) : null;
+        if (problem is not null) return "";
+        var full = Path.GetFullPath(named, Folder);
+        var inside = full.StartsWith(Folder.TrimEnd('/') + "/", StringComparison.Ordinal) ? full[(Folder.TrimEnd('/').Length + 1)..]
+            : full.StartsWith(_real.TrimEnd('/') + "/", StringComparison.Ordinal) ? full[(_real.TrimEnd('/').Length + 1)..] : null;
+        if (inside is not null) return Resolve(inside.TrimEnd('/'), out problem);
+        problem = "the path leaves the folder";
+        return "";
     }
 
     /// <summary>

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Data.Files;
 
@@ -54,6 +55,7 @@ public static class Manifest
             if (ImageRoot.WrongName(sample.Image) is { } wrong) throw Bad(wrong);
             if (sample.Width <= 0 || sample.Height <= 0) throw Bad($"the picture's size is {sample.Width} x {sample.Height}");
             if (sample.Text.Length == 0) throw Bad("the text is empty");
+            if (task == SampleTask.Refer && PhraseLimit.Problem(sample.Text) is { } tooLong) throw Bad(tooLong);
             if (sample.Boxes is null
                 || task == SampleTask.Refer && sample.Boxes.Count == 0 && !line.Text.Contains("\"boxes\"", StringComparison.Ordinal))
                 throw Bad("there is no list 'boxes', which is empty where a phrase has no box");

@@ -30,6 +30,7 @@ internal static class PhantomMark
     {
         try
         {
+            if (InputFile.KindOf(Path.Combine(folder, FileName)) != FileKind.File) return null;
             using var file = File.OpenText(Path.Combine(folder, FileName));
             var start = new char[200];
             var text = new string(start, 0, file.ReadBlock(start));

@@ -43,8 +43,9 @@ internal enum PictureDepth
 /// What decoding changed; null when nothing, or when the pixels were not decoded. Of a missing picture, which one may be meant.
 /// </param>
 /// <param name="Dicom">Whether the file is DICOM.</param>
+/// <param name="EndsEarly">As <see cref="DecodedImage.EndsEarly"/>; null also where the pixels were not decoded.</param>
 internal sealed record PictureFacts(PictureState State, int Width = 0, int Height = 0, string? Sha256 = null, string? Problem = null,
-    string? Note = null, bool Dicom = false);
+    string? Note = null, bool Dicom = false, string? EndsEarly = null);
 
 /// <summary>Examines pictures on the disk.</summary>
 internal static class PictureProbe
@@ -65,7 +66,7 @@ internal static class PictureProbe
             if (depth == PictureDepth.Hash) return Facts(ImageFile.Check(content, path, dicom), hash);
             var picture = ImageFile.Decode(content, path, buffer, dicom);
             return new PictureFacts(PictureState.Good, picture.Width, picture.Height, hash, Note: picture.Note,
-                Dicom: DicomPicture.Is(content));
+                Dicom: DicomPicture.Is(content), EndsEarly: picture.EndsEarly);
         }
         catch (InputException e)
         {
@@ -73,6 +74,7 @@ internal static class PictureProbe
         }
 
         static PictureFacts Facts(ImageHeader header, string? hash) => new(
-            PictureState.Good, header.Width, header.Height, hash, Note: header.Note, Dicom: header.Format == "DICOM");
+            PictureState.Good, header.Width, header.Height, hash, Note: header.Note, Dicom: header.Format == "DICOM",
+            EndsEarly: header.EndsEarly);
     }
 }

@@ -29,6 +29,9 @@ public sealed record LoaderOptions
     /// <summary>How DICOM values become gray.</summary>
     public DicomGray Dicom { get; init; } = DicomGray.Window;
 
+    /// <summary>Judges pictures that end early; null: they are used.</summary>
+    internal TruncationGuard? Truncation { get; init; }
+
     /// <summary>Folder for ready pictures; null: none. Random crops are never kept.</summary>
     public string? Cache { get; init; }
 
@@ -102,9 +105,9 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
     public VisionInput Whole(Sample sample, DecodeBuffer buffer)
     {
         var entry = options.Features?.EntryOf(data.ImagePath(sample), sample.Width, sample.Height, buffer);
-        return entry?.Find() is { } features
-            ? new VisionInput(null, entry, features)
-            : new VisionInput(Picture(sample, Crop.Whole(sample.Width, sample.Height), buffer), entry);
+        if (entry?.Find() is { } features) return new VisionInput(null, entry, features);
+        var picture = Picture(sample, Crop.Whole(sample.Width, sample.Height), buffer);
+        return new VisionInput(picture, picture.EndsEarly is null ? entry : null); // what is kept is never judged again
     }
 
     private LoadedSample? TryLoad(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer)
@@ -131,11 +134,12 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
         if (hash is not null && sample.Sha256 is null && _cache?.Find(hash, new DecodeBuffer()) is { } unnamed) return unnamed;
 
         var image = ImageFile.Decode(file, path, buffer, options.Dicom);
+        options.Truncation?.Judge(image, path);
         if (image.Width != sample.Width || image.Height != sample.Height)
             throw new InputException($"{Privacy.Mask(path)}: the picture has {image.Width} x {image.Height} pixels, but {sample.Width} "
                 + $"x {sample.Height} when the data were prepared; prepare them again.");
-        var picture = ImageTransform.Resize(image, options.Size, crop);
-        if (hash is not null) _cache!.Keep(hash, picture);
+        var picture = ImageTransform.Resize(image, options.Size, crop).EndingEarly(image.EndsEarly);
+        if (hash is not null && image.EndsEarly is null) _cache!.Keep(hash, picture);
         return picture;
     }
 }

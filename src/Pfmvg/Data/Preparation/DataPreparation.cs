@@ -11,7 +11,7 @@ namespace Pfmvg.Data.Preparation;
 /// </summary>
 public sealed class DataPreparation
 {
-    private const int MostExamples = 20;
+    private const int MostExamples = 20, MostTold = 20;
 
     private readonly PrepareOptions _options;
     private readonly IProgress<PrepareProgress>? _progress;
@@ -133,11 +133,13 @@ public sealed class DataPreparation
         IDataSetReader reader, ImageRoot root, PictureCatalog catalog, SourceCounts counts, Func<ListedSample, Split?> splitOf)
     {
         var depth = EntryRules.EveryPixel(reader) ? PictureDepth.Pixels : _options.Hash ? PictureDepth.Hash : PictureDepth.Header;
-        var resized = new HashSet<string>();
+        var (resized, truncated) = (new HashSet<string>(), new OrderedDictionary<string, string>());
         foreach (var (listed, facts) in catalog.Examine(reader.Source, Wanted(reader, counts, splitOf), root, depth, _cancel))
         {
-            var problems = EntryRules.Problems(listed, facts, reader.Task).ToList();
+            var problems = EntryRules.Problems(listed, facts, reader.Task, _options.TruncatedPictures).ToList();
             if (problems.Exists(problem => problem.Kind == EntryRules.Resized)) resized.Add(listed.Image);
+            if (problems.Find(problem => problem is { Kind: EntryRules.Truncated, Harmless: true }) is { Detail: { } early })
+                truncated.TryAdd(Privacy.Mask(listed.Image), early);
             if (problems.Where(problem => !problem.Harmless).Cast<EntryProblem?>().FirstOrDefault() is { } problem)
                 Wrong(counts, problem.OfPicture ? $"{Privacy.Mask(Path.Join(root.Folder, listed.Image))}: {problem.Detail}"
                     : $"{listed.Place}: {problem.Detail}; put it right");
@@ -156,6 +158,11 @@ public sealed class DataPreparation
             else yield return (listed, facts);
         }
 
+        foreach (var (picture, early) in truncated.Take(MostTold))
+            _notes.Add($"{picture} of {reader.Source}: {early}; it is used as it is.");
+        if (truncated.Count > MostTold)
+            _notes.Add($"{Units.Count(truncated.Count - MostTold)} more pictures of {reader.Source} end early ('pfmvg data check' lists "
+                + "them).");
         if (resized.Count > 0)
             _notes.Add($"{Units.Count(resized.Count)} pictures of {reader.Source} have another size than its list says (resized copies?); "
                 + "they carry no boxes and are used as they are.");

@@ -1,4 +1,5 @@
 using Pfmvg.Data.Files;
+using Pfmvg.Imaging;
 using Pfmvg.Text;
 
 namespace Pfmvg.Data.Preparation;
@@ -20,7 +21,9 @@ internal static class EntryRules
     /// <param name="listed">As listed.</param>
     /// <param name="picture">What is on the disk. Boxes of an absent picture are measured by the size that the list gives.</param>
     /// <param name="task">What its data set teaches.</param>
-    public static IEnumerable<EntryProblem> Problems(ListedSample listed, PictureFacts picture, SampleTask task)
+    /// <param name="truncated">Whether a picture that ends early is an error.</param>
+    public static IEnumerable<EntryProblem> Problems(
+        ListedSample listed, PictureFacts picture, SampleTask task, TruncatedPictures truncated)
     {
         if (listed.Problem is not null)
         {
@@ -28,10 +31,14 @@ internal static class EntryRules
             yield break;
         }
 
+        if (task == SampleTask.Refer && PhraseLimit.Problem(listed.Text) is { } tooLong)
+            yield return new EntryProblem("phrase-long", tooLong);
         if (task == SampleTask.Refer && listed.Text.Length > 0 && !listed.Text.Any(char.IsLetterOrDigit))
             yield return new EntryProblem("phrase-emptied", "the phrase has no letter and no digit, so there is nothing to look for");
         if (picture.State == PictureState.Refused) yield return new EntryProblem("path-refused", picture.Problem!, OfPicture: true);
         if (picture.State == PictureState.Broken) yield return new EntryProblem("unreadable-picture", picture.Problem!, OfPicture: true);
+        if (picture.EndsEarly is { } early)
+            yield return new EntryProblem(Truncated, early, OfPicture: true, Harmless: truncated == TruncatedPictures.Warn);
         if (listed.Width is not { } width || listed.Height is not { } height)
         {
             if (listed.Boxes.Count > 0 && listed.ToPixels is null)
@@ -64,6 +71,9 @@ internal static class EntryRules
             if (BoxRules.FlawOfAnnotation(box, width, height) is var flaw and not Flaw.None)
                 yield return new EntryProblem(BoxRules.Name(flaw), BoxRules.Problem(box, width, height)!);
     }
+
+    /// <summary>What a picture is whose compressed data end early.</summary>
+    public const string Truncated = "truncated-picture";
 
     /// <summary>What a picture without boxes is whose list has another size.</summary>
     public const string Resized = "resized-picture";

@@ -70,7 +70,7 @@ internal sealed class OutputFolder : IDisposable
             var description = Path.Combine(complete, Description); // moved last: with it gone, everything is
             if (File.Exists(description))
             {
-                var names = JsonNode.Parse(File.ReadAllText(description))!["counts"]!.AsObject();
+                var names = JsonNode.Parse(InputFile.ReadText(description))!["counts"]!.AsObject();
                 foreach (var name in Enum.GetValues<SampleTask>()
                     .SelectMany(task => Enum.GetValues<Split>().Select(split => Manifest.FileName(task, split))))
                 {

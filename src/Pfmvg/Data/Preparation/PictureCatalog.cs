@@ -82,13 +82,13 @@ internal sealed class PictureCatalog : IDisposable
             && (known.Sha256 is not null || !_hash) && (known.Decoded || depth != PictureDepth.Pixels)
             && (known.Rule is null || known.Rule == _dicom.Word()))
             return (sample, new PictureFacts(PictureState.Good, known.Width, known.Height, _hash ? known.Sha256 : null,
-                Dicom: known.Rule is not null), null);
+                Dicom: known.Rule is not null, EndsEarly: known.EndsEarly), null);
 
         var facts = _examined.GetOrAdd(picture, _ => new(() => PictureProbe.Examine(root, sample.Image, depth, _dicom, buffer))).Value;
         if (!_hash) facts = facts with { Sha256 = null };
         var fresh = facts.State == PictureState.Good
             ? new Entry(picture, file!.Length, file.LastWriteTimeUtc.Ticks, facts.Width, facts.Height, facts.Sha256,
-                depth == PictureDepth.Pixels, facts.Dicom ? _dicom.Word() : null) : null;
+                depth == PictureDepth.Pixels, facts.Dicom ? _dicom.Word() : null, facts.EndsEarly) : null;
         if (fresh is not null) _known[picture] = fresh; // a picture with several boxes is listed several times
         return (sample, facts, fresh);
     }
@@ -96,5 +96,6 @@ internal sealed class PictureCatalog : IDisposable
     /// <summary>One line of the journal; the rule is that of a DICOM picture, and null for others.</summary>
     private sealed record Entry(
         string Picture, long Bytes, long Changed, int Width, int Height, string? Sha256, bool Decoded = false,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Rule = null);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Rule = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? EndsEarly = null);
 }

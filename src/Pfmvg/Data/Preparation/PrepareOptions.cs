@@ -63,6 +63,9 @@ public sealed record PrepareOptions
     /// <summary>How DICOM values become gray where pictures are decoded to find out whether they can be.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public DicomGray Dicom { get; init; }
 
+    /// <summary>Whether a picture whose compressed data end early is an error.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public TruncatedPictures TruncatedPictures { get; init; }
+
     /// <summary>What to do with wrong samples.</summary>
     public BadSamples Bad { get; init; } = BadSamples.Fail;
 

@@ -52,7 +52,7 @@ public sealed class PreparedData
                 + $"run 'pfmvg data prepare --out {folder}' first.");
         try
         {
-            var description = JsonNode.Parse(File.ReadAllText(path)) as JsonObject;
+            var description = JsonNode.Parse(InputFile.ReadText(path)) as JsonObject;
             if (description?["roots"] is not JsonObject known || (int?)description["version"] != Version)
                 throw Bad("is of another version");
             var roots = known.ToDictionary(root => root.Key, root => (string?)root.Value ?? "");
@@ -104,6 +104,12 @@ public sealed class PreparedData
         var path = _roots[sample.Source].Resolve(sample.Image, out var problem);
         return problem is null ? path : throw new InputException($"{Privacy.Mask(sample.Image)}: {problem}; prepare the data again.");
     }
+
+    /// <summary>The full path of the picture of a sample that an answer names; null where there is none, or it may not be read.</summary>
+    /// <param name="id">Begins with the data set.</param>
+    /// <param name="image">From its image folder.</param>
+    internal string? FindPicture(string id, string image) => _roots.TryGetValue(id.Split('/')[0], out var root)
+        && root.Find(image, out var problem) is var path && problem is null ? path : null;
 
     /// <summary>Writes the description beside the manifests.</summary>
     internal static void WriteDescription(

@@ -28,7 +28,8 @@ internal static class AnswerReadings
     public static IReadOnlyList<Prediction> Apply(
         string path, IReadOnlyList<Prediction> predictions, IReadOnlyList<Coordinates?> declared, ReadOptions options)
     {
-        var answers = predictions.Zip(declared).Where(pair => !string.IsNullOrWhiteSpace(pair.First.Answer)).ToList();
+        var answers = predictions.Zip(declared).Where(pair => !string.IsNullOrWhiteSpace(pair.First.Answer)
+            && !PhraseLimit.IsTooLong(pair.First.Answer)).ToList();
         if (answers.Count == 0) return predictions;
         var found = answers.Select(pair => AnswerNotation.Of(pair.First.Answer!)).ToList();
         var common = found.OfType<AnswerNotation>().CountBy(notation => notation).OrderByDescending(pair => pair.Value)

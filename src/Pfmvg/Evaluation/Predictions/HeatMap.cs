@@ -21,6 +21,7 @@ internal sealed partial class HeatMap
     private static readonly double[] AsHalf = [.. Thresholds.Select(t => (double)(System.Half)t)];
 
     private const int MostCells = 1 << 26;
+    private const long MostBytes = 8L * MostCells + 65536;
 
     private readonly byte[] _levels; // row by row: how many thresholds the value is above
     private readonly int _rows, _columns;
@@ -123,8 +124,8 @@ internal sealed partial class HeatMap
         byte[] file;
         try
         {
-            if (new FileInfo(path).Length > 8L * MostCells + 65536) throw Wrong($"larger than a map of {MostCells:N0} values");
-            file = File.ReadAllBytes(path);
+            if (new FileInfo(path).Length > MostBytes) throw Wrong($"larger than a map of {MostCells:N0} values");
+            file = InputFile.ReadBytes(path, (int)MostBytes);
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {

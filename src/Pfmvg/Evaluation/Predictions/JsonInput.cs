@@ -177,6 +177,7 @@ internal readonly struct JsonInput(JsonElement element, string place)
 
     private static FileStream Open(string path)
     {
+        InputFile.Require(path);
         try
         {
             return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);

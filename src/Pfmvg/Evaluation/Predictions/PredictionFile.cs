@@ -165,7 +165,7 @@ public static class PredictionFile
         Prediction question, JsonInput line, Coordinates? coordinates, ReadOptions options, CoordinateCheck check)
     {
         var numbers = line.Quadruples("boxes", "box", "bbox", "bbox_2d");
-        var (answer, map) = (line.Text("answer", "output"), line.Text("heatmap"));
+        var (answer, map) = (PhraseLimit.Cut(line.Text("answer", "output")), line.Text("heatmap"));
         var given = (answer is null ? 0 : 1) + (numbers is null ? 0 : 1) + (map is null ? 0 : 1);
         if (given > 1) throw line.Wrong("has more than one of 'answer', 'boxes' and 'heatmap'; leave the one to be scored");
         var broken = given == 0 ? line.Text("broken_picture") : null;
@@ -183,7 +183,7 @@ public static class PredictionFile
             throw line.Wrong($"has boxes{(line.Find("bbox_2d") is null ? "" : " (bbox_2d: Qwen writes pixels or 0..1000)")}, "
                 + $"but nothing says what their numbers mean; declare it with --coordinates, one of {string.Join(", ", Coordinates.All)}");
 
-        if (map is not null && !Path.IsPathRooted(map)) map = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(check.Path))!, map);
+        if (map is not null) map = MapBeside(check.Path, map, line);
         List<Box>? boxes = null;
         if (numbers is not null)
         {
@@ -200,6 +200,14 @@ public static class PredictionFile
             Sent = Sent(line), Usage = Usage(line), BoxCoordinates = boxes is null ? null : coordinates,
             Traits = Traits.Of(line).Or(question.Traits),
         };
+    }
+
+    /// <summary>The path of a map. A foreign file must not make this program read what is not its own.</summary>
+    private static string MapBeside(string file, string map, JsonInput line)
+    {
+        var path = new ImageRoot(Path.GetDirectoryName(Path.GetFullPath(file))!).Find(map, out var problem);
+        return problem is null ? path
+            : throw line.Wrong($"its 'heatmap' is refused ({problem}); the maps must be files in the folder of this one, or below it");
     }
 
     private static PictureFrame? Sent(JsonInput line)
@@ -227,7 +235,7 @@ public static class PredictionFile
     /// <summary>A text with boxes needs a confidence for each of them, or none.</summary>
     private static void ThrowIfUnmatched(string path, Prediction prediction)
     {
-        if (prediction is not { Answer: { } answer, Confidence: { } confidence }) return;
+        if (prediction is not { Answer: { } answer, Confidence: { } confidence } || PhraseLimit.IsTooLong(answer)) return;
         var boxes = prediction.Reading?.Notation.Boxes(answer).Count ?? BoxCodec.Parse(answer).Boxes.Count;
         if (boxes > 0 && boxes != confidence.Count)
             throw new InputException($"{path}: the answer of the sample '{prediction.Id}' has {boxes} boxes and {confidence.Count} "

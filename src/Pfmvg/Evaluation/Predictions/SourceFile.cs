@@ -23,6 +23,7 @@ internal sealed record SourceFile(string Role, string Name, long Bytes, string S
 
     private static string Hash(string path)
     {
+        InputFile.Require(path);
         using var stream = File.OpenRead(path);
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }

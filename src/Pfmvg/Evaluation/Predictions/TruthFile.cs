@@ -4,6 +4,7 @@ using Pfmvg.Data;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Sets;
 using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Evaluation.Predictions;
 
@@ -41,6 +42,9 @@ public static class TruthFile
             var other => throw new InputException(
                 $"{path}: true boxes are read from .json (COCO, MS-CXR), .csv (MS-CXR) or .jsonl, not from '{other}'."),
         };
+        foreach (var question in truth.Questions)
+            if (PhraseLimit.Problem(question.Phrase) is { } tooLong)
+                throw new InputException($"{path}: of the sample '{Privacy.Mask(question.Id)}' {tooLong}; leave it out.");
         return truth.Questions.Count > 0 ? truth
             : throw new InputException($"{path}: holds no true box{(split is null ? "" : $" in the split '{split}'")}.");
     }
@@ -75,6 +79,7 @@ public static class TruthFile
             ?? throw line.Wrong("has no 'truth'; add it, or name the file with the true boxes with --truth");
         var (width, height) = Size(line, Number("width"), Number("height"));
         var image = Text("image");
+        if (PhraseLimit.Problem(Text("phrase", "label_text", "text")) is { } tooLong) throw line.Wrong($"{tooLong}; leave it out");
         return new Prediction
         {
             Id = Text("id", "ann_id", "annotation_id"),

@@ -47,8 +47,9 @@ public static class HtmlReport
         html.WriteLine(Flaws(table));
         html.WriteLine(gallery.Section());
         html.WriteLine(Rules(table, options));
-        html.WriteLine("</main>");
         gallery.WriteSamples(html);
+        if (options.LeftOut.Sentence is { } leftOut) html.WriteLine(ReportTables.Notes(leftOut)); // known when all pictures were tried
+        html.WriteLine("</main>");
         html.WriteLine($"<script>{Resource("report.js")}</script>");
         html.WriteLine("</body></html>");
     });

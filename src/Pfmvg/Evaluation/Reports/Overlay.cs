@@ -51,7 +51,11 @@ public static class Overlay
     /// <param name="dicom">How DICOM values became gray when the model saw them.</param>
     public static void WriteSheet(
         string path, ScoreTable table, Func<Prediction, string?> imagePath, int count = 8, OverlayColors? colors = null,
-        DicomGray dicom = DicomGray.Window)
+        DicomGray dicom = DicomGray.Window) => WriteSheet(path, table, imagePath, count, colors, dicom, null);
+
+    /// <summary>The same, with pictures that cannot be shown noted.</summary>
+    internal static void WriteSheet(string path, ScoreTable table, Func<Prediction, string?> imagePath, int count, OverlayColors? colors,
+        DicomGray dicom, LeftOutPictures? leftOut)
     {
         var samples = Spread(table, count);
         var columns = Math.Min(4, samples.Count);
@@ -65,7 +69,7 @@ public static class Overlay
         for (var i = 0; i < samples.Count; i++)
         {
             var (x, y) = (Gap + i % columns * (Tile + Gap), Gap + i / columns * (Tile + caption + Gap));
-            var picture = imagePath(samples[i].Prediction) is { } image ? ReportImage.Decode(image, dicom) : null;
+            var picture = imagePath(samples[i].Prediction) is { } image ? ReportImage.Decode(image, dicom, leftOut) : null;
             Draw(canvas, SKRect.Create(x, y, Tile, Tile), samples[i], picture, colors ?? new OverlayColors());
             if (caption == 0) continue;
             var title = $"({(char)('a' + i % 26)}) {samples[i].Prediction.Class}, IoU {ScoreGrid.Figure(samples[i].Iou)}";

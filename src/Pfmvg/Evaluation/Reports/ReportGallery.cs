@@ -84,7 +84,7 @@ internal sealed class ReportGallery
         }
 
         html.WriteLine("</script>");
-        WritePictures(html, pictures, _options.Dicom);
+        WritePictures(html, pictures, _options.Dicom, _options.LeftOut);
     }
 
     /// <summary>The number of each picture that is shown, by its path.</summary>
@@ -120,18 +120,20 @@ internal sealed class ReportGallery
         static double Shown(double edge) => Math.Round(Math.Clamp(edge, -1e6, 1e6), 1);
     }
 
-    private static void WritePictures(StreamWriter html, OrderedDictionary<string, int> pictures, DicomGray dicom)
+    private static void WritePictures(StreamWriter html, OrderedDictionary<string, int> pictures, DicomGray dicom,
+        LeftOutPictures leftOut)
     {
         var budget = (int)Math.Min(MostBytesPerImage, MostImageBytes * 3 / 4 / Math.Max(1, pictures.Count));
         var written = 0L;
         foreach (var chunk in pictures.Chunk(32))
         {
             var encoded = new byte[]?[chunk.Length];
-            Parallel.For(0, chunk.Length, i => encoded[i] = ReportImage.Thumbnail(chunk[i].Key, PictureSide, budget, dicom));
+            Parallel.For(0, chunk.Length, i => encoded[i] = ReportImage.Thumbnail(chunk[i].Key, PictureSide, budget, dicom, leftOut));
             for (var i = 0; i < chunk.Length; i++)
             {
-                if (encoded[i] is not { } jpeg || (written += jpeg.Length * 4L / 3) > MostImageBytes) continue;
-                html.WriteLine($"<script type=\"text/plain\" id=\"i{chunk[i].Value}\">{Convert.ToBase64String(jpeg)}</script>");
+                if (encoded[i] is not { } jpeg) continue;
+                if ((written += jpeg.Length * 4L / 3) > MostImageBytes) leftOut.Add(chunk[i].Key, "the report would be too large");
+                else html.WriteLine($"<script type=\"text/plain\" id=\"i{chunk[i].Value}\">{Convert.ToBase64String(jpeg)}</script>");
             }
         }
     }

@@ -10,25 +10,29 @@ internal static class ReportImage
     /// <summary>The picture as the model sees it, at its own size; null when it cannot be read.</summary>
     /// <param name="path">The file.</param>
     /// <param name="dicom">How DICOM values become gray.</param>
-    public static DecodedImage? Decode(string path, DicomGray dicom)
+    /// <param name="leftOut">Notes why it cannot be.</param>
+    public static DecodedImage? Decode(string path, DicomGray dicom, LeftOutPictures? leftOut)
     {
         try
         {
-            return File.Exists(path) ? ImageFile.Decode(path, dicom: dicom) : null;
+            if (InputFile.KindOf(path) == FileKind.File) return ImageFile.Decode(path, dicom: dicom);
+            leftOut?.Add(path, InputFile.Problem(path) ?? "there is no such file");
         }
         catch (InputException)
         {
-            return null;
+            leftOut?.Add(path, "it cannot be read");
         }
+
+        return null;
     }
 
     /// <summary>
     /// A JPEG of at most <paramref name="side"/> pixels a side and about <paramref name="budget"/> bytes; null when the picture
     /// cannot be read.
     /// </summary>
-    public static byte[]? Thumbnail(string path, int side, int budget, DicomGray dicom)
+    public static byte[]? Thumbnail(string path, int side, int budget, DicomGray dicom, LeftOutPictures? leftOut = null)
     {
-        if (Decode(path, dicom) is not { } picture) return null;
+        if (Decode(path, dicom, leftOut) is not { } picture) return null;
         for (var (quality, scale) = (80, Math.Min(1.0, (double)side / Math.Max(picture.Width, picture.Height))); ; quality = 60)
         {
             var (width, height) = (Math.Max(1, (int)(picture.Width * scale)), Math.Max(1, (int)(picture.Height * scale)));

@@ -14,6 +14,9 @@ public sealed record ReportOptions
     /// <summary>Where a sample's picture is on disk; null when there is none, and the boxes are shown on an empty frame.</summary>
     public Func<Prediction, string?> ImagePath { get; init; } = _ => null;
 
+    /// <summary>The pictures that could not be shown, when the report is written.</summary>
+    internal LeftOutPictures LeftOut { get; init; } = new();
+
     /// <summary>How DICOM values became gray when the model saw the pictures.</summary>
     public DicomGray Dicom { get; init; } = DicomGray.Window;
 
@@ -46,6 +49,7 @@ public static class ScoreReport
         AtomicFile.Write(Path.Combine(folder, "scores.json"), stream => ScoreJson.Write(stream, table, options.IncludeIdentifiers));
         HtmlReport.Write(Path.Combine(folder, "report.html"), table, options);
         if (options.IncludeImages)
-            Overlay.WriteSheet(Path.Combine(folder, "overlay.png"), table, options.ImagePath, colors: options.Colors, dicom: options.Dicom);
+            Overlay.WriteSheet(
+                Path.Combine(folder, "overlay.png"), table, options.ImagePath, 8, options.Colors, options.Dicom, options.LeftOut);
     }
 }

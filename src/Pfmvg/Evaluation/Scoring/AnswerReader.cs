@@ -91,6 +91,7 @@ internal static class AnswerReader
         if (prediction.Refused) return ([], Flaw.Refused);
         if (prediction.Boxes is { } given) return (given, given.Count == 0 ? Flaw.NoBox : Flaw.None);
         if (prediction.Answer is not { } answer) return ([], Flaw.Missing);
+        if (PhraseLimit.IsTooLong(answer)) return ([], Flaw.TooLong);
         if (prediction.Reading is { } reading)
         {
             if (rule == AnswerRule.Original)

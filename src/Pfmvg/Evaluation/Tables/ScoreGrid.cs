@@ -45,6 +45,7 @@ public static class ScoreGrid
         Flaw.BrokenPicture => "broken picture",
         Flaw.Unanswered => "no answer",
         Flaw.Refused => "refused",
+        Flaw.TooLong => "too long",
         Flaw.NoBox => "no box",
         Flaw.TooFewNumbers => "too few numbers",
         Flaw.Malformed => "malformed box",

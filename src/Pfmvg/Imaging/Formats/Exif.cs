@@ -29,6 +29,7 @@ internal static class Exif
     {
         try
         {
+            if (InputFile.KindOf(path) != FileKind.File) return null;
             using var file = File.OpenRead(path);
             var start = new byte[Math.Min(Head, file.Length)];
             return Orientation(start.AsSpan(0, file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)));

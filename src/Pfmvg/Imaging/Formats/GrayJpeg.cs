@@ -100,7 +100,8 @@ internal static class GrayJpeg
         return true;
     }
 
-    private static bool ReadHuffman(ReadOnlySpan<byte> content, HuffmanTable?[] dc, HuffmanTable?[] ac)
+    /// <summary>Reads a segment of code tables into their places; false when it is broken.</summary>
+    internal static bool ReadHuffman(ReadOnlySpan<byte> content, HuffmanTable?[] dc, HuffmanTable?[] ac)
     {
         while (content.Length > 0)
         {

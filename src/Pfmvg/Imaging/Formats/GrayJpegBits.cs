@@ -99,7 +99,25 @@ internal ref struct BitReader(ReadOnlySpan<byte> data)
         if (Overrun || Ahead.Count - _padding >= 8) return false; // whole bytes are left over
         while (_position < _data.Length && _data[_position] == 0xff && _position + 1 < _data.Length && _data[_position + 1] == 0xff)
             _position++;
-        if (_position + 1 >= _data.Length || _data[_position] != 0xff || _data[_position + 1] is < 0xd0 or > 0xd7) return false;
+        return Restart(IsAtRestart);
+    }
+
+    /// <summary>Whether a restart marker is next.</summary>
+    public readonly bool IsAtRestart =>
+        _position + 1 < _data.Length && _data[_position] == 0xff && _data[_position + 1] is >= 0xd0 and <= 0xd7;
+
+    /// <summary>Continues behind the next restart marker; false when another marker or the end comes first.</summary>
+    public bool SkipToRestart()
+    {
+        if (Overrun) return false;
+        while (_position + 1 < _data.Length && !IsAtRestart && (_data[_position] != 0xff || _data[_position + 1] is 0 or 0xff))
+            _position++;
+        return Restart(IsAtRestart);
+    }
+
+    private bool Restart(bool isThere)
+    {
+        if (!isThere) return false;
         _position += 2;
         (Ahead, _padding) = (default, 0);
         return true;

@@ -21,13 +21,19 @@ internal static class Jpeg
             if (!segments.IsFrame) continue;
             if (segments.Content.Length < 5) throw picture.Damaged("its header is broken");
             var (width, height) = segments.Size;
-            picture.CheckSize(width, height);
+            var isGrayBaseline = segments.Marker is 0xc0 or 0xc1 && segments.Content.Length > 5 && segments.Content[5] == 1;
+            picture.CheckSize(width, height, limit: isGrayBaseline ? ImageLimits.Pixels : ImageLimits.OtherPixels);
             return new ImageHeader("JPEG", width, height);
         }
 
         return segments.Broken ? throw picture.Damaged("its header is broken") : null;
     }
 
-    public static DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer) =>
-        GrayJpeg.TryDecode(file, buffer, picture, out var image) ? image : SkiaPicture.Decode(file, picture, buffer);
+    public static DecodedImage Decode(ReadOnlySpan<byte> file, PictureName picture, DecodeBuffer buffer)
+    {
+        if (GrayJpeg.TryDecode(file, buffer, picture, out var image)) return image;
+        if (Header(file, picture) is null) throw picture.Damaged("it ends before its size");
+        JpegBudget.Check(file, picture);
+        return SkiaPicture.Decode(file, picture, buffer).EndingEarly(JpegWholeness.Problem(file));
+    }
 }

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace Pfmvg.Imaging.Formats;
 
-/// <summary>Walks through the segments of a JPEG file, from behind its first mark to the first scan or the end mark.</summary>
+/// <summary>Walks through the segments of a JPEG file, from behind its first mark to a scan or the end mark.</summary>
 /// <param name="file">The file, or its beginning.</param>
 internal ref struct JpegSegments(ReadOnlySpan<byte> file)
 {
@@ -57,5 +57,21 @@ internal ref struct JpegSegments(ReadOnlySpan<byte> file)
         End = start + 2 + length;
         if (!Broken) Content = _file[(start + 4)..Math.Min(End, _file.Length)];
         return !Broken;
+    }
+
+    /// <summary>Goes over the compressed data behind a scan's header, to the marker that ends them.</summary>
+    public void SkipScan()
+    {
+        for (var at = End; at + 1 < _file.Length; at++)
+        {
+            var next = _file[at..^1].IndexOf((byte)0xff);
+            if (next < 0) break;
+            at += next;
+            if (_file[at + 1] is 0 or 0xff or (>= 0xd0 and <= 0xd7)) continue;
+            End = at;
+            return;
+        }
+
+        End = _file.Length;
     }
 }

@@ -89,7 +89,7 @@ internal static class Png
         if (Crc32.HashToUInt32(file[12..29]) != BinaryPrimitives.ReadUInt32BigEndian(file[29..]))
             throw picture.Damaged("the header's checksum is wrong");
         uint width = BinaryPrimitives.ReadUInt32BigEndian(file[16..]), height = BinaryPrimitives.ReadUInt32BigEndian(file[20..]);
-        picture.CheckSize(width, height);
+        picture.CheckSize(width, height, limit: file[24] <= 8 && file[25] == Gray ? ImageLimits.Pixels : ImageLimits.OtherPixels);
         var format = new Format((int)width, (int)height, file[24], file[25], file[28] == 1);
         var known = (format.Colour, format.Depth)
             is (Gray, 1 or 2 or 4 or 8 or 16) or (Palette, 1 or 2 or 4 or 8) or (Rgb or GrayAlpha or RgbAlpha, 8 or 16);

@@ -7,9 +7,6 @@ namespace Pfmvg.Imaging.Formats;
 /// </summary>
 internal static class SkiaPicture
 {
-    /// <summary>A pixel of these formats can take next to no bytes, so their memory is bounded by this alone.</summary>
-    internal const int MaxPixels = 40_000_000;
-
     /// <summary>Whether the file is a BMP, GIF or WebP.</summary>
     public static bool Is(ReadOnlySpan<byte> file) => file.StartsWith("BM"u8) || IsGif(file) || IsWebp(file);
 
@@ -76,7 +73,7 @@ internal static class SkiaPicture
         {
             if (codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
                 picture.CheckSize(codec.Info.Width, codec.Info.Height, file.Length * Jpeg.MostPixelsPerByte);
-            else picture.CheckSize(codec.Info.Width, codec.Info.Height, limit: MaxPixels);
+            else picture.CheckSize(codec.Info.Width, codec.Info.Height, limit: ImageLimits.OtherPixels);
             if (IsGif(file) && codec.FrameCount > 1) throw picture.SeveralPictures();
             return codec;
         }

@@ -64,7 +64,7 @@ internal sealed record BertConfig(
         {
             if (new FileInfo(path).Length > LargestFile)
                 throw Refusal.ForFile(path, "is larger than any config.json", "fetch it again");
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var document = JsonDocument.Parse(InputFile.ReadBytes(path));
             return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone()
                 : throw Refusal.ForFile(path, "is no JSON object", "fetch it again");
         }

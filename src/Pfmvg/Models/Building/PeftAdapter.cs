@@ -82,7 +82,7 @@ internal sealed class PeftAdapter
         var file = Path.Combine(folder, ConfigurationName);
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(file), new JsonDocumentOptions { MaxDepth = 32 });
+            using var json = JsonDocument.Parse(InputFile.ReadBytes(file), new JsonDocumentOptions { MaxDepth = 32 });
             return json.RootElement.ValueKind == JsonValueKind.Object
                 ? new PeftAdapter(folder, json.RootElement.Clone())
                 : throw Refusal.ForFile(file, "is not a JSON object", "fetch the adapter again");

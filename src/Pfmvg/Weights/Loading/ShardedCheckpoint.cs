@@ -154,7 +154,7 @@ public static class ShardedCheckpoint
         try
         {
             if (new FileInfo(path).Length > MaxIndexBytes) throw Refusal.ForFile(path, "is larger than any index");
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 8 });
+            using var json = JsonDocument.Parse(InputFile.ReadBytes(path), new JsonDocumentOptions { MaxDepth = 8 });
             foreach (var entry in json.RootElement.GetProperty("weight_map").EnumerateObject())
             {
                 var shard = entry.Value.GetString() ?? "";

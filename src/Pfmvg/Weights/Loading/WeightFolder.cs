@@ -42,7 +42,7 @@ internal static class WeightFolder
         var snapshots = Path.Combine(folder, Snapshots);
         if (!Directory.Exists(snapshots) || File.Exists(Path.Combine(folder, "config.json"))) return folder;
         var main = Path.Combine(folder, "refs", "main");
-        if (File.Exists(main) && new FileInfo(main).Length < 200 && File.ReadAllText(main).Trim() is { Length: > 0 } revision
+        if (File.Exists(main) && new FileInfo(main).Length < 200 && InputFile.ReadText(main).Trim() is { Length: > 0 } revision
             && !revision.AsSpan().ContainsAny("/\\") && Directory.Exists(Path.Combine(snapshots, revision)))
             return Path.Combine(snapshots, revision);
         var all = Directory.GetDirectories(snapshots).Order(StringComparer.Ordinal).ToList();
