@@ -145,6 +145,7 @@ internal sealed record OtherFile(string What, string Advice)
         bool Begins(string start) => text.StartsWith(start, StringComparison.OrdinalIgnoreCase);
     }
 
-    private static string Printable(string name) => string.Concat(name.Take(LongestName).Select(c =>
+    /// <summary>A name from a file, short and without what moves a terminal's cursor.</summary>
+    internal static string Printable(string name) => string.Concat(name.Take(LongestName).Select(c =>
         char.IsControl(c) || char.IsSurrogate(c) || char.GetUnicodeCategory(c) == UnicodeCategory.Format ? '?' : c));
 }

@@ -35,7 +35,7 @@ internal static class CompareCommand
         {
             Description = "How many samples to list, those with the largest change first; for two sets.",
             DefaultValueFactory = _ => 10,
-        };
+        }.Between(0, int.MaxValue);
         var phrases = new Option<bool>("--with-phrases") { Description = "List these samples with identifier and phrase." };
         var common = new Option<bool>("--common")
         {

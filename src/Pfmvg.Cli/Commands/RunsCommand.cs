@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Configuration;
@@ -51,22 +50,37 @@ internal static class RunsCommand
 
     private static void List(string runs)
     {
-        var rows = RunFolder.List(runs).Select(folder => (folder, info: RunInfo.Read(folder.InfoPath))).ToArray();
+        var rows = RunFolder.List(runs).Select(folder => (folder, record: Read(folder))).ToArray();
         if (rows.Length == 0)
         {
             Terminal.Standard.Print($"No runs in {runs}.");
             return;
         }
 
-        var figures = rows.SelectMany(row => row.info.Figures.Keys).Distinct().ToArray();
+        var figures = rows.SelectMany(row => row.record.Info?.Figures.Keys ?? []).Distinct().ToArray();
         List<IReadOnlyList<string>> lines = [];
-        foreach (var (folder, info) in rows)
+        foreach (var (folder, (info, fault)) in rows)
         {
-            string[] cells = [folder.Name, folder.Part, folder.State(info), Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
-            lines.Add([.. cells.Concat(figures.Select(name => info.Figures.TryGetValue(name, out var value) ? Figure(name, value) : "-"))]);
+            string[] cells = [folder.Name, folder.Part, info is null ? $"unreadable: {fault}" : folder.State(info),
+                info is null ? "-" : Units.Duration(TimeSpan.FromSeconds(info.Seconds))];
+            lines.Add([.. cells.Concat(figures.Select(name =>
+                info?.Figures.TryGetValue(name, out var value) == true ? Figure(name, value) : "-"))]);
         }
 
         GridPrinter.Print(new TextGrid($"Runs in {runs}", ["run", "part", "state", "time", .. figures], lines, []), names: 2);
+    }
+
+    /// <summary>What a part says of itself, or why that cannot be read: the other parts are shown all the same.</summary>
+    private static (RunInfo? Info, string? Fault) Read(RunFolder folder)
+    {
+        try
+        {
+            return (RunInfo.Read(folder.InfoPath), null);
+        }
+        catch (InputException wrong)
+        {
+            return (null, wrong.Message.Replace(folder.InfoPath, "run.json", StringComparison.Ordinal).TrimEnd('.'));
+        }
     }
 
     private static void Show(RunFolder folder)
@@ -98,10 +112,10 @@ internal static class RunsCommand
         foreach (var file in info.Weights) Row("weights", Describe(file));
         foreach (var file in info.Data) Row("data", Describe(file));
         foreach (var (name, value) in info.Environment) Row(Words(name), value);
+        var settings = File.Exists(folder.ConfigurationPath) ? ConfigurationFile.Load(folder.ConfigurationPath, []) : null;
         Terminal.Standard.Print(grid);
 
-        if (!File.Exists(folder.ConfigurationPath)) return;
-        var settings = ConfigurationFile.Load(folder.ConfigurationPath, []);
+        if (settings is null) return;
         Terminal.Standard.Print($"\nSettings that differ from the paper's ({folder.ConfigurationPath} has all):");
         foreach (var line in ConfigurationFile.Differences(new PfmvgConfiguration(), settings)) Terminal.Standard.Print($"  {line}");
 
@@ -111,21 +125,18 @@ internal static class RunsCommand
     private static void Loss(RunFolder folder, Action<string, string> row)
     {
         var lines = StepLog.Read(folder.LogPath).ToArray();
-        var losses = lines.Where(line => (string?)line["kind"] == "step")
-            .Select(line => Number(line["loss"]) ?? double.NaN).ToArray();
+        var losses = lines.Where(line => line.Text("kind") == "step").Select(line => StepLog.Figure(line, "loss") ?? double.NaN).ToArray();
         if (losses.Length > 0)
             row("loss", string.Create(CultureInfo.InvariantCulture, $"{losses[0]:f4} {Curve(losses)} {losses[^1]:f4}"));
-        foreach (var line in lines.Where(line => (string?)line["kind"] is not ("step" or "note")))
+        foreach (var line in lines.Where(line => line.Text("kind") is not ("step" or "note")))
         {
-            var values = line.Where(pair => pair.Key is not ("kind" or "step" or "epoch"))
-                .Select(pair => $"{pair.Key} {(Number(pair.Value) is { } number ? Figure(pair.Key, number) : pair.Value)}");
-            row((string?)line["kind"] ?? "", $"after step {line["step"]}: {string.Join(", ", values)}");
+            var values = line.Element.EnumerateObject().Where(pair => pair.Name is not ("kind" or "step" or "epoch")).Select(pair =>
+                $"{pair.Name} {(StepLog.Figure(line, pair.Name) is { } number ? Figure(pair.Name, number) : pair.Value.ToString())}");
+            row(line.Text("kind") ?? "", $"after step {line.Count("step")}: {string.Join(", ", values)}");
         }
 
-        foreach (var line in lines.Where(line => (string?)line["kind"] == "note"))
-            row("note", $"at step {line["step"]}: {line["text"]}");
-
-        static double? Number(JsonNode? node) => node is JsonValue value && value.TryGetValue(out double number) ? number : null;
+        foreach (var line in lines.Where(line => line.Text("kind") == "note"))
+            row("note", $"at step {line.Count("step")}: {line.Text("text")}");
     }
 
     // Draws the loss over the run in at most 60 columns, each the mean of its steps.

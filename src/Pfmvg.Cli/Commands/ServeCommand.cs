@@ -30,7 +30,7 @@ internal static class ServeCommand
         {
             Description = "Where to listen; 0 takes a free port.",
             DefaultValueFactory = _ => usual.Port,
-        };
+        }.Between(0, 65_535);
         var listen = new Option<string?>("--listen")
         {
             Description = "The address to listen at, such as 0.0.0.0 for all of this machine's. Other machines can then ask, so a key is "
@@ -53,22 +53,22 @@ internal static class ServeCommand
         {
             Description = "Questions that may wait; those that come when all places are taken are sent away.",
             DefaultValueFactory = _ => usual.Queue,
-        };
+        }.Between(1, 100_000);
         var deadline = new Option<int>("--deadline")
         {
             Description = "Longest time until an answer, in seconds.",
             DefaultValueFactory = _ => (int)usual.Deadline.TotalSeconds,
-        };
+        }.Between(1, 86_400);
         var megabytes = new Option<int>("--max-megabytes")
         {
             Description = "Largest request in MiB, unpacked.",
             DefaultValueFactory = _ => (int)(usual.MostBytes >> 20),
-        };
+        }.Between(1, 1024);
         var megapixels = new Option<int>("--max-megapixels")
         {
             Description = "Largest picture in millions of pixels.",
             DefaultValueFactory = _ => (int)(usual.MostPixels / 1_000_000),
-        };
+        }.Between(1, 178);
         var command = new Command("serve", "Open a page and an API on this machine: a picture and phrases in, boxes in pixels out.")
         {
             from, port, listen, key, host, queue, deadline, megabytes, megapixels,
@@ -79,13 +79,13 @@ internal static class ServeCommand
             var options = new ServerOptions
             {
                 Listen = Address(parsed.GetValue(listen)),
-                Port = OptionRange.Whole(parsed.GetValue(port), "--port", 0, 65_535),
+                Port = parsed.GetValue(port),
                 Key = Key(parsed.GetValue(key)),
                 Hosts = parsed.GetValue(host)!,
-                Queue = OptionRange.Whole(parsed.GetValue(queue), "--queue", 1, 100_000),
-                Deadline = TimeSpan.FromSeconds(OptionRange.Whole(parsed.GetValue(deadline), "--deadline", 1, 86_400)),
-                MostBytes = (long)OptionRange.Whole(parsed.GetValue(megabytes), "--max-megabytes", 1, 1024) << 20,
-                MostPixels = OptionRange.Whole(parsed.GetValue(megapixels), "--max-megapixels", 1, 178) * 1_000_000L,
+                Queue = parsed.GetValue(queue),
+                Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
+                MostBytes = (long)parsed.GetValue(megabytes) << 20,
+                MostPixels = parsed.GetValue(megapixels) * 1_000_000L,
             };
             if (!options.IsLoopback && options.Key is null)
                 throw new InputException($"--listen {options.Listen}: other machines can then ask, so the server needs an API key; put one "

@@ -26,7 +26,7 @@ internal static class TrainCommand
         {
             Description = "1 (captions) or 2 (boxes). Our own model needs it; the plain network has one stage, of boxes.",
             HelpName = "1|2",
-        };
+        }.Between(1, 2);
         var from = new Option<string?>("--from")
         {
             Description = "Start from this run folder, checkpoint or peft adapter folder, or from 'base' for the base weights alone. "

@@ -26,7 +26,7 @@ internal static class WeightsRandomCommand
             Required = true,
             HelpName = "DIR",
         };
-        var seed = new Option<long>("--seed") { Description = "The same seed gives the same files.", DefaultValueFactory = _ => 1 };
+        var seed = new Option<long>("--seed") { Description = "The same seed gives the same files.", DefaultValueFactory = _ => 1 }.Whole();
         var type = new Option<string>("--type")
         {
             Description = "Element type in the files.",
@@ -41,7 +41,7 @@ internal static class WeightsRandomCommand
         {
             Description = "Largest shard of the language model in GB.",
             DefaultValueFactory = _ => 5,
-        };
+        }.Above0(1000);
         var tokenizer = new Option<string?>("--tokenizer")
         {
             Description = "A tokenizer.model to copy into the language model's folder; training and evaluation need one there.",
@@ -76,7 +76,7 @@ internal static class WeightsRandomCommand
 
             parsed.Refuse("belongs to --model biovil or biovil-t; add one of them, or leave it out", shrink, vocabulary);
             var settings = configuration.Read(parsed);
-            var gigabytes = OptionRange.Positive(parsed.GetValue(shard), "--shard-gb", 1000)!.Value;
+            var gigabytes = parsed.GetValue(shard);
             var words = parsed.GetValue(tokenizer) is { } file ? LlamaTokenizer.Load(file).VocabularySize : 0;
             var sizes = ConfiguredModel.Sizes(settings.Model, words);
             if (sizes.Language.VocabularySize == 0)

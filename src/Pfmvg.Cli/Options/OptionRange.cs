@@ -1,9 +1,11 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Numerics;
 
 namespace Pfmvg.Cli.Options;
 
-/// <summary>Refuses what an option cannot mean.</summary>
+/// <summary>The one road on which names and numbers come from the command line; it refuses what an option cannot mean.</summary>
 internal static class OptionRange
 {
     /// <summary>Only the names of the choices, in upper or lower case; .NET by itself takes numbers and lists for them, too.</summary>
@@ -21,17 +23,59 @@ internal static class OptionRange
         return option;
     }
 
-    /// <summary>A whole number between two bounds.</summary>
+    /// <summary>Only a number between two bounds, with a point; the refusal names the option, the number, and the bounds.</summary>
+    public static Option<T> Between<T>(this Option<T> option, T least, T most) where T : struct, INumber<T>
+    {
+        option.CustomParser = result => Number(result, option.Name, least, most, isAbove: false).GetValueOrDefault();
+        return option;
+    }
+
+    /// <inheritdoc cref="Between{T}(Option{T}, T, T)"/>
+    public static Option<T?> Between<T>(this Option<T?> option, T least, T most) where T : struct, INumber<T>
+    {
+        option.CustomParser = result => Number(result, option.Name, least, most, isAbove: false);
+        return option;
+    }
+
+    /// <summary>Only a number above 0 and up to a bound.</summary>
+    public static Option<double> Above0(this Option<double> option, double most)
+    {
+        option.CustomParser = result => Number(result, option.Name, 0, most, isAbove: true).GetValueOrDefault();
+        return option;
+    }
+
+    /// <inheritdoc cref="Above0(Option{double}, double)"/>
+    public static Option<double?> Above0(this Option<double?> option, double most)
+    {
+        option.CustomParser = result => Number(result, option.Name, 0, most, isAbove: true);
+        return option;
+    }
+
+    /// <summary>Any whole number, as for seeds.</summary>
+    public static Option<long> Whole(this Option<long> option) => option.Between(long.MinValue, long.MaxValue);
+
+    /// <summary>A whole number between two bounds, where an option is a list of them.</summary>
     /// <exception cref="InputException">It is outside.</exception>
     public static int Whole(int value, string option, int least, int most) => value >= least && value <= most
-        ? value
-        : throw new InputException(string.Create(
-            CultureInfo.InvariantCulture, $"{option} {value}: give a whole number from {least:N0} to {most:N0}."));
+        ? value : throw new InputException($"{option} {value}: {Wanted(least, most, isAbove: false)}.");
 
-    /// <summary>A number above 0 and at most <paramref name="most"/>; null stays null.</summary>
-    /// <exception cref="InputException">It is outside.</exception>
-    public static double? Positive(double? value, string option, double most) => value is null or > 0 && !(value > most)
-        ? value
-        : throw new InputException(string.Create(
-            CultureInfo.InvariantCulture, $"{option} {value}: give a number above 0, at most {most}."));
+    private static T? Number<T>(ArgumentResult result, string option, T least, T most, bool isAbove) where T : struct, INumber<T>
+    {
+        if (result.Tokens is not [var token]) return null; // more or fewer are refused by themselves
+        var style = IsWhole<T>() ? NumberStyles.AllowLeadingSign : NumberStyles.Float;
+        if (T.TryParse(token.Value, style, CultureInfo.InvariantCulture, out var value) && value <= most
+            && (isAbove ? value > least : value >= least)) return value;
+        result.AddError($"{option} {token.Value}: {Wanted(least, most, isAbove)}.");
+        return null;
+    }
+
+    private static bool IsWhole<T>() => typeof(T) != typeof(double);
+
+    private static string Wanted<T>(T least, T most, bool isAbove) where T : struct, INumber<T>
+    {
+        var kind = IsWhole<T>() ? "give a whole number" : "give a number";
+        return isAbove ? $"{kind} above {Text(least)}, at most {Text(most)}" : $"{kind} from {Text(least)} to {Text(most)}";
+
+        static string Text(T number) => number.ToString(IsWhole<T>() ? "N0" : null, CultureInfo.InvariantCulture);
+    }
 }

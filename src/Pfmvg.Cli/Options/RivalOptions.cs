@@ -14,12 +14,12 @@ internal sealed class RivalOptions
         DefaultValueFactory = _ => ModelNames.Ours,
     }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.Cnn, ModelNames.BioVil, ModelNames.BioVilT);
 
-    private readonly Option<double?> _threshold = new("--threshold")
+    private readonly Option<double?> _threshold = new Option<double?>("--threshold")
     {
         Description = "With --model biovil or biovil-t: also give a box, that of the largest connected region above this similarity. "
             + "This rule is ours, not the authors'.",
         HelpName = "N",
-    };
+    }.Between(-1, 1);
 
     private readonly Option<string> _interpolation = new Option<string>("--interpolation")
     {
@@ -80,11 +80,7 @@ internal sealed class RivalOptions
             return null;
         }
 
-        var threshold = parsed.GetValue(_threshold);
-        if (threshold is not (null or (>= -1 and <= 1)))
-            throw new InputException(FormattableString.Invariant(
-                $"--threshold {threshold}: similarities lie between -1 and 1; give such a number."));
-        return Of(parsed, name, from) with { Threshold = threshold };
+        return Of(parsed, name, from) with { Threshold = parsed.GetValue(_threshold) };
     }
 
     /// <summary>How a rival is to be asked for its maps.</summary>

@@ -52,17 +52,21 @@ internal sealed class ScoringArguments
             + "is scaled to -1..1 by its least and most first). Their figures are not comparable.",
         DefaultValueFactory = _ => MapScale.Raw,
     }.ByName();
-    private readonly Option<int> _resamples = new("--resamples")
+    private readonly Option<int> _resamples = new Option<int>("--resamples")
     {
         Description = "Bootstrap resamples for the 95 % intervals; 0 for none.",
         DefaultValueFactory = _ => 10_000,
-    };
+    }.Between(0, 1_000_000);
     private readonly Option<IntervalMethod> _intervals = new Option<IntervalMethod>("--intervals")
     {
         Description = "How the intervals are read from the resamples: bca (bias-corrected and accelerated) or percentile.",
         DefaultValueFactory = _ => IntervalMethod.Bca,
     }.ByName();
-    private readonly Option<long> _seed = new("--bootstrap-seed") { Description = "Seed of the resamples.", DefaultValueFactory = _ => 0 };
+    private readonly Option<long> _seed = new Option<long>("--bootstrap-seed")
+    {
+        Description = "Seed of the resamples.",
+        DefaultValueFactory = _ => 0,
+    }.Whole();
     private readonly Option<bool> _synthetic = new("--synthetic")
     {
         Description = "The pictures are phantoms: every table says that the scores are not clinical.",
@@ -96,11 +100,11 @@ internal sealed class ScoringArguments
     {
         Description = "Score samples without an answer 0 instead of refusing the file.",
     };
-    private readonly Option<double> _confidence = new("--min-confidence")
+    private readonly Option<double> _confidence = new Option<double>("--min-confidence")
     {
         Description = "Drop boxes with a lower confidence.",
         DefaultValueFactory = _ => 0,
-    };
+    }.Between(0, 1);
 
     private readonly Option<string> _format = new("--format")
     {
@@ -250,7 +254,7 @@ internal sealed class ScoringArguments
         InclusiveAccuracy = parsed.GetValue(_inclusive),
         HeatMapMayHaveHoles = parsed.GetValue(_holes),
         MapScale = parsed.GetValue(_scale),
-        Resamples = OptionRange.Whole(parsed.GetValue(_resamples), "--resamples", 0, 1_000_000),
+        Resamples = parsed.GetValue(_resamples),
         Seed = parsed.GetValue(_seed),
         Synthetic = parsed.GetValue(_synthetic),
     };

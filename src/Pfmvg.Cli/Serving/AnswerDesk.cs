@@ -23,7 +23,7 @@ internal sealed record AskedManner
 
     /// <summary>The field `constrain` of a JSON body, an addition of ours: boxes, none, or left out.</summary>
     public static bool? ReadConstraint(JsonElement body) =>
-        body.Field("constrain") is { } word ? ReadConstraint(word.ValueKind == JsonValueKind.String ? word.GetString()! : "") : null;
+        body.Member("constrain") is { } word ? ReadConstraint(word.ValueKind == JsonValueKind.String ? word.GetString()! : "") : null;
 
     /// <summary>The word for what decoding is restricted to.</summary>
     public static bool ReadConstraint(string word) => word switch

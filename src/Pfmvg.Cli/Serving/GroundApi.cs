@@ -82,9 +82,9 @@ internal sealed class GroundApi(AnswerDesk desk, RequestBody bodies)
     {
         using var json = JsonFields.Parse(body);
         var root = json.RootElement;
-        if (root.Field("image") is not { } image)
+        if (root.Member("image") is not { } image)
             throw ApiError.Wrong("image", "there is no picture; send {\"image\": \"data:image/png;base64,...\", \"phrases\": [...]}.");
-        var phrases = (root.Field("phrases") ?? root.Field("phrase")) switch
+        var phrases = (root.Member("phrases") ?? root.Member("phrase")) switch
         {
             { ValueKind: JsonValueKind.Array } list => list.EnumerateArray().Select(phrase => phrase.Text("phrases", "phrases")).ToList(),
             { } one => [one.Text("phrases", "phrases")],

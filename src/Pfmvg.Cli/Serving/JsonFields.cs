@@ -16,43 +16,20 @@ internal static class JsonFields
     public static JsonDocument Parse(ReadOnlyMemory<byte> body)
     {
         if (body.Length == 0) throw new ApiError(400, "The request has no body; send JSON.");
-        try
-        {
-            var document = JsonDocument.Parse(body.Span.StartsWith(Encoding.UTF8.Preamble) ? body[3..] : body);
-            if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
-            document.Dispose();
-        }
-        catch (JsonException wrong)
-        {
-            throw new ApiError(
-                400, $"The body is no JSON: it goes wrong in line {wrong.LineNumber + 1}, byte {wrong.BytePositionInLine + 1}.");
-        }
-
+        var document = JsonText.Parse(body, out var fault)
+            ?? throw new ApiError(400, $"The body is no JSON to use: {fault!.Where}{(fault.Where.Length > 0 ? ": " : "it ")}{fault.What}.");
+        if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
+        document.Dispose();
         throw new ApiError(400, "The body is JSON but no object; send {\"...\": ...}.");
     }
 
-    /// <summary>A field that is there and not null.</summary>
-    public static JsonElement? Field(this JsonElement parent, string name) =>
-        parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
-            ? value : null;
-
-    public static string? Text(this JsonElement parent, string name) => parent.Field(name)?.Text(name, name);
+    public static string? Text(this JsonElement parent, string name) => parent.Member(name)?.Text(name, name);
 
     /// <summary>An element that is a text.</summary>
-    public static string Text(this JsonElement value, string param, string name)
-    {
-        if (value.ValueKind != JsonValueKind.String) throw ApiError.Wrong(param, $"'{name}' must be a text.");
-        try
-        {
-            return value.GetString()!;
-        }
-        catch (InvalidOperationException)
-        {
-            throw ApiError.Wrong(param, $"'{name}' is no valid Unicode.");
-        }
-    }
+    public static string Text(this JsonElement value, string param, string name) =>
+        value.TextOrNull() ?? throw ApiError.Wrong(param, $"'{name}' must be a text.");
 
-    public static bool Flag(this JsonElement parent, string name) => parent.Field(name) switch
+    public static bool Flag(this JsonElement parent, string name) => parent.Member(name) switch
     {
         null => false,
         { ValueKind: JsonValueKind.True } => true,
@@ -62,14 +39,14 @@ internal static class JsonFields
 
     public static double? Number(this JsonElement parent, string name, double least, double most)
     {
-        if (parent.Field(name) is not { } value) return null;
+        if (parent.Member(name) is not { } value) return null;
         return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number >= least && number <= most
             ? number : throw ApiError.Wrong(name, FormattableString.Invariant($"must be a number from {least} to {most}."));
     }
 
     public static long? Whole(this JsonElement parent, string name, long least, long most = long.MaxValue)
     {
-        if (parent.Field(name) is not { } value) return null;
+        if (parent.Member(name) is not { } value) return null;
         if (value.ValueKind == JsonValueKind.Number)
         {
             if (value.TryGetInt64(out var whole) && whole >= least && whole <= most) return whole;

@@ -52,7 +52,7 @@ internal sealed class PictureApi(AnswerDesk desk, PictureShelf shelf, RequestBod
         if (FormBody.IsForm(request)) return (await FormBody.Read(request, body)).File;
         if (request.ContentType?.StartsWith("application/json", StringComparison.OrdinalIgnoreCase) != true) return body;
         using var json = JsonFields.Parse(body);
-        return json.RootElement.Field("image") is { } image ? image.Picture("image")
+        return json.RootElement.Member("image") is { } image ? image.Picture("image")
             : throw ApiError.Wrong("image", "there is no picture; send {\"image\": \"data:image/png;base64,...\"}.");
     }
 

@@ -42,81 +42,64 @@ internal sealed partial record ChatReply
     /// <summary>Reads the body of an answer under status 200, whatever it holds.</summary>
     public static ChatReply Read(ReadOnlyMemory<byte> body)
     {
-        try
+        using var document = JsonText.Parse(body, out var fault);
+        return document is not null ? Read(document.RootElement) : Failed(body.Span.TrimStart(" \t\r\n"u8) switch
         {
-            using var document = JsonDocument.Parse(body);
-            return Read(document.RootElement);
-        }
-        catch (JsonException)
-        {
-            return Failed(body.Span.TrimStart(" \t\r\n"u8) switch
-            {
-                [] => "the server's answer is empty",
-                [(byte)'<', ..] => "the server answered with an HTML page instead of JSON",
-                var start when start.StartsWith("data:"u8) || start.StartsWith("event:"u8) =>
-                    "the server answered with a stream, which was not asked for",
-                _ => "the server's answer is no JSON",
-            });
-        }
-        catch (InvalidOperationException) // half of a surrogate pair
-        {
-            return Failed("the server's answer holds a text that is not Unicode");
-        }
+            [] => "the server's answer is empty",
+            [(byte)'<', ..] => "the server answered with an HTML page instead of JSON",
+            var start when start.StartsWith("data:"u8) || start.StartsWith("event:"u8) =>
+                "the server answered with a stream, which was not asked for",
+            _ when fault!.What.StartsWith("no valid", StringComparison.Ordinal) => "the server's answer is no JSON",
+            _ => $"in the server's answer{(fault!.Where.Length > 0 ? $", {fault.Where}," : "")} {fault.What}",
+        });
     }
 
     private static ChatReply Read(JsonElement root)
     {
         if (root.ValueKind != JsonValueKind.Object) return Failed("the server's answer is no JSON object");
         if (ServerWords.OfError(root) is { } error) return Failed($"the server answered an error under status 200{error}");
-        if (Member(root, "choices") is not { ValueKind: JsonValueKind.Array } choices || choices.GetArrayLength() == 0)
+        if (root.Member("choices") is not { ValueKind: JsonValueKind.Array } choices || choices.GetArrayLength() == 0)
             return Failed("the server's answer has no choices");
-        if (Member(choices[0], "message") is not { ValueKind: JsonValueKind.Object } message)
+        if (choices[0].Member("message") is not { ValueKind: JsonValueKind.Object } message)
             return Failed("the server's answer has no message");
         // An answer without it was cut, or comes from a program that answers something else.
-        if (TextOf(choices[0], "finish_reason") is not { Length: > 0 } reason) return Failed("the server's answer has no finish_reason");
+        if (choices[0].StringOf("finish_reason") is not { Length: > 0 } reason) return Failed("the server's answer has no finish_reason");
         var said = Content(message);
         var end = said.LastIndexOf("</think>", StringComparison.Ordinal);
         if (end >= 0) said = said[(end + "</think>".Length)..];
         said = said.Trim();
-        var refusal = TextOf(message, "refusal") is { Length: > 0 } words ? words : null;
+        var refusal = message.StringOf("refusal") is { Length: > 0 } words ? words : null;
         var boxes = AnswerNotation.Of(said)?.Boxes(said).Count ?? 0;
         return new ChatReply
         {
             Text = said.Length > 0 ? said : refusal ?? "",
             Refused = boxes == 0 && (refusal is not null || reason == "content_filter" || Refusal().IsMatch(said)),
             AtLimit = reason == "length",
-            Usage = Member(root, "usage") is { } usage && Count(usage, "prompt_tokens") is { } prompt
+            Usage = root.Member("usage") is { } usage && Count(usage, "prompt_tokens") is { } prompt
                 ? new TokenUsage(prompt, Count(usage, "completion_tokens") ?? 0) : null,
             Confidence = boxes > 0 ? Confidences(message, boxes) : null,
         };
     }
 
     /// <summary>The text of a message: a string, or parts of which some are text.</summary>
-    private static string Content(JsonElement message) => Member(message, "content") switch
+    private static string Content(JsonElement message) => message.Member("content") switch
     {
         { ValueKind: JsonValueKind.String } text => text.GetString()!,
         { ValueKind: JsonValueKind.Array } parts => string.Concat(parts.EnumerateArray()
-            .Select(part => part.ValueKind == JsonValueKind.String ? part.GetString() : TextOf(part, "text"))),
+            .Select(part => part.ValueKind == JsonValueKind.String ? part.GetString() : part.StringOf("text"))),
         _ => "",
     };
 
     private static List<double>? Confidences(JsonElement message, int boxes)
     {
-        if (Member(message, "boxes") is not { ValueKind: JsonValueKind.Array } list || list.GetArrayLength() != boxes) return null;
-        var all = list.EnumerateArray().Select(box => Member(box, "confidence") is { ValueKind: JsonValueKind.Number } number
+        if (message.Member("boxes") is not { ValueKind: JsonValueKind.Array } list || list.GetArrayLength() != boxes) return null;
+        var all = list.EnumerateArray().Select(box => box.Member("confidence") is { ValueKind: JsonValueKind.Number } number
             && number.GetDouble() is >= 0 and <= 1 and var value ? value : double.NaN).ToList();
         return all.Exists(double.IsNaN) ? null : all;
     }
 
     private static long? Count(JsonElement usage, string name) =>
-        Member(usage, name) is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var count) && count >= 0 ? count : null;
-
-    internal static string? TextOf(JsonElement element, string name) =>
-        Member(element, name) is { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
-
-    internal static JsonElement? Member(JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value)
-            && value.ValueKind != JsonValueKind.Null ? value : null;
+        usage.Member(name) is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out var count) && count >= 0 ? count : null;
 
     // Who says that nothing is to be seen does not refuse; who says what he cannot do for you does.
     [GeneratedRegex(@"\A[\s\S]{0,120}?(?:\bas an ai\b|"

@@ -11,32 +11,22 @@ internal static class ServerWords
     /// <summary>The words of an error body, in brackets after a space; empty where there are none that help.</summary>
     public static string Of(ReadOnlyMemory<byte> body)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(body);
-            return OfError(document.RootElement) ?? Quoted(ChatReply.TextOf(document.RootElement, "message"));
-        }
-        catch (JsonException)
-        {
-            var text = Encoding.UTF8.GetString(body.Span).TrimStart();
-            return text.StartsWith('<') ? " (an HTML page)" : Quoted(text.Split('\n')[0]);
-        }
-        catch (InvalidOperationException) // half of a surrogate pair
-        {
-            return "";
-        }
+        using var document = JsonText.Parse(body, out _);
+        if (document is not null) return OfError(document.RootElement) ?? Quoted(document.RootElement.StringOf("message"));
+        var text = Encoding.UTF8.GetString(body.Span).TrimStart();
+        return text.StartsWith('<') ? " (an HTML page)" : text.StartsWith('{') ? "" : Quoted(text.Split('\n')[0]);
     }
 
     /// <summary>The same of a JSON object; null when it is no error.</summary>
     public static string? OfError(JsonElement root)
     {
-        if (ChatReply.Member(root, "error") is { } error)
-            return Quoted(error.ValueKind == JsonValueKind.String ? error.GetString() : ChatReply.TextOf(error, "message"));
-        return ChatReply.Member(root, "detail") switch
+        if (root.Member("error") is { } error)
+            return Quoted(error.ValueKind == JsonValueKind.String ? error.GetString() : error.StringOf("message"));
+        return root.Member("detail") switch
         {
             { ValueKind: JsonValueKind.String } detail => Quoted(detail.GetString()),
             { ValueKind: JsonValueKind.Array } list => Quoted(string.Join("; ", list.EnumerateArray().Take(3)
-                .Select(item => ChatReply.TextOf(item, "msg")))),
+                .Select(item => item.StringOf("msg")))),
             null => null,
             _ => "",
         };
@@ -45,15 +35,8 @@ internal static class ServerWords
     /// <summary>A code by which a server tells a spent quota or a filter from other errors; null where it has none.</summary>
     public static string? Code(ReadOnlyMemory<byte> body)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(body);
-            return ChatReply.Member(document.RootElement, "error") is { } error ? ChatReply.TextOf(error, "code") : null;
-        }
-        catch (Exception wrong) when (wrong is JsonException or InvalidOperationException)
-        {
-            return null;
-        }
+        using var document = JsonText.Parse(body, out _);
+        return document?.RootElement.Member("error")?.StringOf("code");
     }
 
     private static string Quoted(string? words)

@@ -104,21 +104,42 @@ public static class ConfigurationFile
             throw new InputException($"{source}, line {failure.Start.Line}, column {failure.Start.Column} is not YAML: {failure.Message}",
                 failure);
         }
+        catch (Exception failure) when (failure is not InputException) // the parser's own slips
+        {
+            throw new InputException($"{source} is not YAML; check its brackets, quotes and indents.", failure);
+        }
     }
 
     // YamlStream recurses per level; a file of brackets must not overflow the stack.
     private static void RefuseDeepNesting(string yaml, string source)
     {
         var parser = new Parser(new StringReader(yaml));
-        for (var depth = 0; parser.MoveNext();)
+        var open = new Stack<ParsingEvent>();
+        try
         {
-            depth += parser.Current!.NestingIncrease;
-            var place = $"{source}, line {parser.Current.Start.Line}";
-            if (depth > DeepestNesting)
-                throw new InputException($"{place}: nested deeper than a configuration can be; check the brackets.");
-            if (parser.Current is AnchorAlias)
-                throw new InputException($"{place}: an alias (*name) is not supported; write the value out.");
+            while (parser.MoveNext())
+            {
+                var now = parser.Current!;
+                if (now.NestingIncrease > 0) open.Push(now);
+                if (now.NestingIncrease < 0) open.Pop();
+                var place = $"{source}, line {now.Start.Line}";
+                if (open.Count > DeepestNesting)
+                    throw new InputException($"{place}: nested deeper than a configuration can be; check the brackets.");
+                if (now is AnchorAlias)
+                    throw new InputException($"{place}: an alias (*name) is not supported; write the value out.");
+            }
         }
+        catch (Exception failure) when (failure is not InputException
+            && open.FirstOrDefault(part => part is SequenceStart { Style: SequenceStyle.Flow } or MappingStart { Style: MappingStyle.Flow })
+                is { } part && !Closes(yaml, part.Start.Index))
+        {
+            throw new InputException($"{source}, line {part.Start.Line}: a '{yaml[(int)part.Start.Index]}' is never closed; close it.",
+                failure);
+        }
+
+        // Quoted brackets may mislead it: then the parser's own words are said.
+        static bool Closes(string yaml, long at) =>
+            yaml.Skip((int)at).Sum(c => c is '[' or '{' ? 1 : c is ']' or '}' ? -1 : 0) <= 0;
     }
 
     /// <summary>`a.b=value` as the tree a: { b: value }.</summary>

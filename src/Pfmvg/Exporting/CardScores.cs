@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Exporting;
@@ -24,52 +23,49 @@ internal static class CardScores
             .Select(RunFolder.Open))
         {
             if (!RunInfo.Read(folder.InfoPath).Weights.Any(file => file.Sha256 == trained.Sha256)) continue;
-            try
-            {
-                Append(text, folder.Part, JsonNode.Parse(File.ReadAllText(folder.ScoresPath))!.AsObject());
-            }
-            catch (Exception broken) when (broken is JsonException or InvalidOperationException or NullReferenceException)
-            {
-                throw new InputException($"{folder.ScoresPath}: is not a file of scores; score that evaluation again.", broken);
-            }
+            Append(text, folder.Part, JsonInput.File(folder.ScoresPath, "score that evaluation again").Object());
         }
 
         return text.ToString();
     }
 
-    private static void Append(StringBuilder text, string part, JsonObject scores)
+    private static void Append(StringBuilder text, string part, JsonInput scores)
     {
-        var protocol = scores["protocol"]!.AsObject();
-        var weighted = scores["weighted"]!.AsObject();
-        var columns = Columns.Where(column => weighted.ContainsKey(column.Key)).ToArray();
+        var (protocol, weighted, mean, bootstrap) = (Section("protocol"), Section("weighted"), Section("mean"), Section("bootstrap"));
+        var columns = Columns.Where(column => weighted.Element.TryGetProperty(column.Key, out _)).ToArray();
+        var (phrases, boxes, pictures) = (Of(scores, "phrases"), Of(scores, "boxes"), Of(scores, "images"));
         text.Append(CultureInfo.InvariantCulture, $"""
-            {part}: {scores["phrases"]} phrases with {scores["boxes"]} boxes on {scores["images"]} pictures, protocol `{protocol["name"]}`.
+            {part}: {phrases} phrases with {boxes} boxes on {pictures} pictures, protocol `{Of(protocol, "name")}`.
 
             | class | n | {string.Join(" | ", columns.Select(column => column.Title))} |
             | --- | ---: | {string.Join(" | ", columns.Select(_ => "---:"))} |
 
             """);
-        foreach (var row in scores["classes"]!.AsArray()) Row($"{row!["class"]}", row.AsObject());
-        Row("mean", scores["mean"]!.AsObject());
+        foreach (var row in scores.List("classes")) Row(Of(row, "class"), row);
+        Row("mean", mean);
         Row("weighted", weighted);
         text.Append(CultureInfo.InvariantCulture, $"""
 
-            One sample: {protocol["sample"]}. Several boxes: {protocol["multi_box_rule"]}. Failures: {protocol["failure_rule"]}.
-            In brackets: 95 % intervals, {scores["bootstrap"]!["resamples"]} bootstrap resamples by {scores["bootstrap"]!["clusters_are"]}.
+            One sample: {Of(protocol, "sample")}. Several boxes: {Of(protocol, "multi_box_rule")}. Failures: {Of(protocol, "failure_rule")}.
+            In brackets: 95 % intervals, {Of(bootstrap, "resamples")} bootstrap resamples by {Of(bootstrap, "clusters_are")}.
 
             """);
-        foreach (var note in scores["notes"]!.AsArray()) text.Append(CultureInfo.InvariantCulture, $"{note}\n");
-        if ((bool)scores["synthetic"]!) text.Append(ModelCard.PhantomSentence).Append('\n');
+        foreach (var note in scores.Texts("notes")) text.Append(CultureInfo.InvariantCulture, $"{note}\n");
+        if (scores.Find("synthetic") is { ValueKind: JsonValueKind.True }) text.Append(ModelCard.PhantomSentence).Append('\n');
         text.Append('\n');
 
-        void Row(string name, JsonObject row) => text.Append(CultureInfo.InvariantCulture,
-            $"| {name} | {row["n"]} | {string.Join(" | ", columns.Select(column => Cell(row[column.Key]?.AsObject())))} |\n");
+        JsonInput Section(string name) => scores.Section(name) ?? throw scores.Wrong($"'{name}' is missing");
+
+        static string Of(JsonInput section, string name) => section.Text(name) ?? throw section.Wrong($"'{name}' is missing");
+
+        void Row(string name, JsonInput row) => text.Append(CultureInfo.InvariantCulture,
+            $"| {name} | {Of(row, "n")} | {string.Join(" | ", columns.Select(column => Cell(row.Section(column.Key))))} |\n");
     }
 
-    private static string Cell(JsonObject? estimate)
+    private static string Cell(JsonInput? estimate)
     {
-        if ((double?)estimate?["value"] is not { } value) return "-";
-        return (double?)estimate["low"] is { } low && (double?)estimate["high"] is { } high
+        if (estimate?.Number("value") is not { } value) return "-";
+        return estimate?.Number("low") is { } low && estimate?.Number("high") is { } high
             ? string.Create(CultureInfo.InvariantCulture, $"{value:f3} [{low:f3}, {high:f3}]")
             : string.Create(CultureInfo.InvariantCulture, $"{value:f3}");
     }

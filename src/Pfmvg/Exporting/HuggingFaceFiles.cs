@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Pfmvg.Models;
@@ -79,17 +78,6 @@ internal static partial class HuggingFaceFiles
         AtomicFile.WriteText(target, ExportForm.ToText(json));
     }
 
-    private static JsonObject? Read(string path)
-    {
-        if (!File.Exists(path)) return null;
-        try
-        {
-            return JsonNode.Parse(InputFile.ReadText(path)) as JsonObject ?? throw new JsonException("it is no object");
-        }
-        catch (JsonException failure)
-        {
-            throw new InputException(
-                $"{path}: is not JSON ({failure.Message.TrimEnd('.')}); fetch the base model's folder again.", failure);
-        }
-    }
+    private static JsonObject? Read(string path) => !File.Exists(path) ? null
+        : JsonObject.Create(JsonInput.File(path, "fetch the base model's folder again").Object().Element);
 }

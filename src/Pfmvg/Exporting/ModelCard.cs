@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
+using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Runs.Records;
 using static TorchSharp.torch;
@@ -136,19 +137,21 @@ internal sealed class ModelCard(
         var text = new StringBuilder();
         if (_synthetic) text.Append("Synthetic phantoms in the layout of the data sets that are named here; no picture of a patient.\n\n");
         foreach (var (name, counts) in Sources())
-            text.Append(CultureInfo.InvariantCulture, $"- {name}: {counts["kept"]} of {counts["listed"]} listed samples were kept.\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"- {name}: {counts.Count("kept")} of {counts.Count("listed")} listed samples were kept.\n");
         foreach (var (name, count) in info.Counts.Where(pair => pair.Key.EndsWith("_samples", StringComparison.Ordinal)))
             text.Append(CultureInfo.InvariantCulture, $"- {name.Replace('_', ' ')} of this stage: {count}\n");
         return text.ToString();
     }
 
     /// <summary>The data sets with their counts, where the prepared data are still those of the run.</summary>
-    private IEnumerable<(string Name, JsonObject Counts)> Sources()
+    private IEnumerable<(string Name, JsonInput Counts)> Sources()
     {
         var noted = source.Info?.Data.FirstOrDefault(file => Path.GetFileName(file.Path) == "prepared.json");
         if (noted is null || !File.Exists(noted.Path) || RunFile.HashAll([noted.Path])[0].Sha256 != noted.Sha256) return [];
-        var sources = JsonNode.Parse(File.ReadAllText(noted.Path))?["sources"] as JsonObject;
-        return sources?.Select(pair => (pair.Key, pair.Value!.AsObject())) ?? [];
+        var sources = PreparedData.Describe(Path.GetDirectoryName(noted.Path)!).Section("sources");
+        return sources is not { } all ? [] : all.Element.EnumerateObject().Select(pair => (pair.Name, all.Section(pair.Name)
+            ?? throw all.Wrong($"'{pair.Name}' is null")));
     }
 
     private string Scores()

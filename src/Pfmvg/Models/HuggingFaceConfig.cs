@@ -54,25 +54,8 @@ internal sealed class HuggingFaceConfig
     public static HuggingFaceConfig? Find(string folder)
     {
         var path = System.IO.Path.Combine(folder, "config.json");
-        if (!File.Exists(path)) return null;
-        try
-        {
-            if (new FileInfo(path).Length > LargestFile) throw Refusal.ForFile(path, "is larger than any config.json", OtherModel);
-            using var json = JsonDocument.Parse(InputFile.ReadBytes(path), new JsonDocumentOptions { MaxDepth = 32 });
-            return json.RootElement.ValueKind == JsonValueKind.Object
-                ? new HuggingFaceConfig(path, json.RootElement.Clone())
-                : throw Refusal.ForFile(path, "is not a JSON object", OtherModel);
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: cannot be read ({cause.Message.TrimEnd('.')}); check the file's permissions.", cause);
-        }
-        catch (JsonException cause)
-        {
-            if (OtherFile.InsteadOfJson(path) is { } other) throw Refusal.ForFile(path, other.What, other.Advice);
-            throw new InputException(
-                $"{path}: is not valid JSON (line {cause.LineNumber + 1}); fetch the file again.", cause);
-        }
+        return !File.Exists(path) ? null
+            : new HuggingFaceConfig(path, JsonInput.File(path, "fetch the file again", LargestFile).Object().Element);
     }
 
     /// <summary>A number of the file by transformers' name for it, of `rope_theta` wherever it stands; null where it is absent.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Pfmvg.Configuration;
 using Pfmvg.Models;
@@ -127,16 +128,11 @@ internal sealed class PretrainRun : IDisposable
         AtomicFile.WriteText(log, string.Concat(kept.Select(line => line + "\n")));
     }
 
-    private static int? LoggedStep(string line)
+    private static long? LoggedStep(string line)
     {
-        try
-        {
-            return JsonDocument.Parse(line).RootElement.GetProperty("step").GetInt32();
-        }
-        catch (Exception damaged) when (damaged is JsonException or KeyNotFoundException or InvalidOperationException)
-        {
-            return null; // the last line of a killed run may be incomplete
-        }
+        using var json = JsonText.Parse(Encoding.UTF8.GetBytes(line), out _); // the last line of a killed run may be incomplete
+        return json?.RootElement.Member("step") is { ValueKind: JsonValueKind.Number } step && step.TryGetInt64(out var number)
+            ? number : null;
     }
 
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Scoring;
@@ -143,13 +142,9 @@ internal sealed record ValidationScore(long Step, int Epoch, double Loss, double
         ? new Dictionary<string, double> { ["loss"] = Loss, ["wiou"] = wiou } : new Dictionary<string, double> { ["loss"] = Loss };
 
     /// <summary>The validation that a line of a log tells of; null when it tells of something else.</summary>
-    public static ValidationScore? Read(JsonObject line)
-    {
-        return (string?)line["kind"] != "validation" ? null
-            : new((long)line["step"]!, (int)line["epoch"]!, Figure("loss") ?? double.NaN, Figure("wiou"));
-
-        double? Figure(string name) => line[name] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
-    }
+    public static ValidationScore? Read(JsonInput line) => line.Text("kind") != "validation" ? null : new(
+        line.Count("step") ?? throw line.Wrong("'step' is missing"), line.Integer("epoch") ?? throw line.Wrong("'epoch' is missing"),
+        StepLog.Figure(line, "loss") ?? double.NaN, StepLog.Figure(line, "wiou"));
 
     /// <summary>The figures in words.</summary>
     public string Describe() => FormattableString.Invariant($"loss {Loss:f4}")

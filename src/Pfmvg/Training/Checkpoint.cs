@@ -94,15 +94,14 @@ public sealed record Checkpoint(string Path, long Step)
             target.copy_(value);
         }
 
-        optimizer?.Restore(Number("optimizer_steps"));
-        return new Position(Number("epoch"), Number("step"));
-
-        // An earlier version's checkpoint has no hash of its head.
-        int Number(string key) => !file.Metadata.TryGetValue(key, out var text)
-            ? throw new InputException($"{Path}: has no '{key}'; it is not a checkpoint of a PFMVG run.")
-            : int.TryParse(text as string, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
-            : throw new InputException($"{Path}: its '{key}' is no whole number from 0 to {int.MaxValue}; use an older checkpoint.");
+        optimizer?.Restore(Number(file, "optimizer_steps"));
+        return new Position(Number(file, "epoch"), Number(file, "step"));
     }
+
+    private int Number(ITensorFile file, string key) => !file.Metadata.TryGetValue(key, out var text)
+        ? throw new InputException($"{Path}: has no '{key}'; it is not a checkpoint of a PFMVG run.")
+        : int.TryParse(text as string, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
+        : throw new InputException($"{Path}: its '{key}' is no whole number from 0 to {int.MaxValue}; use an older checkpoint.");
 
     /// <summary>Whether the file is whole: its tensors have the hash that it was written with.</summary>
     public bool IsWhole()
@@ -145,6 +144,11 @@ public sealed record Checkpoint(string Path, long Step)
                 pair => pair.Key, pair => pair.Value as string ?? ""), [.. tensors]))
             throw new InputException($"{Path}: is damaged, its content does not have the checksum it was written with; use an "
                 + "older checkpoint.");
+        // An earlier version's checkpoint has no hash of its head.
+        var (epoch, _, _) = (Number(file, "epoch"), Number(file, "step"), Number(file, "optimizer_steps"));
+        if (Step > 0 && epoch > Step || tensors.Any(tensor => !tensor.Value.is_floating_point()))
+            throw new InputException($"{Path}: is damaged, its epoch ({epoch}) or the type of a tensor is impossible; use an older "
+                + "checkpoint.");
         return tensors;
     }
 

@@ -137,7 +137,9 @@ public static class SafeTensors
         catch (Exception broken) when (broken is JsonException or InvalidOperationException or FormatException)
         {
             // InvalidOperationException: text that is not UTF-8, or an escape that is half a surrogate pair.
-            throw Refusal.ForFile(path, $"its header is not the JSON of a safetensors file ({Refusal.Show(broken.Message.TrimEnd('.'))})");
+            using var json = JsonText.Parse(header, out var fault);
+            throw Refusal.ForFile(path, "its header is not the JSON of a safetensors file ("
+                + (fault is null ? Refusal.Show(broken.Message.TrimEnd('.')) : $"{fault.Where} {fault.What}".TrimStart()) + ")");
         }
     }
 

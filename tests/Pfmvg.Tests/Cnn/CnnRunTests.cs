@@ -23,7 +23,7 @@ public sealed class CnnRunTests(CnnWorkspace workspace) : IClassFixture<CnnWorks
         Assert.Equal(File.ReadAllBytes(newest.Path),
             File.ReadAllBytes(Checkpoint.List(workspace.Run("stopped").Checkpoints)[0].Path));
 
-        string[] Log(string name) => [.. StepLog.Read(workspace.Run(name).LogPath).Select(line =>
+        string[] Log(string name) => [.. StepLog.Read(workspace.Run(name).LogPath).Nodes().Select(line =>
         {
             line.Remove("seconds");
             return line.ToJsonString();

@@ -73,7 +73,7 @@ public sealed class FailingTrainingTests(TrainingWorkspace workspace) : IClassFi
         Assert.Matches(
             @"^the loss is \S+, the gradient is not finite in \d+ tensors, first llama_\S+; samples \d+, \d+, \d+, \d+ of the split$",
             skipped);
-        var notes = StepLog.Read(workspace.Run("skipped").LogPath).Where(line => (string?)line["kind"] == "note").ToList();
+        var notes = StepLog.Read(workspace.Run("skipped").LogPath).Nodes().Where(line => (string?)line["kind"] == "note").ToList();
         Assert.Equal([1L, 2L], notes.Select(note => (long)note["step"]!));
         Assert.Equal($"step skipped: {skipped}", (string?)notes[0]["text"]);
         Assert.StartsWith("Epoch 1, step 3: the loss is ", failure.Message, StringComparison.Ordinal);

@@ -23,7 +23,7 @@ public class MiniatureTests
                 "stage2.warmup_steps=20"]);
         var session = new RecordedSession(settings).Session;
         var run = TrainingRun.Execute(session, new TrainingOptions { Stage = 2, FromBase = true });
-        var losses = StepLog.Read(run.LogPath).Where(line => (string?)line["kind"] == "step").Select(line => (double)line["loss"]!)
+        var losses = StepLog.Read(run.LogPath).Nodes().Where(line => (string?)line["kind"] == "step").Select(line => (double)line["loss"]!)
             .ToList();
         Assert.True(losses.TakeLast(20).Average() < 0.8 * losses.Take(20).Average(),
             $"{losses.Take(20).Average()} -> {losses.TakeLast(20).Average()}");

@@ -133,7 +133,7 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
 
         (double Loss, double Wiou) Validation(string name)
         {
-            var line = StepLog.Read(workspace.Run(name).LogPath).Single(l => (string?)l["kind"] == "validation");
+            var line = StepLog.Read(workspace.Run(name).LogPath).Nodes().Single(l => (string?)l["kind"] == "validation");
             return ((double)line["loss"]!, (double)line["wiou"]!);
         }
     }

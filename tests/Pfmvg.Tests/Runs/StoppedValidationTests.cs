@@ -71,7 +71,7 @@ public sealed partial class StoppedValidationTests(TrainingWorkspace workspace) 
         string[] changes = ["stage1.epochs=30", "stage1.init_lr=0.5", "stage1.min_lr=0.5", "stage1.patience=2"];
         var told = workspace.Train("patient", changes: changes);
         var run = workspace.Run("patient");
-        var losses = StepLog.Read(run.LogPath).Where(line => (string?)line["kind"] == "validation")
+        var losses = StepLog.Read(run.LogPath).Nodes().Where(line => (string?)line["kind"] == "validation")
             .Select(line => (Step: (long)line["step"]!, Loss: (double)line["loss"]!)).ToList();
         Assert.InRange(losses.Count, 3, 29);
         Assert.Equal(losses.MinBy(epoch => epoch.Loss), losses[^3]);

@@ -90,7 +90,7 @@ public sealed class TrainingWorkspace : IDisposable
     }
 
     /// <summary>All that a run logged, times left out.</summary>
-    public string[] Log(string name, int stage = 1) => [.. StepLog.Read(Run(name, stage).LogPath).Select(line =>
+    public string[] Log(string name, int stage = 1) => [.. StepLog.Read(Run(name, stage).LogPath).Nodes().Select(line =>
     {
         line.Remove("seconds");
         return line.ToJsonString();
@@ -98,7 +98,7 @@ public sealed class TrainingWorkspace : IDisposable
 
     /// <summary>The loss of every step.</summary>
     public double[] Losses(string name) =>
-        [.. StepLog.Read(Run(name).LogPath).Where(l => (string?)l["kind"] == "step").Select(l => (double)l["loss"]!)];
+        [.. StepLog.Read(Run(name).LogPath).Nodes().Where(l => (string?)l["kind"] == "step").Select(l => (double)l["loss"]!)];
 
     /// <summary>The checkpoints that a run kept, with their content.</summary>
     public Dictionary<string, byte[]> Checkpoints(string name, int stage = 1) =>

@@ -35,14 +35,14 @@ internal static class DataCheckCommand
             Description = "With --tokenizer: longest answer in training; captions and boxes that it would cut are counted.",
             DefaultValueFactory = _ => CheckOptions.UsualAnswerTokens,
             HelpName = "N",
-        };
+        }.Between(1, 1 << 16);
         var split = new SplitOption("The split that 'data prepare' will be given, by which patients in two splits are judged. Default: "
             + "each list's own must hold.");
         var examples = new Option<int>("--examples")
         {
             Description = "Number of examples to print of each finding.",
             DefaultValueFactory = _ => 3,
-        };
+        }.Between(0, int.MaxValue);
         var ids = new Option<bool>("--show-ids") { Description = "Print patient and study numbers instead of hiding them." };
         var strict = new Option<bool>("--strict")
         {
@@ -71,12 +71,12 @@ internal static class DataCheckCommand
                 TruncatedPictures = truncated.Read(parsed),
                 EveryPixel = parsed.GetValue(pixels),
                 Tokenizer = parsed.GetValue(tokenizer),
-                MaxAnswerTokens = OptionRange.Whole(parsed.GetValue(answer), "--max-answer-tokens", 1, 1 << 16),
+                MaxAnswerTokens = parsed.GetValue(answer),
             };
             var report = DataCheck.Run(options, new DataProgress(), interrupt.Token);
             Terminal.Standard.Live("");
             foreach (var set in report.Sets) Print(set);
-            Print(report, Math.Max(0, parsed.GetValue(examples)), parsed.GetValue(ids));
+            Print(report, parsed.GetValue(examples), parsed.GetValue(ids));
             if (parsed.GetValue(json) is { } file) AtomicFile.WriteText(file, JsonSerializer.Serialize(report, JsonOutput.Readable) + "\n");
             return report.Worst switch
             {

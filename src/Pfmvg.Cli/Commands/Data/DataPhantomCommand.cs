@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Numerics;
+using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
@@ -34,10 +36,10 @@ internal static class DataPhantomCommand
             HelpName = "FOLDER",
             Required = true,
         };
-        var seed = Number("--seed", "The same seed gives the same bytes.", defaults.Seed);
-        var patients = Number("--patients", "Patients of MS-CXR, each with one to three studies.", defaults.Patients);
-        var width = Number("--width", "Typical picture width in pixels.", defaults.ImageWidth);
-        var height = Number("--height", "Typical picture height in pixels.", defaults.ImageHeight);
+        var seed = Number("--seed", "The same seed gives the same bytes.", defaults.Seed, long.MinValue, long.MaxValue);
+        var patients = Number("--patients", "Patients of MS-CXR, each with one to three studies.", defaults.Patients, 1, 1_000_000);
+        var width = Number("--width", "Typical picture width in pixels.", defaults.ImageWidth, 64, 8192);
+        var height = Number("--height", "Typical picture height in pixels.", defaults.ImageHeight, 64, 8192);
         var sets = new Option<string[]>("--sets")
         {
             Description = "Data sets to write. Default: the four of the paper, ms-cxr, mimic-cxr-jpg, roco and imageclef-2022.",
@@ -50,14 +52,16 @@ internal static class DataPhantomCommand
                 + "set comes as DICOM, too (MIMIC-CXR's and VinDr-CXR's pictures).",
             DefaultValueFactory = _ => "usual",
         }.AcceptOnlyFromAmong("usual", "dicom");
-        var roco = new Option<int?>("--roco-pictures") { Description = "Radiology pictures of ROCO. Default: two per patient." };
-        var clef = new Option<int?>("--imageclef-pictures") { Description = "Pictures of ImageCLEF. Default: one per patient." };
+        var roco = new Option<int?>("--roco-pictures") { Description = "Radiology pictures of ROCO. Default: two per patient." }
+            .Between(0, 90_000);
+        var clef = new Option<int?>("--imageclef-pictures") { Description = "Pictures of ImageCLEF. Default: one per patient." }
+            .Between(0, 900_000);
         var defects = new Option<bool>("--defects")
         {
             Description = "Plant the defects that 'data check' finds, and list them in planted-defects.json.",
         };
         var workers = Number(
-            "--workers", "Drawing threads; 0 for one per core. Their number does not change the result.", defaults.Workers);
+            "--workers", "Drawing threads; 0 for one per core. Their number does not change the result.", defaults.Workers, 0, 1024);
         var command = new Command("phantom", "Write synthetic chest studies in the official layouts of the data sets.")
         {
             output, seed, patients, width, height, sets, format, roco, clef, defects, workers,
@@ -83,8 +87,8 @@ internal static class DataPhantomCommand
         return command;
     }
 
-    private static Option<T> Number<T>(string name, string description, T value) =>
-        new(name) { Description = description, DefaultValueFactory = _ => value };
+    private static Option<T> Number<T>(string name, string description, T value, T least, T most) where T : struct, INumber<T> =>
+        new Option<T>(name) { Description = description, DefaultValueFactory = _ => value }.Between(least, most);
 
     private static void Write(string folder, PhantomOptions options)
     {

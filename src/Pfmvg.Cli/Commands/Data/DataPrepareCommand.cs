@@ -17,7 +17,7 @@ internal static class DataPrepareCommand
         var split = new SplitOption("Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
             + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split. Default: ratio, where "
             + "the official split has no patient in two parts.");
-        var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 };
+        var seed = new Option<long>("--seed") { Description = "Seed of the 'ratio' split.", DefaultValueFactory = _ => 42 }.Whole();
         var boxes = new Option<string>("--boxes")
         {
             Description = "A phrase with several boxes becomes one sample per box, as published ('per-box'), or one sample with all boxes "

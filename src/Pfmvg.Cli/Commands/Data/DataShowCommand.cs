@@ -29,20 +29,22 @@ internal static class DataShowCommand
             Description = "'train', 'validate' or 'test'.",
             DefaultValueFactory = _ => "train",
         }.AcceptOnlyFromAmong("train", "validate", "test");
-        var count = new Option<int>("--count") { Description = "Number of pictures, chosen at random.", DefaultValueFactory = _ => 24 };
+        var count = new Option<int>("--count") { Description = "Number of pictures, chosen at random.", DefaultValueFactory = _ => 24 }
+            .Between(1, 400);
         var size = new Option<int>("--size")
         {
             Description = "Side in pixels of the picture that the model sees.",
             DefaultValueFactory = _ => 448,
-        };
+        }.Between(1, 2048);
         var augment = new Option<bool>("--augment") { Description = "Show random crops, as in training." };
         var least = new Option<double>("--least-area")
         {
             Description = "Smallest area of a random crop as a share of the picture.",
             DefaultValueFactory = _ => 0.5,
-        };
-        var seed = new Option<long>("--seed") { Description = "Chooses the samples and the crops.", DefaultValueFactory = _ => 42 };
-        var epoch = new Option<int>("--epoch") { Description = "Epoch of training; each has other crops of the same samples." };
+        }.Above0(1);
+        var seed = new Option<long>("--seed") { Description = "Chooses the samples and the crops.", DefaultValueFactory = _ => 42 }.Whole();
+        var epoch = new Option<int>("--epoch") { Description = "Epoch of training; each has other crops of the same samples." }
+            .Between(0, int.MaxValue);
         var name = new Option<string?>("--class")
         {
             Description = "Show only this finding class, for example \"Pleural Effusion\".",
@@ -64,7 +66,6 @@ internal static class DataShowCommand
         {
             if (!parsed.GetValue(augment)) parsed.Refuse("belongs to --augment; leave it out, or show random crops", least, epoch);
             var area = parsed.GetValue(least);
-            _ = OptionRange.Positive(area, "--least-area", 1);
             var path = parsed.GetValue(output)!;
             if (!path.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
                 throw new InputException($"--out {path}: the sheet is a PNG; let the name end in .png.");
@@ -73,7 +74,7 @@ internal static class DataShowCommand
                 Task = Enum.Parse<SampleTask>(parsed.GetValue(task)!, ignoreCase: true),
                 Split = SplitNames.Parse("--split", parsed.GetValue(split)!),
                 Count = parsed.GetValue(count),
-                Size = OptionRange.Whole(parsed.GetValue(size), "--size", 1, 2048),
+                Size = parsed.GetValue(size),
                 LeastCropArea = parsed.GetValue(augment) ? area : null,
                 Seed = parsed.GetValue(seed),
                 Epoch = parsed.GetValue(epoch),

@@ -18,19 +18,22 @@ internal static class BenchDataCommand
         {
             Description = "Folder of JPEG, PNG or DICOM pictures; subfolders are searched, too.",
         };
-        var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 };
+        var size = new Option<int>("--size") { Description = "Side of the square picture in pixels.", DefaultValueFactory = _ => 448 }
+            .Between(1, 4096);
         var workers = new Option<string?>("--workers")
         {
             Description = "Numbers of worker threads to measure, as in 1,4. Default: 1, and one per core.",
             HelpName = "N,...",
         };
-        var rounds = new Option<int>("--rounds") { Description = "Timed passes; the median is printed.", DefaultValueFactory = _ => 5 };
-        var limit = new Option<int>("--limit") { Description = "Use at most this many pictures.", DefaultValueFactory = _ => 64 };
+        var rounds = new Option<int>("--rounds") { Description = "Timed passes; the median is printed.", DefaultValueFactory = _ => 5 }
+            .Between(1, 1000);
+        var limit = new Option<int>("--limit") { Description = "Use at most this many pictures.", DefaultValueFactory = _ => 64 }
+            .Between(1, int.MaxValue);
         var model = new Option<double>("--model-ms")
         {
             Description = "Milliseconds that a model spends on a picture, to compute how long it would wait for the next one.",
             DefaultValueFactory = _ => 50,
-        };
+        }.Between(0, 60_000);
         var json = new Option<bool>("--json") { Description = "Print one line of JSON." };
         var command = new Command("data", "Measure decoding, resizing and loading of pictures.")
         {
@@ -45,16 +48,16 @@ internal static class BenchDataCommand
             string[] endings = [".jpg", ".jpeg", ".png", ".dcm", ".dicom"];
             var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
                 .Where(file => endings.Contains(Path.GetExtension(file).ToLowerInvariant())).Order(StringComparer.Ordinal)
-                .Take(Math.Max(1, parsed.GetValue(limit))).ToList();
+                .Take(parsed.GetValue(limit)).ToList();
             if (files.Count == 0)
                 throw new InputException($"{folder}: there is no .jpg, .png, .dcm or .dicom file; name a folder with pictures.");
             var options = new BenchmarkOptions
             {
                 Dicom = dicom.Read(parsed),
-                Size = OptionRange.Whole(parsed.GetValue(size), "--size", 1, 4096),
+                Size = parsed.GetValue(size),
                 Workers = [.. (parsed.GetValue(workers) ?? $"1,{Environment.ProcessorCount}").Split(',').Select(WorkerCount)],
-                Rounds = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 1000),
-                ModelMilliseconds = Math.Clamp(parsed.GetValue(model), 0, 60_000),
+                Rounds = parsed.GetValue(rounds),
+                ModelMilliseconds = parsed.GetValue(model),
             };
             var report = LoadBenchmark.Run(files, options, interrupt.Token);
             if (parsed.GetValue(json)) Terminal.Standard.Print(JsonSerializer.Serialize(report, JsonOutput.Line));

@@ -20,8 +20,9 @@ internal static class BenchMemoryCommand
             Description = "1 (captions) or 2 (boxes); it starts from the base weights.",
             DefaultValueFactory = _ => 2,
             HelpName = "1|2",
-        };
-        var steps = new Option<int>("--steps") { Description = "Steps to take.", DefaultValueFactory = _ => 2000, HelpName = "N" };
+        }.Between(1, 2);
+        var steps = new Option<int>("--steps") { Description = "Steps to take.", DefaultValueFactory = _ => 2000, HelpName = "N" }
+            .Between(Readings, int.MaxValue);
         var command = new Command("memory", "Train for many steps without writing a run, and print the memory that the process holds.")
         {
             stage, steps,
@@ -30,7 +31,7 @@ internal static class BenchMemoryCommand
         command.SetAction(parsed =>
         {
             var settings = configuration.Read(parsed);
-            var count = OptionRange.Whole(parsed.GetValue(steps), "--steps", Readings, int.MaxValue);
+            var count = parsed.GetValue(steps);
             return Job.Run(() => settings, "nothing more is measured.", session =>
             {
                 Interrupt.LoseNothing();

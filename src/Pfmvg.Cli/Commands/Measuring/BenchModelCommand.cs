@@ -30,14 +30,16 @@ internal static class BenchModelCommand
             Description = "Timed rounds of each part in turn with its limit; medians are printed. "
                 + "1 measures the first run, without a warm-up.",
             DefaultValueFactory = _ => 5,
-        };
-        var batch = new Option<int?>("--batch") { Description = "Rows of a training step. Default: the stage's batch_size." };
+        }.Between(1, 1000);
+        var batch = new Option<int?>("--batch") { Description = "Rows of a training step. Default: the stage's batch_size." }
+            .Between(1, 1 << 16);
         var rows = new Option<int>("--rows")
         {
             Description = "Rows that are decoded together in the second measurement of decoding.",
             DefaultValueFactory = _ => 8,
-        };
-        var tokens = new Option<int>("--tokens") { Description = "Tokens of a decoding round.", DefaultValueFactory = _ => 16 };
+        }.Between(1, 1 << 12);
+        var tokens = new Option<int>("--tokens") { Description = "Tokens of a decoding round.", DefaultValueFactory = _ => 16 }
+            .Between(1, 1 << 12);
         var recompute = new Option<string>("--recompute")
         {
             Description = "Measure training steps with recomputation (on), without (off), or both.",
@@ -62,10 +64,10 @@ internal static class BenchModelCommand
             var options = new ModelBenchmarkOptions
             {
                 Parts = [.. parsed.GetValue(parts)!.Split(',').Select(Part)],
-                Rounds = OptionRange.Whole(parsed.GetValue(repeats), "--repeats", 1, 1000),
-                Batch = parsed.GetValue(batch) is { } count ? OptionRange.Whole(count, "--batch", 1, 1 << 16) : null,
-                DecodedRows = OptionRange.Whole(parsed.GetValue(rows), "--rows", 1, 1 << 12),
-                DecodedTokens = OptionRange.Whole(parsed.GetValue(tokens), "--tokens", 1, 1 << 12),
+                Rounds = parsed.GetValue(repeats),
+                Batch = parsed.GetValue(batch),
+                DecodedRows = parsed.GetValue(rows),
+                DecodedTokens = parsed.GetValue(tokens),
                 Recompute = parsed.GetValue(recompute) switch { "on" => true, "off" => false, _ => null },
                 Folder = parsed.GetValue(folder) ?? Path.GetTempPath(),
             };

@@ -23,9 +23,11 @@ internal static class BenchServeCommand
             Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base'. Default: stage 2's result.",
             HelpName = "PATH",
         };
-        var clients = new Option<int>("--clients") { Description = "Clients that ask at a time.", DefaultValueFactory = _ => 16 };
-        var seconds = new Option<int>("--seconds") { Description = "Length of each turn.", DefaultValueFactory = _ => 20 };
-        var rounds = new Option<int>("--rounds") { Description = "Turns of both.", DefaultValueFactory = _ => 3 };
+        var clients = new Option<int>("--clients") { Description = "Clients that ask at a time.", DefaultValueFactory = _ => 16 }
+            .Between(1, 1000);
+        var seconds = new Option<int>("--seconds") { Description = "Length of each turn.", DefaultValueFactory = _ => 20 }
+            .Between(1, 86_400);
+        var rounds = new Option<int>("--rounds") { Description = "Turns of both.", DefaultValueFactory = _ => 3 }.Between(1, 10_000);
         var unseen = new Option<bool>("--unseen")
         {
             Description = "Make pictures new ones to the server in each pass over the split, and let the evaluation keep none either, so "
@@ -39,9 +41,9 @@ internal static class BenchServeCommand
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         command.SetAction(parsed =>
         {
-            var turn = TimeSpan.FromSeconds(OptionRange.Whole(parsed.GetValue(seconds), "--seconds", 1, 86_400));
-            var count = OptionRange.Whole(parsed.GetValue(rounds), "--rounds", 1, 10_000);
-            var several = OptionRange.Whole(parsed.GetValue(clients), "--clients", 1, 1000);
+            var turn = TimeSpan.FromSeconds(parsed.GetValue(seconds));
+            var count = parsed.GetValue(rounds);
+            var several = parsed.GetValue(clients);
             var (model, settings) = (parsed.GetValue(from), configuration.ReadForData(parsed));
             var unkept = parsed.GetValue(unseen);
             if (unkept) settings = settings with { Data = settings.Data with { Cache = null, FeatureCache = null } };

@@ -28,30 +28,30 @@ internal static partial class PlanCommand
             Description = "1 (captions) or 2 (boxes).",
             DefaultValueFactory = _ => 2,
             HelpName = "1|2",
-        };
+        }.Between(1, 2);
         var teraflops = new Option<double?>("--tflops")
         {
             Description = "TFLOP/s of the device in its precision, from its data sheet. Default: the rate of this machine, measured now.",
             HelpName = "N",
-        };
+        }.Above0(1e6);
         var efficiency = new Option<double?>("--efficiency")
         {
             Description = "Share of the rate that a step reaches. Default: "
                 + $"{Units.Number(TrainingPlan.MeasuredEfficiency)} of a measured rate, "
                 + $"{Units.Number(TrainingPlan.GivenEfficiency)} of --tflops.",
             HelpName = "SHARE",
-        };
+        }.Above0(1);
         var devices = new Option<int>("--devices")
         {
             Description = "Devices that train together, one process each.",
             DefaultValueFactory = _ => 1,
             HelpName = "N",
-        };
+        }.Between(1, MostDevices);
         var samples = new Option<int?>("--samples")
         {
             Description = "Samples of the training split. Default: the number in the prepared data, if there are any.",
             HelpName = "N",
-        };
+        }.Between(1, MostSamples);
         var json = new Option<bool>("--json") { Description = "Print JSON instead of the table." };
         var command = new Command("plan",
             "Predict memory and time of a stage, and suggest the settings that fit a device. Needs no weights.")
@@ -64,10 +64,10 @@ internal static partial class PlanCommand
             var request = new PlanRequest(
                 parsed.GetValue(stage),
                 Size(parsed.GetRequiredValue(memory)),
-                OptionRange.Whole(parsed.GetValue(devices), "--devices", 1, MostDevices),
-                OptionRange.Positive(parsed.GetValue(teraflops), "--tflops", 1e6),
-                OptionRange.Positive(parsed.GetValue(efficiency), "--efficiency", 1),
-                parsed.GetValue(samples) is { } count ? OptionRange.Whole(count, "--samples", 1, MostSamples) : null);
+                parsed.GetValue(devices),
+                parsed.GetValue(teraflops),
+                parsed.GetValue(efficiency),
+                parsed.GetValue(samples));
             var settings = configuration.Read(parsed);
             _ = settings.Stage(request.Stage);
             ComputeThreads.Set(settings, new SingleProcess());

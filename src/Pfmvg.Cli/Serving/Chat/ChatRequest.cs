@@ -47,7 +47,7 @@ internal sealed record ChatRequest
                 Stops = ReadStops(body),
             },
             Stream = body.Flag("stream"),
-            StreamUsage = body.Field("stream_options")?.Flag("include_usage") == true,
+            StreamUsage = body.Member("stream_options")?.Flag("include_usage") == true,
             Form = JsonAnswer.Read(body),
         };
     }
@@ -60,14 +60,14 @@ internal sealed record ChatRequest
         foreach (var penalty in (string[])["frequency_penalty", "presence_penalty"])
             if (body.Number(penalty, -2, 2) is not (null or 0))
                 throw ApiError.Wrong(penalty, "this server has no such penalty; leave it out.");
-        if (body.Field("logit_bias") is { ValueKind: JsonValueKind.Object } bias && bias.EnumerateObject().Any())
+        if (body.Member("logit_bias") is { ValueKind: JsonValueKind.Object } bias && bias.EnumerateObject().Any())
             throw ApiError.Wrong("logit_bias", "this server has none; leave it out, or use constrain.");
-        if (body.Field("tool_choice") is { } choice && choice is not { ValueKind: JsonValueKind.String }
-            || body.Field("tool_choice") is { } word && word.GetString() == "required")
+        if (body.Member("tool_choice") is { } choice && choice is not { ValueKind: JsonValueKind.String }
+            || body.Member("tool_choice") is { } word && word.GetString() == "required")
             throw ApiError.Wrong("tool_choice", "this model calls no tools; leave it out.");
     }
 
-    private static List<string> ReadStops(JsonElement body) => body.Field("stop") switch
+    private static List<string> ReadStops(JsonElement body) => body.Member("stop") switch
     {
         null => [],
         { ValueKind: JsonValueKind.String } stop => NotEmpty([stop.Text("stop", "stop")]),
@@ -83,7 +83,7 @@ internal sealed record ChatRequest
     private static (byte[] Picture, string Text) ReadMessages(JsonElement body)
     {
         const string Param = "messages";
-        if (body.Field(Param) is not { ValueKind: JsonValueKind.Array } messages || messages.GetArrayLength() == 0)
+        if (body.Member(Param) is not { ValueKind: JsonValueKind.Array } messages || messages.GetArrayLength() == 0)
             throw ApiError.Wrong(Param, "must be a list with at least one message.");
         (string? text, JsonElement? picture) = (null, null);
         foreach (var message in messages.EnumerateArray())
@@ -108,7 +108,7 @@ internal sealed record ChatRequest
     private static (string Text, List<JsonElement> Pictures) ReadContent(JsonElement message)
     {
         const string Param = "messages";
-        if (message.Field("content") is not { } content) return ("", []);
+        if (message.Member("content") is not { } content) return ("", []);
         if (content.ValueKind == JsonValueKind.String) return (content.Text(Param, "content").Trim(), []);
         if (content.ValueKind != JsonValueKind.Array) throw ApiError.Wrong(Param, "'content' must be a text or a list of parts.");
         List<string> words = [];
@@ -120,9 +120,9 @@ internal sealed record ChatRequest
                 case "text" or "input_text" when part.Text("text") is { } text:
                     words.Add(text.Trim());
                     break;
-                case "image_url" or "input_image" when part.Field("image_url") is { } image:
+                case "image_url" or "input_image" when part.Member("image_url") is { } image:
                     pictures.Add(image.ValueKind != JsonValueKind.Object ? image
-                        : image.Field("url") ?? throw ApiError.Wrong(Param, "image_url has no url."));
+                        : image.Member("url") ?? throw ApiError.Wrong(Param, "image_url has no url."));
                     break;
                 default:
                     throw ApiError.Wrong(Param, "a part is neither {\"type\": \"text\", \"text\": ...} nor "

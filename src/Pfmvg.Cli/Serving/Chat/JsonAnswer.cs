@@ -21,16 +21,16 @@ internal sealed class JsonAnswer
     /// <exception cref="ApiError">The schema wants what an answer does not hold.</exception>
     public static JsonAnswer? Read(JsonElement body)
     {
-        if (body.Field("response_format") is not { } format) return null;
+        if (body.Member("response_format") is not { } format) return null;
         if (format.ValueKind != JsonValueKind.Object) throw ApiError.Wrong("response_format", "must be an object with a type.");
         switch (format.Text("type"))
         {
             case "text":
                 return null;
             case "json_object" or "json":
-                var value = format.Field("value") ?? format.Field("schema"); // as Hugging Face's client writes it
+                var value = format.Member("value") ?? format.Member("schema"); // as Hugging Face's client writes it
                 return Checked(new JsonAnswer(value?.Clone()));
-            case "json_schema" when format.Field("json_schema")?.Field("schema") is { } schema:
+            case "json_schema" when format.Member("json_schema")?.Member("schema") is { } schema:
                 return Checked(new JsonAnswer(schema.Clone()));
             case "json_schema":
                 throw ApiError.Wrong("response_format", "json_schema has no schema.");
@@ -126,7 +126,7 @@ internal sealed class JsonAnswer
 
         private void FillList(JsonElement schema, string name, int? box, int depth)
         {
-            var items = schema.Field("items") ?? schema.Field("prefixItems") switch
+            var items = schema.Member("items") ?? schema.Member("prefixItems") switch
             {
                 { ValueKind: JsonValueKind.Array } first when first.GetArrayLength() > 0 => first[0],
                 _ => throw Unknown(name),
@@ -167,7 +167,7 @@ internal sealed class JsonAnswer
             {
                 "object" or "boolean" => true,
                 "array" => true,
-                "string" => schema.Field("enum") is null && Word(name) is not null,
+                "string" => schema.Member("enum") is null && Word(name) is not null,
                 "number" or "integer" => Number(name, box) is not null,
                 _ => false,
             };
@@ -178,15 +178,15 @@ internal sealed class JsonAnswer
         {
             for (var step = depth; step < Deepest; step++)
             {
-                if (schema.Field("$ref") is { ValueKind: JsonValueKind.String } reference && reference.GetString() is { } path
+                if (schema.Member("$ref") is { ValueKind: JsonValueKind.String } reference && reference.GetString() is { } path
                     && path.StartsWith('#'))
                 {
                     var target = root;
                     foreach (var part in path[1..].Split('/', StringSplitOptions.RemoveEmptyEntries))
-                        target = target.Field(part) ?? throw Unknown(path);
+                        target = target.Member(part) ?? throw Unknown(path);
                     schema = target;
                 }
-                else if ((schema.Field("anyOf") ?? schema.Field("oneOf") ?? schema.Field("allOf"))
+                else if ((schema.Member("anyOf") ?? schema.Member("oneOf") ?? schema.Member("allOf"))
                     is { ValueKind: JsonValueKind.Array } ways
                     && ways.EnumerateArray().FirstOrDefault(way => way.Text("type") != "null") is { ValueKind: JsonValueKind.Object } way)
                 {
@@ -201,19 +201,19 @@ internal sealed class JsonAnswer
             throw ApiError.Wrong("response_format", "the schema is too deep.");
         }
 
-        private static string TypeOf(JsonElement schema) => schema.Field("type") switch
+        private static string TypeOf(JsonElement schema) => schema.Member("type") switch
         {
             { ValueKind: JsonValueKind.String } type => type.GetString()!,
             { ValueKind: JsonValueKind.Array } types => types.EnumerateArray().Where(type => type.ValueKind == JsonValueKind.String)
                 .Select(type => type.GetString()!).FirstOrDefault(type => type != "null") ?? "",
-            _ => schema.Field("properties") is not null ? "object" : schema.Field("items") is not null ? "array" : "",
+            _ => schema.Member("properties") is not null ? "object" : schema.Member("items") is not null ? "array" : "",
         };
 
         private static List<JsonProperty> Properties(JsonElement schema) =>
-            schema.Field("properties") is { ValueKind: JsonValueKind.Object } properties ? [.. properties.EnumerateObject()] : [];
+            schema.Member("properties") is { ValueKind: JsonValueKind.Object } properties ? [.. properties.EnumerateObject()] : [];
 
-        private static bool Requires(JsonElement schema, string name) => schema.Field("required") is { ValueKind: JsonValueKind.Array } list
-            && list.EnumerateArray().Any(item => item.ValueKind == JsonValueKind.String && item.GetString() == name);
+        private static bool Requires(JsonElement schema, string name) =>
+            schema.Member("required").Items().Any(item => item.TextOrNull() == name);
 
         private string? Word(string name) => SchemaNames.IsPhrase(name) ? phrase : SchemaNames.IsText(name) ? text : null;
 

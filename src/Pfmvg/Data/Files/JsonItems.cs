@@ -9,40 +9,7 @@ namespace Pfmvg.Data.Files;
 internal readonly record struct JsonItem(string? Key, JsonElement Value, string Place)
 {
     /// <summary>A text member of this object; null when there is none.</summary>
-    public string? Text(params ReadOnlySpan<string> names) => TextOf(Value, names);
-
-    /// <summary>The first of some members that an object has as text or number.</summary>
-    public static string? TextOf(JsonElement value, params ReadOnlySpan<string> names)
-    {
-        foreach (var name in names)
-        {
-            var member = Member(value, name);
-            if (member is { ValueKind: JsonValueKind.Number } number) return number.GetRawText();
-            if (member is { } other && StringOf(other) is { } text) return text;
-        }
-
-        return null;
-    }
-
-    /// <summary>A member of an object; null when there is none.</summary>
-    public static JsonElement? Member(JsonElement value, string name) => Valid(() =>
-        value.ValueKind == JsonValueKind.Object && value.TryGetProperty(name, out var member) ? member : (JsonElement?)null);
-
-    /// <summary>The text of a JSON string; null when the value is none.</summary>
-    public static string? StringOf(JsonElement value) => Valid(() => value.ValueKind == JsonValueKind.String ? value.GetString() : null);
-
-    /// <summary>What a value holds; null when it has half of a surrogate pair, such as "\ud800", which is no text.</summary>
-    private static T? Valid<T>(Func<T?> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (InvalidOperationException)
-        {
-            return default;
-        }
-    }
+    public string? Text(params ReadOnlySpan<string> names) => Value.TextOf(names);
 }
 
 /// <summary>Reads large JSON files item by item, so that memory is bounded by one item.</summary>
@@ -52,65 +19,21 @@ internal static class JsonItems
     /// <param name="path">The file.</param>
     /// <param name="repairs">Told about text that is not UTF-8; null: it is an error.</param>
     /// <param name="largestItem">Most bytes of one item. A list that is a member of the outermost object is one item.</param>
-    /// <param name="unique">Whether a name that stands twice in an object is an error; the caller may look for itself.</param>
     /// <exception cref="InputException">The file cannot be read, is not JSON, or one item is larger than allowed.</exception>
-    public static IEnumerable<JsonItem> Read(string path, TextRepairs? repairs, int largestItem = 64 << 20, bool unique = true)
+    public static IEnumerable<JsonItem> Read(string path, TextRepairs? repairs, int largestItem = 64 << 20)
     {
-        var file = Privacy.Mask(path);
         using var stream = DataFile.Open(path, repairs);
         var window = new Window(stream, path, largestItem);
         using (var start = window.Next(JsonPart.Start)) { }
-        var number = 0;
         while (window.Next(JsonPart.Item) is { } item)
-        {
             using (item)
-            {
-                number++;
-                if (unique && Twice(item.RootElement) is { } name)
-                    throw new InputException($"{file}, item {number}: the name '{name}' stands twice in one object, and nothing says which "
-                        + "one counts; remove one.");
-                yield return new JsonItem(window.Key, item.RootElement, $"{file}, item {number}");
-            }
-        }
+                yield return new JsonItem(window.Key, item.RootElement, window.Place);
+        using (var end = window.Next(JsonPart.End)) { }
     }
 
-    /// <summary>A name that an object in the value has twice: one of its values would be lost unseen. Null when there is none.</summary>
-    private static string? Twice(JsonElement value)
-    {
-        if (value.ValueKind == JsonValueKind.Array)
-        {
-            foreach (var item in value.EnumerateArray())
-                if (item.ValueKind is JsonValueKind.Array or JsonValueKind.Object && Twice(item) is { } inside) return inside;
-        }
-        else if (value.ValueKind == JsonValueKind.Object)
-        {
-            var names = new HashSet<string>();
-            foreach (var member in value.EnumerateObject())
-            {
-                if (!IsText(member, out var name)) continue; // half of a surrogate pair: its reader says so
-                if (!names.Add(name)) return name;
-                if (Twice(member.Value) is { } inside) return inside;
-            }
-        }
+    private enum JsonPart { Start, Item, End }
 
-        return null;
-
-        static bool IsText(JsonProperty member, out string name)
-        {
-            try
-            {
-                name = member.Name;
-                return true;
-            }
-            catch (InvalidOperationException)
-            {
-                name = "";
-                return false;
-            }
-        }
-    }
-
-    private enum JsonPart { Start, Item }
+    private const string Advice = "fetch the file again, or put it right";
 
     /// <summary>A sliding piece of the file that holds the item at hand whole.</summary>
     private sealed class Window(Stream stream, string path, int largestItem)
@@ -118,12 +41,16 @@ internal static class JsonItems
         private byte[] _buffer = new byte[1 << 16];
         private int _start, _end;
         private bool _last, _begun;
-        private JsonReaderState _state =
-            new(new JsonReaderOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        private readonly HashSet<string> _keys = [];
+        private int _number;
+        private JsonReaderState _state = new(JsonText.Relaxed);
 
         public string? Key { get; private set; }
 
-        /// <summary>Reads the outermost bracket (null), or the next item (null after the last).</summary>
+        /// <summary>The file and the number of the item at hand.</summary>
+        public string Place => $"{Privacy.Mask(path)}, item {_number}";
+
+        /// <summary>Reads the outermost bracket (null), the next item (null after the last), or what must not follow it (null).</summary>
         public JsonDocument? Next(JsonPart part)
         {
             while (true)
@@ -134,13 +61,11 @@ internal static class JsonItems
                 }
                 catch (JsonException e)
                 {
-                    throw new InputException($"{Privacy.Mask(path)}: not valid JSON near line {e.LineNumber + 1} of what follows the "
-                        + "last good item; fetch the file again, or put it right.", e);
+                    throw JsonText.NoJson(e, " "u8).At(Privacy.Mask(path), Advice);
                 }
                 catch (InvalidOperationException e) // half of a surrogate pair in a member's name
                 {
-                    throw new InputException($"{Privacy.Mask(path)}: a name in it is not valid text; "
-                        + "fetch the file again, or put it right.", e);
+                    throw new InputException($"{Privacy.Mask(path)}: a name in it is not valid text; {Advice}.", e);
                 }
 
                 if (_last) throw new InputException($"{Privacy.Mask(path)}: the JSON ends early; fetch the file again.");
@@ -152,7 +77,13 @@ internal static class JsonItems
         {
             item = null;
             var reader = new Utf8JsonReader(_buffer.AsSpan(_start, _end - _start), _last, _state);
-            if (!reader.Read()) return false;
+            if (!reader.Read())
+            {
+                if (part != JsonPart.End) return false;
+                _start = _end; // space; a beginning of something else is seen with what follows it
+                return _last;
+            }
+
             if (part == JsonPart.Start)
             {
                 if (reader.TokenType is not (JsonTokenType.StartArray or JsonTokenType.StartObject))
@@ -164,11 +95,22 @@ internal static class JsonItems
                 Key = null;
                 if (reader.TokenType == JsonTokenType.PropertyName)
                 {
-                    Key = reader.GetString();
+                    Key = reader.GetString()!;
                     if (!reader.Read()) return false;
                 }
 
-                if (!JsonDocument.TryParseValue(ref reader, out item)) return false;
+                var begin = (int)reader.TokenStartIndex;
+                if (!reader.TrySkip()) return false;
+                if (Key is not null && !_keys.Add(Key))
+                    throw new InputException($"{Privacy.Mask(path)}: the name '{OtherFile.Printable(Privacy.Mask(Key))}' stands twice in "
+                        + "one object, and nothing says which one counts; remove one.");
+                _number++;
+                // A list that is a member tells the place in it by its own name. Other names may be patients'.
+                var root = reader.TokenType == JsonTokenType.EndArray && Key?.All(c => char.IsAsciiLetterLower(c) || c == '_') == true
+                    ? Key : "";
+                var text = _buffer.AsMemory(_start + begin, (int)reader.BytesConsumed - begin);
+                item = JsonText.Parse(text, out var fault, root, relaxed: true)
+                    ?? throw fault!.At(root.Length > 0 ? Privacy.Mask(path) : Place, Advice);
             }
 
             _state = reader.CurrentState;

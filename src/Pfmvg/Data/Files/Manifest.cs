@@ -14,7 +14,7 @@ public static class Manifest
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        AllowDuplicateProperties = false,
+        RespectNullableAnnotations = true,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new BoxConverter() },
     };
 
@@ -31,58 +31,34 @@ public static class Manifest
     public static IEnumerable<Sample> Read(string path, SampleTask task)
     {
         var ids = new HashSet<string>();
-        foreach (var line in DataFile.Lines(path))
+        foreach (var line in JsonInput.Lines(path, "prepare the data again with 'pfmvg data prepare', or put the line right"))
         {
-            if (string.IsNullOrWhiteSpace(line.Text)) continue;
-            Sample? sample;
-            try
-            {
-                sample = JsonSerializer.Deserialize<Sample>(line.Text, Options);
-            }
-            catch (JsonException e)
-            {
-                throw Bad($"not a sample: {Reason(e)}");
-            }
-
-            if (sample is null) throw Bad("not a sample");
-            foreach (var (name, value) in new[]
-                { ("id", sample.Id), ("image", sample.Image), ("text", sample.Text), ("source", sample.Source) })
-                if (value is null) throw Bad($"'{name}' is null");
-            if (!ids.Add(sample.Id)) throw Bad("the id occurs twice");
+            var sample = line.Read<Sample>(Options);
+            if (!ids.Add(sample.Id)) throw line.Wrong("the id occurs twice");
             if (sample.Task != task)
-                throw Bad($"the task is '{sample.Task.ToString().ToLowerInvariant()}' in a manifest for "
+                throw line.Wrong($"the task is '{sample.Task.ToString().ToLowerInvariant()}' in a manifest for "
                 + $"'{task.ToString().ToLowerInvariant()}'");
-            if (ImageRoot.WrongName(sample.Image) is { } wrong) throw Bad(wrong);
-            if (sample.Width <= 0 || sample.Height <= 0) throw Bad($"the picture's size is {sample.Width} x {sample.Height}");
-            if (sample.Text.Length == 0) throw Bad("the text is empty");
-            if (task == SampleTask.Refer && PhraseLimit.Problem(sample.Text) is { } tooLong) throw Bad(tooLong);
-            if (sample.Boxes is null
-                || task == SampleTask.Refer && sample.Boxes.Count == 0 && !line.Text.Contains("\"boxes\"", StringComparison.Ordinal))
-                throw Bad("there is no list 'boxes', which is empty where a phrase has no box");
+            if (ImageRoot.WrongName(sample.Image) is { } wrong) throw line.Wrong(wrong);
+            if (sample.Width <= 0 || sample.Height <= 0) throw line.Wrong($"the picture's size is {sample.Width} x {sample.Height}");
+            if (sample.Text.Length == 0) throw line.Wrong("the text is empty");
+            if (task == SampleTask.Refer && PhraseLimit.Problem(sample.Text) is { } tooLong) throw line.Wrong(tooLong);
+            if (task == SampleTask.Refer && line.Find("boxes") is null)
+                throw line.Wrong("there is no list 'boxes', which is empty where a phrase has no box");
             if (sample.Boxes.Select(box => BoxRules.Problem(box, sample.Width, sample.Height))
-                .FirstOrDefault(problem => problem is not null) is { } badBox) throw Bad(badBox);
+                .FirstOrDefault(problem => problem is not null) is { } badBox) throw line.Wrong(badBox);
             yield return sample;
-
-            InputException Bad(string what) =>
-                new($"{Privacy.Mask(path)}:{line.Number}: {what}; "
-                + "prepare the data again with 'pfmvg data prepare', or put the line right.");
         }
     }
-
-    /// <summary>The library's message without the offending value, which may be patient text.</summary>
-    private static string Reason(JsonException e) => e.Message.Contains("missing required properties", StringComparison.Ordinal)
-        ? e.Message.TrimEnd('.')
-        : e.Message.Contains("uplicate propert", StringComparison.Ordinal) ? "a name stands twice"
-        : $"no valid JSON at byte {e.BytePositionInLine + 1}"
-            + (string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", field {e.Path.TrimStart('$', '.')}");
 
     private sealed class BoxConverter : JsonConverter<Box>
     {
         public override Box Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
         {
-            if (JsonSerializer.Deserialize<double[]>(ref reader, options) is not { Length: 4 } edges)
-                throw new JsonException("A box has four numbers.");
-            return new Box(edges[0], edges[1], edges[2], edges[3]);
+            var box = JsonElement.ParseValue(ref reader);
+            return box.ValueKind == JsonValueKind.Array && box.GetArrayLength() == 4
+                && box.EnumerateArray().All(edge => edge.ValueKind == JsonValueKind.Number)
+                    ? new Box(box[0].GetDouble(), box[1].GetDouble(), box[2].GetDouble(), box[3].GetDouble())
+                    : throw new JsonException("is no list of four numbers");
         }
 
         public override void Write(Utf8JsonWriter writer, Box value, JsonSerializerOptions options)

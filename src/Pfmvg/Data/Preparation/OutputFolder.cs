@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Pfmvg.Data.Files;
 
 namespace Pfmvg.Data.Preparation;
@@ -70,11 +69,11 @@ internal sealed class OutputFolder : IDisposable
             var description = Path.Combine(complete, Description); // moved last: with it gone, everything is
             if (File.Exists(description))
             {
-                var names = JsonNode.Parse(InputFile.ReadText(description))!["counts"]!.AsObject();
+                var names = PreparedData.Describe(complete).Section("counts");
                 foreach (var name in Enum.GetValues<SampleTask>()
                     .SelectMany(task => Enum.GetValues<Split>().Select(split => Manifest.FileName(task, split))))
                 {
-                    if (!names.ContainsKey(name)) File.Delete(Path.Combine(folder, name));
+                    if (names?.Find(name) is null) File.Delete(Path.Combine(folder, name));
                     else Move(name);
                 }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Pfmvg.Data.Files;
@@ -31,14 +32,7 @@ internal sealed class PictureCatalog : IDisposable
         {
             foreach (var line in DataFile.Lines(journal))
             {
-                try
-                {
-                    if (JsonSerializer.Deserialize<Entry>(line.Text) is { Picture: not null } entry) _known[entry.Picture] = entry;
-                }
-                catch (JsonException)
-                {
-                    // A line that an interruption cut: that picture is simply examined again.
-                }
+                if (Read(line.Text) is { Width: > 0, Height: > 0 } entry) _known[entry.Picture] = entry;
             }
         }
 
@@ -68,6 +62,21 @@ internal sealed class PictureCatalog : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _journal.Dispose();
+
+    /// <summary>A line of the journal; null for one that an interruption cut: that picture is simply examined again.</summary>
+    private static Entry? Read(string line)
+    {
+        try
+        {
+            return JsonInput.Parse(Encoding.UTF8.GetBytes(line), "").Object().Read<Entry>(Strict);
+        }
+        catch (InputException)
+        {
+            return null;
+        }
+    }
+
+    private static readonly JsonSerializerOptions Strict = new() { RespectNullableAnnotations = true };
 
     /// <summary>What is known of a picture, and what is new about it.</summary>
     private (ListedSample Sample, PictureFacts Facts, Entry? Fresh) Examine(

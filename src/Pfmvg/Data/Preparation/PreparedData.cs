@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Pfmvg.Data.Files;
 
@@ -50,38 +49,32 @@ public sealed class PreparedData
         if (!OutputFolder.IsPrepared(folder))
             throw new InputException($"{folder}: there is no {Description}, so no data were prepared here; "
                 + $"run 'pfmvg data prepare --out {folder}' first.");
-        try
+        var description = Describe(folder);
+        if (description.Integer("version") != Version || description.Section("roots") is not { } known)
+            throw description.Wrong("the description of the prepared data is of another version");
+        var roots = known.Element.EnumerateObject().ToDictionary(root => root.Name, root => RootOf(known, root.Name));
+        // Descriptions of earlier versions do not tell phantoms.
+        var drawn = description.Find("synthetic") is null
+            ? roots.Where(root => PhantomMark.IsIn(root.Value)).Select(root => root.Key).ToHashSet()
+            : description.Texts("synthetic").ToHashSet();
+        foreach (var (source, root) in rootOverrides ?? new Dictionary<string, string>())
         {
-            var description = JsonNode.Parse(InputFile.ReadText(path)) as JsonObject;
-            if (description?["roots"] is not JsonObject known || (int?)description["version"] != Version)
-                throw Bad("is of another version");
-            var roots = known.ToDictionary(root => root.Key, root => (string?)root.Value ?? "");
-            // Descriptions of earlier versions do not tell phantoms.
-            var synthetic = description["synthetic"] is JsonArray sources ? sources.Select(source => (string?)source ?? "")
-                : roots.Where(root => PhantomMark.IsIn(root.Value)).Select(root => root.Key);
-            var drawn = synthetic.ToHashSet();
-            foreach (var (source, root) in rootOverrides ?? new Dictionary<string, string>())
-            {
-                if (!roots.ContainsKey(source))
-                    throw new InputException($"{path}: there is no data set '{source}' to give another image folder; "
-                        + $"it has {string.Join(", ", roots.Keys)}.");
-                roots[source] = root;
-            }
-
-            return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)), drawn);
-        }
-        catch (Exception e) when (
-            e is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
-        {
-            throw Bad("cannot be read", e);
+            if (!roots.ContainsKey(source))
+                throw new InputException($"{path}: there is no data set '{source}' to give another image folder; "
+                    + $"it has {string.Join(", ", roots.Keys)}.");
+            roots[source] = root;
         }
 
-        InputException Bad(string what, Exception? cause = null)
-        {
-            var sentence = $"{path}: the description of the prepared data {what}; prepare the data again with 'pfmvg data prepare'.";
-            return cause is null ? new InputException(sentence) : new InputException(sentence, cause);
-        }
+        return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)), drawn);
     }
+
+    /// <summary>The description of a folder as it stands there.</summary>
+    /// <exception cref="InputException">It cannot be read.</exception>
+    internal static JsonInput Describe(string folder) =>
+        JsonInput.File(Path.Combine(folder, Description), "prepare the data again with 'pfmvg data prepare'").Object();
+
+    private static string RootOf(JsonInput roots, string source) => roots.Text(source) is { Length: > 0 } root && !root.Contains('\0')
+        ? root : throw roots.Wrong($"'{source}' must be the path of a folder");
 
     /// <summary>Reads and checks a manifest; empty when there is none for this task and split.</summary>
     /// <exception cref="InputException">A line is wrong: the message has its number.</exception>

@@ -61,7 +61,7 @@ internal sealed class CocoFile
     /// </exception>
     public static CocoFile Read(string path, TextRepairs? repairs = null)
     {
-        var (file, seen) = (new CocoFile(path), new HashSet<string>());
+        var file = new CocoFile(path);
         foreach (var list in JsonItems.Read(path, repairs, LargestList).Where(list => list.Value.ValueKind == JsonValueKind.Array))
         {
             Action<JsonElement, string>? add = list.Key switch
@@ -72,8 +72,6 @@ internal sealed class CocoFile
                 _ => null,
             };
             if (add is null) continue;
-            if (!seen.Add(list.Key!))
-                throw new InputException($"{file._file}: the list '{list.Key}' stands there twice; put the file right.");
             foreach (var (index, item) in list.Value.EnumerateArray().Index())
             {
                 var place = $"{file._file}, {list.Key}[{index}]";
@@ -92,40 +90,41 @@ internal sealed class CocoFile
             + "not among the file's images.");
 
     private void AddImage(JsonElement item, string place) => Images[Id(item, place, "images")!] = new CocoImage(
-        JsonItem.TextOf(item, "path", "file_name"), Pixels(item, "width"), Pixels(item, "height"),
-        SplitNames.Find(JsonItem.TextOf(item, "split")), place)
+        item.TextOf("path", "file_name"), Pixels(item, "width"), Pixels(item, "height"),
+        SplitNames.Find(item.TextOf("split")), place)
     {
-        Absent = JsonItem.Member(item, "neg_category_ids") is { ValueKind: JsonValueKind.Array } absent
+        Absent = item.Member("neg_category_ids") is { ValueKind: JsonValueKind.Array } absent
             ? [.. absent.EnumerateArray().Select(id => id.ToString())] : [],
-        Patient = JsonItem.TextOf(item, "patient", "patient_id"),
+        Patient = item.TextOf("patient", "patient_id"),
     };
 
     private void AddCategory(JsonElement item, string place) => Categories[Id(item, place, "categories")!] =
-        JsonItem.TextOf(item, "name") ?? throw new InputException($"{place}: 'name' is missing.");
+        item.TextOf("name") ?? throw new InputException($"{place}: 'name' is missing.");
 
     private void AddAnnotation(JsonElement item, string place) => Annotations.Add(new CocoAnnotation(
-        Id(item, place, "annotations"), JsonItem.TextOf(item, "image_id") ?? "", JsonItem.TextOf(item, "category_id") ?? "",
-        JsonItem.TextOf(item, "label_text", "phrase", "caption"), BoxOf(item), SplitNames.Find(JsonItem.TextOf(item, "split")),
-        JsonItem.Member(item, "iscrowd") is { } crowd && (crowd.ValueKind == JsonValueKind.True
+        Id(item, place, "annotations"), item.TextOf("image_id") ?? "", item.TextOf("category_id") ?? "",
+        item.TextOf("label_text", "phrase", "caption"), BoxOf(item), SplitNames.Find(item.TextOf("split")),
+        item.Member("iscrowd") is { } crowd && (crowd.ValueKind == JsonValueKind.True
             || crowd.ValueKind == JsonValueKind.Number && crowd.GetDouble() != 0), place));
 
     /// <summary>An item's identifier, which no other of its list may have: boxes would move to another picture unseen.</summary>
     private string? Id(JsonElement item, string place, string list)
     {
-        var id = JsonItem.TextOf(item, "id");
+        var id = item.TextOf("id");
         if (id is null) return list == "annotations" ? null : throw new InputException($"{place}: 'id' is missing.");
+        if (id.Length == 0) throw new InputException($"{place}: 'id' is an empty text; give each one an identifier of its own.");
         if (!_places.TryGetValue(list, out var places)) _places.Add(list, places = new(IdComparer.Instance));
         return places.TryAdd(id, place) ? id
             : throw new InputException($"{place}: the id {id} stands at {places[id]}, too; identifiers must be unique.");
     }
 
     private static int? Pixels(JsonElement item, string name) =>
-        JsonItem.Member(item, name) is { ValueKind: JsonValueKind.Number } value && value.GetDouble() is var pixels
+        item.Member(name) is { ValueKind: JsonValueKind.Number } value && value.GetDouble() is var pixels
             && pixels is > 0 and <= int.MaxValue && pixels == Math.Floor(pixels) ? (int)pixels : null;
 
     private static Box? BoxOf(JsonElement item)
     {
-        if (JsonItem.Member(item, "bbox") is not { ValueKind: JsonValueKind.Array } bbox || bbox.GetArrayLength() != 4) return null;
+        if (item.Member("bbox") is not { ValueKind: JsonValueKind.Array } bbox || bbox.GetArrayLength() != 4) return null;
         var xywh = bbox.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number ? v.GetDouble() : double.NaN).ToArray();
         return Box.FromXywh(xywh[0], xywh[1], xywh[2], xywh[3]);
     }

@@ -127,9 +127,9 @@ internal sealed class ImaGenomeReader : IDataSetReader
                 if (list.Value.ValueKind != JsonValueKind.Array) throw new InputException($"{file}: 'objects' is no list.");
                 foreach (var (index, item) in list.Value.EnumerateArray().Index())
                 {
-                    var edges = Edges.Select(edge => JsonItem.Member(item, edge) is { ValueKind: JsonValueKind.Number } number
+                    var edges = Edges.Select(edge => item.Member(edge) is { ValueKind: JsonValueKind.Number } number
                         ? number.GetDouble() : double.NaN).ToArray();
-                    regions.Add(Region(picture, JsonItem.TextOf(item, "bbox_name") ?? "", new Box(edges[0], edges[1], edges[2], edges[3]),
+                    regions.Add(Region(picture, item.TextOf("bbox_name") ?? "", new Box(edges[0], edges[1], edges[2], edges[3]),
                         $"{file}, objects[{index}]", ""));
                 }
             }

@@ -143,7 +143,7 @@ public sealed class MimicCxrReader : IDataSetReader
             var number = 0;
             foreach (var report in reports)
             {
-                var text = JsonItem.StringOf(report);
+                var text = report.TextOrNull();
                 yield return new ListedSample
                 {
                     Id = dicom + (++number > 1 ? $"#{number}" : ""),

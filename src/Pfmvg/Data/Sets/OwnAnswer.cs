@@ -1,7 +1,7 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Data.Sets;
@@ -24,25 +24,21 @@ internal sealed partial record OwnAnswer(IReadOnlyList<Box> Boxes, bool IsPercen
         if (MiniGpt().Match(text) is { Success: true } grid)
             return grid.Groups["of"].Success && grid.Groups["of"].Value.Trim() != phrase.Trim()
                 ? Wrong("the answer is about another phrase than the question") : new OwnAnswer(Numbers(grid), true, null);
-        try
+        using var json = JsonText.Parse(Encoding.UTF8.GetBytes(text), out _);
+        if (json is not null)
         {
-            using var json = JsonDocument.Parse(text);
             if (OwnRows.Boxes(json.RootElement) is { } plain) return new OwnAnswer(plain, false, null);
             if (json.RootElement.ValueKind == JsonValueKind.Array
                 && json.RootElement.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Object))
             {
                 var objects = json.RootElement.EnumerateArray().Select(item => (
-                    Box: OwnRows.Boxes(JsonItem.Member(item, "bbox_2d")) is [var box] ? box : (Box?)null,
-                    Label: JsonItem.TextOf(item, "label"))).ToList();
+                    Box: OwnRows.Boxes(item.Member("bbox_2d")) is [var box] ? box : (Box?)null,
+                    Label: item.TextOf("label"))).ToList();
                 return objects.Exists(item => item.Box is null) ? Wrong("an object of the answer has no 'bbox_2d' of four numbers")
                     : objects.Exists(item => item.Label is not null && item.Label.Trim() != phrase.Trim())
                         ? Wrong("a label of the answer is another phrase than the question's")
                     : new OwnAnswer([.. objects.Select(item => item.Box!.Value)], false, null);
             }
-        }
-        catch (JsonException)
-        {
-            // Not JSON: no answer that is known.
         }
 
         return Wrong("the answer is neither boxes nor 'none' or '[]'");

@@ -30,7 +30,7 @@ internal sealed class OwnChats(string format, string question, Coordinates? coor
             var sample = OwnRows.Common(row, pictures.Count == 1 ? pictures[0] : "", " ") with { Problem = null };
             var (turns, problem) = OwnTurns.Of(row.Value);
             problem = pictures.Count != 1 ? $"it names {pictures.Count} pictures where one is wanted" : problem;
-            var objects = JsonItem.Member(row.Value, "objects") is { ValueKind: JsonValueKind.Object } found ? new OwnObjects(found) : null;
+            var objects = row.Value.Member("objects") is { ValueKind: JsonValueKind.Object } found ? new OwnObjects(found) : null;
             problem ??= objects?.Problem ?? (objects is null ? null : Mismatch(objects, turns));
             if (problem is not null)
             {
@@ -116,10 +116,10 @@ internal sealed class OwnChats(string format, string question, Coordinates? coor
 
     private static List<string> Pictures(JsonElement row)
     {
-        var value = JsonItem.Member(row, "images") ?? JsonItem.Member(row, "image");
+        var value = row.Member("images") ?? row.Member("image");
         return value is { ValueKind: JsonValueKind.Array } list ? [.. list.EnumerateArray().Select(PathOf).OfType<string>()]
             : value is { } single && PathOf(single) is { } path ? [path] : [];
 
-        static string? PathOf(JsonElement element) => JsonItem.StringOf(element) ?? JsonItem.TextOf(element, "path");
+        static string? PathOf(JsonElement element) => element.TextOrNull() ?? element.TextOf("path");
     }
 }

@@ -17,7 +17,7 @@ internal static class OwnLists
         foreach (var row in OwnRows.Read(path, repairs))
         {
             var sample = OwnRows.Common(row, row.Text("image"), row.Text("phrase"));
-            var boxes = OwnRows.Boxes(JsonItem.Member(row.Value, "boxes"));
+            var boxes = OwnRows.Boxes(row.Value.Member("boxes"));
             respelled.UnionWith(row.Value.EnumerateObject().Select(member => member.Name)
                 .Where(name => !Names.Contains(name) && Names.Contains(name.Trim().ToLowerInvariant())));
             var listed = Size(row) is { } size ? sample with { Width = size.Width, Height = size.Height } : sample;
@@ -41,7 +41,7 @@ internal static class OwnLists
         foreach (var row in OwnRows.Read(path, repairs))
         {
             var sample = OwnRows.Common(row, row.Text("file_name"), row.Text("phrase"));
-            var boxes = OwnRows.Boxes(JsonItem.Member(row.Value, "objects") is { } objects ? JsonItem.Member(objects, "bbox") : null);
+            var boxes = OwnRows.Boxes(row.Value.Member("objects") is { } objects ? objects.Member("bbox") : null);
             yield return sample with
             {
                 Boxes = [.. (boxes ?? []).Select(box => Box.FromXywh(box.Left, box.Top, box.Right, box.Bottom))],
@@ -110,6 +110,6 @@ internal static class OwnLists
         (Pixels(row, "width"), Pixels(row, "height")) is ({ } width, { } height) ? (width, height) : null;
 
     private static int? Pixels(JsonItem row, string name) =>
-        JsonItem.Member(row.Value, name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out var pixels) && pixels > 0
+        row.Value.Member(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out var pixels) && pixels > 0
             ? pixels : null;
 }

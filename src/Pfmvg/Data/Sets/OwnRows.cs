@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Pfmvg.Data.Files;
 using Pfmvg.Geometry;
@@ -7,23 +8,26 @@ namespace Pfmvg.Data.Sets;
 /// <summary>The objects of a user's file: JSON Lines, or a JSON list.</summary>
 internal static class OwnRows
 {
-    // A name that stands twice in an object would lose one of its values unseen.
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
-
     /// <summary>The objects with their places.</summary>
     /// <exception cref="InputException">The file cannot be read, or something in it is no JSON object.</exception>
     public static IEnumerable<JsonItem> Read(string path, TextRepairs repairs)
     {
-        var rows = IsList(path, repairs)
-            ? JsonItems.Read(path, repairs, unique: false).Select(item => (Text: item.Value.GetRawText(), item.Place))
-            : DataFile.Lines(path, repairs).Where(line => !string.IsNullOrWhiteSpace(line.Text))
-                .Select(line => (line.Text, Place: $"{Privacy.Mask(path)}:{line.Number}"));
-        foreach (var (text, place) in rows)
+        if (IsList(path, repairs))
         {
-            using var row = Parse(text, place);
-            yield return row.RootElement.ValueKind == JsonValueKind.Object ? new JsonItem(null, row.RootElement, place)
-                : throw new InputException($"{place}: this is no JSON object; every sample is one.");
+            foreach (var item in JsonItems.Read(path, repairs))
+                yield return item.Value.ValueKind == JsonValueKind.Object ? item : throw NoObject(item.Place);
+            yield break;
         }
+
+        foreach (var line in DataFile.Lines(path, repairs).Where(line => !string.IsNullOrWhiteSpace(line.Text)))
+        {
+            var place = $"{Privacy.Mask(path)}:{line.Number}";
+            using var row = JsonText.Parse(Encoding.UTF8.GetBytes(line.Text), out var fault) ?? throw fault!.At(place);
+            yield return row.RootElement.ValueKind == JsonValueKind.Object ? new JsonItem(null, row.RootElement, place)
+                : throw NoObject(place);
+        }
+
+        static InputException NoObject(string place) => new($"{place}: this is no JSON object; every sample is one.");
     }
 
     /// <summary>What every kind of row may tell about its sample.</summary>
@@ -60,19 +64,6 @@ internal static class OwnRows
         value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 4
             && value.EnumerateArray().All(number => number.ValueKind == JsonValueKind.Number)
                 ? new Box(value[0].GetDouble(), value[1].GetDouble(), value[2].GetDouble(), value[3].GetDouble()) : null;
-
-    private static JsonDocument Parse(string line, string place)
-    {
-        try
-        {
-            return JsonDocument.Parse(line, Strict);
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: half of a surrogate pair in a name
-        {
-            var near = e is JsonException { BytePositionInLine: { } at } ? $" near byte {at + 1}" : "";
-            throw new InputException($"{place}: no valid JSON{near}, or a name stands twice; every sample is one JSON object.", e);
-        }
-    }
 
     private static bool IsList(string path, TextRepairs repairs)
     {

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Pfmvg.Data.Files;
 
 namespace Pfmvg.Data.Sets;
 
@@ -12,18 +11,18 @@ internal static class OwnTurns
     /// <summary>The pairs, or why there are none: they must take turns, question first.</summary>
     public static (List<OwnTurn> Turns, string? Problem) Of(JsonElement row)
     {
-        if (JsonItem.TextOf(row, "output") is { } output && JsonItem.TextOf(row, "instruction") is { } instruction)
+        if (row.TextOf("output") is { } output && row.TextOf("instruction") is { } instruction)
         {
-            var input = JsonItem.TextOf(row, "input");
+            var input = row.TextOf("input");
             return ([new OwnTurn(string.IsNullOrEmpty(input) ? instruction : $"{instruction}\n{input}", output)], null);
         }
 
-        if (JsonItem.TextOf(row, "query") is { } query && JsonItem.TextOf(row, "response") is { } response)
+        if (row.TextOf("query") is { } query && row.TextOf("response") is { } response)
             return ([new OwnTurn(query, response)], null);
-        List<(string Role, string? Text)> messages = JsonItem.Member(row, "prompt") is { } prompt
-            && JsonItem.Member(row, "completion") is { } completion
+        List<(string Role, string? Text)> messages = row.Member("prompt") is { } prompt
+            && row.Member("completion") is { } completion
                 ? [.. Messages(prompt, "user"), .. Messages(completion, "assistant")]
-                : (JsonItem.Member(row, "messages") ?? JsonItem.Member(row, "conversations")) is { } list ? Messages(list, "") : [];
+                : (row.Member("messages") ?? row.Member("conversations")) is { } list ? Messages(list, "") : [];
         messages.RemoveAll(message => message.Role == "system");
         if (messages.Count == 0) return ([], "it has no messages");
         var turns = new List<OwnTurn>();
@@ -40,9 +39,9 @@ internal static class OwnTurns
     }
 
     private static List<(string Role, string? Text)> Messages(JsonElement value, string role) =>
-        JsonItem.StringOf(value) is { } text ? [(role, text)]
+        value.TextOrNull() is { } text ? [(role, text)]
         : value.ValueKind != JsonValueKind.Array ? []
-        : [.. value.EnumerateArray().Select(message => (Role(JsonItem.TextOf(message, "role", "from")), Text(message)))];
+        : [.. value.EnumerateArray().Select(message => (Role(message.TextOf("role", "from")), Text(message)))];
 
     private static string Role(string? name) => name switch
     {
@@ -51,10 +50,10 @@ internal static class OwnTurns
         _ => name ?? "",
     };
 
-    private static string? Text(JsonElement message) => JsonItem.Member(message, "content") is { ValueKind: JsonValueKind.Array } parts
+    private static string? Text(JsonElement message) => message.Member("content") is { ValueKind: JsonValueKind.Array } parts
         ? string.Concat(parts.EnumerateArray().Select(part =>
-            JsonItem.TextOf(part, "type") == "image" ? "<image>" : JsonItem.TextOf(part, "text") ?? ""))
-        : JsonItem.TextOf(message, "content", "value");
+            part.TextOf("type") == "image" ? "<image>" : part.TextOf("text") ?? ""))
+        : message.TextOf("content", "value");
 }
 
 /// <summary>The `objects` of a row of ms-swift, handed out in the order of their places in the text.</summary>
@@ -65,11 +64,11 @@ internal sealed class OwnObjects
 
     public OwnObjects(JsonElement objects)
     {
-        var type = JsonItem.TextOf(objects, "bbox_type");
+        var type = objects.TextOf("bbox_type");
         IsUnit = type == "norm1";
-        if (JsonItem.Member(objects, "ref") is { ValueKind: JsonValueKind.Array } names)
-            foreach (var name in names.EnumerateArray()) _references.Enqueue(JsonItem.StringOf(name) ?? "");
-        var boxes = JsonItem.Member(objects, "bbox") is { ValueKind: JsonValueKind.Array } list
+        if (objects.Member("ref") is { ValueKind: JsonValueKind.Array } names)
+            foreach (var name in names.EnumerateArray()) _references.Enqueue(name.TextOrNull() ?? "");
+        var boxes = objects.Member("bbox") is { ValueKind: JsonValueKind.Array } list
             ? list.EnumerateArray().Select(box => OwnRows.Boxes(box) is [var one] ? one : (Geometry.Box?)null).ToList() : null;
         foreach (var box in boxes ?? []) _boxes.Enqueue(box ?? default);
         Problem = boxes is null ? "objects has no list 'bbox'; a phrase without a box has an empty one"

@@ -91,7 +91,7 @@ internal sealed class PadChestGrReader : IDataSetReader
                 ToPixels = Scale,
                 Problem = image.Length == 0 ? "the study has no 'ImageID'" : problem ?? owner.Problem,
             };
-            if (image.Length == 0 || JsonItem.Member(item.Value, "findings") is not { ValueKind: JsonValueKind.Array } findings)
+            if (image.Length == 0 || item.Value.Member("findings") is not { ValueKind: JsonValueKind.Array } findings)
             {
                 yield return study with { Problem = study.Problem ?? "the study has no list 'findings'" };
                 continue;
@@ -99,7 +99,7 @@ internal sealed class PadChestGrReader : IDataSetReader
 
             foreach (var (index, finding) in findings.EnumerateArray().Index())
             {
-                var extra = JsonItem.Member(finding, "extra_boxes") is { ValueKind: JsonValueKind.Array } second
+                var extra = finding.Member("extra_boxes") is { ValueKind: JsonValueKind.Array } second
                     && second.GetArrayLength() > 0;
                 if (extra) _second++;
                 if (_secondReader && !extra) continue;
@@ -116,12 +116,12 @@ internal sealed class PadChestGrReader : IDataSetReader
 
     private ListedSample Finding(JsonElement finding, string member, ListedSample study)
     {
-        var text = JsonItem.TextOf(finding, "sentence_en");
-        var listed = JsonItem.Member(finding, member) is { ValueKind: JsonValueKind.Array } array
+        var text = finding.TextOf("sentence_en");
+        var listed = finding.Member(member) is { ValueKind: JsonValueKind.Array } array
             ? array.EnumerateArray().Select(BoxOf).ToList() : null;
-        if (listed is { Count: 0 } && JsonItem.Member(finding, "abnormal") is { ValueKind: JsonValueKind.True }) _unlocated++;
-        var labels = JsonItem.Member(finding, "labels") is { ValueKind: JsonValueKind.Array } names
-            ? names.EnumerateArray().Select(JsonItem.StringOf).OfType<string>().ToList() : [];
+        if (listed is { Count: 0 } && finding.Member("abnormal") is { ValueKind: JsonValueKind.True }) _unlocated++;
+        var labels = finding.Member("labels") is { ValueKind: JsonValueKind.Array } names
+            ? names.EnumerateArray().Select(name => name.TextOrNull()).OfType<string>().ToList() : [];
         return study with
         {
             Text = text?.Trim() ?? "",

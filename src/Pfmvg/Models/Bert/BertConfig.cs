@@ -24,7 +24,7 @@ internal sealed record BertConfig(
     /// <exception cref="InputException">The files contradict each other, or describe something that is not computed here.</exception>
     public static BertConfig Read(string configuration, ITensorFile file, string prefix)
     {
-        var json = Open(configuration);
+        var json = JsonInput.File(configuration, "fetch the text model's folder again", LargestFile).Object();
         var (words, positions) = (Shape("embeddings.word_embeddings.weight"), Shape("embeddings.position_embeddings.weight"));
         var layers = 0;
         while (file.Tensors.ContainsKey($"{prefix}encoder.layer.{layers}.attention.self.query.weight")) layers++;
@@ -49,33 +49,10 @@ internal sealed record BertConfig(
 
         InputException Wrong(string what) => Refusal.ForFile(configuration, what, "fetch config.json and weights of one model");
 
-        string? Text(string key) => json.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null
-            ? value.ToString() : null;
+        string? Text(string key) => json.Find(key)?.ToString();
 
         double? Number(string key) => Text(key) is not { } text ? null
-            : json.GetProperty(key).ValueKind == JsonValueKind.Number && json.GetProperty(key).TryGetDouble(out var number)
-                && double.IsFinite(number) && number > 0 ? number
+            : json.Find(key) is { ValueKind: JsonValueKind.Number } value && value.GetDouble() is > 0 and var number ? number
             : throw Wrong($"{key} is {Refusal.Show(text)}, not a positive number");
-    }
-
-    private static JsonElement Open(string path)
-    {
-        try
-        {
-            if (new FileInfo(path).Length > LargestFile)
-                throw Refusal.ForFile(path, "is larger than any config.json", "fetch it again");
-            using var document = JsonDocument.Parse(InputFile.ReadBytes(path));
-            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone()
-                : throw Refusal.ForFile(path, "is no JSON object", "fetch it again");
-        }
-        catch (JsonException cause)
-        {
-            throw new InputException($"{path}: is no valid JSON; fetch it again.", cause);
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException(
-                $"{path}: cannot be read (no such file, or no permission); fetch the text model's folder again.", cause);
-        }
     }
 }

@@ -14,6 +14,8 @@ internal sealed class PeftAdapter
     private const string ConfigurationName = "adapter_config.json", OtherAdapter = "train a plain LoRA adapter, or merge this one into "
         + "its base with peft's merge_and_unload, save that, and name its folder in weights.language";
 
+    private const int LargestFile = 1 << 24;
+
     private static readonly string[] WeightNames = ["adapter_model.safetensors", "adapter_model.bin"];
 
     // Whatever they hold, the adapter's arithmetic is the same, or its tensors tell.
@@ -80,22 +82,7 @@ internal sealed class PeftAdapter
         }
 
         var file = Path.Combine(folder, ConfigurationName);
-        try
-        {
-            using var json = JsonDocument.Parse(InputFile.ReadBytes(file), new JsonDocumentOptions { MaxDepth = 32 });
-            return json.RootElement.ValueKind == JsonValueKind.Object
-                ? new PeftAdapter(folder, json.RootElement.Clone())
-                : throw Refusal.ForFile(file, "is not a JSON object", "fetch the adapter again");
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{file}: cannot be read ({cause.Message.TrimEnd('.')}); check the file's permissions.", cause);
-        }
-        catch (JsonException cause)
-        {
-            if (OtherFile.InsteadOfJson(file) is { } other) throw Refusal.ForFile(file, other.What, other.Advice);
-            throw new InputException($"{file}: is not valid JSON (line {cause.LineNumber + 1}); fetch the adapter again.", cause);
-        }
+        return new PeftAdapter(folder, JsonInput.File(file, "fetch the adapter again", LargestFile).Object().Element);
     }
 
     /// <summary>Refuses another rank or scale than the settings'.</summary>

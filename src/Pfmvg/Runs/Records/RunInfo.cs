@@ -19,8 +19,11 @@ public sealed record RunInfo
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        RespectNullableAnnotations = true,
         WriteIndented = true,
     };
+
+    private const double MostSeconds = 1e11; // a TimeSpan has room for nine times as many
 
     /// <summary>How the part went; <see cref="RunStatus.Running"/> is also what a killed process leaves.</summary>
     public RunStatus Status { get; init; }
@@ -95,18 +98,15 @@ public sealed record RunInfo
     /// <exception cref="InputException">It cannot be read or is none.</exception>
     public static RunInfo Read(string path)
     {
-        try
-        {
-            return JsonSerializer.Deserialize<RunInfo>(File.ReadAllText(path), Json) ?? throw new JsonException("it is empty");
-        }
-        catch (JsonException failure)
-        {
-            throw new InputException($"{path}, line {failure.LineNumber + 1} is not the record of a run: {failure.Message}", failure);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path} cannot be read: {failure.Message}", failure);
-        }
+        var file = JsonInput.File(path, "put it right, or move the run's folder away").Object();
+        var info = file.Read<RunInfo>(Json);
+        foreach (var (name, value) in ((string, double)[])[("seconds", info.Seconds), ("ranks", info.Ranks), ("step", info.Step),
+            ("steps", info.Steps), ("resumed", info.Resumed), ("samples_per_step", info.SamplesPerStep ?? 0),
+            .. info.Weights.Concat(info.Data).Select(noted => ("bytes", (double)noted.Bytes))])
+            if (value is not >= 0 || name == "seconds" && value > MostSeconds)
+                throw file.Wrong(FormattableString.Invariant($"'{name}' is {value}, which is impossible"));
+        return info.Environment.FirstOrDefault(fact => fact.Value is null).Key is { } empty
+            ? throw file.Wrong($"'environment.{OtherFile.Printable(empty)}' is null") : info;
     }
 
     /// <summary>Writes run.json: the old one or the new one, whole.</summary>

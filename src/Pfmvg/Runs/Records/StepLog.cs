@@ -85,14 +85,24 @@ internal sealed class StepLog : IDisposable
         _lines.WriteLine(new JsonObject { ["kind"] = "note", ["step"] = step, ["epoch"] = epoch, ["text"] = text }.ToJsonString());
 
     /// <summary>The lines of a log.jsonl; none where there is no such file. A torn last line is left out.</summary>
-    public static IEnumerable<JsonObject> Read(string path) =>
-        File.Exists(path) ? File.ReadLines(path).Select(Parse).OfType<JsonObject>() : [];
+    /// <exception cref="InputException">Another line is no JSON object.</exception>
+    public static IEnumerable<JsonInput> Read(string path)
+    {
+        if (!File.Exists(path)) return [];
+        var bytes = File.ReadAllBytes(path);
+        var last = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
+        using var whole = JsonText.Parse(bytes.AsMemory(last), out _); // a killed process may leave half a line
+        return JsonInput.Lines(new MemoryStream(bytes, 0, whole is null ? last : bytes.Length), path, "put the line right, or remove it");
+    }
+
+    /// <summary>A figure of a line; null where it is none, as one that is not finite, which is a text.</summary>
+    public static double? Figure(JsonInput line, string name) =>
+        line.Find(name) is { ValueKind: JsonValueKind.Number } number ? number.GetDouble() : null;
 
     /// <summary>The loss of the last step that was not skipped; NaN where there is none.</summary>
-    public static double LastLoss(string path) => Read(path).Where(line => (string?)line["kind"] == "step"
-            && line["gradient_norm"] is JsonValue norm && norm.TryGetValue<double>(out _))
-        .Select(line => line["loss"] is JsonValue loss && loss.TryGetValue<double>(out var value) ? value : double.NaN)
-        .LastOrDefault(double.NaN);
+    public static double LastLoss(string path) => Read(path)
+        .Where(line => line.Text("kind") == "step" && Figure(line, "gradient_norm") is not null)
+        .Select(line => Figure(line, "loss") ?? double.NaN).LastOrDefault(double.NaN);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -112,20 +122,8 @@ internal sealed class StepLog : IDisposable
         {
             using var kept = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
             if (stepsDone == 0) return; // the log starts anew
-            foreach (var line in Read(path).Where(line => (long?)line["step"] <= stepsDone)) kept.WriteLine(line.ToJsonString());
+            foreach (var line in Read(path).Where(line => line.Count("step") <= stepsDone)) kept.WriteLine(line.Element.GetRawText());
         });
-    }
-
-    private static JsonObject? Parse(string line)
-    {
-        try
-        {
-            return JsonNode.Parse(line) as JsonObject;
-        }
-        catch (JsonException)
-        {
-            return null; // a killed process may leave half a line
-        }
     }
 }
 

@@ -20,7 +20,7 @@ public enum ShardFormat
 /// </summary>
 public static class ShardedCheckpoint
 {
-    private const long MaxIndexBytes = 64 << 20;
+    private const int MaxIndexBytes = 64 << 20;
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -151,24 +151,17 @@ public static class ShardedCheckpoint
     private static Dictionary<string, string> ReadIndex(string path)
     {
         var map = new Dictionary<string, string>();
-        try
+        var index = JsonInput.File(path, "fetch the file again", MaxIndexBytes).Object();
+        var entries = index.Section("weight_map")
+            ?? throw index.Wrong("is not an index of shards (a JSON object with \"weight_map\": {tensor: file})");
+        foreach (var entry in entries.Element.EnumerateObject())
         {
-            if (new FileInfo(path).Length > MaxIndexBytes) throw Refusal.ForFile(path, "is larger than any index");
-            using var json = JsonDocument.Parse(InputFile.ReadBytes(path), new JsonDocumentOptions { MaxDepth = 8 });
-            foreach (var entry in json.RootElement.GetProperty("weight_map").EnumerateObject())
-            {
-                var shard = entry.Value.GetString() ?? "";
-                if (shard is "" or "." or ".." || shard.AsSpan().ContainsAny("/\\:\0"))
-                    throw Refusal.ForFile(
-                        path, $"names the shard '{Refusal.Show(shard)}', which is not a file of its own folder",
-                        "nothing was read; get the folder from a source you trust");
-                if (!map.TryAdd(entry.Name, shard)) throw Refusal.ForFile(path, $"has '{Refusal.Show(entry.Name)}' twice");
-            }
-        }
-        catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException)
-        {
-            if (OtherFile.InsteadOfJson(path) is { } other) throw Refusal.ForFile(path, other.What, other.Advice);
-            throw Refusal.ForFile(path, "is not an index of shards (a JSON object with \"weight_map\": {tensor: file})");
+            var shard = entry.Value.TextOrNull() ?? "";
+            if (shard is "" or "." or ".." || shard.AsSpan().ContainsAny("/\\:\0"))
+                throw Refusal.ForFile(
+                    path, $"names the shard '{Refusal.Show(shard)}', which is not a file of its own folder",
+                    "nothing was read; get the folder from a source you trust");
+            map.Add(entry.Name, shard);
         }
 
         if (map.Count == 0) throw Refusal.ForFile(path, "names no tensors");
