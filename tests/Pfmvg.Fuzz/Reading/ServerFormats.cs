@@ -55,7 +55,7 @@ internal static class ServerFormats
             {"choices": [{"message": {"role": "assistant", "content": "<think>x</think>{<1><2><3><4>}", "boxes": [{"confidence": 0.5}]},
              "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
             """,
-            """{"choices": [{"message": {"content": [{"type": "text", "text": "I cannot help"}], "refusal": "no"}, "finish_reason": ""}]}""",
+            """{"choices": [{"message": {"content": [{"type": "text", "text": "No"}], "refusal": "no"}, "finish_reason": "length"}]}""",
             """{"error": {"message": "too long", "code": "context_length_exceeded"}}""", """{"detail": [{"msg": "field required"}]}""",
             "<html><body>502</body></html>",
         ];
