@@ -111,7 +111,7 @@ answers() { # waits until it answers
     done
     return 1
 }
-ask() { curl -fs -m 60 -F image=@"$picture" -F phrase='left pleural effusion' "localhost:$port/v1/ground"; }
+ask() { curl -fs -m 60 --retry 5 --retry-connrefused -F image=@"$picture" -F phrase='left pleural effusion' "localhost:$port/v1/ground"; }
 began=$(date +%s%N)
 serve
 answers || { cat "$work/error" >&2; exit 1; }
@@ -139,7 +139,7 @@ for ((number = first; number < first + count; number++)); do
 
     if [ $task = serve ]; then # killed while it starts or answers; the next one answers alike
         serve
-        while kill -0 $running 2>/dev/null; do ask || sleep 0.05; done >/dev/null 2>&1 &
+        while kill -0 $running 2>/dev/null; do ask; done >/dev/null 2>&1 &
         asking=$!
         sleep "$seconds"
         kill -9 $running 2>/dev/null || true
