@@ -180,7 +180,7 @@ for ((number = first; number < first + count; number++)); do
         code=0
         wait $running 2>/dev/null || code=$?
         running=
-        [ $kind = readonly ] && chmod -R u+w "$folder"
+        [ $kind = readonly ] && chmod -R a+w "$folder"
         rm -f "$disk/filler"
         # Full and read-only disks are told in a sentence.
         if [ $kind = full ] || [ $kind = readonly ]; then
