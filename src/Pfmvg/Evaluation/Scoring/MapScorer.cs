@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Text;
 
@@ -18,10 +19,23 @@ internal static class MapScorer
             throw new InputException($"The sample '{boxes.Id}' is answered by {(boxes.Answer is null ? "boxes" : "text")}, and the "
                 + "protocol mask-thresholds scores heat maps only; choose another --protocol.");
         var asked = predictions.Where(prediction => prediction.Truth.Count > 0).ToList();
-        var scored = SampleScorer.Phrases(asked, options).ToList().AsParallel().AsOrdered()
-            .Select(phrase => Score(phrase.Question, phrase.FirstId, options)).ToList();
+        var scored = InParallel(SampleScorer.Phrases(asked, options).ToList(), phrase => Score(phrase.Question, phrase.FirstId, options));
         if (!options.AnyHeatMapScale) ThrowIfOnAnotherScale(scored);
         return scored.ConvertAll(pair => pair.Sample);
+    }
+
+    /// <summary>One by one on all cores; a map that cannot be read is wrong input here, too, and no failure of several threads.</summary>
+    private static List<TResult> InParallel<TItem, TResult>(List<TItem> items, Func<TItem, TResult> score)
+    {
+        try
+        {
+            return items.AsParallel().AsOrdered().Select(score).ToList();
+        }
+        catch (AggregateException several) when (several.InnerExceptions is [InputException first, ..])
+        {
+            ExceptionDispatchInfo.Throw(first);
+            throw;
+        }
     }
 
     private static (ScoredSample Sample, double Most) Score(Prediction question, string firstId, ScoringOptions options)

@@ -63,6 +63,7 @@ internal readonly ref struct DicomFile
     /// <summary>Inflates a data set, no further than the largest picture needs: who reads on names the element that is cut.</summary>
     private static unsafe ReadOnlySpan<byte> Inflate(ReadOnlySpan<byte> deflated, PictureName picture, DecodeBuffer buffer)
     {
+        if (deflated.IsEmpty) throw picture.Broken(Tag.TransferSyntax, "is deflated, but no data follow");
         fixed (byte* start = deflated)
         {
             using var stream = new DeflateStream(new UnmanagedMemoryStream(start, deflated.Length), CompressionMode.Decompress);

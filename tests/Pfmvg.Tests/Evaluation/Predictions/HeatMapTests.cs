@@ -136,6 +136,18 @@ public sealed class HeatMapTests : IDisposable
     }
 
     [Fact]
+    public void A_map_that_is_missing_is_wrong_input_to_the_scorer_too()
+    {
+        var asked = new Prediction
+        {
+            Id = "a", Image = "i.jpg", Class = "Edema", Phrase = "p", Width = 10, Height = 10, Truth = [new Box(0, 0, 5, 5)],
+            HeatMap = _folder.In("none.npy"),
+        };
+        var options = new ScoringOptions { Protocol = Protocol.MaskThresholds, Resamples = 0 };
+        Assert.Contains("none.npy", Assert.Throws<InputException>(() => Scorer.Score([asked], options)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_is_no_npy_file_is_refused()
     {
         Assert.Contains("not a NumPy", Assert.Throws<InputException>(

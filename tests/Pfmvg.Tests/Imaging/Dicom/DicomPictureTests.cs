@@ -1,3 +1,4 @@
+using System.Text;
 using Pfmvg.Imaging;
 
 namespace Pfmvg.Tests.Imaging.Dicom;
@@ -135,6 +136,14 @@ public class DicomPictureTests
         AssertRefused(element, "(0029,1001)");
         var pixels = DicomBytes.Picture(60_000, 60_000, allocated: 8).Add(0x7fe00010, "OB", new byte[bytes], 3_600_000_000);
         AssertRefused(pixels.File(DicomBytes.Deflated), "(7FE0,0010)");
+    }
+
+    [Fact]
+    public void A_deflated_file_that_ends_after_its_meta_group_is_refused()
+    {
+        var file = new DicomBytes().File(DicomBytes.Deflated);
+        AssertRefused(file[..(file.AsSpan().IndexOf(Encoding.ASCII.GetBytes(DicomBytes.Deflated)) + DicomBytes.Deflated.Length)],
+            "is deflated, but no data follow");
     }
 
     [Theory, InlineData(false), InlineData(true)]
