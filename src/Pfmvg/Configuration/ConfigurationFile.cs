@@ -78,7 +78,7 @@ public static class ConfigurationFile
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"The configuration {path} cannot be read: {failure.Message}", failure);
+            throw FileFault.At($"The configuration {path}", path, failure);
         }
     }
 
@@ -108,14 +108,33 @@ public static class ConfigurationFile
     private static void RefuseDeepNesting(string yaml, string source)
     {
         var parser = new Parser(new StringReader(yaml));
-        for (var depth = 0; parser.MoveNext();)
+        var brackets = new Stack<(char Bracket, long Line)>();
+        for (var depth = 0; Next();)
         {
             depth += parser.Current!.NestingIncrease;
+            if (parser.Current is SequenceStart { Style: SequenceStyle.Flow } list) brackets.Push(('[', list.Start.Line));
+            else if (parser.Current is MappingStart { Style: MappingStyle.Flow } map) brackets.Push(('{', map.Start.Line));
+            else if (parser.Current is SequenceEnd or MappingEnd && parser.Current.End.Index > parser.Current.Start.Index)
+                brackets.TryPop(out _); // what is no bracket ends without a sign
             var place = $"{source}, line {parser.Current.Start.Line}";
             if (depth > DeepestNesting)
                 throw new InputException($"{place}: nested deeper than a configuration can be; check the brackets.");
             if (parser.Current is AnchorAlias)
                 throw new InputException($"{place}: an alias (*name) is not supported; write the value out.");
+        }
+
+        bool Next()
+        {
+            try
+            {
+                return parser.MoveNext();
+            }
+            catch (InvalidOperationException broken) // at the end of a text that leaves something open
+            {
+                throw new InputException(brackets.TryPeek(out var open)
+                    ? $"{source}, line {open.Line}: a '{open.Bracket}' is never closed; add its '{(open.Bracket == '[' ? ']' : '}')}'."
+                    : $"{source} is not YAML: something is left open at its end; check its brackets and quotation marks.", broken);
+            }
         }
     }
 
@@ -131,7 +150,8 @@ public static class ConfigurationFile
 
     private static string Message(string source, List<ConfigurationError> errors)
     {
-        var lines = errors.Select(error => $"{error.Path}{(error.Place.Length == 0 ? "" : $" ({error.Place})")} {error.Problem}.");
+        var lines = errors.Select(error =>
+            ForeignText.Quote($"{error.Path}{(error.Place.Length == 0 ? "" : $" ({error.Place})")} {error.Problem}."));
         return errors.Count == 1
             ? $"{source}: {lines.First()}"
             : $"{source} has {errors.Count} errors:{string.Concat(lines.Select(line => $"\n  {line}"))}";

@@ -162,7 +162,7 @@ public sealed class TrainingRun
         {
             try
             {
-                record?.End(RunStatus.Failed, failure.Message);
+                record?.End(RunStatus.Failed, FileFault.Say(failure));
             }
             catch (Exception second) when (second is IOException or UnauthorizedAccessException)
             {
@@ -177,8 +177,8 @@ public sealed class TrainingRun
                 throw;
             }
 
-            throw new TrainingException($"After step {done}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
-                + $"are unharmed: mend the cause and continue with `{ResumeCommand}`.", failure);
+            throw new TrainingException($"After step {done}: {FileFault.Say(failure).TrimEnd('.')}. The checkpoints in "
+                + $"{_folder.Checkpoints} are unharmed: mend the cause and continue with `{ResumeCommand}`.", failure);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pfmvg.Cli.Options;
 using System.Diagnostics;
 using System.Globalization;
 using Pfmvg.Cli.Output;
@@ -33,7 +34,7 @@ internal static class DataPhantomCommand
             Description = "New or empty folder for the study.",
             HelpName = "FOLDER",
             Required = true,
-        };
+        }.Writes(PathKind.Folder);
         var seed = Number("--seed", "The same seed gives the same bytes.", defaults.Seed);
         var patients = Number("--patients", "Patients of MS-CXR, each with one to three studies.", defaults.Patients);
         var width = Number("--width", "Typical picture width in pixels.", defaults.ImageWidth);
