@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
+using Pfmvg;
 using Pfmvg.Cli;
 using Pfmvg.Cli.Options;
 using Pfmvg.Cli.Output;
@@ -12,27 +12,24 @@ NativeSetup.ShortenIdleSpinning(serving: args is ["serve", ..] or ["bench", "ser
 NativeSetup.PrepareGpu();
 NativeSetup.LoadOpenSslWhereMissing();
 Terminal.ForgetPretendedTerminal();
-Terminal.WriteUtf8();
-var parsed = CommandTree.Create().Parse(args);
-var strangers = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash) // a misspelt option must not pass for a folder's name
-    .Where(token => token.Type == TokenType.Argument && token.Value.StartsWith("--", StringComparison.Ordinal))
-    .Select(token => $"There is no option {token.Value} here.");
-var errors = parsed.Errors.Select(error => error.Message).Concat(strangers).ToArray();
-if (errors.Length > 0)
-{
-    foreach (var error in errors) Console.Error.WriteLine(Terminal.Visible($"error: {error}"));
-    Console.Error.WriteLine("Run with --help to see what is possible.");
-    return ExitCode.WrongInput;
-}
-
+Terminal.OpenOutput();
 try
 {
+    var parsed = CommandTree.Create().Parse(args);
+    if (ParseErrors.Of(parsed) is { Count: > 0 } errors)
+    {
+        foreach (var error in errors) Console.Error.WriteLine(ForeignText.Message($"error: {error}"));
+        Console.Error.WriteLine("Run with --help to see what is possible.");
+        return ExitCode.WrongInput;
+    }
+
     if (PathArguments.Expand(parsed, args) is var written && written != args) parsed = CommandTree.Create().Parse(written);
+    PathArguments.Check(parsed);
     return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (Exception exception)
 {
     var failure = Failure.From(exception);
-    Console.Error.WriteLine(Terminal.Visible(failure.Text));
+    if (failure.Text.Length > 0) Console.Error.WriteLine(ForeignText.Message(failure.Text));
     return failure.Code;
 }

@@ -7,8 +7,11 @@ internal static class AtomicFile
     /// Writes a file through a temporary neighbour that is flushed to the disk and then renamed over it.
     /// Creates the folder. When <paramref name="write"/> throws, the old file stays and the temporary one is removed.
     /// </summary>
+    /// <exception cref="InputException">Something else than a file or a folder is there.</exception>
     public static void Write(string path, Action<Stream> write)
     {
+        if (FileFault.IsSpecial(path))
+            throw new InputException($"{path}: this is a device or a pipe, which no file may replace; name a file.");
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         Directory.CreateDirectory(folder);
         var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp");

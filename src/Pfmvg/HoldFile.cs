@@ -21,6 +21,29 @@ internal static class HoldFile
         }
     }
 
+    /// <summary>Whether a process, this one included, has taken a lock file; null where this user may not look. Writes nothing.</summary>
+    public static bool? IsTaken(string path)
+    {
+        const int WouldBlock = 11; // .NET asks for a shared lock, which is refused while somebody has the whole one
+        try
+        {
+            using var look = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            return false;
+        }
+        catch (Exception nothing) when (nothing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return false;
+        }
+        catch (IOException taken) when (taken.HResult == WouldBlock)
+        {
+            return true;
+        }
+        catch (Exception closed) when (closed is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>A new folder beside the one that is to be written, in which it is made.</summary>
     public static string Beside(string folder) => $"{folder}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
 

@@ -7,8 +7,12 @@ namespace Pfmvg;
 public sealed class InputException : Exception
 {
     /// <summary>Creates the exception with the sentence for the user.</summary>
-    public InputException(string message) : base(message) { }
+    public InputException(string message) : base(ForeignText.Message(message)) { }
 
     /// <summary>Creates the exception with the sentence for the user and what caused it, for a debugger only.</summary>
-    public InputException(string message, Exception cause) : base(message, cause) { }
+    public InputException(string message, Exception cause) : base(ForeignText.Message(message), cause) { }
+
+    internal InputException(QuotingSentence message) : this(message.ToString()) { }
+
+    internal InputException(QuotingSentence message, Exception cause) : this(message.ToString(), cause) { }
 }

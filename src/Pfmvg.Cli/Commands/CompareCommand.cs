@@ -46,7 +46,7 @@ internal static class CompareCommand
             Description = "Write comparison.csv and comparison.json, with every difference and p value unrounded, into this folder; of two "
                 + "sets also samples.csv, both answers' scores of each sample.",
             HelpName = "FOLDER",
-        };
+        }.Writes(PathKind.Folder);
         var command = new Command("compare", "Compare sets of answers: paired differences with intervals and p values.")
         {
             files, first, runs, against, changes, phrases, common, output,

@@ -20,7 +20,7 @@ internal static class DemoCommand
             Description = "Folder for data, weights and runs; made anew.",
             DefaultValueFactory = _ => "pfmvg-demo",
             HelpName = "FOLDER",
-        };
+        }.Writes(PathKind.Folder);
         var command = new Command("demo", "Run the whole method in miniature: phantom study, stage 1, stage 2 and the scored "
             + "test split. With --config configs/cnn.yaml, the plain network instead of our own model.") { output };
         var configuration = new ConfigurationOptions().AddTo(command);

@@ -35,7 +35,7 @@ internal static class ExportCommand
             Description = "The folder to write or, with minigptv2, the file (.pth).",
             Required = true,
             HelpName = "PATH",
-        };
+        }.Writes(PathKind.Either);
         var precision = new Option<string?>("--precision")
         {
             Description = "With hf: type of the merged weights. Default: the configured precision.",

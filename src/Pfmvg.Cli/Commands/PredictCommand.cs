@@ -38,7 +38,7 @@ internal static class PredictCommand
             Description = "Draw the boxes (and the map of a model that gives one) into this PNG; with --table, into one PNG per row "
                 + "in this folder.",
             HelpName = "PATH",
-        };
+        }.Writes(PathKind.Either);
         var colors = new Option<string?>("--color")
         {
             Description = "Colour of the boxes in the overlay, such as red or #00ff00.",

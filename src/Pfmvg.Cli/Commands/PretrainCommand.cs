@@ -20,7 +20,7 @@ internal static class PretrainCommand
             Description = "Folder for the base's files; an interrupted run in it is continued.",
             HelpName = "DIR",
             Required = true,
-        };
+        }.Writes(PathKind.Folder);
         command.Add(output);
         command.SetAction(parsed =>
         {

@@ -87,7 +87,8 @@ internal static class RunsCommand
     {
         var info = RunInfo.Read(folder.InfoPath);
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
-        void Row(string name, string text) => grid.AddRow(Markup.Escape(name), Markup.Escape(text));
+        void Row(string name, string text) => grid.AddRow(Shown(name), Shown(text));
+        static string Shown(string text) => Markup.Escape(ForeignText.Quote(text));
 
         Row("run", $"{folder.Name}, {folder.Part}");
         Row("state", folder.State(info));

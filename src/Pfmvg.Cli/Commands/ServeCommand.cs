@@ -133,7 +133,7 @@ internal static class ServeCommand
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
-                throw new InputException($"{file}: the key cannot be read; name a file that holds it.", failure);
+                throw FileFault.At($"--key-file {file}", file, failure);
             }
         }
         else if (string.IsNullOrEmpty(key))

@@ -25,7 +25,7 @@ internal static class WeightsRandomCommand
             Description = "Folder for the files; the configuration names them.",
             Required = true,
             HelpName = "DIR",
-        };
+        }.Writes(PathKind.Folder);
         var seed = new Option<long>("--seed") { Description = "The same seed gives the same files.", DefaultValueFactory = _ => 1 }.Whole();
         var type = new Option<string>("--type")
         {

@@ -12,11 +12,11 @@ namespace Pfmvg.Cli.Options;
 /// <summary>The options of every command that writes a report.</summary>
 internal sealed class ReportArguments
 {
-    private readonly Option<string?> _output = new("--out")
+    private readonly Option<string?> _output = new Option<string?>("--out")
     {
         Description = "Write scores.json, report.html and overlay.png into this folder.",
         HelpName = "FOLDER",
-    };
+    }.Writes(PathKind.Folder);
     private readonly Option<string?> _images = new("--images")
     {
         Description = "The folder that the samples' picture paths start from. Pictures outside of it are left out.",
@@ -42,12 +42,12 @@ internal sealed class ReportArguments
         HelpName = "TRUE,PREDICTED",
     };
 
-    private readonly Option<string?> _samples = new("--samples")
+    private readonly Option<string?> _samples = new Option<string?>("--samples")
     {
         Description = "Write one row per scored sample into this file, .csv or .jsonl, for R or pandas; phrases only with "
             + "--with-phrases (or of phantoms), identifiers only with --with-identifiers.",
         HelpName = "FILE",
-    };
+    }.Writes(PathKind.File);
 
     /// <summary>All of them.</summary>
     public IEnumerable<Option> All => [_output, _samples, _images, _title, _noImages, _phrases, _identifiers, _colors];
@@ -58,7 +58,7 @@ internal sealed class ReportArguments
     }
 
     /// <summary>Refuses what cannot be, before anything is scored or asked.</summary>
-    /// <exception cref="InputException">No such colours, no such folder, or options that contradict each other.</exception>
+    /// <exception cref="InputException">No such colours, or options that contradict each other.</exception>
     public void Check(ParseResult parsed)
     {
         if (parsed.GetValue(_colors) is { } colors) _ = OverlayColors.Parse(colors);
@@ -67,27 +67,6 @@ internal sealed class ReportArguments
             parsed.Refuse("has no effect without --no-images or --samples: phrases stand beside their pictures; leave it out",
                 _phrases);
         if (parsed.GetValue(_images) is { } images) _ = new ImageRoot(images);
-        if (parsed.GetValue(_output) is { } output)
-            CheckFolder(output.Length > 0 ? Path.GetFullPath(output) : throw new InputException("--out needs the name of a folder."));
-    }
-
-    private static void CheckFolder(string folder)
-    {
-        var there = folder;
-        while (!Path.Exists(there)) there = Path.GetDirectoryName(there)!;
-        if (File.Exists(there))
-            throw new InputException($"--out {folder}: {(there == folder ? "this" : there)} is a file; name a folder.");
-        try
-        {
-            using var probe = new FileStream(Path.Combine(there, Path.GetRandomFileName()), new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.DeleteOnClose,
-            });
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"--out {folder}: nothing can be written into {there}; name another folder.", cause);
-        }
     }
 
     /// <summary>Refuses what shapes a report where none is written.</summary>
@@ -105,12 +84,11 @@ internal sealed class ReportArguments
     /// <summary>Refuses a table of samples that could not be written, before anything is scored.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="answers">The file that is scored, which it must not replace; null where there is none.</param>
-    /// <exception cref="InputException">Its name says no format, or is that of a folder or of the answers.</exception>
+    /// <exception cref="InputException">Its name says no format, or is that of the answers.</exception>
     public void CheckSamples(ParseResult parsed, FileSystemInfo? answers)
     {
         if (parsed.GetValue(_samples) is not { } path) return;
         _ = SampleTable.IsCsv(path);
-        if (Directory.Exists(path)) throw new InputException($"--samples {path} is a folder; name a file that ends in .csv or .jsonl.");
         if (answers is not null && Path.GetFullPath(path) == answers.FullName)
             throw new InputException($"--samples {path} would replace the answers that are scored; name another file.");
     }

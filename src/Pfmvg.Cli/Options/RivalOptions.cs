@@ -33,12 +33,12 @@ internal sealed class RivalOptions
     };
 
     /// <summary>Writes the map.</summary>
-    public Option<string?> HeatMap { get; } = new("--heatmap")
+    public Option<string?> HeatMap { get; } = new Option<string?>("--heatmap")
     {
         Description = "With --model biovil or biovil-t: write the map into this .npy (float32, the picture's size, NaN outside of the "
             + "crop); with --table, one per row into this folder.",
         HelpName = "PATH",
-    };
+    }.Writes(PathKind.Either);
 
     public RivalOptions AddTo(Command command)
     {

@@ -32,6 +32,7 @@ internal static class GridPrinter
             return;
         }
 
+        grid = grid.Quoted();
         var width = Terminal.Standard.Width;
         if (grid.Fit(width - AroundCell * grid.Columns.Count + 2 * (grid.Columns.Count - 1), names).Count > 1)
         {

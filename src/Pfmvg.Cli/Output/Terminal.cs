@@ -14,8 +14,11 @@ internal sealed class Terminal
     private const int WidthOfAFile = 200;
 
     private readonly Lock _gate = new();
-    private readonly IAnsiConsole _results = Open(Console.Out, IsPlainOutput);
-    private readonly IAnsiConsole _messages = Open(Console.Error, Console.IsErrorRedirected);
+    // Past the door, for what the program itself draws.
+    private static TextWriter _output = Console.Out, _error = Console.Error;
+
+    private readonly IAnsiConsole _results = Open(_output, Console.IsOutputRedirected, IsPlainOutput);
+    private readonly IAnsiConsole _messages = Open(_error, Console.IsErrorRedirected, Console.IsErrorRedirected);
     private string _live = "";
 
     private Terminal() { }
@@ -37,14 +40,17 @@ internal sealed class Terminal
 
     /// <summary>
     /// Writes UTF-8 whatever the locale is: JSON and CSV are UTF-8 by definition, and a letter that a locale lacks would become a
-    /// question mark. Call before anything uses the console.
+    /// question mark. From here on nothing reaches the terminal that it would obey, but for the program's own drawing, and a message
+    /// that cannot be written harms nothing. Call before anything uses the console.
     /// </summary>
-    public static void WriteUtf8()
+    public static void OpenOutput()
     {
-        Console.SetOut(Writer(Console.OpenStandardOutput()));
-        Console.SetError(Writer(Console.OpenStandardError()));
+        (_output, _error) = (Writer(1), Writer(2));
+        Console.SetOut(new VisibleWriter(_output));
+        Console.SetError(new VisibleWriter(_error));
 
-        static StreamWriter Writer(Stream stream) => new(stream, new UTF8Encoding(false)) { AutoFlush = true };
+        static TextWriter Writer(int handle) =>
+            TextWriter.Synchronized(new StreamWriter(new StandardStream(handle), new UTF8Encoding(false)) { AutoFlush = true });
     }
 
     /// <summary>The console of this process.</summary>
@@ -56,23 +62,20 @@ internal sealed class Terminal
     /// <summary>Columns of the terminal that results go to.</summary>
     public int Width => _results.Profile.Width;
 
+    /// <summary>Prints a sentence as a result; what stands between its braces is one line of bounded length.</summary>
+    public void Print(QuotingSentence sentence) => Print(sentence.ToString());
+
     /// <summary>Prints a text as a result.</summary>
-    public void Print(string text) => Result(() => Console.Out.WriteLine(Visible(text)));
+    public void Print(string text) => Result(() => Console.Out.WriteLine(text));
 
     /// <summary>Prints a whole document as a result, to its last line break and no further.</summary>
-    public void PrintDocument(string text) => Result(() => Console.Out.Write(Visible(text)));
-
-    /// <summary>
-    /// A text whose control and direction characters are written out, since names in files may hold them: a terminal would obey.
-    /// </summary>
-    internal static string Visible(string text) => !text.Any(IsHidden) ? text
-        : string.Concat(text.Select(c => IsHidden(c) ? $"\\u{(int)c:x4}" : c.ToString()));
-
-    private static bool IsHidden(char c) => char.IsControl(c) && c is not ('\n' or '\r' or '\t')
-        || c is '\u061c' or '\u200e' or '\u200f' or (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
+    public void PrintDocument(string text) => Result(() => Console.Out.Write(text));
 
     /// <summary>Prints a table or another drawing as a result.</summary>
     public void Print(IRenderable drawing) => Result(() => _results.Write(drawing));
+
+    /// <summary>Prints a sentence above the live line; what stands between its braces is one line of bounded length.</summary>
+    public void Message(QuotingSentence sentence) => Message(sentence.ToString());
 
     /// <summary>Prints a message line above the live line.</summary>
     public void Message(string text)
@@ -80,7 +83,7 @@ internal sealed class Terminal
         lock (_gate)
         {
             Clear();
-            Console.Error.WriteLine(Visible(text));
+            Console.Error.WriteLine(ForeignText.Message(text));
             Draw();
         }
     }
@@ -93,6 +96,7 @@ internal sealed class Terminal
             if (!IsLive) return;
             Clear();
             var width = Math.Max(_messages.Profile.Width - 1, 20);
+            text = ForeignText.Quote(text);
             _live = text.Length <= width ? text : text[..width];
             Draw();
         }
@@ -110,15 +114,28 @@ internal sealed class Terminal
 
     private void Clear()
     {
-        if (_live.Length > 0) Console.Error.Write("\r\e[K");
+        if (_live.Length > 0) _error.Write("\r\e[K");
     }
 
-    private void Draw() => Console.Error.Write(_live);
+    private void Draw() => _error.Write(_live);
 
-    private static IAnsiConsole Open(TextWriter writer, bool redirected)
+    private static IAnsiConsole Open(TextWriter writer, bool redirected, bool plain)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
-        if (redirected) console.Profile.Width = WidthOfAFile;
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new Place(writer, !redirected) });
+        console.Pipeline.Attach(new VisibleDrawings());
+        if (plain) console.Profile.Width = WidthOfAFile;
         return console;
+    }
+
+    private sealed class Place(TextWriter writer, bool isTerminal) : IAnsiConsoleOutput
+    {
+        private readonly AnsiConsoleOutput _size = new(writer);
+
+        public TextWriter Writer => writer;
+        public bool IsTerminal => isTerminal;
+        public int Width => _size.Width;
+        public int Height => _size.Height;
+
+        public void SetEncoding(Encoding encoding) { } // always UTF-8
     }
 }

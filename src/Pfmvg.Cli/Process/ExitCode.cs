@@ -7,4 +7,5 @@ internal static class ExitCode
     public const int Failure = 1;
     public const int WrongInput = 2;
     public const int Interrupted = 130;
+    public const int ReaderGone = 141; // as a shell counts SIGPIPE
 }

@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
+using Pfmvg.Cli.Output;
 
 namespace Pfmvg.Cli.Process;
 
 /// <summary>The message and the exit code of a command that failed or was interrupted.</summary>
 /// <param name="Code">One of <see cref="ExitCode"/>.</param>
-/// <param name="Text">One or a few lines; a stack trace only with PFMVG_TRACE=1.</param>
+/// <param name="Text">One or a few lines, none where nobody reads them; a stack trace only with PFMVG_TRACE=1.</param>
 internal readonly record struct Failure(int Code, string Text)
 {
     /// <summary>The failure that an exception stands for.</summary>
@@ -12,6 +13,9 @@ internal readonly record struct Failure(int Code, string Text)
     {
         AggregateException { InnerExceptions: [var first, ..] } => From(first), // several threads failed: the first one counts
         InputException => new(ExitCode.WrongInput, $"error: {exception.Message}"),
+        OutputException { IsReaderGone: true } => new(ExitCode.ReaderGone, ""),
+        OutputException => new(ExitCode.WrongInput, $"error: {exception.Message}"),
+        _ when FileFault.Of(exception) is { } refused => new(ExitCode.WrongInput, $"error: {refused.Message}"),
         ExternalException when IsOutOfMemory(exception.Message) => new(ExitCode.Failure, "error: the memory of the "
             + (exception.Message.Contains("CUDA", StringComparison.Ordinal) ? "GPU" : "machine") + " is full "
             + $"({exception.Message.Split('\n')[0].Trim().TrimEnd('.')}).\n"

@@ -80,7 +80,7 @@ public static class ConfigurationFile
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"The configuration {path} cannot be read: {failure.Message}", failure);
+            throw FileFault.At($"The configuration {path}", path, failure);
         }
     }
 
@@ -114,32 +114,34 @@ public static class ConfigurationFile
     private static void RefuseDeepNesting(string yaml, string source)
     {
         var parser = new Parser(new StringReader(yaml));
-        var open = new Stack<ParsingEvent>();
-        try
+        var brackets = new Stack<(char Bracket, long Line)>();
+        for (var depth = 0; Next();)
         {
-            while (parser.MoveNext())
-            {
-                var now = parser.Current!;
-                if (now.NestingIncrease > 0) open.Push(now);
-                if (now.NestingIncrease < 0) open.Pop();
-                var place = $"{source}, line {now.Start.Line}";
-                if (open.Count > DeepestNesting)
-                    throw new InputException($"{place}: nested deeper than a configuration can be; check the brackets.");
-                if (now is AnchorAlias)
-                    throw new InputException($"{place}: an alias (*name) is not supported; write the value out.");
-            }
-        }
-        catch (Exception failure) when (failure is not InputException
-            && open.FirstOrDefault(part => part is SequenceStart { Style: SequenceStyle.Flow } or MappingStart { Style: MappingStyle.Flow })
-                is { } part && !Closes(yaml, part.Start.Index))
-        {
-            throw new InputException($"{source}, line {part.Start.Line}: a '{yaml[(int)part.Start.Index]}' is never closed; close it.",
-                failure);
+            depth += parser.Current!.NestingIncrease;
+            if (parser.Current is SequenceStart { Style: SequenceStyle.Flow } list) brackets.Push(('[', list.Start.Line));
+            else if (parser.Current is MappingStart { Style: MappingStyle.Flow } map) brackets.Push(('{', map.Start.Line));
+            else if (parser.Current is SequenceEnd or MappingEnd && parser.Current.End.Index > parser.Current.Start.Index)
+                brackets.TryPop(out _); // what is no bracket ends without a sign
+            var place = $"{source}, line {parser.Current.Start.Line}";
+            if (depth > DeepestNesting)
+                throw new InputException($"{place}: nested deeper than a configuration can be; check the brackets.");
+            if (parser.Current is AnchorAlias)
+                throw new InputException($"{place}: an alias (*name) is not supported; write the value out.");
         }
 
-        // Quoted brackets may mislead it: then the parser's own words are said.
-        static bool Closes(string yaml, long at) =>
-            yaml.Skip((int)at).Sum(c => c is '[' or '{' ? 1 : c is ']' or '}' ? -1 : 0) <= 0;
+        bool Next()
+        {
+            try
+            {
+                return parser.MoveNext();
+            }
+            catch (InvalidOperationException broken) // at the end of a text that leaves something open
+            {
+                throw new InputException(brackets.TryPeek(out var open)
+                    ? $"{source}, line {open.Line}: a '{open.Bracket}' is never closed; add its '{(open.Bracket == '[' ? ']' : '}')}'."
+                    : $"{source} is not YAML: something is left open at its end; check its brackets and quotation marks.", broken);
+            }
+        }
     }
 
     /// <summary>`a.b=value` as the tree a: { b: value }.</summary>
@@ -154,7 +156,8 @@ public static class ConfigurationFile
 
     private static string Message(string source, List<ConfigurationError> errors)
     {
-        var lines = errors.Select(error => $"{error.Path}{(error.Place.Length == 0 ? "" : $" ({error.Place})")} {error.Problem}.");
+        var lines = errors.Select(error =>
+            ForeignText.Quote($"{error.Path}{(error.Place.Length == 0 ? "" : $" ({error.Place})")} {error.Problem}."));
         return errors.Count == 1
             ? $"{source}: {lines.First()}"
             : $"{source} has {errors.Count} errors:{string.Concat(lines.Select(line => $"\n  {line}"))}";

@@ -69,7 +69,7 @@ internal sealed class ExportTarget : IDisposable
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{_parent}: cannot be written ({refused.Message.TrimEnd('.')}); choose another --out.", refused);
+            throw FileFault.At($"--out {_path}", _parent, refused);
         }
     }
 

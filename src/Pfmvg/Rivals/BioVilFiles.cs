@@ -48,7 +48,7 @@ internal sealed record BioVilFiles(string Image, string Text, string Note)
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{folder}: cannot be listed; check its permissions.", cause);
+            throw FileFault.At(folder, cause);
         }
 
         var text = folders.Where(IsTextFolder).ToList();

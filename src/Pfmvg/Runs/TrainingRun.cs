@@ -163,7 +163,7 @@ public sealed class TrainingRun
         {
             try
             {
-                record?.End(RunStatus.Failed, failure.Message);
+                record?.End(RunStatus.Failed, FileFault.Say(failure));
             }
             catch (Exception second) when (second is IOException or UnauthorizedAccessException)
             {
@@ -178,8 +178,8 @@ public sealed class TrainingRun
                 throw;
             }
 
-            throw new TrainingException($"After step {done}: {failure.Message.TrimEnd('.')}. The checkpoints in {_folder.Checkpoints} "
-                + $"are unharmed: mend the cause and continue with `{ResumeCommand}`.", failure);
+            throw new TrainingException($"After step {done}: {FileFault.Say(failure).TrimEnd('.')}. The checkpoints in "
+                + $"{_folder.Checkpoints} are unharmed: mend the cause and continue with `{ResumeCommand}`.", failure);
         }
     }
 

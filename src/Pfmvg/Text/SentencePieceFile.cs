@@ -49,7 +49,7 @@ internal sealed record SentencePieceFile(IReadOnlyList<SentencePieceFile.Entry> 
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read ({error.Message}).", error);
+            throw FileFault.At(path, error);
         }
     }
 

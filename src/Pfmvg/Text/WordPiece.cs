@@ -40,8 +40,7 @@ internal sealed class WordPiece
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: the vocabulary cannot be read (no such file, or no permission); fetch the text model's "
-                + "folder again, with its vocab.txt.", cause);
+            throw FileFault.At($"The vocabulary {path}", path, cause);
         }
         catch (ArgumentException cause)
         {

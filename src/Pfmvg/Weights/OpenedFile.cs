@@ -29,7 +29,7 @@ internal sealed class OpenedFile : IDisposable
         }
         catch (Exception closed) when (closed is UnauthorizedAccessException or IOException or NotSupportedException)
         {
-            throw Refusal.ForFile(path, $"cannot be opened ({closed.Message.TrimEnd('.')})", "check its permissions");
+            throw FileFault.At(path, closed);
         }
     }
 

@@ -15,6 +15,7 @@ public sealed partial class InterruptedTrainingTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
+    [InlineData(1)]  // SIGHUP, as a terminal that is closed
     [InlineData(2)]  // SIGINT, as Ctrl-C
     [InlineData(15)] // SIGTERM, as Slurm's pre-emption
     public void An_interrupted_training_writes_a_checkpoint_says_how_to_go_on_and_exits_with_130(int signal)
@@ -30,7 +31,7 @@ public sealed partial class InterruptedTrainingTests : IDisposable
         var info = RunInfo.Read(run.InfoPath);
         Assert.Equal(RunStatus.Interrupted, info.Status);
         Assert.True(File.Exists(run.In(info.Result!)));
-        Assert.False(run.IsInUse);
+        Assert.Equal(false, run.IsInUse);
         Assert.Matches(@"(?s)^\d{4}-.* INF weights .* ERR interrupted", File.ReadAllText(run.TextLogPath));
     }
 

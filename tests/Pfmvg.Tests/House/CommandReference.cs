@@ -21,7 +21,8 @@ internal static class CommandReference
         page.Append(Wrap("Every command with its options, as `pfmvg COMMAND --help` shows them. Options may stand before or after "
             + "arguments. A default stands behind its option; an option without one does nothing until it is given. The settings that"
             + " `--set` changes are listed in [configuration.md](configuration.md). "
-            + "`pfmvg --version` prints the version. Exit codes: 0 done, 1 failure, 2 wrong input, 130 interrupted.")).Append('\n');
+            + "`pfmvg --version` prints the version. Exit codes: 0 done, 1 failure, 2 wrong input, 130 interrupted, 141 when the "
+            + "reader of the results has gone (as in `| head`).")).Append('\n');
         page.Append(Wrap("This page is made from the program, and a test fails when it is stale. Do not edit it; write it anew with:"));
         page.Append($"\n```sh\n{remedy}\n```\n\n");
         foreach (var (name, command) in commands)

@@ -102,7 +102,7 @@ public sealed class RandomWeightsTests : IDisposable
         var paths = new WeightPaths(_folder.In("file", "eva.pth"), _folder.In("file", "llama"), null);
         var refused = Assert.Throws<InputException>(
             () => BaseWeights.WriteRandom(Tiny, paths, ScalarType.Float32, ShardFormat.SafeTensors, 1 << 30, 1));
-        Assert.StartsWith($"{_folder.In("file")}: cannot be made", refused.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{_folder.In("file")}: this is a file; name a folder", refused.Message, StringComparison.Ordinal);
     }
 }
 

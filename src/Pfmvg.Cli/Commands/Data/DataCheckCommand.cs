@@ -19,7 +19,7 @@ internal static class DataCheckCommand
         {
             Description = "Also write everything as JSON, including patient and study numbers.",
             HelpName = "FILE",
-        };
+        }.Writes(PathKind.File);
         var pixels = new Option<bool>("--pixels")
         {
             Description = $"Decode every picture, also of data sets with more than {DataCheck.EveryPixelUpTo} samples, of whose files only "
@@ -93,7 +93,8 @@ internal static class DataCheckCommand
         var table = new Table().Border(TableBorder.Simple).Title(set.Source, Style.Plain).AddColumn("")
             .AddColumn(new TableColumn("found").RightAligned()).AddColumn(new TableColumn("whole set").RightAligned());
         foreach (var count in set.Counts.Concat(set.Classes.Select(name => name with { What = "phrases of " + name.What })))
-            table.AddRow(Markup.Escape(count.What), Units.Count(count.Count), count.Expected is { } expected ? Units.Count(expected) : "");
+            table.AddRow(Markup.Escape(ForeignText.Quote(count.What)), Units.Count(count.Count),
+                count.Expected is { } expected ? Units.Count(expected) : "");
         var text = set.Text;
         table.AddRow("texts with \"left\"", Units.Count(text.Left), "");
         table.AddRow("texts with \"right\"", Units.Count(text.Right), "");
@@ -118,7 +119,7 @@ internal static class DataCheckCommand
             {
                 var id = example.Place.Contains(example.Id, StringComparison.Ordinal) ? "" : example.Id;
                 var line = string.Join(": ", new[] { example.Place, id, example.Detail }.Where(part => part.Length > 0));
-                Terminal.Standard.Print("          " + (showIds ? line : Privacy.Mask(line)));
+                Terminal.Standard.Print($"          {(showIds ? line : Privacy.Mask(line))}");
             }
         }
 

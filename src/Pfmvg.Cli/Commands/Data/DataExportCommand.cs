@@ -26,7 +26,8 @@ internal static class DataExportCommand
             HelpName = string.Join('|', ExportFiles.Formats),
             Required = true,
         }.AcceptOnlyFromAmong(ExportFiles.Formats);
-        var output = new Option<string>("--out", "-o") { Description = "New or empty folder.", HelpName = "FOLDER", Required = true };
+        var output = new Option<string>("--out", "-o") { Description = "New or empty folder.", HelpName = "FOLDER", Required = true }
+            .Writes(PathKind.Folder);
         var question = new Option<string>("--question")
         {
             Description = "How the phrase stands in the question.",

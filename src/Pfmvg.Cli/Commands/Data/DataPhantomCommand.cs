@@ -35,7 +35,7 @@ internal static class DataPhantomCommand
             Description = "New or empty folder for the study.",
             HelpName = "FOLDER",
             Required = true,
-        };
+        }.Writes(PathKind.Folder);
         var seed = Number("--seed", "The same seed gives the same bytes.", defaults.Seed, long.MinValue, long.MaxValue);
         var patients = Number("--patients", "Patients of MS-CXR, each with one to three studies.", defaults.Patients, 1, 1_000_000);
         var width = Number("--width", "Typical picture width in pixels.", defaults.ImageWidth, 64, 8192);

@@ -13,7 +13,8 @@ internal static class DataPrepareCommand
 {
     public static Command Create()
     {
-        var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true };
+        var output = new Option<string>("--out", "-o") { Description = "Folder for the manifests.", HelpName = "FOLDER", Required = true }
+            .Writes(PathKind.Folder);
         var split = new SplitOption("Split of MS-CXR, and of sets of phrases that have none of their own: 'ratio' (7:1:2 of the patients), "
             + "'official' (MS-CXR 1.1.0), or a CSV file with the columns patient and split. Default: ratio, where "
             + "the official split has no patient in two parts.");

@@ -18,7 +18,7 @@ internal static class DataShowCommand
             Description = "PNG to write; a .json file beside it lists the samples on it.",
             HelpName = "FILE",
             DefaultValueFactory = _ => "sheet.png",
-        };
+        }.Writes(PathKind.File);
         var task = new Option<string>("--task")
         {
             Description = "'refer' (phrases with boxes) or 'caption'.",

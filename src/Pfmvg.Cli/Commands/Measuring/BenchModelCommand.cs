@@ -49,8 +49,9 @@ internal static class BenchModelCommand
         {
             Description = "Folder for the temporary files of the parts limits and load. Default: the system's.",
             HelpName = "FOLDER",
-        };
-        var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" };
+        }.Writes(PathKind.Folder);
+        var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" }
+            .Writes(PathKind.File);
         var command = new Command("model",
             "Measure the machine's limits and the model's parts against them, with random weights: no checkpoint is needed. "
             + "Sizes are the configuration's; --set model.language.layers=2 and the like reduce them.")

@@ -130,5 +130,6 @@ internal static class DataFile
 
     private static InputException Unreadable(string path, Exception e) => e is InvalidDataException
         ? new InputException($"{Privacy.Mask(path)}: the compressed file is damaged; fetch it again.", e)
+        : e is IOException or UnauthorizedAccessException ? FileFault.At(Privacy.Mask(path), path, e)
         : new InputException($"{Privacy.Mask(path)}: the file cannot be read; check the disk and the permissions.", e);
 }

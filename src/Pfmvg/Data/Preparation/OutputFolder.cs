@@ -39,8 +39,8 @@ internal sealed class OutputFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{Path.GetFullPath(folder)}: the prepared data cannot be written here ({e.Message.TrimEnd('.')}); "
-                + "give another folder with --out.", e);
+            throw new InputException($"{Path.GetFullPath(folder)}: the prepared data cannot be written here; give another folder with "
+                + $"--out ({FileFault.Say(e).TrimEnd('.')}).", e);
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class OutputFolder : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{Path.GetFullPath(folder)}: a preparation was killed while it put its files in place, and they "
-                + $"cannot be moved now ({e.Message.TrimEnd('.')}); make the folder writable.", e);
+                + $"cannot be moved now; make the folder writable ({FileFault.Say(e).TrimEnd('.')}).", e);
         }
 
         void Move(string name)

@@ -81,14 +81,23 @@ public sealed record TextGrid(
             part == parts.Count - 1 ? Notes : []) { Cite = part == parts.Count - 1 ? Cite : [] })];
     }
 
+    /// <summary>The table for people: every name in it, which may come from a file, is one line of bounded length.</summary>
+    internal TextGrid Quoted() => this with
+    {
+        Title = ForeignText.Quote(Title),
+        Columns = [.. Columns.Select(ForeignText.Quote)],
+        Rows = [.. Rows.Select(row => (IReadOnlyList<string>)[.. row.Select(ForeignText.Quote)])],
+        Notes = [.. Notes.Select(ForeignText.Quote)],
+    };
+
     /// <summary>Prints the table, with a line break at its end.</summary>
     public string Print(TableFormat format) => format switch
     {
-        TableFormat.Text => PrintText(),
-        TableFormat.Markdown => PrintMarkdown(),
+        TableFormat.Text => Quoted().PrintText(),
+        TableFormat.Markdown => Quoted().PrintMarkdown(),
         TableFormat.Csv => CsvLines.Write(Columns, Rows),
         TableFormat.Json => PrintJson(),
-        _ => PrintLatex(),
+        _ => Quoted().PrintLatex(),
     };
 
     private string PrintText()

@@ -71,13 +71,12 @@ public static class BaseWeights
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{folder}: cannot be made ({refused.Message.TrimEnd('.')}); choose another folder.", refused);
+            throw FileFault.At(folder, refused);
         }
 
         var free = new DriveInfo(folder).AvailableFreeSpace;
         if (needed > free)
-            throw new InputException(FormattableString.Invariant(
-                $"{folder}: the weights need {needed / 1e9:f1} GB, but the disk has only {free / 1e9:f1} GB free; ")
-                + "free some room or choose another folder.");
+            throw new InputException($"{folder}: the weights need {Units.DecimalBytes(needed)}, but the disk has only "
+                + $"{Units.DecimalBytes(free)} free; free some room or choose another folder.");
     }
 }

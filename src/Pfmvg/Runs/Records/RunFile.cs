@@ -51,7 +51,7 @@ public sealed record RunFile(string Path, long Bytes, DateTimeOffset Modified, s
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path} cannot be read: {failure.Message}", failure);
+            throw FileFault.At(path, failure);
         }
     }
 

@@ -100,7 +100,8 @@ public sealed class RunFolder
         {
             hold?.Dispose();
             if (failure is not (IOException or UnauthorizedAccessException)) throw;
-            throw new InputException($"Cannot write in {Path}: {failure.Message} Choose another place with --set runs=FOLDER.", failure);
+            throw new InputException(
+                $"Cannot write in {Path} ({FileFault.Say(failure).TrimEnd('.')}): choose another place with --set runs=FOLDER.", failure);
         }
     }
 
@@ -108,22 +109,17 @@ public sealed class RunFolder
     internal void WriteConfiguration(PfmvgConfiguration configuration) =>
         AtomicFile.WriteText(ConfigurationPath, ConfigurationFile.ToYaml(configuration));
 
-    /// <summary>True when a process, this one included, is writing the folder now.</summary>
-    public bool IsInUse
-    {
-        get
-        {
-            if (!File.Exists(HoldPath)) return false;
-            using var hold = TryHold();
-            return hold is null;
-        }
-    }
+    /// <summary>
+    /// Whether a process, this one included, is writing the folder now; null where this user may not look. Writes nothing, so that
+    /// the runs of others can be read.
+    /// </summary>
+    public bool? IsInUse => HoldFile.IsTaken(HoldPath);
 
     /// <summary>The end or the state of this part; a killed one is at the step that is saved.</summary>
     public string State(RunInfo info)
     {
         var inUse = IsInUse;
-        var saved = info.Status == RunStatus.Running && !inUse ? Checkpoint.List(Checkpoints) : [];
+        var saved = info.Status == RunStatus.Running && inUse is not true ? Checkpoint.List(Checkpoints) : [];
         return (saved.Count > 0 ? info with { Step = saved[0].Step } : info).Describe(inUse);
     }
 
@@ -144,8 +140,19 @@ public sealed class RunFolder
 
     private string HoldPath => In(HoldFile.Name);
 
-    private static IEnumerable<RunFolder> Parts(string run) => Directory.GetDirectories(run).Order(StringComparer.Ordinal)
-        .Select(path => new RunFolder(path)).Where(folder => File.Exists(folder.InfoPath));
+    // A run that this user may not look into is listed as it is: reading its run.json says why.
+    private static IEnumerable<RunFolder> Parts(string run)
+    {
+        try
+        {
+            return [.. Directory.GetDirectories(run).Order(StringComparer.Ordinal)
+                .Select(path => new RunFolder(path)).Where(folder => File.Exists(folder.InfoPath))];
+        }
+        catch (Exception closed) when (closed is IOException or UnauthorizedAccessException)
+        {
+            return [new RunFolder(run)];
+        }
+    }
 
     private IDisposable? TryHold() => HoldFile.TryTake(HoldPath);
 

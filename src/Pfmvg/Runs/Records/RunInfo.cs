@@ -113,15 +113,16 @@ public sealed record RunInfo
     public void Write(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, Json) + "\n");
 
     /// <summary>The end, or the state, in a few words.</summary>
-    /// <param name="inUse">Whether a process writes the folder now: only then a run is running.</param>
-    public string Describe(bool inUse)
+    /// <param name="inUse">Whether a process writes the folder now: only then a run is running. Null where nobody may look.</param>
+    public string Describe(bool? inUse)
     {
         var steps = Steps > 0 ? string.Create(CultureInfo.InvariantCulture, $" at step {Step} of {Steps}") : "";
         var resumed = Resumed switch { 0 => "", 1 => ", resumed once", _ => $", resumed {Resumed} times" };
         var why = Message is null ? "" : $": {Message}";
         return Status switch
         {
-            RunStatus.Running when inUse => $"running{steps}{resumed}",
+            RunStatus.Running when inUse is null => $"running or killed (in use: unknown){steps}{resumed}",
+            RunStatus.Running when inUse is true => $"running{steps}{resumed}",
             RunStatus.Running => $"killed{steps}{resumed}",
             RunStatus.Finished => string.Create(CultureInfo.InvariantCulture, $"finished {Ended:yyyy-MM-dd HH:mm}{resumed}{why}"),
             _ => $"{(Status == RunStatus.Interrupted ? "interrupted" : "failed")}{steps}{resumed}{why}",

@@ -27,6 +27,7 @@ internal sealed class TextLog(string path, Action<string> tell) : IDisposable
     public void Tell(string text)
     {
         tell(text);
+        text = ForeignText.Message(text);
         if (_early is not null) _early.Add(text);
         else _file.Value.Information("{Text}", text);
     }
@@ -43,7 +44,7 @@ internal sealed class TextLog(string path, Action<string> tell) : IDisposable
     {
         if (_early is not null) return; // it failed before it was a run
         if (failure is InputException or OperationCanceledException) _file.Value.Error("{Text}", failure.Message);
-        else _file.Value.Error(failure, "{Text}", failure.Message);
+        else _file.Value.Error("{Text}", ForeignText.Message($"{failure}"));
     }
 
     public void Dispose()

@@ -96,7 +96,7 @@ public sealed class ScoringCommandTests : IDisposable
         Assert.Contains("phrase s0", File.ReadAllText(_folder.In("s.csv")), StringComparison.Ordinal);
         var answers = File.ReadAllBytes(_folder.In("p.jsonl"));
         foreach (var (name, reason) in (IEnumerable<(string, string)>)
-            [("p.jsonl", "would replace the answers"), ("s.txt", ".csv or .jsonl")])
+            [("p.jsonl", "would replace what is read"), ("s.txt", ".csv or .jsonl")])
         {
             var refused = Run("--samples", _folder.In(name));
             Assert.Equal(2, refused.ExitCode);
