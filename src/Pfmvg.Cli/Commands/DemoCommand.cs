@@ -29,6 +29,10 @@ internal static class DemoCommand
             var clock = Stopwatch.StartNew();
             var isCnn = IsCnn(session.Configuration);
             foreach (var stage in isCnn ? (int[])[2] : [1, 2])
+            {
+                session.Tell(isCnn ? "Next: the plain network learns boxes."
+                    : stage == 1 ? "Next: stage 1, in which the model learns to caption."
+                    : "Next: stage 2, in which it learns to put a box around what a phrase means.");
                 TrainingRun.Execute(session, new TrainingOptions
                 {
                     Stage = stage,
@@ -39,6 +43,9 @@ internal static class DemoCommand
                         ["train", .. isCnn ? (string[])["--model", ModelNames.Cnn] : ["--stage", $"{stage}"], "--resume"]) + " --set "
                         + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
+            }
+
+            session.Tell("Next: the trained model answers the test split, whose patients it has never seen.");
             var code = EvalCommand.Evaluate(session, Split.Test, isCnn);
             if (!session.IsFirst) return code;
             if (isCnn)

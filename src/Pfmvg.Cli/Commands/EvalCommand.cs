@@ -239,18 +239,23 @@ internal static class EvalCommand
     /// <returns>The exit code.</returns>
     public static int Evaluate(Session session, Split split, bool isCnn)
     {
+        ScoreTable? scored = null;
         var result = EvaluationRun.Execute(session, new EvaluationOptions
         {
-            Split = split, Cnn = isCnn, Controls = true, Command = ["pfmvg", "demo"], Isolate = true,
+            Split = split, Cnn = isCnn, Controls = true, Command = ["pfmvg", "demo"], Isolate = true, Answered = model =>
+            {
+                scored = model.Name(Scorer.Score(model.Predictions, new ScoringOptions()))
+                    with { Sources = [SourceFile.Read("predictions", model.Folder.PredictionsPath)] };
+                GridPrinter.Print(ScoreGrid.PerClass(scored));
+                Terminal.Standard.Message("Next: the controls. How much of this score needs the picture, and the phrase?");
+            },
         });
-        if (!session.IsFirst) return ExitCode.Success;
+        if (scored is not { } table) return ExitCode.Success; // of another rank
         Interrupt.LoseNothing();
         var (configuration, folder) = (session.Configuration, result.Folder);
-        var table = result.Name(Scorer.Score(result.Predictions, new ScoringOptions()));
         EvaluationRun.Record(folder, table);
-        table = table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] };
         var tables = ControlPrinter.Tables(table, result);
-        foreach (var grid in (IEnumerable<TextGrid>)[ScoreGrid.PerClass(table), .. tables]) GridPrinter.Print(grid);
+        foreach (var grid in tables) GridPrinter.Print(grid);
         ScoreReport.WriteAll(folder.Path, table, new ReportOptions
         {
             Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",

@@ -16,7 +16,8 @@ namespace Pfmvg.Training;
 /// <param name="settings">The stage.</param>
 internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught, StageSettings settings) : ILearner
 {
-    private readonly SharedStep? _shared = settings is { SharePictures: true, Recompute: false } ? SharedStep.For(model) : null;
+    private readonly Lazy<SharedStep?> _shared = new(() =>
+        settings is { SharePictures: true, Recompute: false } ? SharedStep.For(model) : null);
 
     /// <summary>What it learns from.</summary>
     public TrainingSamples Taught => taught;
@@ -33,7 +34,7 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
 
     public IEnumerable<BatchLoss> Learn(IReadOnlyList<int> indices, int epoch, CancellationToken cancel) =>
         taught.Load(indices, epoch, augment: true, cancel).Chunk(settings.BatchSize)
-            .Select(micro => _shared is null ? Learn(micro, cancel) : Learn(_shared, micro, epoch, cancel));
+            .Select(micro => _shared.Value is { } shared ? Learn(shared, micro, epoch, cancel) : Learn(micro, cancel));
 
     public (double Sum, double Targets) Measure(
         IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default)

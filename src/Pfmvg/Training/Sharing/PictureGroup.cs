@@ -14,8 +14,8 @@ internal readonly record struct TaughtSequence(IReadOnlyList<int> Ids, IReadOnly
 internal readonly record struct Segment(int Row, int Count, int Position, long DropoutSeed);
 
 /// <summary>
-/// Sequences about one picture, laid out row by row: the beginning that all share once, the visual tokens with it, then the rest of each.
-/// A row of a rest sees the shared rows and the rows of its own rest before it.
+/// Sequences about one picture, laid out row by row: all up to the last visual token once, then the rest of each. A row of a rest sees the
+/// shared rows and the rows of its own rest before it.
 /// </summary>
 internal sealed class PictureGroup
 {
@@ -26,7 +26,9 @@ internal sealed class PictureGroup
     public PictureGroup(IReadOnlyList<TaughtSequence> sequences, int picture, long sharedSeed)
     {
         Picture = picture;
-        var shared = sequences.Count == 1 ? 0 : SharedLength(sequences);
+        var shared = SharedLength(sequences[0].Ids);
+        if (sequences.Any(sequence => !sequence.Ids.Take(shared).SequenceEqual(sequences[0].Ids.Take(shared))))
+            throw new ArgumentException("The sequences differ before the end of their picture.", nameof(sequences));
         Shared = new Segment(0, shared, 0, sharedSeed);
         var (ids, targets, rests) = (new List<int>(sequences[0].Ids.Take(shared)), new List<(int, int)>(), new List<Segment>());
         foreach (var (tokens, answer, seed) in sequences)
@@ -59,13 +61,12 @@ internal sealed class PictureGroup
     /// <summary>The shared beginning and the rests.</summary>
     public IEnumerable<Segment> Segments => Shared.Count > 0 ? Rests.Prepend(Shared) : Rests;
 
-    // The row that predicts a first target is a row of its own: two answers about the same prompt differ there.
-    private static int SharedLength(IReadOnlyList<TaughtSequence> sequences)
+    // Up to the last visual token, whatever else two prompts have in common: so what is shared, and with it the dropout of a row, does not
+    // depend on which sequences are together.
+    private static int SharedLength(IReadOnlyList<int> ids)
     {
-        var first = sequences[0];
-        var length = sequences.Min(s => s.Targets.TakeWhile(target => target == Models.GroundingModel.NoTarget).Count()) - 1;
-        var shared = 0;
-        while (shared < length && sequences.All(s => s.Ids[shared] == first.Ids[shared])) shared++;
-        return shared;
+        for (var at = ids.Count; at > 0; at--)
+            if (ids[at - 1] == Models.GroundingModel.ImageToken) return at;
+        return 0;
     }
 }

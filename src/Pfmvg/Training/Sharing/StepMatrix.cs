@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Pfmvg.Models.Kernels;
 using Pfmvg.Tensors;
 using static TorchSharp.torch;
@@ -76,56 +75,49 @@ internal readonly unsafe record struct StepMatrix(nint Data, int Columns, int St
     }
 }
 
-/// <summary>Memory for matrices that live as long as a pass: taken piece by piece, given back all at once, and used again.</summary>
-internal sealed unsafe class StepMemory : IDisposable
+/// <summary>
+/// Memory for matrices that live as long as a pass: taken piece by piece, given back all at once, and used again. Whoever uses a matrix
+/// holds its memory.
+/// </summary>
+internal sealed unsafe class StepMemory
 {
-    private const long Block = 8 << 20;
-    private const int Alignment = 64;
+    private const int Block = 1 << 21; // numbers
+    private const int Line = 16;       // numbers of a line of the cache
 
-    private readonly List<(nint Start, long Bytes)> _blocks = [];
-    private int _block;
-    private long _used;
+    private readonly List<float[]> _blocks = []; // pinned
+    private int _block, _used;
 
     /// <summary>A matrix with whatever is in its memory.</summary>
     public StepMatrix Take(int rows, int columns)
     {
         var padded = StepMatrix.Padded(columns);
         var stride = padded + TileProduct.Columns;
-        return new StepMatrix(Take((long)rows * stride * sizeof(float)), padded, stride);
+        return new StepMatrix((nint)TakeLines(checked(rows * stride)), padded, stride);
     }
 
     /// <summary>A matrix of zeros.</summary>
     public StepMatrix TakeZeros(int rows, int columns)
     {
         var matrix = Take(rows, columns);
-        new Span<float>(matrix.First, checked(rows * matrix.Stride)).Clear();
+        new Span<float>(matrix.First, rows * matrix.Stride).Clear();
         return matrix;
     }
 
     /// <summary>Numbers side by side, with whatever is in their memory.</summary>
-    public float* TakeNumbers(int count) => (float*)Take((long)StepMatrix.Padded(count) * sizeof(float));
+    public float* TakeNumbers(int count) => TakeLines(StepMatrix.Padded(count));
 
     /// <summary>Gives everything back.</summary>
     public void Reset() => (_block, _used) = (0, 0);
 
-    /// <summary>Frees the memory.</summary>
-    public void Dispose()
+    private float* TakeLines(int count)
     {
-        foreach (var (start, _) in _blocks) NativeMemory.AlignedFree((void*)start);
-        _blocks.Clear();
-    }
-
-    private nint Take(long bytes)
-    {
-        bytes = (bytes + Alignment - 1) / Alignment * Alignment;
-        while (_block < _blocks.Count && _used + bytes > _blocks[_block].Bytes) (_block, _used) = (_block + 1, 0);
-        if (_block == _blocks.Count)
+        while (_block < _blocks.Count && _used + count + Line > _blocks[_block].Length) (_block, _used) = (_block + 1, 0);
+        if (_block == _blocks.Count) _blocks.Add(GC.AllocateUninitializedArray<float>(Math.Max(count + Line, Block), pinned: true));
+        fixed (float* start = _blocks[_block])
         {
-            var size = Math.Max(bytes, Block);
-            _blocks.Add(((nint)NativeMemory.AlignedAlloc((nuint)size, Alignment), size));
+            var first = start + (Line - (nint)start / sizeof(float) % Line) % Line + _used;
+            _used += count;
+            return first;
         }
-
-        _used += bytes;
-        return (nint)((byte*)_blocks[_block].Start + _used - bytes);
     }
 }

@@ -111,7 +111,7 @@ internal sealed unsafe class StepProjection
     }
 }
 
-/// <summary>Gradients of an adapter's factors, as one worker sums them.</summary>
+/// <summary>Gradients of an adapter's factors, of one share of a step.</summary>
 /// <param name="Down">(r, I).</param>
 /// <param name="Up">(O, r).</param>
 internal sealed record AdapterGradients(StepMatrix Down, StepMatrix Up);

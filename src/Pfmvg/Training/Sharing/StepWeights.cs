@@ -9,8 +9,10 @@ using static TorchSharp.torch;
 namespace Pfmvg.Training.Sharing;
 
 /// <summary>The weights of a small model as the step reads them; frozen ones are copied once, trained ones before every step.</summary>
-internal sealed unsafe class StepWeights : IDisposable
+internal sealed unsafe class StepWeights
 {
+    private const long Most = 1 << 26; // numbers; every frozen one is copied twice
+
     private readonly StepMemory _memory = new();
     private readonly Parameter _projectorWeight, _projectorBias;
 
@@ -38,14 +40,14 @@ internal sealed unsafe class StepWeights : IDisposable
         StepProjection Project(ProjectionWeights projection) => new(projection, model.Dropout, _memory);
     }
 
-    /// <summary>Whether a model is such that the step works: in float32 on a processor with wide vectors, sizes multiples of 16.</summary>
+    /// <summary>Whether a model is such that the step works: small, in float32 on a processor with wide vectors, sizes multiples of 16.</summary>
     public static bool Fits(GroundingModel model)
     {
         var config = model.Config;
         return ThinVectors.Lanes > 0 && model.Device.type == DeviceType.CPU && model.Language.Type == ScalarType.Float32
             && !config.Language.Quantized && config.Language.HeadSize % TileProduct.Columns == 0
             && config.FeatureWidth % TileProduct.Columns == 0
-            && model.Language.Weights.Projections.All(projection => projection.Weight.dtype == ScalarType.Float32);
+            && model.Language.Weights.Projections.Sum(projection => projection.Weight.numel()) <= Most;
     }
 
     /// <summary>Sizes.</summary>
@@ -88,7 +90,7 @@ internal sealed unsafe class StepWeights : IDisposable
         foreach (var projection in Adapters) projection.Refresh();
     }
 
-    /// <summary>Adds a worker's gradients to those of the trained tensors, and sets the worker's to zero.</summary>
+    /// <summary>Adds gradients to those of the trained tensors, and sets them to zero.</summary>
     public void Collect(StepGradients gradients)
     {
         using var scope = NewDisposeScope();
@@ -104,9 +106,6 @@ internal sealed unsafe class StepWeights : IDisposable
         static Tensor Gradient(Tensor parameter) => parameter.grad
             ?? (parameter.grad = zeros_like(parameter, requires_grad: false).DetachFromDisposeScope());
     }
-
-    /// <summary>Frees the copies.</summary>
-    public void Dispose() => _memory.Dispose();
 
     private StepMatrix Copied(Tensor from)
     {
@@ -138,7 +137,7 @@ internal sealed unsafe class StepLayer(float* attentionNorm, StepProjection quer
     public IEnumerable<StepProjection> Projections => [query, key, value, output, gate, up, down];
 }
 
-/// <summary>What one worker sums up.</summary>
+/// <summary>Sums of gradients, of one share of a step.</summary>
 internal sealed class StepGradients
 {
     private readonly Dictionary<StepProjection, AdapterGradients> _adapters = [];

@@ -7,22 +7,19 @@ namespace Pfmvg.Training.Sharing;
 /// products lies in the cache. R rows, C hidden width, N visual tokens.
 /// </summary>
 /// <param name="weights">Those of all workers.</param>
-internal sealed unsafe class StepWorker(StepWeights weights) : IDisposable
+internal sealed unsafe class StepWorker(StepWeights weights)
 {
-    private readonly StepMemory _kept = new(), _memory = new();
+    private readonly StepMemory _memory = new();
     private readonly StepAttention _attention = new(weights.Config.Heads, weights.Config.HeadSize);
     private readonly int _width = weights.Config.HiddenSize, _inner = weights.Config.IntermediateSize;
     private readonly float _eps = (float)weights.Config.RmsNormEps;
     private readonly List<(float[] Cos, float[] Sin)> _angles = []; // by position
-    private StepGradients? _gradients;
-
-    /// <summary>The sums of gradients since they were collected.</summary>
-    public StepGradients Gradients => _gradients ??= new StepGradients(weights, _kept);
 
     /// <summary>Adds the gradients of a group's summed loss, and returns that.</summary>
     /// <param name="group">The sequences.</param>
     /// <param name="features">Of its picture, (N, 4V) row by row.</param>
-    public double Learn(PictureGroup group, float* features)
+    /// <param name="sums">Get the gradients.</param>
+    public double Learn(PictureGroup group, float* features, StepGradients sums)
     {
         _memory.Reset();
         var rows = group.Ids.Count;
@@ -37,20 +34,13 @@ internal sealed unsafe class StepWorker(StepWeights weights) : IDisposable
         }
 
         var (loss, gradient) = Loss(group, hidden);
-        for (var i = passes.Count - 1; i >= 0; i--) Backward(weights.Layers[i], group, passes[i], gradient);
+        for (var i = passes.Count - 1; i >= 0; i--) Backward(weights.Layers[i], group, passes[i], gradient, sums);
         var toVisual = _memory.TakeZeros(weights.VisualTokens, _width);
         foreach (var (row, token) in VisualRows(group))
             if (token >= 0) StepVectors.Add(toVisual.Row(token), gradient.Row(row), toVisual.Columns);
-        Gradients.Projector.AddTransposedProduct(_width, weights.VisualTokens, toVisual, picture);
-        for (var token = 0; token < weights.VisualTokens; token++) StepVectors.Add(Gradients.Bias.First, toVisual.Row(token), _width);
+        sums.Projector.AddTransposedProduct(_width, weights.VisualTokens, toVisual, picture);
+        for (var token = 0; token < weights.VisualTokens; token++) StepVectors.Add(sums.Bias.First, toVisual.Row(token), _width);
         return loss;
-    }
-
-    /// <summary>Frees the memory.</summary>
-    public void Dispose()
-    {
-        _kept.Dispose();
-        _memory.Dispose();
     }
 
     // For each row which visual token stands there; -1 for text.
@@ -117,9 +107,9 @@ internal sealed unsafe class StepWorker(StepWeights weights) : IDisposable
     }
 
     // From the gradient towards a layer's output to that towards its input, where it lies.
-    private void Backward(StepLayer layer, PictureGroup group, LayerPass pass, StepMatrix gradient)
+    private void Backward(StepLayer layer, PictureGroup group, LayerPass pass, StepMatrix gradient, StepGradients sums)
     {
-        var (rows, gradients) = (group.Ids.Count, Gradients);
+        var rows = group.Ids.Count;
         var (gated, normed) = (_memory.Take(rows, _inner), _memory.Take(rows, _width));
         Backward(layer.Mlp.Down, pass.Down, gradient, gated, add: false);
         for (var row = 0; row < rows; row++)
@@ -139,7 +129,7 @@ internal sealed unsafe class StepWorker(StepWeights weights) : IDisposable
         AddNormGradients(pass.Hidden, layer.AttentionNorm, pass.Scales);
 
         void Backward(StepProjection projection, AdapterPass adapter, StepMatrix from, StepMatrix to, bool add) =>
-            projection.Backward(rows, adapter, from, to, add, gradients.Of(projection), _memory);
+            projection.Backward(rows, adapter, from, to, add, sums.Of(projection), _memory);
 
         void AddNormGradients(StepMatrix input, float* weight, nint scales)
         {

@@ -11,7 +11,7 @@ public sealed class NarrowVectorTests
     public async Task Products_and_decoding_pass_the_same_tests()
     {
         Assert.SkipUnless(Avx512F.IsSupported, "AVX-512 to be switched off: this processor's own road is what the other tests take");
-        Type[] classes = [typeof(VectorWidthTests), typeof(ProductTests), typeof(DecoderStepTests), typeof(FusedStepTests)];
+        Type[] classes = [typeof(VectorWidthTests), typeof(ProductTests), typeof(TileProductTests), typeof(DecoderStepTests), typeof(FusedStepTests)];
         var start = new ProcessStartInfo(Environment.ProcessPath!)
         {
             RedirectStandardOutput = true,
