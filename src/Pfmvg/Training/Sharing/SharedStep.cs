@@ -57,7 +57,8 @@ internal sealed unsafe class SharedStep
             _workers.Add(worker);
         });
         foreach (var sum in _sums) _weights.Collect(sum);
-        if (failures.FirstOrDefault(failure => failure is not null) is { } thrown) throw new InvalidOperationException(thrown.Message, thrown);
+        if (failures.FirstOrDefault(failure => failure is not null) is { } thrown)
+            throw new InvalidOperationException(thrown.Message, thrown);
         cancel.ThrowIfCancellationRequested();
         return losses.Sum();
     }

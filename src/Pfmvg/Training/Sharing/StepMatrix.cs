@@ -49,7 +49,8 @@ internal readonly unsafe record struct StepMatrix(nint Data, int Columns, int St
     {
         var (rows, columns) = ((int)from.shape[0], (int)from.shape[1]);
         var source = (float*)TensorMemory.Address(from);
-        for (var row = 0; row < rows; row++) new Span<float>(source + (long)row * columns, columns).CopyTo(new Span<float>(Row(row), columns));
+        for (var row = 0; row < rows; row++)
+            new Span<float>(source + (long)row * columns, columns).CopyTo(new Span<float>(Row(row), columns));
         GC.KeepAlive(from);
     }
 

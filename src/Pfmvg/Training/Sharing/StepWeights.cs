@@ -40,7 +40,7 @@ internal sealed unsafe class StepWeights
         StepProjection Project(ProjectionWeights projection) => new(projection, model.Dropout, _memory);
     }
 
-    /// <summary>Whether a model is such that the step works: small, in float32 on a processor with wide vectors, sizes multiples of 16.</summary>
+    /// <summary>Whether the step works: small models in float32, sizes multiples of 16, a processor with wide vectors.</summary>
     public static bool Fits(GroundingModel model)
     {
         var config = model.Config;
