@@ -5,6 +5,10 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Evaluation.Reports;
+using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 
@@ -29,6 +33,10 @@ internal static class DemoCommand
             var clock = Stopwatch.StartNew();
             var isCnn = IsCnn(session.Configuration);
             foreach (var stage in isCnn ? (int[])[2] : [1, 2])
+            {
+                session.Tell(isCnn ? "Next: the plain network learns boxes."
+                    : stage == 1 ? "Next: stage 1, in which the model learns to caption."
+                    : "Next: stage 2, in which it learns to put a box around what a phrase means.");
                 TrainingRun.Execute(session, new TrainingOptions
                 {
                     Stage = stage,
@@ -39,7 +47,10 @@ internal static class DemoCommand
                         ["train", .. isCnn ? (string[])["--model", ModelNames.Cnn] : ["--stage", $"{stage}"], "--resume"]) + " --set "
                         + ShellWords.Join([$"workspace={session.Configuration.Workspace}"]),
                 });
-            var code = EvalCommand.Evaluate(session, Split.Test, isCnn);
+            }
+
+            session.Tell("Next: the trained model answers the test split, whose patients it has never seen.");
+            var code = Evaluate(session, Split.Test, isCnn);
             if (!session.IsFirst) return code;
             if (isCnn)
             {
@@ -63,5 +74,41 @@ internal static class DemoCommand
             return settings.Phantom is not null ? settings : throw new InputException(
                 "The demo needs a configuration with a phantom section; use `pfmvg train` and `pfmvg eval` for real data.");
         }
+    }
+
+    /// <summary>
+    /// Answers and scores a split and its controls with default settings, prints the tables and writes the report.
+    /// </summary>
+    /// <returns>The exit code.</returns>
+    private static int Evaluate(Session session, Split split, bool isCnn)
+    {
+        ScoreTable? scored = null;
+        var result = EvaluationRun.Execute(session, new EvaluationOptions
+        {
+            Split = split, Cnn = isCnn, Controls = true, Command = ["pfmvg", "demo"], Isolate = true, Answered = model =>
+            {
+                scored = model.Name(Scorer.Score(model.Predictions, ScoringOptions.Of(session.Configuration.Eval)))
+                    with { Sources = [SourceFile.Read("predictions", model.Folder.PredictionsPath)] };
+                GridPrinter.Print(ScoreGrid.PerClass(scored));
+                Terminal.Standard.Message("Next: the controls. How much of this score needs the picture, and the phrase?");
+            },
+        });
+        if (scored is not { } table) return ExitCode.Success; // of another rank
+        Interrupt.LoseNothing();
+        var (configuration, folder) = (session.Configuration, result.Folder);
+        EvaluationRun.Record(folder, table);
+        var tables = ControlPrinter.Tables(table, result);
+        foreach (var grid in tables) GridPrinter.Print(grid);
+        ScoreReport.WriteAll(folder.Path, table, new ReportOptions
+        {
+            Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
+            ImagePath = EvalCommand.ImagePath(result.Data),
+            Dicom = configuration.Data.Dicom,
+            Settings = [.. EvalCommand.Settings(configuration, folder)],
+            Tables = tables,
+        });
+        Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\n"
+            + $"report:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
+        return EvalCommand.CodeOf([result]);
     }
 }

@@ -6,7 +6,6 @@ using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Evaluation.Predictions;
-using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Runs;
@@ -233,45 +232,14 @@ internal static class EvalCommand
         return command;
     }
 
-    /// <summary>
-    /// Answers and scores a split and its controls with default settings, prints the tables and writes the report; used
-    /// by the demo.
-    /// </summary>
-    /// <returns>The exit code.</returns>
-    public static int Evaluate(Session session, Split split, bool isCnn)
-    {
-        var result = EvaluationRun.Execute(session, new EvaluationOptions
-        {
-            Split = split, Cnn = isCnn, Controls = true, Command = ["pfmvg", "demo"], Isolate = true,
-        });
-        if (!session.IsFirst) return ExitCode.Success;
-        Interrupt.LoseNothing();
-        var (configuration, folder) = (session.Configuration, result.Folder);
-        var table = result.Name(Scorer.Score(result.Predictions, ScoringOptions.Of(configuration.Eval)));
-        EvaluationRun.Record(folder, table);
-        table = table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] };
-        var tables = ControlPrinter.Tables(table, result);
-        foreach (var grid in (IEnumerable<TextGrid>)[ScoreGrid.PerClass(table), .. tables]) GridPrinter.Print(grid);
-        ScoreReport.WriteAll(folder.Path, table, new ReportOptions
-        {
-            Title = $"Evaluation of {configuration.Name}, {split.ToString().ToLowerInvariant()} split",
-            ImagePath = ImagePath(result.Data),
-            Dicom = configuration.Data.Dicom,
-            Settings = [.. Settings(configuration, folder)],
-            Tables = tables,
-        });
-        Terminal.Standard.Print($"run folder:  {Path.GetDirectoryName(folder.Path)}\nanswers:     {folder.PredictionsPath}\n"
-            + $"report:      {folder.ReportPath}\noverlay:     {folder.In("overlay.png")}");
-        return CodeOf([result]);
-    }
-
     /// <summary>The exit code of evaluations: a picture that cost answers is a failure.</summary>
     public static int CodeOf(IEnumerable<EvaluationResult> results) =>
         results.Any(result => result.Predictions.Any(answer => answer.BrokenPicture is not null)) ? ExitCode.Failure : ExitCode.Success;
 
     internal static Func<Prediction, string?> ImagePath(PreparedData data) => answer => data.FindPicture(answer.Id, answer.Image);
 
-    private static IEnumerable<(string Name, string Value)> Settings(PfmvgConfiguration configuration, RunFolder folder)
+    /// <summary>What a report says of the answers' origin.</summary>
+    internal static IEnumerable<(string Name, string Value)> Settings(PfmvgConfiguration configuration, RunFolder folder)
     {
         var info = RunInfo.Read(folder.InfoPath);
         yield return ("configuration", configuration.Name);

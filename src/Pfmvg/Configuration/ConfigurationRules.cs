@@ -37,6 +37,9 @@ internal static class ConfigurationRules
             if (stage.WarmupSteps > 0 && stage.WarmupStartLr > stage.InitLr)
                 yield return new([$"{name}.warmup_start_lr", $"{name}.init_lr"],
                     $"is {stage.WarmupStartLr:r}, above {name}.init_lr {stage.InitLr:r}");
+            if (stage is { SharePictures: true, GroupByLength: true })
+                yield return new([$"{name}.share_pictures", $"{name}.group_by_length"],
+                    $"is true, but {name}.group_by_length orders the samples in another way; set one of them to false");
             if (stage is { Patience: > 0, Validate: false })
                 yield return new([$"{name}.patience", $"{name}.validate"],
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");

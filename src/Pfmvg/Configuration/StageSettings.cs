@@ -68,6 +68,12 @@ public sealed record StageSettings
     /// </summary>
     public bool GroupByLength { get; init; }
 
+    /// <summary>
+    /// Puts the samples of a picture into the same step, where they share its visual tokens; on the CPU in float32 the step is code of its
+    /// own with a picture a thread. The published training draws samples at random, and each has its picture for itself.
+    /// </summary>
+    public bool SharePictures { get; init; }
+
     /// <summary>Forward each block again in the backward pass instead of keeping its activations.</summary>
     public bool Recompute { get; init; }
 

@@ -40,6 +40,9 @@ public sealed record EvaluationOptions
     /// <summary>Answers for the controls, too (<see cref="ControlCondition"/>).</summary>
     public bool Controls { get; init; }
 
+    /// <summary>Gets the model's answers as soon as they are all there, before its controls are answered; on rank 0.</summary>
+    public Action<EvaluationResult>? Answered { get; init; }
+
     /// <summary>
     /// A picture that cannot be read is told and costs its own phrases, which score 0, and the others are answered; otherwise it ends the
     /// evaluation.

@@ -69,7 +69,7 @@ public sealed class EvaluationRun
             throw new InputException($"There is no evaluation in {folder.Path} to continue: start it without --resume.");
         var model = options.Trained(session.Configuration);
         session.PrepareData();
-        return new EvaluationRun(session, options, model).Execute() with { Model = model };
+        return new EvaluationRun(session, options, model).Execute();
     }
 
     private EvaluationResult Execute()
@@ -84,11 +84,12 @@ public sealed class EvaluationRun
         // A kill may have come between the last answers and the note that they are all.
         if (!todo.Any && info is not null && RunInfo.Read(_folder.InfoPath) is { Status: not RunStatus.Finished } stopped)
             (stopped with { Status = RunStatus.Finished, Message = null, Ended = DateTimeOffset.UtcNow }).Write(_folder.InfoPath);
-        return !_session.IsFirst
-            ? new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data)
-            : new EvaluationResult(_folder, Read(_folder.PredictionsPath),
-                Wanted.ToDictionary(control => control, control => Read(FileOf(control))), _data);
+        return _session.IsFirst ? Result(Wanted)
+            : new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data);
     }
+
+    private EvaluationResult Result(IEnumerable<ControlCondition> controls) => new(_folder, Read(_folder.PredictionsPath),
+        controls.ToDictionary(control => control, control => Read(FileOf(control))), _data) { Model = _model };
 
     /// <summary>Answers from a file, which an earlier version may have written without saying that their pictures are phantoms.</summary>
     private IReadOnlyList<Prediction> Read(string path) => [.. PredictionFile.Read(path).Select(answer =>
@@ -183,6 +184,7 @@ public sealed class EvaluationRun
         var (configuration, pictures) = (_session.Configuration, setup.Pictures());
         var blank = new VisionInput(ControlQuestions.BlankPicture(setup.ImageSize)); // never kept as any picture's features
         if (todo.Answers) Ask(_folder.PredictionsPath, _samples, pictures.Whole);
+        if (_session.IsFirst) _options.Answered?.Invoke(Result([]));
         foreach (var control in todo.Controls)
         {
             _session.Tell($"control  {control.Describe()}");

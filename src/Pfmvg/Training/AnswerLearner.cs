@@ -4,6 +4,7 @@ using Pfmvg.Data.Loading;
 using Pfmvg.Models;
 using Pfmvg.Tensors;
 using Pfmvg.Text;
+using Pfmvg.Training.Sharing;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -15,6 +16,9 @@ namespace Pfmvg.Training;
 /// <param name="settings">The stage.</param>
 internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught, StageSettings settings) : ILearner
 {
+    private readonly Lazy<SharedStep?> _shared = new(() =>
+        settings is { SharePictures: true, Recompute: false } ? SharedStep.For(model) : null);
+
     /// <summary>What it learns from.</summary>
     public TrainingSamples Taught => taught;
 
@@ -29,7 +33,8 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
     public int[] Order(int epoch, int stepSize) => taught.Order(epoch, stepSize);
 
     public IEnumerable<BatchLoss> Learn(IReadOnlyList<int> indices, int epoch, CancellationToken cancel) =>
-        taught.Load(indices, epoch, augment: true, cancel).Chunk(settings.BatchSize).Select(micro => Learn(micro, cancel));
+        taught.Load(indices, epoch, augment: true, cancel).Chunk(settings.BatchSize)
+            .Select(micro => _shared.Value is { } shared ? Learn(shared, micro, epoch, cancel) : Learn(micro, cancel));
 
     public (double Sum, double Targets) Measure(
         IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default)
@@ -56,9 +61,25 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
         model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
         var loss = Backpropagation.AccumulateUnread(model, data, 1, settings.Recompute).MoveToOuterDisposeScope();
         model.Dropout.End();
-        return new BatchLoss(loss, micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget)),
-            micro.Sum(e => e.Sequence.Ids.Count));
+        return Summed(loss, micro);
     }
+
+    private BatchLoss Learn(SharedStep step, TrainingExample[] micro, int epoch, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        using var scope = NewDisposeScope();
+        var pictures = micro.GroupBy(example => taught.FirstOfPicture(example.Index)).ToList();
+        var features = VisionInput.Encode(model, [.. pictures.Select(picture => picture.First().Picture)]);
+        // What is shared takes the dropout of the picture's first sample in the split, on whichever rank and with whichever others it is.
+        var groups = pictures.Select((picture, i) => new PictureGroup(
+            [.. picture.Select(e => new TaughtSequence(e.Sequence.Ids, e.Sequence.Targets, e.DropoutSeed))], i,
+            taught.DropoutSeed(epoch, picture.Key))).ToList();
+        var loss = step.Learn(groups, features, get_num_threads(), cancel);
+        return Summed(tensor((float)loss).MoveToOuterDisposeScope(), micro);
+    }
+
+    private static BatchLoss Summed(Tensor loss, TrainingExample[] micro) => new(loss,
+        micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget)), micro.Sum(e => e.Sequence.Ids.Count));
 
     private MicroBatch ToBatch(TrainingExample[] micro)
     {

@@ -19,6 +19,7 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
     private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
 
     private readonly SampleLoader _loader = new(data, loading);
+    private int[]? _firstOfPicture;
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
@@ -30,13 +31,20 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 
     /// <summary>
     /// The order of an epoch: at random or, where the stage groups by length, steps at random whose samples have texts of like
-    /// length, the best fitting ones of some steps that were drawn together. An incomplete step is the last one.
+    /// length, the best fitting ones of some steps that were drawn together; where pictures are shared, pictures at random, each with all
+    /// its samples. An incomplete step is the last one.
     /// </summary>
     /// <param name="epoch">The epoch.</param>
     /// <param name="stepSize">Samples of a step, of all processes together.</param>
     public int[] Order(int epoch, int stepSize)
     {
         var drawn = new CounterRandom(loading.Seed, "order", epoch).Permutation(Samples.Count);
+        if (settings.SharePictures)
+        {
+            var pictures = drawn.GroupBy(FirstOfPicture).ToList();
+            return [.. new CounterRandom(loading.Seed, "pictures", epoch).Permutation(pictures.Count).SelectMany(i => pictures[i])];
+        }
+
         if (!settings.GroupByLength) return drawn;
         var steps = drawn.Chunk(StepsTogether * stepSize)
             .SelectMany(together => together.OrderBy(i => Samples[i].Text.Length).Chunk(stepSize)).ToList();
@@ -44,10 +52,21 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
         return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
     }
 
+    /// <summary>The first sample that looks at the same picture as this one; with random crops each looks at its own.</summary>
+    public int FirstOfPicture(int index) => (_firstOfPicture ??= FindFirst())[index];
+
     /// <summary>Samples in the given order, decoded ahead by worker threads; broken ones are left out where the settings say so.</summary>
     public IEnumerable<LoadedSample> Load(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
         _loader.Load(Samples, indices, epoch, augment, cancel);
+
+    private int[] FindFirst()
+    {
+        if (loading.LeastCropArea is not null) return [.. Enumerable.Range(0, Samples.Count)];
+        var first = new Dictionary<(string Source, string Image), int>();
+        foreach (var (index, sample) in Samples.Index()) first.TryAdd((sample.Source, sample.Image), index);
+        return [.. Samples.Select(sample => first[(sample.Source, sample.Image)])];
+    }
 
     /// <summary>The samples; an answer is boxes, so a phrase without one has none to be taught.</summary>
     private static IReadOnlyList<Sample> WithBoxes(PreparedData data, IReadOnlyList<Sample> samples) =>

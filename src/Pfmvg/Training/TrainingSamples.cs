@@ -86,6 +86,12 @@ public sealed class TrainingSamples(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
         _split.Load(indices, epoch, augment, cancel).Select(loaded => ToExample(loaded, epoch, augment));
 
+    /// <summary>The first sample that looks at the same picture as this one; with random crops each looks at its own.</summary>
+    internal int FirstOfPicture(int index) => _split.FirstOfPicture(index);
+
+    /// <summary>Seed of the dropout masks of a sample in an epoch.</summary>
+    internal long DropoutSeed(int epoch, int index) => unchecked((long)new CounterRandom(_seed, "dropout", epoch, index).NextBits());
+
     /// <summary>Pads the sequences of examples on the right.</summary>
     /// <returns>Token ids and targets (B, T), in the caller's dispose scope.</returns>
     public (Tensor Ids, Tensor Targets) Collate(IReadOnlyList<TrainingExample> examples)
@@ -116,7 +122,7 @@ public sealed class TrainingSamples(
                 BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
         };
         return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction), answer), loaded.Picture,
-            unchecked((long)new CounterRandom(_seed, "dropout", epoch, loaded.Index).NextBits()));
+            DropoutSeed(epoch, loaded.Index));
 
         static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];
 

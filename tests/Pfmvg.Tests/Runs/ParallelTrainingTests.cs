@@ -12,22 +12,24 @@ namespace Pfmvg.Tests.Runs;
 [Trait("Category", "Mpi")]
 public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
 {
-    [Fact]
-    public void Two_ranks_are_one_process_with_twice_the_batch_also_when_resumed_with_another_number()
+    [Theory, InlineData(false), InlineData(true)]
+    public void Two_ranks_are_one_process_with_twice_the_batch_also_when_resumed_with_another_number(bool shared)
     {
-        string[] changes = ["stage1.epochs=200", "stage1.checkpoint_every=20", "stage1.validate=false", "stage1.keep_last=100"];
+        var (first, second) = shared ? ("one-shared", "both-shared") : ("one", "both");
+        string[] changes = ["stage1.epochs=200", "stage1.checkpoint_every=20", "stage1.validate=false", "stage1.keep_last=100",
+            .. shared ? (string[])["stage1.share_pictures=true", "stage1.task=refer", "stage1.image=resize"] : []];
         string[] half = [.. changes, "stage1.batch_size=2"];
-        Assert.Throws<OperationCanceledException>(() => workspace.Train("one", changes: changes, lastStep: 60));
-        Assert.Throws<OperationCanceledException>(() => workspace.Train("both", changes: changes, lastStep: 20));
+        Assert.Throws<OperationCanceledException>(() => workspace.Train(first, changes: changes, lastStep: 60));
+        Assert.Throws<OperationCanceledException>(() => workspace.Train(second, changes: changes, lastStep: 20));
 
-        using (var process = StartMpi(workspace.Arguments("both", resume: true, half)))
+        using (var process = StartMpi(workspace.Arguments(second, resume: true, half)))
         {
-            Until(() => process.HasExited || Checkpoint.List(workspace.Run("both").Checkpoints)[0].Step >= 60, 60);
+            Until(() => process.HasExited || Checkpoint.List(workspace.Run(second).Checkpoints)[0].Step >= 60, 60);
             process.Kill(entireProcessTree: true);
             process.WaitForExit();
         }
 
-        var (one, both) = (workspace.Losses("one"), workspace.Losses("both"));
+        var (one, both) = (workspace.Losses(first), workspace.Losses(second));
         Assert.True(both.Length >= 60, $"{both.Length} steps");
         Assert.All(one.Zip(both), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
     }

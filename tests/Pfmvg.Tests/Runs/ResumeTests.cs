@@ -28,6 +28,17 @@ public sealed class ResumeTests(TrainingWorkspace workspace) : IClassFixture<Tra
     }
 
     [Fact]
+    public void A_resumed_run_that_shares_pictures_is_the_undisturbed_one_with_another_number_of_threads_too()
+    {
+        string[] shared = ["stage1.share_pictures=true", "stage1.task=refer", "stage1.image=resize"];
+        workspace.Train("whole-shared", changes: shared);
+        Stop("cut-shared", afterStep: 3, shared);
+        workspace.Train("cut-shared", ExistingRun.Resume, [.. shared, "threads=2"]);
+        Assert.Equal(workspace.Log("whole-shared"), workspace.Log("cut-shared"));
+        Assert.Equal(workspace.Checkpoints("whole-shared"), workspace.Checkpoints("cut-shared"));
+    }
+
+    [Fact]
     public void What_a_killed_writer_left_half_written_is_removed()
     {
         Stop("leftover", afterStep: 2);

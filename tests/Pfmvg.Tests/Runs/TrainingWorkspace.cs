@@ -15,14 +15,15 @@ public sealed class TrainingWorkspace : IDisposable
     private readonly TemporaryFolder _folder = new();
 
     private readonly int _patients;
+    private readonly string[] _changes = [];
 
     public TrainingWorkspace() : this(10)
     {
     }
 
-    internal TrainingWorkspace(int patients)
+    internal TrainingWorkspace(int patients, params string[] changes)
     {
-        _patients = patients;
+        (_patients, _changes) = (patients, changes);
         PhantomWorkspace.Prepare(Configuration("prepare"), _ => { }, CancellationToken.None);
     }
 
@@ -42,7 +43,7 @@ public sealed class TrainingWorkspace : IDisposable
         "stage1.init_lr=4e-3", "stage1.min_lr=4e-4", "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1",
         "phantom.base=random", "weights.start=null", "model.lora.alpha=16",
         "stage2.batch_size=16", "stage2.epochs=30", "stage2.warmup_steps=10", "stage2.min_lr=4e-4", "stage2.validate=true",
-        "stage2.log_every=50", "eval.batch_size=16", .. changes,
+        "stage1.share_pictures=false", "stage2.share_pictures=false", "stage2.log_every=50", "eval.batch_size=16", .. _changes, .. changes,
     ];
 
     /// <summary>The configuration of these settings.</summary>

@@ -15,6 +15,8 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
 {
     private const double Rounding = 1e-5; // relative, of sums of float32 in another order
 
+    private static readonly string[] Shared = ["stage1.share_pictures=true", "stage1.task=refer", "stage1.image=resize"];
+
     [Fact]
     public void Two_micro_batches_of_two_are_one_batch_of_four() =>
         AssertSameRuns(["stage1.batch_size=4"], ["stage1.batch_size=2", "stage1.accumulate=2"]);
@@ -27,6 +29,25 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
     public void Grouped_micro_batches_are_one_batch_too() =>
         AssertSameRuns(["stage1.group_by_length=true", "stage1.batch_size=4"],
             ["stage1.group_by_length=true", "stage1.batch_size=2", "stage1.accumulate=2"]);
+
+    [Fact]
+    public void Micro_batches_that_cut_a_picture_are_one_batch_too() =>
+        AssertSameRuns([.. Shared, "stage1.batch_size=12"], [.. Shared, "stage1.batch_size=4", "stage1.accumulate=3"]);
+
+    [Fact]
+    public void Steps_that_share_pictures_hold_every_sample_once_and_a_picture_in_one_place()
+    {
+        using var run = new Run(workspace, Shared);
+        var samples = run.Setup.Samples(
+            run.Setup.Data.Read(SampleTask.Refer, Split.Train), new StageSettings { SharePictures = true, Image = ImageMode.Resize });
+        var order = samples.Order(0, 4);
+        Assert.Equal(Enumerable.Range(0, samples.Count), order.Order());
+        Assert.NotEqual(order, samples.Order(1, 4));
+        Assert.Equal(order, samples.Order(0, 16));
+        var pictures = order.Select(samples.FirstOfPicture).ToList();
+        Assert.Equal(pictures.Distinct().Count(), 1 + pictures.Zip(pictures.Skip(1)).Count(pair => pair.First != pair.Second));
+        Assert.True(pictures.Distinct().Count() < samples.Count);
+    }
 
     [Theory, InlineData(1000, 8), InlineData(1000, 7), InlineData(5, 8), InlineData(4096, 64)]
     public void Grouped_steps_hold_every_sample_once_and_less_padding(int count, int stepSize)
@@ -130,7 +151,7 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
         {
             var configuration = workspace.Configuration("trainer", changes);
             Setup = GroundingSetup.Load(configuration, 0, configuration.Stage1.MaxAnswerTokens, null);
-            var samples = Setup.Samples(Setup.Data.Read(SampleTask.Caption, Split.Train), configuration.Stage1);
+            var samples = Setup.Samples(Setup.Data.Read(configuration.Stage1.Task, Split.Train), configuration.Stage1);
             Trainer = new Trainer(Setup.Model, configuration.Stage1, samples, new SingleProcess());
         }
 

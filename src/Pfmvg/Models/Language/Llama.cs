@@ -44,6 +44,9 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
     /// <summary>The weights themselves, for <see cref="DecoderStep"/>.</summary>
     internal LlamaWeights Weights => new([.. Layers.Select(layer => layer.Weights)], _decoder.NormWeight, _head.Weights);
 
+    /// <summary>(W, C).</summary>
+    internal Tensor EmbeddingWeight => _decoder.EmbeddingWeight;
+
     /// <summary>The decoder layers, for a backward pass layer by layer.</summary>
     public IReadOnlyList<LlamaLayer> Layers => _decoder.Layers;
 
@@ -105,6 +108,8 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
 
         public Tensor NormWeight => _norm.Weight;
 
+        public Tensor EmbeddingWeight => _embedding.Weight;
+
         public Tensor FinalNorm(Tensor hidden) => _norm.call(hidden);
     }
 
@@ -117,6 +122,8 @@ public sealed class Llama : Module<Tensor, DecoderPass, Tensor>
             _weight = Frozen.Parameter(type, device, config.VocabularySize, config.HiddenSize);
             RegisterComponents();
         }
+
+        public Tensor Weight => _weight;
 
         public override Tensor forward(Tensor ids)
         {

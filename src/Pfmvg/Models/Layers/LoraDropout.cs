@@ -46,6 +46,16 @@ public sealed class LoraDropout
         _keys = null;
     }
 
+    /// <summary>Whether there is dropout in training.</summary>
+    internal bool Drops => _probability > 0;
+
+    /// <summary>The factors by which elements of an adapter's input are multiplied in training: 0, or the rescaling.</summary>
+    /// <param name="seed">Of the sample.</param>
+    /// <param name="adapter">Index of the adapter.</param>
+    /// <param name="first">Place of the first of them among all elements (T, I) of the sample.</param>
+    /// <param name="factors">Gets them.</param>
+    internal void Fill(long seed, int adapter, uint first, Span<float> factors) => Bits(seed, adapter).Fill(factors, first, _mask);
+
     /// <summary>Returns x itself when dropout is off, else a tensor with a share of its elements zeroed and the rest scaled up.</summary>
     /// <param name="x">(B, T, I) float32.</param>
     /// <param name="adapter">Index of the asking adapter.</param>
@@ -66,7 +76,7 @@ public sealed class LoraDropout
             using var seen = mask[row].narrow(0, 0, _rows[row].Length);
             unsafe
             {
-                Bits(row, adapter).Fill(new Span<float>(TensorMemory.Address(seen), checked((int)seen.numel())), 0, _mask);
+                Bits(_rows[row].Seed, adapter).Fill(new Span<float>(TensorMemory.Address(seen), checked((int)seen.numel())), 0, _mask);
             }
         }
 
@@ -90,7 +100,7 @@ public sealed class LoraDropout
         return x.masked_fill(dropped, nothing).mul(_rescale).MoveToOuterDisposeScope();
     }
 
-    private CounterBits Bits(int row, int adapter) => new(new CounterRandom(_rows[row].Seed, "lora dropout", adapter).NextBits());
+    private static CounterBits Bits(long seed, int adapter) => new(new CounterRandom(seed, "lora dropout", adapter).NextBits());
 
     // Those of all adapters at once, so that a pass takes one small copy.
     private Tensor Keys(Device device)
@@ -98,7 +108,7 @@ public sealed class LoraDropout
         using var scope = NewDisposeScope();
         var keys = new int[_adapters * _rows.Count * 2];
         for (var at = 0; at < keys.Length; at += 2)
-            (keys[at], keys[at + 1]) = Bits(at / 2 % _rows.Count, at / 2 / _rows.Count).Offsets;
+            (keys[at], keys[at + 1]) = Bits(_rows[at / 2 % _rows.Count].Seed, at / 2 / _rows.Count).Offsets;
         return tensor(keys, [_adapters, _rows.Count, 2]).Send(device).DetachFromDisposeScope();
     }
 

@@ -47,7 +47,7 @@ public sealed class LoraLinear : Projection
     }
 
     internal override ProjectionWeights Weights =>
-        new(_weight, _weightScale, new AdapterWeights(_down.Weight, _up.Weight, (float)_factor));
+        new(_weight, _weightScale, new AdapterWeights(_down.Weight, _up.Weight, (float)_factor, _index));
 
     /// <summary>(B, T, I) to (B, T, O) in the input's type.</summary>
     public override Tensor forward(Tensor input)

@@ -27,4 +27,5 @@ internal sealed record ProjectionWeights(Tensor Weight, Tensor? Scale, AdapterWe
 /// <param name="Down">A (r, I).</param>
 /// <param name="Up">B (O, r).</param>
 /// <param name="Factor">alpha / r.</param>
-internal sealed record AdapterWeights(Tensor Down, Tensor Up, float Factor);
+/// <param name="Index">By which it asks for dropout masks.</param>
+internal sealed record AdapterWeights(Tensor Down, Tensor Up, float Factor, int Index);

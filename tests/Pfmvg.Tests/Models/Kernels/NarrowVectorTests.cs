@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.Intrinsics.X86;
 using Pfmvg.Tests.Decoding;
+using Pfmvg.Tests.Training.Sharing;
 
 namespace Pfmvg.Tests.Models.Kernels;
 
@@ -11,7 +12,8 @@ public sealed class NarrowVectorTests
     public async Task Products_and_decoding_pass_the_same_tests()
     {
         Assert.SkipUnless(Avx512F.IsSupported, "AVX-512 to be switched off: this processor's own road is what the other tests take");
-        Type[] classes = [typeof(VectorWidthTests), typeof(ProductTests), typeof(DecoderStepTests), typeof(FusedStepTests)];
+        Type[] classes = [typeof(VectorWidthTests), typeof(ProductTests), typeof(TileProductTests), typeof(DecoderStepTests),
+            typeof(FusedStepTests), typeof(SharedStepTests)];
         var start = new ProcessStartInfo(Environment.ProcessPath!)
         {
             RedirectStandardOutput = true,
