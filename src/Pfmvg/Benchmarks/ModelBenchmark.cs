@@ -3,6 +3,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
+using static TorchSharp.torch;
 
 namespace Pfmvg.Benchmarks;
 
@@ -33,15 +34,16 @@ internal sealed class ModelBenchmark : IDisposable
     {
         var (configuration, lines) = (_bench.Configuration, new List<BenchmarkLine>());
         if (Wants(BenchmarkPart.Limits)) Keep(LimitsPart.Measure(_bench, _options.Folder));
-        if (Wants(BenchmarkPart.Load)) Keep([LoadingPart.Measure(_bench, _options.Folder)]);
+        if (Wants(BenchmarkPart.Load))
+            Keep(new[] { _bench.Type, ScalarType.Float16 }.Select(stored => LoadingPart.Measure(_bench, _options.Folder, stored)));
         if (_options.Parts.Any(part => part is >= BenchmarkPart.Vision and <= BenchmarkPart.Decode))
         {
             using var model = new GroundingModel(_bench.Sizes, _bench.Type, _bench.Device);
             RandomWeights.Fill(model, configuration.Seed);
-            if (Wants(BenchmarkPart.Vision)) Keep([VisionPart.Measure(_bench, model)]);
+            if (Wants(BenchmarkPart.Vision)) Keep([VisionPart.Measure(_bench, model, _options.Plain)]);
             if (Wants(BenchmarkPart.Train1)) Keep(TrainingPart.Measure(_bench, model, _options, stage: 1));
             if (Wants(BenchmarkPart.Train2)) Keep(TrainingPart.Measure(_bench, model, _options, stage: 2));
-            if (Wants(BenchmarkPart.Prefill)) Keep([PrefillPart.Measure(_bench, model)]);
+            if (Wants(BenchmarkPart.Prefill)) Keep([PrefillPart.Measure(_bench, model, _options.Plain)]);
             if (Wants(BenchmarkPart.Decode))
                 Keep(new[] { 1, _options.DecodedRows }.Distinct()
                     .Select(rows => DecodingPart.Measure(_bench, model, rows, _options.DecodedTokens)));

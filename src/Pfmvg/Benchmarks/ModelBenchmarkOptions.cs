@@ -49,6 +49,12 @@ internal sealed record ModelBenchmarkOptions
     /// <summary>With, without, or (null) both with and without recomputation.</summary>
     public bool? Recompute { get; init; }
 
+    /// <summary>
+    /// Whether the limit of the vision tower, of steps and of prefill is the same work written plainly with libtorch's operations, so that
+    /// the ratio is how many times as fast ours is.
+    /// </summary>
+    public bool Plain { get; init; }
+
     /// <summary>Folder for the temporary files of the parts that read files.</summary>
     public string Folder { get; init; } = Path.GetTempPath();
 }

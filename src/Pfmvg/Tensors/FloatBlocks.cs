@@ -12,8 +12,6 @@ namespace Pfmvg.Tensors;
 /// </summary>
 internal static class FloatBlocks
 {
-    private const int BlockLength = 2048;
-
     /// <summary>True when <see cref="Convert"/> can convert between the two types.</summary>
     public static bool CanConvert(ScalarType from, ScalarType to) => (from, to) is
         (ScalarType.Float16, ScalarType.Float32) or (ScalarType.BFloat16, ScalarType.Float32) or
@@ -36,14 +34,7 @@ internal static class FloatBlocks
             return;
         }
 
-        Span<float> block = stackalloc float[BlockLength];
-        var result = MemoryMarshal.Cast<byte, ushort>(target);
-        for (var at = 0; at < narrow.Length; at += BlockLength)
-        {
-            var length = Math.Min(BlockLength, narrow.Length - at);
-            Widen(narrow.Slice(at, length), from, block);
-            Narrow(block[..length], result.Slice(at, length));
-        }
+        HalfToBFloat16.Convert(narrow, MemoryMarshal.Cast<byte, ushort>(target));
     }
 
     /// <summary>The index of the first element that is NaN or infinite, or null; integers are always finite.</summary>

@@ -12,6 +12,8 @@ namespace Pfmvg.Weights;
 /// <param name="Strides">Elements between neighbours per dimension; null when the elements lie in row-major order without gaps.</param>
 internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, long Start, long[]? Strides)
 {
+    private const int ConvertedAtOnce = 1 << 18; // bytes that stay in a core's cache between the read and the conversion
+
     /// <summary>The elements in new, contiguous memory.</summary>
     public Tensor Read(string path)
     {
@@ -75,6 +77,7 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
         var (width, targetWidth) = (TensorTypes.Size(Info.Type), TensorTypes.Size(target.dtype));
         var targetType = target.dtype;
         var notFinite = new FirstIndex();
+        HugePages.Ask(memory, Info.Elements * targetWidth);
         Chunks.ForEach(Info.Bytes, (at, size) =>
         {
             if (direct)
@@ -85,12 +88,16 @@ internal sealed unsafe record StoredTensor(TensorInfo Info, ByteSource Source, l
                 return;
             }
 
-            var buffer = ArrayPool<byte>.Shared.Rent(size);
-            var stored = buffer.AsSpan(0, size);
-            source.Read(Start + at, stored);
-            Check(stored, at, notFinite);
-            var (index, count) = (at / width, size / width);
-            FloatBlocks.Convert(stored, Info.Type, new Span<byte>(memory + index * targetWidth, count * targetWidth), targetType);
+            var buffer = ArrayPool<byte>.Shared.Rent(Math.Min(size, ConvertedAtOnce));
+            for (var done = 0; done < size; done += ConvertedAtOnce)
+            {
+                var stored = buffer.AsSpan(0, Math.Min(ConvertedAtOnce, size - done));
+                source.Read(Start + at + done, stored);
+                Check(stored, at + done, notFinite);
+                var (index, count) = ((at + done) / width, stored.Length / width);
+                FloatBlocks.Convert(stored, Info.Type, new Span<byte>(memory + index * targetWidth, count * targetWidth), targetType);
+            }
+
             ArrayPool<byte>.Shared.Return(buffer);
         });
         GC.KeepAlive(target);

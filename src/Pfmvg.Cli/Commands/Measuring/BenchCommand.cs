@@ -9,5 +9,6 @@ internal static class BenchCommand
         new("bench", "Measure how fast parts of the program are on this machine, and how much memory they take.")
         {
             BenchDataCommand.Create(), BenchModelCommand.Create(), BenchMemoryCommand.Create(), BenchServeCommand.Create(),
+            BenchCompareCommand.Create(),
         };
 }

@@ -45,6 +45,11 @@ internal static class BenchModelCommand
             Description = "Measure training steps with recomputation (on), without (off), or both.",
             DefaultValueFactory = _ => "both",
         }.AcceptOnlyFromAmong("on", "off", "both");
+        var plain = new Option<bool>("--plain")
+        {
+            Description = "Measure vision tower, training steps and prefill beside the same work written plainly with libtorch's "
+                + "operations (what PyTorch takes), not beside the machine's products: the ratio is then how many times as fast ours is.",
+        };
         var folder = new Option<string?>("--folder")
         {
             Description = "Folder for the temporary files of the parts limits and load. Default: the system's.",
@@ -56,7 +61,7 @@ internal static class BenchModelCommand
             "Measure the machine's limits and the model's parts against them, with random weights: no checkpoint is needed. "
             + "Sizes are the configuration's; --set model.language.layers=2 and the like reduce them.")
         {
-            parts, repeats, batch, rows, tokens, recompute, folder, json,
+            parts, repeats, batch, rows, tokens, recompute, plain, folder, json,
         };
         var configuration = new ConfigurationOptions().AddTo(command);
         command.SetAction(parsed =>
@@ -70,6 +75,7 @@ internal static class BenchModelCommand
                 DecodedRows = parsed.GetValue(rows),
                 DecodedTokens = parsed.GetValue(tokens),
                 Recompute = parsed.GetValue(recompute) switch { "on" => true, "off" => false, _ => null },
+                Plain = parsed.GetValue(plain),
                 Folder = parsed.GetValue(folder) ?? Path.GetTempPath(),
             };
             if (!Directory.Exists(options.Folder))

@@ -1,5 +1,6 @@
 using Pfmvg.Models.Building;
 using Pfmvg.Weights.Loading;
+using static TorchSharp.torch;
 
 namespace Pfmvg.Benchmarks.Parts;
 
@@ -8,17 +9,21 @@ internal static class LoadingPart
 {
     private const long LargestShard = 5L << 30;
 
-    public static BenchmarkLine Measure(Workbench bench, string parent)
+    /// <param name="bench">Sizes and the type to load into.</param>
+    /// <param name="parent">Folder for the files.</param>
+    /// <param name="stored">Type in the files.</param>
+    public static BenchmarkLine Measure(Workbench bench, string parent, ScalarType stored)
     {
         var folder = Workbench.TemporaryPath(parent);
         try
         {
             var paths = new WeightPaths(Path.Combine(folder, "vision.pth"), Path.Combine(folder, "language"), null);
-            BaseWeights.WriteRandom(bench.Sizes, paths, bench.Type, ShardFormat.SafeTensors, LargestShard, bench.Configuration.Seed);
+            BaseWeights.WriteRandom(bench.Sizes, paths, stored, ShardFormat.SafeTensors, LargestShard, bench.Configuration.Seed);
             string[] files = [paths.Vision, .. Directory.GetFiles(paths.Language, "*.safetensors")];
             var bytes = files.Sum(file => new FileInfo(file).Length);
             var before = ProcessMemory.Resident;
-            var line = bench.Rounds.Measure("load weights", "GB/s", bytes, MachineLimits.FileRead(files),
+            var name = stored == bench.Type ? "load weights" : $"load {stored} weights".ToLowerInvariant();
+            var line = bench.Rounds.Measure(name, "GB/s", bytes, MachineLimits.FileRead(files),
                 () => ModelBuilder.Load(bench.Sizes, paths, bench.Type, bench.Device, 1).Model.Dispose());
             return line with
             {

@@ -7,7 +7,10 @@ namespace Pfmvg.Benchmarks.Parts;
 /// <summary>Reading one prompt into the cache of keys and values.</summary>
 internal static class PrefillPart
 {
-    public static BenchmarkLine Measure(Workbench bench, GroundingModel model)
+    /// <param name="bench">Sizes.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="plain">Whether the limit is the same work in plain libtorch.</param>
+    public static BenchmarkLine Measure(Workbench bench, GroundingModel model, bool plain)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
@@ -15,7 +18,8 @@ internal static class PrefillPart
         var visual = model.Project(bench.Features(1));
         var prompts = bench.Prompts(1);
         var work = bench.Flops.Layers(1, length) + bench.Flops.Head(1);
-        return bench.Rounds.Measure($"prefill, {length} positions", "GFLOP/s", work, bench.LayerProducts(length), () =>
+        var limit = plain ? new PlainDecoder(bench, 1, length).Prefill(work) : bench.LayerProducts(length);
+        return bench.Rounds.Measure($"prefill, {length} positions", "GFLOP/s", work, limit, () =>
         {
             using var state = new DecodingState(model, prompts, visual, new DecodingOptions(1));
             state.Next();

@@ -20,13 +20,13 @@ internal static class TrainingPart
         using Scalar ignored = GroundingModel.NoTarget;
         targets.narrow(1, 0, length - answer).fill_(ignored);
         var batch = new MicroBatch(ids, targets, bench.Features(rows));
-        var limit = bench.LayerProducts(rows * length);
+        var work = bench.Flops.TrainingStep(rows, length, (long)rows * answer);
+        var limit = options.Plain ? new PlainDecoder(bench, rows, length).Step(work, answer) : bench.LayerProducts(rows * length);
         using var optimizer = new AdamW(model.Trainables(), settings.Beta1, settings.Beta2, settings.WeightDecay);
         var dropout = Enumerable.Range(0, rows).Select(row => ((long)row, (int)length)).ToArray();
         foreach (var recompute in options.Recompute is { } only ? [only] : (bool[])[false, true])
         {
             var name = $"stage {stage} step, {rows} x {length}{(recompute ? ", recomputing" : "")}";
-            var work = bench.Flops.TrainingStep(rows, length, (long)rows * answer);
             yield return bench.Rounds.Measure(name, "GFLOP/s", work, limit, () =>
             {
                 using var inside = NewDisposeScope();
