@@ -49,14 +49,14 @@ internal static class WeightsRandomCommand
         };
         var model = new Option<string>("--model")
         {
-            Description = "Whose files: pfmvg (those that a configuration names), or biovil or biovil-t in their published sizes and names.",
+            Description = "Whose files: pfmvg (those of a configuration), biovil or biovil-t (in their published sizes and names).",
             DefaultValueFactory = _ => ModelNames.Ours,
         }.AcceptOnlyFromAmong(ModelNames.Ours, ModelNames.BioVil, ModelNames.BioVilT);
         var shrink = new Option<int>("--shrink")
         {
             Description = "With --model biovil or biovil-t: divides all widths, by 1, 2, 4, 8, 16 or 32.",
             DefaultValueFactory = _ => 1,
-        };
+        }.Between(1, 32);
         var vocabulary = new Option<string?>("--vocabulary")
         {
             Description = "With --model biovil or biovil-t: a vocab.txt to take. Without it words are spelled by their characters.",
