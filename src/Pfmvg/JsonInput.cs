@@ -77,7 +77,7 @@ internal readonly partial struct JsonInput(JsonElement element, string place, st
         }
 
         using var document = JsonText.Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), out var fault);
-        return fault is not null && OtherFile.InsteadOfJson(path) is { } other
+        return fault is { What: not JsonText.Empty } && OtherFile.InsteadOfJson(path) is { } other
             ? throw new InputException($"{name}: {other.What}; {other.Advice}.") : Of(document, fault, name, advice);
     }
 

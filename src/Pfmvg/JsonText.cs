@@ -23,6 +23,9 @@ internal sealed record JsonFault(string Where, string What)
 /// </summary>
 internal static class JsonText
 {
+    /// <summary>What is wrong with no text at all.</summary>
+    public const string Empty = "is empty";
+
     private const int Deepest = 64;
 
     /// <summary>Parses a text.</summary>
@@ -56,7 +59,7 @@ internal static class JsonText
         if (rest.StartsWith("-"u8)) rest = rest[1..];
         return new JsonFault(where, rest.StartsWith("NaN"u8) || rest.StartsWith("Infinity"u8)
             ? "no valid JSON: NaN and Infinity are no JSON numbers, write null instead"
-            : cause.Message.Contains("depth", StringComparison.Ordinal) ? $"is nested deeper than {Deepest}"
+            : cause.Message.Contains("maximum", StringComparison.Ordinal) ? $"is nested deeper than {Deepest}"
             : rest.IsEmpty ? "no valid JSON: it ends early" : "no valid JSON");
     }
 
@@ -71,7 +74,7 @@ internal static class JsonText
 
         public JsonFault? FirstFault()
         {
-            if (_text.IndexOfAnyExcept(" \t\r\n"u8) < 0) return new JsonFault("", "is empty");
+            if (_text.IndexOfAnyExcept(" \t\r\n"u8) < 0) return new JsonFault("", Empty);
             try
             {
                 for (; _reader.Read(); _isBegun = true)

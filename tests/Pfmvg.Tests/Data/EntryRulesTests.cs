@@ -142,7 +142,7 @@ public sealed class EntryRulesTests : IDisposable
             [{"ImageID": "a.png", "findings": [{"sentence_en": "x", "boxes": [[0.1, 0.1, 0.5, 0.5]], "boxes": []}]}]
             """);
         _tree.Write("master_table.csv", "ImageID,PatientID,split\na.png,1,train\n");
-        Assert.Contains("item 1: the name 'boxes' stands twice", Refusal(new DataSources { PadChestGr = _tree.Root }),
+        Assert.Contains("item 1, findings[0]: the name 'boxes' stands twice", Refusal(new DataSources { PadChestGr = _tree.Root }),
             StringComparison.Ordinal);
 
         _tree.Picture("train/a.jpg");
@@ -159,7 +159,7 @@ public sealed class EntryRulesTests : IDisposable
 
     [Theory]
     [InlineData("\"text\":\"x\"", "\"text\":null", "refer.train.jsonl:1: 'text' is null")]
-    [InlineData("\"text\":\"x\"", "\"text\":\"x\",\"text\":\"y\"", "refer.train.jsonl:1: not a sample: a name stands twice")]
+    [InlineData("\"text\":\"x\"", "\"text\":\"x\",\"text\":\"y\"", "refer.train.jsonl:1: the name 'text' stands twice")]
     [InlineData("\"own\"", "null", "refer.train.jsonl:1: 'source' is null")]
     public void A_manifest_that_was_edited_is_refused_with_its_line(string from, string to, string said)
     {

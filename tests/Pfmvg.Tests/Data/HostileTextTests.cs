@@ -64,13 +64,12 @@ public sealed class HostileTextTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""[{"image": "a.jpg", "caption": "\ud800"}]""")]
-    [InlineData("""[{"\ud800aaa": 1, "image": "a.jpg"}]""")]
-    public void Half_a_surrogate_pair_is_no_text(string content)
-    {
-        var sample = Assert.Single(new RocoReader(_tree.Write("list.json", content)).Read());
-        Assert.Equal("the entry has no \"caption\"", sample.Problem);
-    }
+    [InlineData("""[{"image": "a.jpg", "caption": "\ud800"}]""", "item 1: 'caption' is not valid text (half of a surrogate pair); ")]
+    [InlineData("""[{"\ud800aaa": 1, "image": "a.jpg"}]""", "item 1: a name is not valid text (half of a surrogate pair); ")]
+    [InlineData("""[{"image": "a.jpg", "caption": "x"}] 7""", "list.json, byte 38: no valid JSON; ")]
+    public void Half_a_surrogate_pair_is_no_text_and_nothing_may_follow(string content, string problem) => Assert.Contains(problem,
+        Assert.Throws<InputException>(() => new RocoReader(_tree.Write("list.json", content)).Read().Count()).Message,
+        StringComparison.Ordinal);
 
     [Theory]
     [InlineData("""{"images": [], "annotations": [{"id": 1}]}""", "no 'images'")]

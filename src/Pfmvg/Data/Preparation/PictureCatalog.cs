@@ -32,7 +32,7 @@ internal sealed class PictureCatalog : IDisposable
         {
             foreach (var line in DataFile.Lines(journal))
             {
-                if (Read(line.Text) is { Width: > 0, Height: > 0 } entry) _known[entry.Picture] = entry;
+                if (Read(line.Text) is { Picture: not null, Width: > 0, Height: > 0 } entry) _known[entry.Picture] = entry;
             }
         }
 

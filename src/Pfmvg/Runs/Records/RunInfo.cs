@@ -105,6 +105,9 @@ public sealed record RunInfo
             .. info.Weights.Concat(info.Data).Select(noted => ("bytes", (double)noted.Bytes))])
             if (value is not >= 0 || name == "seconds" && value > MostSeconds)
                 throw file.Wrong(FormattableString.Invariant($"'{name}' is {value}, which is impossible"));
+        if (info.Weights.Concat(info.Data).Any(noted => noted is { Path: null } or { Sha256: null })
+            || info.Best is { Checkpoint: null } or { Measure: null } || info.Model is { Choice: null } or { Path: null })
+            throw file.Wrong("a field is missing in 'weights', 'data', 'best' or 'model'"); // of a constructor, null and not refused
         return info.Environment.FirstOrDefault(fact => fact.Value is null).Key is { } empty
             ? throw file.Wrong($"'environment.{OtherFile.Printable(empty)}' is null") : info;
     }

@@ -92,7 +92,14 @@ internal sealed class StepLog : IDisposable
         var bytes = File.ReadAllBytes(path);
         var last = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
         using var whole = JsonText.Parse(bytes.AsMemory(last), out _); // a killed process may leave half a line
-        return JsonInput.Lines(new MemoryStream(bytes, 0, whole is null ? last : bytes.Length), path, "put the line right, or remove it");
+        return JsonInput.Lines(new MemoryStream(bytes, 0, whole is null ? last : bytes.Length), path, "put the line right, or remove it")
+            .Select(Checked);
+
+        static JsonInput Checked(JsonInput line)
+        {
+            _ = (line.Text("kind"), line.Count("step")); // refuse what is neither
+            return line;
+        }
     }
 
     /// <summary>A figure of a line; null where it is none, as one that is not finite, which is a text.</summary>

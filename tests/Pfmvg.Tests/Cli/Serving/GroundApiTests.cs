@@ -109,7 +109,8 @@ public sealed class GroundApiTests(ServedWorkspace workspace) : IClassFixture<Se
     [InlineData("""{"image": 3, "phrases": ["edema"]}""", "image: must be a text")]
     [InlineData("""{"image": "AAAA", "phrases": []}""", "phrases: there is none")]
     [InlineData("""{"image": "AAAA", "phrases": [7]}""", "phrases: 'phrases' must be a text")]
-    [InlineData("""{"image": "AAAA", "phrases": ["\ud800"]}""", "phrases: 'phrases' is no valid Unicode")]
+    [InlineData("""{"image": "AAAA", "phrases": ["\ud800"]}""",
+        "The body is no JSON to use: phrases[0]: is not valid text (half of a surrogate pair).")]
     [InlineData("""{"image": "AAAA", "phrases": ["..."]}""", "phrases: the phrase has no letter and no digit")]
     [InlineData("""{"image": "AAAA", "phrases": ["edema"], "constrain": "polygons"}""", "constrain: must be")]
     [InlineData("""["image"]""", "The body is JSON but no object")]

@@ -43,7 +43,7 @@ public sealed class PredictionFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{", "not valid JSON")]
+    [InlineData("{", "no valid JSON: it ends early")]
     [InlineData("[1]", "must be a JSON object")]
     [InlineData("{" + Sample + "}", "no 'truth'")]
     [InlineData("{" + Sample + "," + Truth + "}", "none of 'answer', 'boxes' and 'heatmap'")]

@@ -29,6 +29,7 @@ public sealed class BrokenRecordTests : IDisposable
     [InlineData("{\"seconds\": 1e400}", "run.json: 'seconds' is a number too large to compute with; ")]
     [InlineData("{\"command\": [null]}", "run.json: 'command[0]' is null; ")]
     [InlineData("{\"weights\": [{\"path\": null, \"bytes\": 1, \"sha256\": \"\"}]}", "run.json: 'weights[0].path' is null; ")]
+    [InlineData("{\"weights\": [{\"bytes\": 1}]}", "run.json: a field is missing in 'weights', 'data', 'best' or 'model'; ")]
     [InlineData("{\"environment\": {\"cores\": null}}", "run.json: 'environment.cores' is null; ")]
     [InlineData("{\"message\": \"\\ud800\"}", "run.json: 'message' is not valid text (half of a surrogate pair); ")]
     [InlineData("{\"step\": 1, \"step\": 2}", "run.json: the name 'step' stands twice in one object, and nothing says which one counts; ")]
