@@ -1,4 +1,5 @@
 using System.Text;
+using Pfmvg.Imaging;
 using Pfmvg.Data.Checks;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
