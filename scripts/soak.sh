@@ -40,7 +40,7 @@ for task in "${tasks[@]}"; do
     case $task in
         training) command=(train --stage 2 --from base "${settings[@]}" --set stage2.epochs=1000000 --set name=soak --overwrite) ;;
         # One process that evaluates and serves in turns; the length of the turns decides which of them it mostly does.
-        evaluation) command=(bench serve --from "$model" --clients 1 --seconds 10 --rounds 100000) ;;
+        evaluation) command=(bench serve --from "$model" --clients 1 --seconds 10 --rounds 10000) ;;
         serving) command=(serve --from "$model" --port $port) ;;
         *) echo "unknown task $task" >&2; exit 2 ;;
     esac

@@ -50,7 +50,7 @@ internal static class Program
             new ParallelOptions { MaxDegreeOfParallelism = workers }, name =>
         {
             var share = (double)Formats.All[name].Share / all;
-            campaign.Run(name, minutes is null ? (long)Math.Ceiling(inputs * share) : long.MaxValue,
+            campaign.Run(name, minutes is null ? (long)Math.Round(inputs * share) : long.MaxValue,
                 minutes is { } time ? time * 60 * Math.Min(workers, chosen.Length) / chosen.Length : double.MaxValue);
         });
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{campaign.Done} inputs, {campaign.Faults} kinds of faults"));
