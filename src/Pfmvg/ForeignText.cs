@@ -13,7 +13,7 @@ internal static class ForeignText
     public const int LongestQuote = 1000;
 
     /// <summary>The longest line of a message, and the most lines of one.</summary>
-    public const int LongestLine = 4000, MostLines = 200;
+    public const int LongestLine = 16_000, MostLines = 200;
 
     /// <summary>
     /// Whether a terminal obeys a character instead of showing it: control characters and those that turn, end or hide the rest of a line.

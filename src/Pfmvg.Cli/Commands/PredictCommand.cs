@@ -125,13 +125,13 @@ internal static class PredictCommand
                 if (prediction.BrokenPicture is { } reason)
                 {
                     broken++;
-                    Terminal.Standard.Message($"{asked.Place}: '{Privacy.Mask(asked.Id)}' is not answered: {reason}");
+                    Terminal.Standard.Message($"{asked.Place}: '{ForeignText.Quote(Privacy.Mask(asked.Id))}' is not answered: {reason}");
                     return;
                 }
 
                 var answer = AnswerLine.Read(prediction, settings.Eval.BoxReading);
                 Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
-                    : $"{prediction.Id}  {answer.ToText()}");
+                    : $"{ForeignText.Quote(prediction.Id)}  {answer.ToText()}");
                 if (parsed.GetValue(overlay) is not { } target) return;
                 Overlay.WriteOne(
                     NameOf(target, shown - 1, prediction.Id, ".png"), prediction.Image, [], answer.Boxes, chosen, settings.Data.Dicom);

@@ -62,9 +62,6 @@ internal sealed class Terminal
     /// <summary>Columns of the terminal that results go to.</summary>
     public int Width => _results.Profile.Width;
 
-    /// <summary>Prints a sentence as a result; what stands between its braces is one line of bounded length.</summary>
-    public void Print(QuotingSentence sentence) => Print(sentence.ToString());
-
     /// <summary>Prints a text as a result.</summary>
     public void Print(string text) => Result(() => Console.Out.WriteLine(text));
 
@@ -73,9 +70,6 @@ internal sealed class Terminal
 
     /// <summary>Prints a table or another drawing as a result.</summary>
     public void Print(IRenderable drawing) => Result(() => _results.Write(drawing));
-
-    /// <summary>Prints a sentence above the live line; what stands between its braces is one line of bounded length.</summary>
-    public void Message(QuotingSentence sentence) => Message(sentence.ToString());
 
     /// <summary>Prints a message line above the live line.</summary>
     public void Message(string text)

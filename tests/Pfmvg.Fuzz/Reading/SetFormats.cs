@@ -1,10 +1,10 @@
 using System.Text;
-using Pfmvg.Imaging;
 using Pfmvg.Data.Checks;
 using Pfmvg.Data.Files;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Data.Sets;
 using Pfmvg.Fuzz.Mutating;
+using Pfmvg.Imaging;
 using Pfmvg.Phantoms;
 using Pfmvg.Phantoms.Planning;
 

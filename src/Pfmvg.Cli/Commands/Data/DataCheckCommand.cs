@@ -119,7 +119,7 @@ internal static class DataCheckCommand
             {
                 var id = example.Place.Contains(example.Id, StringComparison.Ordinal) ? "" : example.Id;
                 var line = string.Join(": ", new[] { example.Place, id, example.Detail }.Where(part => part.Length > 0));
-                Terminal.Standard.Print($"          {(showIds ? line : Privacy.Mask(line))}");
+                Terminal.Standard.Print("          " + ForeignText.Quote(showIds ? line : Privacy.Mask(line)));
             }
         }
 

@@ -129,7 +129,7 @@ internal sealed partial class HeatMap
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
-            throw FileFault.At($"The heat map {path}", path, cause);
+            throw new InputException($"{path}: the heat map cannot be read (no such file, or no permission).", cause);
         }
 
         if (file.Length < 12 || file[0] != 0x93 || !file.AsSpan(1).StartsWith("NUMPY"u8)) throw Wrong("is not a NumPy .npy file");

@@ -66,7 +66,7 @@ public sealed class ServeCommandTests(ServedWorkspace workspace) : IClassFixture
     [InlineData("--listen 203.0.113.9 --key-file key", "this machine cannot listen there")]
     [InlineData("--listen everywhere", "--listen everywhere: is no address")]
     [InlineData("--key-file short", "short: a key has at least 16 letters")]
-    [InlineData("--key-file absent", "absent: the key cannot be read")]
+    [InlineData("--key-file absent", "--key-file absent: this does not exist")]
     [InlineData("--port 70000", "--port 70000: give a whole number from 0 to 65,535")]
     [InlineData("--queue 0", "--queue 0: give a whole number")]
     public void A_command_line_that_cannot_be_meant_is_one_sentence(string options, string sentence)
