@@ -23,8 +23,8 @@ internal static class ImageLimits
     public const int Pixels = 178_956_970;
 
     /// <summary>
-    /// The limit of all but gray pictures of 8 bits: colour, progressive JPEG, 16 bits, and formats whose pixels can take next to no bytes.
-    /// Such a picture takes several times the memory, and no radiograph is half as large.
+    /// The limit of colour and progressive JPEG, and of formats whose pixels can take next to no bytes. Such a picture takes several times
+    /// the memory of a gray one, and no radiograph is as large.
     /// </summary>
     public const int OtherPixels = 40_000_000;
 

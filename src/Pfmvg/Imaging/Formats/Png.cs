@@ -12,6 +12,7 @@ namespace Pfmvg.Imaging.Formats;
 internal static class Png
 {
     private const int Gray = 0, Rgb = 2, Palette = 3, GrayAlpha = 4, RgbAlpha = 6;
+    private const int OtherPixels = 80_000_000; // of colour and of 16 bits, which take three bytes of memory each
     private const int MostInflation = 1032; // deflate cannot make more bytes than this from one
 
     private static readonly byte[] Signature = [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0d, 0x0a, 0x1a, 0x0a];
@@ -89,7 +90,7 @@ internal static class Png
         if (Crc32.HashToUInt32(file[12..29]) != BinaryPrimitives.ReadUInt32BigEndian(file[29..]))
             throw picture.Damaged("the header's checksum is wrong");
         uint width = BinaryPrimitives.ReadUInt32BigEndian(file[16..]), height = BinaryPrimitives.ReadUInt32BigEndian(file[20..]);
-        picture.CheckSize(width, height, limit: file[24] <= 8 && file[25] == Gray ? ImageLimits.Pixels : ImageLimits.OtherPixels);
+        picture.CheckSize(width, height, limit: file[24] <= 8 && file[25] == Gray ? ImageLimits.Pixels : OtherPixels);
         var format = new Format((int)width, (int)height, file[24], file[25], file[28] == 1);
         var known = (format.Colour, format.Depth)
             is (Gray, 1 or 2 or 4 or 8 or 16) or (Palette, 1 or 2 or 4 or 8) or (Rgb or GrayAlpha or RgbAlpha, 8 or 16);

@@ -192,7 +192,7 @@ public sealed class PredictionFileTests : IDisposable
         foreach (var protocol in Enum.GetValues<Protocol>().Where(protocol => protocol != Protocol.MaskThresholds)) // it scores no boxes
         {
             var table = Scorer.Score(PredictionFile.Read(path), new ScoringOptions { Protocol = protocol, Resamples = 10 });
-            Assert.Equal([Flaw.CutOff, Flaw.TooManyBoxes, Flaw.TooManyBoxes], table.Samples.Select(sample => sample.Flaw));
+            Assert.Equal([Flaw.TooLong, Flaw.TooLong, Flaw.TooManyBoxes], table.Samples.Select(sample => sample.Flaw));
             Assert.All(table.Samples, sample => Assert.Equal(0, sample.Iou));
         }
 
