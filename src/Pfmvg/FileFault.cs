@@ -10,7 +10,7 @@ internal static partial class FileFault
     private const int NotPermitted = 1, NoEntry = 2, InputOutput = 5, Taken = 11, Access = 13, Busy = 16, Exists = 17, NoFolder = 20,
         IsFolder = 21, TableFull = 23, TooManyOpen = 24, TextBusy = 26, TooLarge = 27, NoSpace = 28, ReadOnlyDisk = 30, TooLong = 36,
         NotEmpty = 39, Loop = 40, Stale = 116, Quota = 122, LastNumber = 133;
-    private const int MayRead = 4, MayWrite = 2, MayEnter = 1, WorkingFolder = -100, TypeOnly = 1;
+    private const int MayRead = 4, MayWrite = 2, MayEnter = 1;
 
     /// <summary>The refusal that an exception stands for; null where it is none of the file system's.</summary>
     public static InputException? Of(Exception failure)
@@ -51,12 +51,7 @@ internal static partial class FileFault
     }
 
     /// <summary>Whether a path is a device, a pipe or a socket: nothing that a file may replace.</summary>
-    public static bool IsSpecial(string path)
-    {
-        Span<byte> state = stackalloc byte[256]; // struct statx: the mode is its field at byte 28
-        return State(WorkingFolder, path, 0, TypeOnly, ref state[0]) == 0
-            && (BitConverter.ToUInt16(state[28..]) & 0xF000) is not (0x8000 or 0x4000); // a file, a folder
-    }
+    public static bool IsSpecial(string path) => InputFile.KindOf(path) is FileKind.Pipe or FileKind.Device or FileKind.Socket;
 
     private static string Reason(int number, string path) => number switch
     {
@@ -134,7 +129,4 @@ internal static partial class FileFault
 
     [LibraryImport("libc", EntryPoint = "access", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Check(string path, int mode);
-
-    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int State(int folder, string path, int flags, int mask, ref byte state);
 }
