@@ -19,7 +19,8 @@ try
     if (ParseErrors.Of(parsed) is { Count: > 0 } errors)
     {
         foreach (var error in errors) Console.Error.WriteLine(ForeignText.Message($"error: {error}"));
-        Console.Error.WriteLine("Run with --help to see what is possible.");
+        if (errors.Any(error => !error.StartsWith("--", StringComparison.Ordinal))) // a wrong value needs no list of options
+            Console.Error.WriteLine("Run with --help to see what is possible.");
         return ExitCode.WrongInput;
     }
 

@@ -50,7 +50,7 @@ internal sealed partial record ChatReply
             var start when start.StartsWith("data:"u8) || start.StartsWith("event:"u8) =>
                 "the server answered with a stream, which was not asked for",
             _ when fault!.What.StartsWith("no valid", StringComparison.Ordinal) => "the server's answer is no JSON",
-            _ => $"in the server's answer{(fault!.Where.Length > 0 ? $", {fault.Where}," : "")} {fault.What}",
+            _ => $"the server's answer{(fault!.Where.Length > 0 ? $", {fault.Where}," : "")} {fault.What}",
         });
     }
 

@@ -114,12 +114,12 @@ public static class ConfigurationFile
     private static void RefuseDeepNesting(string yaml, string source)
     {
         var parser = new Parser(new StringReader(yaml));
-        var brackets = new Stack<(char Bracket, long Line)>();
+        var brackets = new Stack<(char Bracket, Mark At)>();
         for (var depth = 0; Next();)
         {
             depth += parser.Current!.NestingIncrease;
-            if (parser.Current is SequenceStart { Style: SequenceStyle.Flow } list) brackets.Push(('[', list.Start.Line));
-            else if (parser.Current is MappingStart { Style: MappingStyle.Flow } map) brackets.Push(('{', map.Start.Line));
+            if (parser.Current is SequenceStart { Style: SequenceStyle.Flow } list) brackets.Push(('[', list.Start));
+            else if (parser.Current is MappingStart { Style: MappingStyle.Flow } map) brackets.Push(('{', map.Start));
             else if (parser.Current is SequenceEnd or MappingEnd && parser.Current.End.Index > parser.Current.Start.Index)
                 brackets.TryPop(out _); // what is no bracket ends without a sign
             var place = $"{source}, line {parser.Current.Start.Line}";
@@ -135,13 +135,21 @@ public static class ConfigurationFile
             {
                 return parser.MoveNext();
             }
+            catch (Exception broken) when (broken is InvalidOperationException or YamlException && brackets.TryPeek(out var open)
+                && !Closes(open.At.Index))
+            {
+                throw new InputException($"{source}, line {open.At.Line}: a '{open.Bracket}' is never closed; add its "
+                    + $"'{(open.Bracket == '[' ? ']' : '}')}'.", broken);
+            }
             catch (InvalidOperationException broken) // at the end of a text that leaves something open
             {
-                throw new InputException(brackets.TryPeek(out var open)
-                    ? $"{source}, line {open.Line}: a '{open.Bracket}' is never closed; add its '{(open.Bracket == '[' ? ']' : '}')}'."
-                    : $"{source} is not YAML: something is left open at its end; check its brackets and quotation marks.", broken);
+                throw new InputException(
+                    $"{source} is not YAML: something is left open at its end; check its brackets and quotation marks.", broken);
             }
         }
+
+        // Quoted brackets may mislead it: then the parser's own words are said.
+        bool Closes(long at) => yaml.Skip((int)at).Sum(c => c is '[' or '{' ? 1 : c is ']' or '}' ? -1 : 0) <= 0;
     }
 
     /// <summary>`a.b=value` as the tree a: { b: value }.</summary>

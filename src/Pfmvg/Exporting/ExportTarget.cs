@@ -10,15 +10,20 @@ internal sealed class ExportTarget : IDisposable
     /// <summary>The file by which an earlier export is known: nothing else is ever replaced.</summary>
     public const string Record = "export.json";
 
+    private const string Earlier = ".earlier";
+
     private readonly string _path, _parent, _work;
     private readonly bool _isFile;
+    private IDisposable? _hold;
 
     private ExportTarget(string path, bool isFile)
     {
         (_path, _isFile) = (path, isFile);
         _parent = Path.GetDirectoryName(path)!;
-        _work = Path.Combine(_parent, $".{Path.GetFileName(path)}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp");
+        _work = HoldFile.Beside(Hidden);
     }
+
+    private string Hidden => Path.Combine(_parent, "." + Path.GetFileName(_path));
 
     /// <summary>The folder or file to write to until it is whole.</summary>
     public string Work => _isFile ? Path.Combine(_work, Path.GetFileName(_path)) : _work;
@@ -60,12 +65,14 @@ internal sealed class ExportTarget : IDisposable
         try
         {
             Directory.CreateDirectory(_parent);
+            RemoveAbandoned();
             var free = new DriveInfo(_parent).AvailableFreeSpace;
             if (bytes > free)
                 throw Refusal.ForFile(_parent, $"the export needs {Units.DecimalBytes(bytes)}, but the disk has only "
                     + $"{Units.DecimalBytes(free)} free", "free some room or choose another folder");
             Leftovers.Add(_work);
             Directory.CreateDirectory(_work);
+            _hold = HoldFile.TryTake(Path.Combine(_work, HoldFile.Name));
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
@@ -82,7 +89,8 @@ internal sealed class ExportTarget : IDisposable
             return;
         }
 
-        var earlier = _work + ".earlier";
+        Release();
+        var earlier = _work + Earlier;
         if (Directory.Exists(_path)) Directory.Move(_path, earlier);
         try
         {
@@ -100,7 +108,26 @@ internal sealed class ExportTarget : IDisposable
     /// <summary>Removes what was not moved.</summary>
     public void Dispose()
     {
+        Release();
         if (Directory.Exists(_work)) Directory.Delete(_work, recursive: true);
         Leftovers.Forget(_work);
+    }
+
+    // What killed exports left: what they wrote, and what stood here when one was killed between the two moves of its end.
+    private void RemoveAbandoned()
+    {
+        HoldFile.RemoveAbandoned(Hidden);
+        foreach (var earlier in Directory.GetDirectories(_parent, $"{Path.GetFileName(Hidden)}.*.tmp{Earlier}"))
+        {
+            if (Path.Exists(_path)) Directory.Delete(earlier, recursive: true);
+            else Directory.Move(earlier, _path);
+        }
+    }
+
+    private void Release()
+    {
+        _hold?.Dispose();
+        _hold = null;
+        if (Directory.Exists(_work)) File.Delete(Path.Combine(_work, HoldFile.Name));
     }
 }

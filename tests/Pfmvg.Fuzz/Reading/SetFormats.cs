@@ -85,7 +85,8 @@ internal static class SetFormats
             {
                 // MS-CXR's CSV is read where it is named, not where its JSON lies beside it.
                 foreach (var reader in (set.MsCxr is null ? set : set with { MsCxr = path }).Readers())
-                    foreach (var sample in reader.Read()) _ = EntryRules.Problems(sample, Good, reader.Task, TruncatedPictures.Refuse).ToList();
+                    foreach (var sample in reader.Read())
+                        _ = EntryRules.Problems(sample, Good, reader.Task, TruncatedPictures.Refuse).ToList();
             })));
         }
 

@@ -113,7 +113,7 @@ public class ChatClientTests
     [InlineData("html-200", Tries, "an HTML page instead of JSON, after 3 tries")]
     [InlineData("empty-200", Tries, "answer is empty, after 3 tries")]
     [InlineData("array-200", Tries, "answer is no JSON object, after 3 tries")]
-    [InlineData("deep-200", Tries, "answer is no JSON, after 3 tries")]
+    [InlineData("deep-200", Tries, "nested deeper than 64, after 3 tries")]
     [InlineData("error-200", Tries, "an error under status 200 (The model failed), after 3 tries")]
     [InlineData("cut-body", Tries, "closed the connection in the middle of its answer, after 3 tries")]
     [InlineData("no-answer", Tries, "closed the connection without an answer, after 3 tries")]

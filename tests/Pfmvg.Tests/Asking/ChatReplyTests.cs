@@ -47,7 +47,8 @@ public class ChatReplyTests
     [InlineData("""{"choices": [{"text": "x", "finish_reason": "stop"}]}""", "no message")]
     [InlineData("""{"choices": [{"message": {"content": "{<12><20><45><60>}"}}]}""", "no finish_reason")]
     [InlineData("""{"choices": [{"message": {"content": "{<12><20><45><60>}"}, "finish_reason": null}]}""", "no finish_reason")]
-    [InlineData("""{"choices": [{"message": {"content": "\ud800"}, "finish_reason": "stop"}]}""", "not valid text (half of a surrogate pair)")]
+    [InlineData("""{"choices": [{"message": {"content": "\ud800"}, "finish_reason": "stop"}]}""",
+        "not valid text (half of a surrogate pair)")]
     [InlineData("""{"error": {"message": "It failed."}, "choices": [{"message": {"content": "x"}}]}""", "(It failed)")]
     [InlineData("""{"error": "It failed"}""", "(It failed)")]
     [InlineData("""{"detail": "It failed"}""", "(It failed)")]

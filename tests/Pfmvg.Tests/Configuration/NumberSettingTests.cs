@@ -33,9 +33,9 @@ public class NumberSettingTests
     }
 
     [Theory]
-    [InlineData("stage1: [[\nstage2: x\n", "c.yaml, line 1: a '[' is never closed; close it.")]
-    [InlineData("name: a\ndata:\n  images: {a: b\nseed: 1\n", "c.yaml, line 3: a '{' is never closed; close it.")]
-    [InlineData("stage1: [1, 2\n", "c.yaml, line 1: a '[' is never closed; close it.")]
+    [InlineData("stage1: [[\nstage2: x\n", "c.yaml, line 1: a '[' is never closed; add its ']'.")]
+    [InlineData("name: a\ndata:\n  images: {a: b\nseed: 1\n", "c.yaml, line 3: a '{' is never closed; add its '}'.")]
+    [InlineData("stage1: [1, 2\n", "c.yaml, line 1: a '[' is never closed; add its ']'.")]
     public void A_bracket_that_is_never_closed_is_named_by_its_line(string yaml, string message) =>
         Assert.Equal(message, Assert.Throws<InputException>(() => ConfigurationFile.Parse(yaml, "c.yaml", [])).Message);
 }

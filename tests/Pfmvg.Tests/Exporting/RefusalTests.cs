@@ -49,6 +49,23 @@ public sealed class RefusalTests : IDisposable
         Assert.Contains($"is what is read ({merged})", message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void What_killed_exports_left_is_removed_or_put_back()
+    {
+        var options = _workspace.Options(ExportFormat.Hf, "merged") with { Verify = false };
+        var half = _workspace.In(".merged.123.0123456789abcdef0123456789abcdef.tmp"); // killed while it wrote
+        Directory.CreateDirectory(half);
+        File.WriteAllText(Path.Combine(half, "model.safetensors"), "half");
+        var earlier = half + ".earlier"; // killed when the earlier export had gone and the new one had not come
+        Directory.CreateDirectory(earlier);
+        File.WriteAllText(Path.Combine(earlier, "export.json"), "{}");
+
+        Assert.Throws<InputException>(() => // the disk lacks room: found after the look at what is left
+            ExportTarget.Choose(options.Output, isFile: false, overwrite: false, []).Begin(long.MaxValue));
+        Assert.Equal([options.Output], Directory.GetFileSystemEntries(_workspace.Path));
+        Assert.Equal("{}", File.ReadAllText(Path.Combine(options.Output, "export.json")));
+    }
+
     [Theory]
     [InlineData("Peft", "adapter")]
     [InlineData("Hf", "merged")]

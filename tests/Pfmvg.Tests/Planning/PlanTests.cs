@@ -143,7 +143,7 @@ public sealed class PlanTests : IDisposable
     [Theory]
     [InlineData("--device-memory 48: give a positive number with its unit", "--device-memory", "48")]
     [InlineData("--device-memory -1GB: give a positive number with its unit", "--device-memory=-1GB")]
-    [InlineData("There is no stage 3", "--device-memory", "48GB", "--stage", "3")]
+    [InlineData("--stage 3: give a whole number from 1 to 2", "--device-memory", "48GB", "--stage", "3")]
     [InlineData("--devices 0: give a whole number", "--device-memory", "48GB", "--devices", "0")]
     [InlineData("--tflops -5: give a number above 0", "--device-memory", "48GB", "--tflops=-5")]
     [InlineData("--efficiency 1.5: give a number above 0, at most 1", "--device-memory", "48GB", "--efficiency", "1.5")]

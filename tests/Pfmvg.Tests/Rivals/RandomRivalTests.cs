@@ -66,7 +66,7 @@ public sealed class RandomRivalTests : IDisposable
     [Theory]
     [InlineData("--shrink 3", "give 1, 2, 4, 8, 16 or 32")]
     [InlineData("--type float16", "belongs to our own model")]
-    [InlineData("--vocabulary nowhere.txt", "cannot be read")]
+    [InlineData("--vocabulary nowhere.txt", "this does not exist")]
     public void Wrong_options_are_refused_in_a_sentence(string options, string said)
     {
         var result = Shell.RunPfmvg(["weights", "random", "--model", "biovil", "--out", _folder.In("w"), .. options.Split(' ')]);

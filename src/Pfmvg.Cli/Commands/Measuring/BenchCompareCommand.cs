@@ -34,12 +34,13 @@ internal static class BenchCompareCommand
         var turns = new Option<int>("--turns")
         {
             Description = "How often ours and the others take turns; medians are printed.", DefaultValueFactory = _ => 3,
-        };
-        var repeats = new Option<int>("--repeats") { Description = "Our timed rounds in a turn.", DefaultValueFactory = _ => 3 };
+        }.Between(1, 1000);
+        var repeats = new Option<int>("--repeats") { Description = "Our timed rounds in a turn.", DefaultValueFactory = _ => 3 }
+            .Between(1, 1000);
         var threads = new Option<int>("--threads")
         {
             Description = "CPU threads of all of them; 0 is OMP_NUM_THREADS, or all cores.", DefaultValueFactory = _ => 0,
-        };
+        }.Between(0, 4096);
         var small = new Option<bool>("--small")
         {
             Description = "Leave out prefill and decoding, which have layers of 7B's size and take 5 GB.",
@@ -48,8 +49,9 @@ internal static class BenchCompareCommand
         {
             Description = "Folder for llama.cpp's weight file of 1.9 GB, which is removed. Default: the system's.",
             HelpName = "FOLDER",
-        };
-        var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" };
+        }.Writes(PathKind.Folder);
+        var json = new Option<string?>("--json") { Description = "Also write the figures into this file.", HelpName = "FILE" }
+            .Writes(PathKind.File);
         var command = new Command("compare",
             "Measure ours beside other programs with random weights of the same sizes, in turns on this machine: PyTorch's training step "
             + "and vision tower, llama.cpp's prefill and decoding, and the same work written plainly with libtorch.")
@@ -60,8 +62,8 @@ internal static class BenchCompareCommand
         {
             var options = new PeerComparisonOptions
             {
-                Turns = OptionRange.Whole(parsed.GetValue(turns), "--turns", 1, 1000),
-                Rounds = OptionRange.Whole(parsed.GetValue(repeats), "--repeats", 1, 1000),
+                Turns = parsed.GetValue(turns),
+                Rounds = parsed.GetValue(repeats),
                 Small = parsed.GetValue(small),
             };
             var (scripts, temporary) = (parsed.GetValue(peers), parsed.GetValue(folder) ?? Path.GetTempPath());
@@ -73,7 +75,7 @@ internal static class BenchCompareCommand
             using var interrupt = new Interrupt("nothing more is measured.", losesNothing: true);
             ComputeThreads.Set(new PfmvgConfiguration
             {
-                Threads = OptionRange.Whole(parsed.GetValue(threads), "--threads", 0, 4096),
+                Threads = parsed.GetValue(threads),
             }, world);
             var others = new PeerPrograms(
                 scripts is null ? null : Path.GetFullPath(scripts), parsed.GetValue(python), temporary, get_num_threads(), interrupt.Token);
