@@ -11,6 +11,8 @@ internal sealed class AnswerQueue : IDisposable
     /// <summary>Answers questions of one manner; cancelled when nobody waits for any of them.</summary>
     public delegate IReadOnlyList<ServedAnswer> Answerer(IReadOnlyList<Question> questions, CancellationToken cancel);
 
+    private const double LongestGathering = 0.1; // seconds
+
     private readonly object _gate = new();
     private readonly List<Question> _waiting = [];
     private readonly List<Question> _running = []; // those of them for which somebody waits
@@ -20,6 +22,7 @@ internal sealed class AnswerQueue : IDisposable
     private CancellationTokenSource? _stop;        // of the batch that is being answered
     private bool _closed;
     private double _secondsPerQuestion = 0.1;
+    private (long Until, int Questions) _gather;   // how long, and for how many
 
     /// <summary>Starts the thread.</summary>
     /// <param name="answer">Answers a batch, always on the same thread.</param>
@@ -135,6 +138,14 @@ internal sealed class AnswerQueue : IDisposable
                 Monitor.Wait(_gate);
             }
 
+            // Who was answered asks again at once. A moment's wait for them fills the batch: one of 16 takes little longer than one of 8.
+            while (_waiting.Count < _gather.Questions && !_closed
+                && Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), _gather.Until) is { Ticks: > 0 } left && Monitor.Wait(_gate, left))
+            {
+            }
+
+            if (_waiting.Count == 0) return Take(); // all of them have gone meanwhile
+            _gather = default;
             var first = _waiting[0];
             List<Question> batch = [.. _waiting.Where(question => question.Manner == first.Manner).Take(_batch)];
             _waiting.RemoveAll(batch.Contains);
@@ -146,6 +157,8 @@ internal sealed class AnswerQueue : IDisposable
     {
         lock (_gate)
         {
+            var moment = Math.Min(elapsed.TotalSeconds / 4, LongestGathering);
+            _gather = (Stopwatch.GetTimestamp() + (long)(moment * Stopwatch.Frequency), Math.Min(_batch, _waiting.Count + questions));
             (Batches, Answered) = (Batches + 1, Answered + questions);
             _secondsPerQuestion += (elapsed.TotalSeconds / questions - _secondsPerQuestion) / 8;
         }
