@@ -108,6 +108,6 @@ public sealed class BrowserFixture : IAsyncDisposable
         }
 
         _port = lines[0];
-        _browser = await DevTools.Connect(new Uri($"ws://127.0.0.1:{_port}{lines[1]}"), (_, _) => { });
+        _browser = await DevTools.Connect(new Uri($"ws://127.0.0.1:{_port}{lines[1]}"), (_, _) => { }, TimeSpan.FromHours(2));
     }
 }

@@ -21,7 +21,7 @@ internal sealed class BrowserPage : IAsyncDisposable
     public static async Task<BrowserPage> Connect(Uri socket)
     {
         var page = new BrowserPage();
-        page._tools = await DevTools.Connect(socket, page.Hear);
+        page._tools = await DevTools.Connect(socket, page.Hear, TimeSpan.FromMinutes(5));
         foreach (var domain in (string[])["Network", "Page", "Runtime", "Log"]) await page._tools.Send($"{domain}.enable");
         await page._tools.Send("Emulation.setFocusEmulationEnabled", new JsonObject { ["enabled"] = true });
         return page;

@@ -8,20 +8,21 @@ namespace Pfmvg.Tests.Browser;
 internal sealed class DevTools : IDisposable
 {
     private readonly ClientWebSocket _socket = new();
-    private readonly CancellationTokenSource _timeout = new(TimeSpan.FromMinutes(5));
+    private readonly CancellationTokenSource _timeout;
     private readonly Action<string, JsonNode> _heard;
     private int _lastId;
 
-    private DevTools(Action<string, JsonNode> heard) => _heard = heard;
+    private DevTools(Action<string, JsonNode> heard, TimeSpan patience) => (_heard, _timeout) = (heard, new(patience));
 
     /// <summary>Ends all waiting, so that a test that hangs fails.</summary>
     public CancellationToken Patience => _timeout.Token;
 
     /// <param name="address">Where the socket is.</param>
     /// <param name="heard">Called with the name and parameters of each event, while an answer is waited for.</param>
-    public static async Task<DevTools> Connect(Uri address, Action<string, JsonNode> heard)
+    /// <param name="patience">How long the socket may be needed: a page by its test, the browser by all of them.</param>
+    public static async Task<DevTools> Connect(Uri address, Action<string, JsonNode> heard, TimeSpan patience)
     {
-        var tools = new DevTools(heard);
+        var tools = new DevTools(heard, patience);
         await tools._socket.ConnectAsync(address, tools.Patience);
         return tools;
     }
