@@ -8,6 +8,7 @@ using Pfmvg.Cli.Process;
 using Pfmvg.Cli.Serving;
 using Pfmvg.Data;
 using Pfmvg.Distributed;
+using Pfmvg.Exporting;
 using Pfmvg.Runs;
 using Pfmvg.Serving;
 
@@ -20,7 +21,8 @@ internal static class BenchServeCommand
     {
         var from = new Option<string?>("--from")
         {
-            Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base'. Default: stage 2's result.",
+            Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base'. A run brings its own configuration. "
+                + "Default: stage 2's result of the configuration.",
             HelpName = "PATH",
         };
         var clients = new Option<int>("--clients") { Description = "Clients that ask at a time.", DefaultValueFactory = _ => 16 }
@@ -44,7 +46,9 @@ internal static class BenchServeCommand
             var turn = TimeSpan.FromSeconds(parsed.GetValue(seconds));
             var count = parsed.GetValue(rounds);
             var several = parsed.GetValue(clients);
-            var (model, settings) = (parsed.GetValue(from), configuration.ReadForData(parsed));
+            var model = parsed.GetValue(from);
+            var settings = model is null or "base" ? configuration.ReadForData(parsed)
+                : configuration.Read(parsed, () => ExportSource.Find(model).ConfigurationPath);
             var unkept = parsed.GetValue(unseen);
             if (unkept) settings = settings with { Data = settings.Data with { Cache = null, FeatureCache = null } };
             using var world = new SingleProcess();
