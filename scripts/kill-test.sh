@@ -168,7 +168,7 @@ for ((number = first; number < first + count; number++)); do
         alive=$(kill -0 $running 2>/dev/null && echo 1 || echo 0)
         case $kind in
             kill) kill -9 $running 2>/dev/null || true ;;
-            rank) victim=$(pgrep -P "$running" | sed -n "$((1 + RANDOM % 2))p"); [ -n "$victim" ] && kill -9 "$victim" 2>/dev/null || alive=0 ;;
+            rank) victim=$(pgrep -P "$running" | sed -n "$((1 + RANDOM % 2))p" || true); [ -n "$victim" ] && kill -9 "$victim" 2>/dev/null || alive=0 ;;
             readonly) chmod -R a-w "$folder" ;;
             full) [ $small = 1 ] && { dd if=/dev/zero of="$disk/filler" bs=64k 2>/dev/null || true; } ;;
         esac

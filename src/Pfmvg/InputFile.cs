@@ -34,6 +34,9 @@ internal static partial class InputFile
     /// <summary>The most bytes of a text that describes something: a configuration of a model, a vocabulary, an index.</summary>
     public const int MostText = 64 << 20;
 
+    /// <summary>The most bytes of a run's own log and answers, which grow with its steps and questions.</summary>
+    public const int MostLines = 1 << 30;
+
     private const int Here = -100, WantKind = 1, Bytes = 256, KindOffset = 28, KindBits = 0xf000;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);

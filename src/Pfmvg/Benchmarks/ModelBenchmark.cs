@@ -55,6 +55,8 @@ internal sealed class ModelBenchmark : IDisposable
             Keep(AllReducePart.Measure(_bench, _options, step));
         }
 
+        if (Wants(BenchmarkPart.Rival)) Keep(RivalPart.Measure(_bench, _options.Folder));
+
         return lines;
 
         bool Wants(BenchmarkPart part) => _options.Parts.Contains(part);

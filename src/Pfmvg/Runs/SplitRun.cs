@@ -134,8 +134,12 @@ internal abstract class SplitRun
             RefuseChanges(earlier, info);
             info = info with { Resumed = earlier.Resumed + 1, Seconds = earlier.Seconds };
             if (File.Exists(Folder.PredictionsPath))
-                foreach (var answer in PredictionFile.FromBytes(File.ReadAllBytes(Folder.PredictionsPath), Folder.PredictionsPath))
+            {
+                var earlierAnswers = InputFile.ReadBytes(Folder.PredictionsPath, InputFile.MostLines);
+                foreach (var answer in PredictionFile.FromBytes(earlierAnswers, Folder.PredictionsPath))
                     if (Holds(answer)) known.Add(answer.Id, answer);
+            }
+
             if (known.Count == Samples.Count)
             {
                 Display.Tell($"answers  as they are in {Folder.Path}");

@@ -34,7 +34,7 @@ internal sealed class UnfinishedAnswers : IDisposable
 
     /// <summary>Whether there is any answer, in the finished file or in the part of the first process.</summary>
     public static bool AreThere(string path) => File.Exists(path)
-        || File.Exists($"{path}.part") && File.ReadLines($"{path}.part").Skip(1).Any();
+        || InputFile.KindOf($"{path}.part") == FileKind.File && File.ReadLines($"{path}.part").Skip(1).Any();
 
     /// <summary>The answers of all parts that this process can see, by the samples' identifiers.</summary>
     public IReadOnlyDictionary<string, Prediction> Known => _known;
@@ -65,9 +65,7 @@ internal sealed class UnfinishedAnswers : IDisposable
     /// <summary>Takes the answers of a part; the length of its whole lines, or 0 for the part of another evaluation.</summary>
     private long Read(string part, string key)
     {
-        using var stream = new MemoryStream();
-        using (var file = Open(part, FileMode.Open, FileAccess.Read)) file.CopyTo(stream);
-        var bytes = stream.ToArray();
+        var bytes = InputFile.ReadBytes(part, InputFile.MostLines);
         var whole = bytes.AsSpan(0, bytes.AsSpan().LastIndexOf((byte)'\n') + 1); // a kill may have cut the last line
         var first = whole[..(whole.IndexOf((byte)'\n') + 1)];
         if (first.IndexOf(System.Text.Encoding.UTF8.GetBytes($"\"{key}\"")) < 0) return 0;

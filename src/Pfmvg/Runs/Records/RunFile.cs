@@ -43,6 +43,7 @@ public sealed record RunFile(string Path, long Bytes, DateTimeOffset Modified, s
     {
         try
         {
+            InputFile.Require(path);
             var file = new FileInfo(path);
             if (!file.Exists) throw new InputException($"{path} does not exist.");
             var (bytes, modified) = (file.Length, new DateTimeOffset(file.LastWriteTimeUtc, TimeSpan.Zero));

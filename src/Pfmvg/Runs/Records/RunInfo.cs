@@ -98,7 +98,7 @@ public sealed record RunInfo
     /// <exception cref="InputException">It cannot be read or is none.</exception>
     public static RunInfo Read(string path)
     {
-        var file = JsonInput.File(path, "put it right, or move the run's folder away").Object();
+        var file = JsonInput.File(path, "put it right, or move the run's folder away", InputFile.MostText).Object();
         var info = file.Read<RunInfo>(Json);
         foreach (var (name, value) in ((string, double)[])[("seconds", info.Seconds), ("ranks", info.Ranks), ("step", info.Step),
             ("steps", info.Steps), ("resumed", info.Resumed), ("samples_per_step", info.SamplesPerStep ?? 0),

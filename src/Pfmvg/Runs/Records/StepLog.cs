@@ -89,11 +89,23 @@ internal sealed class StepLog : IDisposable
     public static IEnumerable<JsonInput> Read(string path)
     {
         if (!File.Exists(path)) return [];
-        var bytes = File.ReadAllBytes(path);
+        var bytes = ReadWhole(path);
         var last = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
         using var whole = JsonText.Parse(bytes.AsMemory(last), out _); // a killed process may leave half a line
         return JsonInput.Lines(new MemoryStream(bytes, 0, whole is null ? last : bytes.Length), path, "put the line right, or remove it")
             .Select(Checked);
+
+        static byte[] ReadWhole(string path)
+        {
+            try
+            {
+                return InputFile.ReadBytes(path, InputFile.MostLines);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                throw FileFault.At(path, failure);
+            }
+        }
 
         static JsonInput Checked(JsonInput line)
         {

@@ -43,6 +43,24 @@ public sealed class BrokenRecordTests : IDisposable
         Assert.EndsWith("put it right, or move the run's folder away.", error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("log.jsonl")]
+    [InlineData("run.json")]
+    [InlineData("scores.json")]
+    public void Nothing_waits_for_a_pipe_in_the_place_of_a_record(string record)
+    {
+        var run = Run("piped");
+        File.Delete(run.In(record));
+        Assert.Equal(0, Shell.Run("mkfifo", [run.In(record)]).ExitCode);
+        var shown = Shell.RunPfmvg("runs", "show", run.Path);
+        Assert.True(shown.ExitCode == 2, $"{shown}");
+        Assert.Contains($"{record}: this is a pipe, not a file; save what it gives in a file, and name that.", shown.Error,
+            StringComparison.Ordinal);
+        var listed = Shell.RunPfmvg("runs", "list", _folder.In("runs"));
+        Assert.True(listed.ExitCode == 0, $"{listed}");
+        Assert.Contains("piped", listed.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void One_broken_record_hides_no_other_run()
     {

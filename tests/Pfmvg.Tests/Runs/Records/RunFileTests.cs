@@ -30,6 +30,13 @@ public sealed class RunFileTests : IDisposable
     }
 
     [Fact]
+    public void A_pipe_is_refused_and_not_waited_for()
+    {
+        Assert.Equal(0, Shell.Run("mkfifo", [_folder.In("pipe")]).ExitCode);
+        Assert.Contains("this is a pipe", Assert.Throws<InputException>(() => Hash(_folder.In("pipe"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_known_file_of_the_same_size_and_time_is_not_read_again()
     {
         File.WriteAllText(_folder.In("a"), "abc");
