@@ -38,7 +38,8 @@ internal sealed record ModelBenchmarkOptions
     public IReadOnlyList<BenchmarkPart> Parts { get; init; } = Usual;
 
     /// <summary>What is measured where nothing is named.</summary>
-    public static IReadOnlyList<BenchmarkPart> Usual { get; } = [.. Enum.GetValues<BenchmarkPart>().Where(part => part != BenchmarkPart.Rival)];
+    public static IReadOnlyList<BenchmarkPart> Usual { get; } =
+        [.. Enum.GetValues<BenchmarkPart>().Where(part => part != BenchmarkPart.Rival)];
 
     /// <summary>Timed rounds of each part.</summary>
     public int Rounds { get; init; } = 5;

@@ -46,7 +46,6 @@ public sealed class BrokenRecordTests : IDisposable
     [Theory]
     [InlineData("log.jsonl")]
     [InlineData("run.json")]
-    [InlineData("scores.json")]
     public void Nothing_waits_for_a_pipe_in_the_place_of_a_record(string record)
     {
         var run = Run("piped");
