@@ -43,11 +43,20 @@ internal static class WideProduct
         using var scope = NewDisposeScope();
         var (outputs, inputs) = (weight.shape[0], weight.shape[1]);
         var flat = gradient.reshape(-1, outputs);
-        var narrow = (ScalesApart(scale, type) ? flat.mul(scale!) : flat).to(type);
-        var result = empty([flat.shape[0], inputs], gradient.dtype);
-        Widened(weight, scale, type).Columns(
-            (first, part) => result.narrow(1, first, part.shape[1]).copy_(narrow.matmul(part)));
-        return result.view([.. gradient.shape[..^1], inputs]).MoveToOuterDisposeScope();
+        var widened = Widened(weight, scale, type);
+        var result = empty([flat.shape[0], inputs], type);
+        if (ScalesApart(scale, type))
+        {
+            var scaled = flat.mul(scale!).to(type);
+            widened.Columns((first, part) => result.narrow(1, first, part.shape[1]).copy_(scaled.matmul(part)));
+        }
+        else
+        {
+            var wide = flat.to(type); // float32 loses nothing where parts divide a sum, and rows are faster
+            widened.Rows((first, part) => result.addmm_(wide.narrow(1, first, part.shape[0]), part, beta: first == 0 ? 0 : 1));
+        }
+
+        return result.to(gradient.dtype).view([.. gradient.shape[..^1], inputs]).MoveToOuterDisposeScope();
     }
 
     private static Tensor Multiply(Tensor x, Operands matrix)

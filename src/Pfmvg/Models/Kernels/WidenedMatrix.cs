@@ -8,22 +8,24 @@ namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// A frozen matrix W (O, I) in another type than it is stored in, part by part. A part stays in the cache while it is multiplied; the next
-/// one takes over its memory. Rows or columns are whole, so that no part divides a sum.
+/// one takes over its memory.
 /// </summary>
 /// <param name="weight">(O, I) in bfloat16 or int8, contiguous, on the CPU.</param>
 /// <param name="scale">(O) by which rows of int8 are multiplied; null where the whole numbers themselves are wanted.</param>
 /// <param name="type">float32, or bfloat16 for whole numbers themselves, which are exact in it.</param>
 internal sealed unsafe class WidenedMatrix(Tensor weight, Tensor? scale, ScalarType type)
 {
-    private const long PartElements = 4 << 20; // 16 MiB of float32
-    private const long Multiple = 32;          // rows or columns of a part
-    private const int PieceRows = 32;          // that a thread widens at a time
+    private const long PartBytes = 16 << 20;
+    private const long Multiple = 32;   // rows or columns of a part
+    private const int PieceRows = 32;   // that a thread widens at a time
+    private const int FetchedAhead = 4; // rows, where only a few columns of each are wanted, which the processor does not foresee
+    private const int Line = 64;
 
     // Used again and again: new memory for every product would leave holes of its size between the tensors that are kept, and its pages
     // would be cleared each time.
     [ThreadStatic] private static Tensor? _buffer;
 
-    private readonly long _rows = weight.shape[0], _columns = weight.shape[1];
+    private readonly long _most = PartBytes / TensorTypes.Size(type), _rows = weight.shape[0], _columns = weight.shape[1];
 
     /// <summary>Calls <paramref name="use"/> with the first row and the values (rows, I) of each part.</summary>
     public void Rows(Action<long, Tensor> use)
@@ -47,7 +49,7 @@ internal sealed unsafe class WidenedMatrix(Tensor weight, Tensor? scale, ScalarT
         use(first, part);
     }
 
-    private static long Count(long length) => Math.Max(Multiple, PartElements / length / Multiple * Multiple);
+    private long Count(long length) => Math.Max(Multiple, _most / length / Multiple * Multiple);
 
     private Tensor Part(long firstRow, long rows, long firstColumn, long columns)
     {
@@ -60,7 +62,10 @@ internal sealed unsafe class WidenedMatrix(Tensor weight, Tensor? scale, ScalarT
         {
             for (var row = piece * PieceRows; row < Math.Min(rows, (piece + 1) * PieceRows); row++)
             {
-                var stored = new ReadOnlySpan<byte>(from + row * _columns * size, (int)columns * size);
+                var place = from + row * _columns * size;
+                if (columns < _columns && row + FetchedAhead < rows)
+                    for (var at = 0L; at < columns * size; at += Line) ThinVectors.Fetch(place + FetchedAhead * _columns * size + at);
+                var stored = new ReadOnlySpan<byte>(place, (int)columns * size);
                 var values = new Span<byte>(to + row * columns * targetSize, (int)columns * targetSize);
                 if (!whole) FloatBlocks.Convert(stored, ScalarType.BFloat16, values, ScalarType.Float32);
                 else if (scales is null) Whole(MemoryMarshal.Cast<byte, sbyte>(stored), MemoryMarshal.Cast<byte, ushort>(values));
@@ -77,7 +82,7 @@ internal sealed unsafe class WidenedMatrix(Tensor weight, Tensor? scale, ScalarT
         if (_buffer is null || _buffer.dtype != type || _buffer.numel() < length)
         {
             _buffer?.Dispose();
-            _buffer = empty(Math.Max(length, PartElements), type).DetachFromDisposeScope();
+            _buffer = empty(Math.Max(length, _most), type).DetachFromDisposeScope();
         }
 
         return _buffer.narrow(0, 0, length);
