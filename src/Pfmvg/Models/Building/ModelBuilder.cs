@@ -55,9 +55,9 @@ public static class ModelBuilder
     {
         var model = new GroundingModel(config, type, device);
         var all = LoadRules.All with { Map = map, Cancel = cancel };
+        var drawing = Task.Run(() => DrawTrainables(model, seed), CancellationToken.None); // takes as long as reading some gigabytes
         try
         {
-            DrawTrainables(model, seed);
             var parameters = model.named_parameters().ToDictionary(p => p.name, p => (Tensor)p.parameter);
             var files = new List<LoadedFile>
             {
@@ -65,6 +65,7 @@ public static class ModelBuilder
                 LanguageWeights.Load(model, paths.Language,
                     Frozen(ParameterNames.Language).ToDictionary(p => p.Item1, p => (Tensor)p.Item2), all with { Store = Quantised }),
             };
+            drawing.GetAwaiter().GetResult();
             if (paths.Start is { } start) files.Add(LoadStart(model, start, ignoreUnplaced));
             return (model, files);
 
@@ -79,6 +80,7 @@ public static class ModelBuilder
         }
         catch
         {
+            Task.WaitAny([drawing], CancellationToken.None); // it writes into the model
             model.Dispose();
             throw;
         }

@@ -89,7 +89,8 @@ internal static class FrozenMatrix
         GC.KeepAlive(values);
     }
 
-    private static void Widen(ReadOnlySpan<sbyte> whole, float scale, Span<float> values)
+    /// <summary>The same of a row.</summary>
+    public static void Widen(ReadOnlySpan<sbyte> whole, float scale, Span<float> values)
     {
         var at = 0;
         for (; at <= whole.Length - Vector<sbyte>.Count; at += Vector<sbyte>.Count)

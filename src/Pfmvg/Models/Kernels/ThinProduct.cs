@@ -29,20 +29,18 @@ internal static unsafe class ThinProduct
         using var scope = NewDisposeScope();
         using var matrix = new ThinMatrix(weight, scale, lanes);
         var (rows, inputs, outputs) = (x.shape[0], matrix.Inputs, matrix.Outputs);
-        var padded = ThinMatrix.Padded(rows);
         var plain = x.contiguous();
         var result = empty([rows, outputs], x.dtype);
         // Without tensors what follows takes microseconds; with them it would take as long as reading a small matrix.
-        var wide = (float*)NativeMemory.AlignedAlloc((nuint)((rows * inputs + padded * (inputs + outputs)) * sizeof(float)), 64);
+        var wide = (float*)NativeMemory.AlignedAlloc((nuint)(rows * (2 * inputs + outputs) * sizeof(float)), 64);
         try
         {
             var laidOut = wide + rows * inputs;
-            var sums = laidOut + padded * inputs;
+            var sums = laidOut + rows * inputs;
             Copy(new ReadOnlySpan<byte>(TensorMemory.Address(plain), checked((int)(rows * inputs * TensorTypes.Size(x.dtype)))), x.dtype,
                 wide, rows * inputs);
-            if (padded > rows) new Span<float>(laidOut, checked((int)(padded * inputs))).Clear();
             matrix.LayOut(wide, laidOut, rows);
-            ThreadTeam.Run(get_num_threads(), matrix.Pieces, piece => matrix.Multiply(piece, laidOut, sums, padded));
+            ThreadTeam.Run(get_num_threads(), matrix.Pieces, piece => matrix.Multiply(piece, laidOut, sums, rows));
             var from = new ReadOnlySpan<byte>(sums, checked((int)(rows * outputs * sizeof(float))));
             var to = new Span<byte>(TensorMemory.Address(result), checked((int)(rows * outputs * TensorTypes.Size(x.dtype))));
             if (x.dtype == ScalarType.Float32) from.CopyTo(to);

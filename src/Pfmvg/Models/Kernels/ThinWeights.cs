@@ -37,3 +37,44 @@ internal readonly unsafe struct Float32Weights<T> : IThinWeights<T> where T : st
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (T First, T Second) Load(byte* from) => (T.Load((float*)from), T.Load((float*)from + T.Lanes));
 }
+
+/// <summary>Rows of a tile. They are structures, too: the loop has no sums for rows that are not there.</summary>
+internal interface IRowCount
+{
+    static abstract int Count { get; }
+}
+
+internal readonly struct Rows2 : IRowCount
+{
+    public static int Count => 2;
+}
+
+internal readonly struct Rows3 : IRowCount
+{
+    public static int Count => 3;
+}
+
+internal readonly struct Rows4 : IRowCount
+{
+    public static int Count => 4;
+}
+
+internal readonly struct Rows5 : IRowCount
+{
+    public static int Count => 5;
+}
+
+internal readonly struct Rows6 : IRowCount
+{
+    public static int Count => 6;
+}
+
+internal readonly struct Rows7 : IRowCount
+{
+    public static int Count => 7;
+}
+
+internal readonly struct Rows8 : IRowCount
+{
+    public static int Count => 8;
+}

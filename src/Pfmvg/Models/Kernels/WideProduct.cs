@@ -5,26 +5,21 @@ using static TorchSharp.torch.nn;
 namespace Pfmvg.Models.Kernels;
 
 /// <summary>
-/// x W^T and its gradient g W in another type than the frozen W (O, I) is stored in: a few rows of bfloat16 or int8 at a time are widened
-/// into a buffer that stays in the cache. In float32 the widened values are exact, sums have float32's rounding, and the result is
-/// rounded once. Autograd keeps W itself, never a widened copy.
+/// x W^T and its gradient g W in another type than the frozen W (O, I) is stored in: in float32, where the values of bfloat16 and int8 are
+/// exact, sums have float32's rounding and the result is rounded once; or int8 in bfloat16, where its whole numbers are exact and the
+/// scales come apart. Autograd keeps W itself, never a widened copy.
 /// </summary>
 internal static class WideProduct
 {
-    private const long ChunkBytes = 16 << 20; // fits into the cache with the inputs
-    private const long RowMultiple = 32;
-
-    // Used again and again: a new one for every product would leave holes of its size between the tensors that are kept.
-    [ThreadStatic] private static Tensor? _buffer;
-
     // The last gradient that was handed to autograd on this thread: see Differentiable.
     [ThreadStatic] private static Tensor? _handedOver;
 
     /// <summary>The type in which products with this matrix are computed here; null when libtorch's own product will do.</summary>
     public static ScalarType? TypeFor(Tensor weight, Tensor? scale)
     {
+        if (weight.device_type != DeviceType.CPU) return null;
         var type = Bf16Products.Compute((scale ?? weight).dtype);
-        return weight.device_type == DeviceType.CPU && type != weight.dtype ? type : null;
+        return type == weight.dtype ? null : type == ScalarType.BFloat16 ? type : ScalarType.Float32;
     }
 
     /// <summary>x W^T (+ bias) in the type of x, with gradients towards x alone.</summary>
@@ -46,11 +41,22 @@ internal static class WideProduct
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var chunks = new RowChunks(weight, scale, type);
-        var flat = gradient.reshape(-1, weight.shape[0]).to(type);
-        var sum = empty([flat.shape[0], weight.shape[1]], type);
-        chunks.Each((first, chunk) => sum.addmm_(flat.narrow(1, first, chunk.shape[0]), chunk, beta: first == 0 ? 0 : 1));
-        return sum.to(gradient.dtype).view([.. gradient.shape[..^1], weight.shape[1]]).MoveToOuterDisposeScope();
+        var (outputs, inputs) = (weight.shape[0], weight.shape[1]);
+        var flat = gradient.reshape(-1, outputs);
+        var widened = Widened(weight, scale, type);
+        var result = empty([flat.shape[0], inputs], type);
+        if (ScalesApart(scale, type))
+        {
+            var scaled = flat.mul(scale!).to(type);
+            widened.Columns((first, part) => result.narrow(1, first, part.shape[1]).copy_(scaled.matmul(part)));
+        }
+        else
+        {
+            var wide = flat.to(type); // float32 loses nothing where parts divide a sum, and rows are faster
+            widened.Rows((first, part) => result.addmm_(wide.narrow(1, first, part.shape[0]), part, beta: first == 0 ? 0 : 1));
+        }
+
+        return result.to(gradient.dtype).view([.. gradient.shape[..^1], inputs]).MoveToOuterDisposeScope();
     }
 
     private static Tensor Multiply(Tensor x, Operands matrix)
@@ -58,53 +64,27 @@ internal static class WideProduct
         var (weight, scale, bias, type) = matrix;
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var chunks = new RowChunks(weight, scale, type);
-        var flat = x.reshape(-1, weight.shape[1]).to(type);
-        var wideBias = bias?.to(type);
-        var result = empty([flat.shape[0], weight.shape[0]], x.dtype);
-        chunks.Each((first, chunk) => result.narrow(1, first, chunk.shape[0]).copy_(
-            functional.linear(flat, chunk, wideBias?.narrow(0, first, chunk.shape[0]))));
-        return result.view([.. x.shape[..^1], weight.shape[0]]).MoveToOuterDisposeScope();
+        using Scalar one = 1f;
+        var (outputs, inputs) = (weight.shape[0], weight.shape[1]);
+        var (flat, shift, apart) = (x.reshape(-1, inputs).to(type), bias?.to(type), ScalesApart(scale, type));
+        var result = empty([flat.shape[0], outputs], x.dtype);
+        Widened(weight, scale, type).Rows((first, part) =>
+        {
+            var count = part.shape[0];
+            var ownShift = shift?.narrow(0, first, count);
+            var scales = apart ? scale!.narrow(0, first, count) : null;
+            var product = functional.linear(flat, part, apart ? null : ownShift);
+            if (scales is not null) product = ownShift is null ? product.mul_(scales) : ownShift.addcmul(product, scales, one);
+            result.narrow(1, first, count).copy_(product);
+        });
+        return result.view([.. x.shape[..^1], outputs]).MoveToOuterDisposeScope();
     }
 
-    /// <summary>
-    /// The rows of W in the type to compute in, one chunk after another in one buffer. Splitting would make sums in bfloat16 less exact, so
-    /// there W is one chunk.
-    /// </summary>
-    private sealed class RowChunks
-    {
-        private readonly Tensor _weight;
-        private readonly Tensor? _scale;
-        private readonly ScalarType _type;
-        private readonly long _rows;
+    // Whole numbers are exact in bfloat16, but not with their scales, which therefore meet the outputs, or the gradient.
+    private static bool ScalesApart(Tensor? scale, ScalarType type) => scale is not null && type == ScalarType.BFloat16;
 
-        public RowChunks(Tensor weight, Tensor? scale, ScalarType type)
-        {
-            (_weight, _type, _scale) = (weight.detach(), type, scale?.detach().to(ScalarType.Float32));
-            var fitting = ChunkBytes / (sizeof(float) * weight.shape[1]) / RowMultiple * RowMultiple;
-            _rows = type == ScalarType.Float32 ? Math.Clamp(fitting, Math.Min(RowMultiple, weight.shape[0]), weight.shape[0])
-                : weight.shape[0];
-        }
-
-        /// <summary>Calls <paramref name="use"/> with each chunk and the number of its first row.</summary>
-        public void Each(Action<long, Tensor> use)
-        {
-            var size = _rows * _weight.shape[1];
-            var fits = _type == ScalarType.Float32 && size <= ChunkBytes / sizeof(float);
-            var buffer = (fits ? Reused().narrow(0, 0, size) : empty(size, _type)).view(_rows, _weight.shape[1]);
-            for (long first = 0; first < _weight.shape[0]; first += _rows)
-            {
-                using var scope = NewDisposeScope();
-                var count = Math.Min(_rows, _weight.shape[0] - first);
-                var (stored, values) = (_weight.narrow(0, first, count), buffer.narrow(0, 0, count));
-                if (_scale is null) values.copy_(stored);
-                else FrozenMatrix.Widen(stored, _scale.narrow(0, first, count), values);
-                use(first, values);
-            }
-        }
-    }
-
-    private static Tensor Reused() => _buffer ??= empty(ChunkBytes / sizeof(float), ScalarType.Float32).DetachFromDisposeScope();
+    private static WidenedMatrix Widened(Tensor weight, Tensor? scale, ScalarType type) =>
+        new(weight.detach(), ScalesApart(scale, type) ? null : scale?.detach().to(ScalarType.Float32), type);
 
     private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias, ScalarType Type);
 

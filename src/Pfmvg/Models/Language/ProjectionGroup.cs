@@ -59,8 +59,7 @@ internal sealed unsafe class ProjectionGroup : IDisposable
         {
             if (piece < matrix.Pieces)
             {
-                matrix.Multiply(piece, ReadsLikeFirst(matrix) ? _memory.LaidOut : _memory.LaidOutForAdapters, (float*)to,
-                    ThinMatrix.Padded(_memory.Rows));
+                matrix.Multiply(piece, ReadsLikeFirst(matrix) ? _memory.LaidOut : _memory.LaidOutForAdapters, (float*)to, _memory.Rows);
                 return;
             }
 

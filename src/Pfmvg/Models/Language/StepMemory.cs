@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Pfmvg.Models.Kernels;
 
 namespace Pfmvg.Models.Language;
 
@@ -31,10 +30,10 @@ internal sealed unsafe class StepMemory : IDisposable
     /// <summary>The input in the order in which adapters read it, where that is another one.</summary>
     public float* LaidOutForAdapters { get; }
 
-    /// <summary>A matrix (R, width) of zeros. Behind its rows are those that only fill a tile, which stay zero.</summary>
+    /// <summary>A matrix (R, width) of zeros.</summary>
     public float* Reserve(long width)
     {
-        var bytes = checked((nuint)(ThinMatrix.Padded(Rows) * width * sizeof(float)));
+        var bytes = checked((nuint)(Rows * width * sizeof(float)));
         var matrix = NativeMemory.AlignedAlloc(bytes, 64);
         NativeMemory.Clear(matrix, bytes);
         _reserved.Add((nint)matrix);

@@ -93,7 +93,7 @@ public static class WeightLoader
             Loaded = loaded, Missing = [.. absent[false]], Kept = [.. absent[true]], Unexpected = unexpected,
             Resized = resized, WrongShape = wrongShape, NotFinite = notFinite, NotFloating = notFloating,
             Container = source.Container, Notes = source.Notes,
-            OnlyZeros = loaded.Count > 0 && loaded.TrueForAll(name => !targets[name].any().item<bool>()),
+            OnlyZeros = loaded.Count > 0 && loaded.TrueForAll(name => HasOnlyZeros(targets[name])),
         };
 
         void Read(string name, TensorInfo info, Action<Tensor> store)
@@ -121,6 +121,14 @@ public static class WeightLoader
         {
             if (index is { } first) notFinite.Add(new NotFiniteValue(name, Unravel(first, info.Shape)));
         }
+    }
+
+    // Of weights that are worth loading the first tensor's beginning says it; all of an embedding takes long to look through.
+    private static bool HasOnlyZeros(Tensor values)
+    {
+        using var scope = NewDisposeScope();
+        var flat = values.detach().flatten();
+        return !flat.narrow(0, 0, Math.Min(flat.numel(), 1024)).any().item<bool>() && !flat.any().item<bool>();
     }
 
     // In the file's order, which is the fastest to read.

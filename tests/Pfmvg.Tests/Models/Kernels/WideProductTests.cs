@@ -67,11 +67,38 @@ public sealed class WideProductTests
         var x = randn([40, 512], generator: new Generator(1, CPU)).to(ScalarType.BFloat16);
         var own = WideProduct.Multiply(x, weight, scale, null, ScalarType.Float32).to(float64);
         var native = quantized ? WideProduct.Multiply(x, weight, scale, null, ScalarType.BFloat16) : nn.functional.linear(x, weight);
-        var most = x.to(float64).abs().matmul(exact.abs().t()).mul(quantized ? 1 / 256.0 : 1e-5).add(own.abs().mul(1 / 128.0));
+        // Whole numbers of 8 bits are exact in bfloat16, too: only results are rounded, once more for the scales.
+        var most = x.to(float64).abs().matmul(exact.abs().t()).mul(1e-5).add(own.abs().mul(1 / 64.0));
         Assert.True(own.sub(native.to(float64)).abs().le(most).all().item<bool>());
         var gradient = WideProduct.InputGradient(own.to(ScalarType.BFloat16), weight, scale, ScalarType.Float32).to(float64);
-        var other = WideProduct.InputGradient(own.to(ScalarType.BFloat16), weight, scale, ScalarType.BFloat16).to(float64);
+        var narrow = own.to(ScalarType.BFloat16);
+        var other = (quantized ? WideProduct.InputGradient(narrow, weight, scale, ScalarType.BFloat16) : narrow.matmul(weight)).to(float64);
         Assert.True(gradient.sub(other).abs().le(gradient.abs().max().mul(1 / 64.0)).all().item<bool>());
+    }
+
+    [Fact]
+    public void Whole_numbers_are_exact_in_bfloat16_products_whose_scales_come_before_or_after()
+    {
+        using var scope = NewDisposeScope();
+        var (weight, scale, exact) = Matrix(2101, 4100, quantized: true); // two parts each way
+        var generator = new Generator(1, CPU);
+        var x = randn([2, 9, 4100], generator: generator).to(ScalarType.BFloat16).requires_grad_();
+        var bias = randn([2101], generator: generator).to(ScalarType.BFloat16);
+        var actual = WideProduct.Multiply(x, weight, scale, bias, ScalarType.BFloat16);
+        Assert.Equal((ScalarType.BFloat16, 3), (actual.dtype, (int)actual.dim()));
+        var wide = x.detach().to(float64);
+        var (expected, terms) = (wide.matmul(exact.t()).add(bias.to(float64)), wide.abs().matmul(exact.abs().t()));
+        // Rounded without its scale, and with scale and bias.
+        Bounded(actual.detach(), expected, expected.abs().add(bias.to(float64).abs()).mul(1 / 128.0).add(terms.mul(1e-5)));
+
+        var gradient = randn([2, 9, 2101], generator: generator).to(ScalarType.BFloat16);
+        actual.backward([gradient]);
+        var whole = weight.to(float64);
+        var scaled = gradient.to(float32).mul(scale!.to(float32)).to(ScalarType.BFloat16).to(float64); // as a bfloat16 product takes it
+        Bounded(x.grad!, scaled.matmul(whole), scaled.matmul(whole).abs().mul(1 / 256.0).add(scaled.abs().matmul(whole.abs()).mul(1e-5)));
+
+        static void Bounded(Tensor actual, Tensor expected, Tensor most) =>
+            Assert.True(actual.to(float64).sub(expected).abs().le(most).all().item<bool>());
     }
 
     [Fact]

@@ -1,0 +1,188 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Pfmvg.Models.Kernels;
+
+/// <summary>The innermost loops of <see cref="ThinMatrix"/>: sums over some inputs for three or four neighbouring outputs.</summary>
+/// <param name="matrix">Its first weight.</param>
+/// <param name="inputs">Its width.</param>
+internal readonly unsafe struct ThinKernel(byte* matrix, long inputs)
+{
+    /// <summary>Numbers kept for the rows of an output: a tile may begin at the fourth and is stored as eight.</summary>
+    public const int Room = 12;
+
+    /// <summary>Adds to the sums of a row alone, with four outputs at a time: four streams of memory are faster than one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void OneRow<T, TWeights>(float* x, float* sums, long output, long wanted, long from, long to)
+        where T : struct, IFloatVector<T>
+        where TWeights : struct, IThinWeights<T>
+    {
+        T p = default, q = default, r = default, s = default;
+        var stride = inputs * TWeights.Size;
+        var ahead = TWeights.Size > 1 ? 512 : 4 * stride; // int8 is faster with the next four rows fetched, the others with what follows
+        byte* a = matrix + output * stride, b = a + stride, c = b + stride, d = c + stride;
+        for (var at = from; at < to; at += 2 * T.Lanes)
+        {
+            var (first, second) = (T.Load(x + at), T.Load(x + at + T.Lanes));
+            ThinVectors.Fetch(a + at * TWeights.Size + ahead);
+            var (low, high) = TWeights.Load(a + at * TWeights.Size);
+            p = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, p));
+            ThinVectors.Fetch(b + at * TWeights.Size + ahead);
+            (low, high) = TWeights.Load(b + at * TWeights.Size);
+            q = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, q));
+            ThinVectors.Fetch(c + at * TWeights.Size + ahead);
+            (low, high) = TWeights.Load(c + at * TWeights.Size);
+            r = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, r));
+            ThinVectors.Fetch(d + at * TWeights.Size + ahead);
+            (low, high) = TWeights.Load(d + at * TWeights.Size);
+            s = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, s));
+        }
+
+        var all = T.Sums(p, q, r, s);
+        for (var i = Math.Max(0, wanted - output); i < 4; i++) sums[(output + i) * Room] += all[(int)i];
+    }
+
+    /// <summary>Adds to the sums of some rows, two to eight, of a tile.</summary>
+    /// <param name="rows">Rows.</param>
+    /// <param name="x">The first of them in the tile, laid out.</param>
+    /// <param name="sums">Of the first of them, for output 0.</param>
+    /// <param name="output">The first of three.</param>
+    /// <param name="wanted">The first of them that counts.</param>
+    /// <param name="from">First input.</param>
+    /// <param name="to">Behind the last input.</param>
+    /// <param name="together">Rows of the tile.</param>
+    public void Rows<T, TWeights>(int rows, float* x, float* sums, long output, long wanted, long from, long to, int together)
+        where T : struct, IFloatVector<T>
+        where TWeights : struct, IThinWeights<T>
+    {
+        switch (rows)
+        {
+            case 2: Rows<T, TWeights, Rows2>(x, sums, output, wanted, from, to, together); break;
+            case 3: Rows<T, TWeights, Rows3>(x, sums, output, wanted, from, to, together); break;
+            case 4: Rows<T, TWeights, Rows4>(x, sums, output, wanted, from, to, together); break;
+            case 5: Rows<T, TWeights, Rows5>(x, sums, output, wanted, from, to, together); break;
+            case 6: Rows<T, TWeights, Rows6>(x, sums, output, wanted, from, to, together); break;
+            case 7: Rows<T, TWeights, Rows7>(x, sums, output, wanted, from, to, together); break;
+            default: Rows<T, TWeights, Rows8>(x, sums, output, wanted, from, to, together); break;
+        }
+    }
+
+    // Some rows by three outputs. With eight, 24 sums, three widened weights and a piece of x fit into 32 vector registers; with four,
+    // half as many sums into 16.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Rows<T, TWeights, TRows>(float* x, float* sums, long output, long wanted, long from, long to, int together)
+        where T : struct, IFloatVector<T>
+        where TWeights : struct, IThinWeights<T>
+        where TRows : struct, IRowCount
+    {
+        T a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default, a6 = default, a7 = default;
+        T b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default, b6 = default, b7 = default;
+        T c0 = default, c1 = default, c2 = default, c3 = default, c4 = default, c5 = default, c6 = default, c7 = default;
+        var stride = inputs * TWeights.Size;
+        var ahead = 3 * stride; // the processor itself fetches ahead within a page only
+        byte* a = matrix + output * stride, b = a + stride, c = b + stride;
+        var row = x + from * together;
+        for (var at = from; at < to; at += 2 * T.Lanes, row += 2 * T.Lanes * together)
+        {
+            ThinVectors.FetchFar(a + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(b + at * TWeights.Size + ahead);
+            ThinVectors.FetchFar(c + at * TWeights.Size + ahead);
+            var (p, q, r) = (TWeights.Load(a + at * TWeights.Size).First, TWeights.Load(b + at * TWeights.Size).First,
+                TWeights.Load(c + at * TWeights.Size).First);
+            var z = T.Load(row + 0 * T.Lanes);
+            a0 = T.FusedMultiplyAdd(p, z, a0); b0 = T.FusedMultiplyAdd(q, z, b0); c0 = T.FusedMultiplyAdd(r, z, c0);
+            z = T.Load(row + 2 * T.Lanes);
+            a1 = T.FusedMultiplyAdd(p, z, a1); b1 = T.FusedMultiplyAdd(q, z, b1); c1 = T.FusedMultiplyAdd(r, z, c1);
+            if (TRows.Count > 2)
+            {
+                z = T.Load(row + 4 * T.Lanes);
+                a2 = T.FusedMultiplyAdd(p, z, a2); b2 = T.FusedMultiplyAdd(q, z, b2); c2 = T.FusedMultiplyAdd(r, z, c2);
+            }
+
+            if (TRows.Count > 3)
+            {
+                z = T.Load(row + 6 * T.Lanes);
+                a3 = T.FusedMultiplyAdd(p, z, a3); b3 = T.FusedMultiplyAdd(q, z, b3); c3 = T.FusedMultiplyAdd(r, z, c3);
+            }
+
+            if (TRows.Count > 4)
+            {
+                z = T.Load(row + 8 * T.Lanes);
+                a4 = T.FusedMultiplyAdd(p, z, a4); b4 = T.FusedMultiplyAdd(q, z, b4); c4 = T.FusedMultiplyAdd(r, z, c4);
+            }
+
+            if (TRows.Count > 5)
+            {
+                z = T.Load(row + 10 * T.Lanes);
+                a5 = T.FusedMultiplyAdd(p, z, a5); b5 = T.FusedMultiplyAdd(q, z, b5); c5 = T.FusedMultiplyAdd(r, z, c5);
+            }
+
+            if (TRows.Count > 6)
+            {
+                z = T.Load(row + 12 * T.Lanes);
+                a6 = T.FusedMultiplyAdd(p, z, a6); b6 = T.FusedMultiplyAdd(q, z, b6); c6 = T.FusedMultiplyAdd(r, z, c6);
+            }
+
+            if (TRows.Count > 7)
+            {
+                z = T.Load(row + 14 * T.Lanes);
+                a7 = T.FusedMultiplyAdd(p, z, a7); b7 = T.FusedMultiplyAdd(q, z, b7); c7 = T.FusedMultiplyAdd(r, z, c7);
+            }
+
+            (p, q, r) = (TWeights.Load(a + at * TWeights.Size).Second, TWeights.Load(b + at * TWeights.Size).Second,
+                TWeights.Load(c + at * TWeights.Size).Second);
+            z = T.Load(row + 1 * T.Lanes);
+            a0 = T.FusedMultiplyAdd(p, z, a0); b0 = T.FusedMultiplyAdd(q, z, b0); c0 = T.FusedMultiplyAdd(r, z, c0);
+            z = T.Load(row + 3 * T.Lanes);
+            a1 = T.FusedMultiplyAdd(p, z, a1); b1 = T.FusedMultiplyAdd(q, z, b1); c1 = T.FusedMultiplyAdd(r, z, c1);
+            if (TRows.Count > 2)
+            {
+                z = T.Load(row + 5 * T.Lanes);
+                a2 = T.FusedMultiplyAdd(p, z, a2); b2 = T.FusedMultiplyAdd(q, z, b2); c2 = T.FusedMultiplyAdd(r, z, c2);
+            }
+
+            if (TRows.Count > 3)
+            {
+                z = T.Load(row + 7 * T.Lanes);
+                a3 = T.FusedMultiplyAdd(p, z, a3); b3 = T.FusedMultiplyAdd(q, z, b3); c3 = T.FusedMultiplyAdd(r, z, c3);
+            }
+
+            if (TRows.Count > 4)
+            {
+                z = T.Load(row + 9 * T.Lanes);
+                a4 = T.FusedMultiplyAdd(p, z, a4); b4 = T.FusedMultiplyAdd(q, z, b4); c4 = T.FusedMultiplyAdd(r, z, c4);
+            }
+
+            if (TRows.Count > 5)
+            {
+                z = T.Load(row + 11 * T.Lanes);
+                a5 = T.FusedMultiplyAdd(p, z, a5); b5 = T.FusedMultiplyAdd(q, z, b5); c5 = T.FusedMultiplyAdd(r, z, c5);
+            }
+
+            if (TRows.Count > 6)
+            {
+                z = T.Load(row + 13 * T.Lanes);
+                a6 = T.FusedMultiplyAdd(p, z, a6); b6 = T.FusedMultiplyAdd(q, z, b6); c6 = T.FusedMultiplyAdd(r, z, c6);
+            }
+
+            if (TRows.Count > 7)
+            {
+                z = T.Load(row + 15 * T.Lanes);
+                a7 = T.FusedMultiplyAdd(p, z, a7); b7 = T.FusedMultiplyAdd(q, z, b7); c7 = T.FusedMultiplyAdd(r, z, c7);
+            }
+        }
+
+        Add(sums, output, wanted, T.Sums(a0, a1, a2, a3), TRows.Count > 4 ? T.Sums(a4, a5, a6, a7) : default);
+        Add(sums, output + 1, wanted, T.Sums(b0, b1, b2, b3), TRows.Count > 4 ? T.Sums(b4, b5, b6, b7) : default);
+        Add(sums, output + 2, wanted, T.Sums(c0, c1, c2, c3), TRows.Count > 4 ? T.Sums(c4, c5, c6, c7) : default);
+    }
+
+    // The last tile begins earlier where the number of outputs is no multiple; the outputs before the wanted ones are another tile's.
+    // Rows that are not there add nothing.
+    private static void Add(float* sums, long output, long wanted, Vector128<float> first, Vector128<float> second)
+    {
+        if (output < wanted) return;
+        var place = sums + output * Room;
+        (Vector256.Load(place) + Vector256.Create(first, second)).Store(place);
+    }
+}
