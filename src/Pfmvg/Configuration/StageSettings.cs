@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Pfmvg.Text;
 
 namespace Pfmvg.Configuration;
 
@@ -61,6 +62,9 @@ public sealed record StageSettings
 
     /// <summary>What a phrase with several boxes becomes.</summary>
     public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
+
+    /// <summary>Which whole number of hundredths a target has for a corner of its box.</summary>
+    public BoxWriting BoxWriting { get; init; }
 
     /// <summary>
     /// Puts samples with texts of like length into the same step, so that batches hold less padding; the

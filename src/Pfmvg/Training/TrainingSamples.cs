@@ -72,7 +72,7 @@ public sealed class TrainingSamples(
         // A random crop may give every number a second digit.
         string LongestBoxes(Sample sample) => settings.Image == ImageMode.RandomCrop
             ? string.Join(BoxCodec.Delimiter, Enumerable.Repeat("{<10><10><99><99>}", sample.Boxes.Count))
-            : BoxCodec.Format(sample.Boxes, sample.Width, sample.Height);
+            : BoxCodec.Format(sample.Boxes, sample.Width, sample.Height, settings.BoxWriting);
     }
 
     /// <summary>Samples left out so far because their pictures are broken.</summary>
@@ -119,7 +119,7 @@ public sealed class TrainingSamples(
         {
             SampleTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
             _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
-                BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
+                BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height, settings.BoxWriting)),
         };
         return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction), answer), loaded.Picture,
             DropoutSeed(epoch, loaded.Index));
