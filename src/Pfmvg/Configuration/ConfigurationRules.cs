@@ -1,3 +1,5 @@
+using Pfmvg.Models;
+
 namespace Pfmvg.Configuration;
 
 /// <summary>What must hold between several settings.</summary>
@@ -15,6 +17,10 @@ internal static class ConfigurationRules
         if (model.ImageSize % vision.PatchSize != 0)
             yield return new(["model.image_size", "model.vision.patch_size"],
                 $"is {model.ImageSize}, which is not a multiple of model.vision.patch_size {vision.PatchSize}");
+        else if (model.Join == TokenJoin.Square && (int)Math.Sqrt(model.Concat) is var edge
+            && (edge * edge != model.Concat || side % edge != 0))
+            yield return new(["model.join", "model.concat", "model.image_size", "model.vision.patch_size"],
+                $"is square, but the picture's {side} x {side} patches are not made of squares of {model.Concat} (model.concat)");
         else if (side * side % model.Concat != 0)
             yield return new(["model.concat", "model.image_size", "model.vision.patch_size"],
                 $"is {model.Concat}, which does not divide the picture's {side} x {side} = {side * side} patches");

@@ -32,7 +32,7 @@ internal static class ExportRun
         session.Tell($"model  {source.Used.Describe()}");
         source.RequireSameModel(configuration);
         var isFile = options.Format == ExportFormat.MiniGptV2;
-        if (isFile) MiniGptCheckpoint.Check(configuration.Model.Lora);
+        if (isFile) MiniGptCheckpoint.Check(configuration.Model);
         using var target = ExportTarget.Choose(options.Output, isFile, options.Overwrite,
             [source.File, .. GroundingSetup.WeightFiles(configuration, null)]);
         using var parts = TrainedParts.Load(configuration, source.File);

@@ -89,7 +89,7 @@ public sealed class GroundingModel : Module
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var tokens = NormalizeTokens(_visionTower.call(images.to(_llama.Type, Device)));                    // (B, P + 1, V)
-        return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config.Concat).MoveToOuterDisposeScope();
+        return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -101,6 +101,7 @@ public sealed class GroundingModel : Module
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Add(FormattableString.Invariant($"features 1 {Device.type} {Config.Vision} {_llama.Type}\n"));
+        if (Config.Join != TokenJoin.Row) Add(FormattableString.Invariant($"{Config.Join} {Config.Concat}\n"));
         foreach (var (name, parameter) in named_parameters())
         {
             if (!ParameterNames.IsPartOf(ParameterNames.VisionTower, name) && !ParameterNames.IsVisionNorm(name)) continue;

@@ -93,7 +93,9 @@ public sealed record LoraConfig(int Rank, double Alpha, double Dropout, IReadOnl
 /// <param name="Concat">How many neighbouring patch tokens are joined into one visual token; divides the patches.</param>
 /// <param name="Language">The frozen language model.</param>
 /// <param name="Lora">Its trainable adapters.</param>
-public sealed record GroundingConfig(EvaConfig Vision, int Concat, LlamaConfig Language, LoraConfig Lora)
+/// <param name="Join">Which neighbours they are; of no meaning where nothing is joined.</param>
+public sealed record GroundingConfig(
+    EvaConfig Vision, int Concat, LlamaConfig Language, LoraConfig Lora, TokenJoin Join = TokenJoin.Row)
 {
     /// <summary>N, the number of visual tokens of a picture.</summary>
     public int VisualTokens => Vision.Patches / Concat;
@@ -112,4 +114,14 @@ public sealed record GroundingConfig(EvaConfig Vision, int Concat, LlamaConfig L
         var (inputs, outputs) = Language.Projection(target);
         return (long)Lora.Rank * (inputs + outputs);
     }
+}
+
+/// <summary>Which neighbouring patch tokens become one visual token.</summary>
+public enum TokenJoin
+{
+    /// <summary>Consecutive ones in row-major order, as published.</summary>
+    Row,
+
+    /// <summary>Those of a square of patches, its rows one after the other.</summary>
+    Square,
 }

@@ -54,7 +54,7 @@ internal sealed class PretrainWorker : IDisposable
         var batch = SceneBatch.Draw(_questions, _model.Config, _settings, seed, first, most);
         var tokens = _model.NormalizeTokens(_model.VisionTower.call(batch.Images));                        // (B, P + 1, V)
         var patches = tokens.narrow(1, 1, tokens.shape[1] - 1);
-        var visual = _model.Project(TokenConcat.Join(patches, _model.Config.Concat));                      // (B, N, C)
+        var visual = _model.Project(TokenConcat.Join(patches, _model.Config));                             // (B, N, C)
         var pass = new DecoderPass(_model.Language.RotaryAt(batch.Positions), Mask(batch.Segments));
         var hidden = _model.Language.call(_model.Embed(batch.Ids, visual), pass);                          // (B, T, C)
         var (sum, count) = _model.AnswerLoss(hidden, batch.Targets);

@@ -78,7 +78,7 @@ public sealed class GroundingSetup : IModelSetup
 
     long IModelSetup.Parameters => Model.named_parameters().Sum(p => p.parameter.numel());
 
-    IReadOnlyDictionary<string, string> IModelSetup.Marks => Checkpoint.OfOurs;
+    IReadOnlyDictionary<string, string> IModelSetup.Marks => Checkpoint.MarksOf(Model.Config);
 
     int IModelSetup.ImageSize => Configuration.Model.ImageSize;
 

@@ -101,6 +101,7 @@ public static class ModelBuilder
     /// <exception cref="InputException">The file is broken or of another model.</exception>
     public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename)
     {
+        using (var file = WeightFile.Open(path)) CheckpointWord.RequireJoin(file, model.Config, silentIsRow: true);
         var loaded = Fill(path, model.Trainables(), rename, LoadRules.All);
         return loaded.Report.Unexpected is [var first, ..]
             ? throw Refusal.ForFile(path, $"has the trained tensor '{Refusal.Show(first)}', which this model has no place for",
