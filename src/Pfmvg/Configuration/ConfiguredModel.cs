@@ -23,6 +23,10 @@ public static class ConfiguredModel
         new LoraConfig(settings.Lora.Rank, settings.Lora.Alpha, settings.Lora.Dropout, settings.Lora.Targets),
         settings.Concat == 1 ? TokenJoin.Row : settings.Join);
 
+    /// <summary>The same, with the box head that the configuration trains.</summary>
+    internal static GroundingConfig Sizes(PfmvgConfiguration configuration, int vocabulary) =>
+        Sizes(configuration.Model, vocabulary) with { BoxHead = configuration.Stage2.BoxHead };
+
     /// <summary>Type of the frozen weights.</summary>
     public static ScalarType Type(Precision precision) => precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
 

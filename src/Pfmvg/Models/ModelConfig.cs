@@ -97,6 +97,9 @@ public sealed record LoraConfig(int Rank, double Alpha, double Dropout, IReadOnl
 public sealed record GroundingConfig(
     EvaConfig Vision, int Concat, LlamaConfig Language, LoraConfig Lora, TokenJoin Join = TokenJoin.Row)
 {
+    /// <summary>Whether a box is read off the hidden state behind the prompt, beside the text.</summary>
+    public bool BoxHead { get; init; }
+
     /// <summary>N, the number of visual tokens of a picture.</summary>
     public int VisualTokens => Vision.Patches / Concat;
 
@@ -106,8 +109,9 @@ public sealed record GroundingConfig(
     /// <summary>The same model with all weights in floating point, as files have them.</summary>
     public GroundingConfig InFloatingPoint => this with { Language = Language with { Quantized = false } };
 
-    /// <summary>Number of trained values: projector and adapters.</summary>
-    public long TrainedParameters => (FeatureWidth + 1L) * Language.HiddenSize + Language.Layers * Lora.Targets.Sum(AdapterParameters);
+    /// <summary>Number of trained values: projector, adapters and box head.</summary>
+    public long TrainedParameters => (FeatureWidth + 1L) * Language.HiddenSize
+        + (BoxHead ? (Language.HiddenSize + 1L) * (Language.HiddenSize + 4) : 0) + Language.Layers * Lora.Targets.Sum(AdapterParameters);
 
     private long AdapterParameters(string target)
     {
