@@ -71,6 +71,16 @@ public sealed class TokenJoinTests : IDisposable
     }
 
     [Fact]
+    public void Which_patches_are_joined_costs_nothing()
+    {
+        var (row, square) = (new ModelFlops(Row), new ModelFlops(Square));
+        Assert.Equal((Row.VisualTokens, Row.FeatureWidth, Row.TrainedParameters),
+            (Square.VisualTokens, Square.FeatureWidth, Square.TrainedParameters));
+        Assert.Equal((row.Vision(2), row.Projector(2), row.TrainingStep(2, 50, 20)),
+            (square.Vision(2), square.Projector(2), square.TrainingStep(2, 50, 20)));
+    }
+
+    [Fact]
     public void Features_are_kept_apart_by_their_join_alone()
     {
         using var row = ModelBuilder.Random(Row, ScalarType.Float32, CPU, 1);

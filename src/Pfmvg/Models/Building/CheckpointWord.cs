@@ -40,7 +40,7 @@ internal static class CheckpointWord
         if (config.Join != TokenJoin.Row && !file.Metadata.ContainsKey(Join)
             && file.Tensors.Keys.Any(key => ParameterNames.IsProjector(ParameterNames.FromTrainedFile(key))))
             notes.Add($"warning: {file.Path}: does not say which patches its projector joins, so they are those of a row, but model.join "
-                + $"is {Word(config.Join)}; training has to teach the projector anew.");
+                + $"is {Word(config.Join)}; a projector for it has to come from training.");
         foreach (var section in Sections(file.Metadata, 0))
         {
             Require("lora_r", config.Lora.Rank, "model.lora.rank");
