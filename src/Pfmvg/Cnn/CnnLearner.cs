@@ -4,6 +4,7 @@ using Pfmvg.Data;
 using Pfmvg.Data.Loading;
 using Pfmvg.Geometry;
 using Pfmvg.Imaging;
+using Pfmvg.Models;
 using Pfmvg.Tensors;
 using Pfmvg.Training;
 using TorchSharp;

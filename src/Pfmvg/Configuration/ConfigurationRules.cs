@@ -1,3 +1,5 @@
+using Pfmvg.Models;
+
 namespace Pfmvg.Configuration;
 
 /// <summary>What must hold between several settings.</summary>
@@ -15,6 +17,10 @@ internal static class ConfigurationRules
         if (model.ImageSize % vision.PatchSize != 0)
             yield return new(["model.image_size", "model.vision.patch_size"],
                 $"is {model.ImageSize}, which is not a multiple of model.vision.patch_size {vision.PatchSize}");
+        else if (model.Join == TokenJoin.Square && (int)Math.Sqrt(model.Concat) is var edge
+            && (edge * edge != model.Concat || side % edge != 0))
+            yield return new(["model.join", "model.concat", "model.image_size", "model.vision.patch_size"],
+                $"is square, but the picture's {side} x {side} patches are not made of squares of {model.Concat} (model.concat)");
         else if (side * side % model.Concat != 0)
             yield return new(["model.concat", "model.image_size", "model.vision.patch_size"],
                 $"is {model.Concat}, which does not divide the picture's {side} x {side} = {side * side} patches");
@@ -45,6 +51,16 @@ internal static class ConfigurationRules
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");
         }
 
+        if (configuration.Stage1.BoxHead)
+            yield return new(["stage1.box_head"], "is true, but the box head is trained in stage 2 alone; set stage2.box_head");
+        if (configuration.Stage2 is { BoxHead: true, SharePictures: true })
+            yield return new(["stage2.box_head", "stage2.share_pictures"],
+                "is true, but with stage2.share_pictures the step of small models learns text alone; set one of them to false");
+        if (configuration.Stage2 is { BoxHead: true, Task: SampleTask.Caption })
+            yield return new(["stage2.box_head", "stage2.task"], "is true, but stage2.task caption teaches no boxes");
+        if (configuration is { Eval.Answer: AnswerForm.BoxHead, Stage2.BoxHead: false })
+            yield return new(["eval.answer", "stage2.box_head"],
+                "is box_head, but stage2.box_head is false, so the model has none; set both, and use a checkpoint trained so");
         if (configuration.Rival is { } rival && rival.Crop > rival.Resize)
             yield return new(["rival.crop", "rival.resize"], $"is {rival.Crop}, above rival.resize {rival.Resize}");
         if (configuration.Rival is { Crop: > 0 and < 32 } small)

@@ -20,7 +20,12 @@ public static class ConfiguredModel
             settings.Language.Vocabulary > 0 ? settings.Language.Vocabulary : vocabulary,
             settings.Language.HiddenSize, settings.Language.Layers, settings.Language.Heads, settings.Language.IntermediateSize,
             settings.Language.RmsNormEps, settings.Language.RopeTheta, settings.Language.Quantized),
-        new LoraConfig(settings.Lora.Rank, settings.Lora.Alpha, settings.Lora.Dropout, settings.Lora.Targets));
+        new LoraConfig(settings.Lora.Rank, settings.Lora.Alpha, settings.Lora.Dropout, settings.Lora.Targets),
+        settings.Concat == 1 ? TokenJoin.Row : settings.Join);
+
+    /// <summary>The same, with the box head that the configuration trains.</summary>
+    internal static GroundingConfig Sizes(PfmvgConfiguration configuration, int vocabulary) =>
+        Sizes(configuration.Model, vocabulary) with { BoxHead = configuration.Stage2.BoxHead };
 
     /// <summary>Type of the frozen weights.</summary>
     public static ScalarType Type(Precision precision) => precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;

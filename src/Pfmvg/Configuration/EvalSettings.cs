@@ -24,6 +24,9 @@ public sealed record EvalSettings
     /// <summary>What decoding is restricted to.</summary>
     public AnswerConstraint Constrain { get; init; } = AnswerConstraint.None;
 
+    /// <summary>What answers: the text, as published, or the box head that stage 2 trained beside it.</summary>
+    public AnswerForm Answer { get; init; }
+
     /// <summary>How the numbers of an answer are read.</summary>
     public BoxReading BoxReading { get; init; }
 
@@ -46,6 +49,16 @@ public sealed record EvalSettings
     /// Which checkpoint answers where the folder of a training stands for a model; a file that is named is taken as it is.
     /// </summary>
     public CheckpointChoice Checkpoint { get; init; } = CheckpointChoice.Last;
+}
+
+/// <summary>What answers a phrase.</summary>
+public enum AnswerForm
+{
+    /// <summary>The text that follows the prompt, as published.</summary>
+    Text,
+
+    /// <summary>The box head: one box for each phrase, in pixels and not in hundredths, without a confidence.</summary>
+    BoxHead,
 }
 
 /// <summary>Which checkpoint of a training is taken.</summary>

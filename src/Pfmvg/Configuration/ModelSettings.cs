@@ -12,6 +12,9 @@ public sealed record ModelSettings
     /// <summary>Neighbouring patch tokens joined into one visual token.</summary>
     [Range(1, 1024)] public int Concat { get; init; } = 4;
 
+    /// <summary>Which neighbours they are: consecutive ones of a row, as published, or those of a square of patches.</summary>
+    public TokenJoin Join { get; init; }
+
     /// <summary>EVA ViT.</summary>
     public VisionSettings Vision { get; init; } = new();
 

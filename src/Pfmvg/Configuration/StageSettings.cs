@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Pfmvg.Text;
 
 namespace Pfmvg.Configuration;
 
@@ -61,6 +62,15 @@ public sealed record StageSettings
 
     /// <summary>What a phrase with several boxes becomes.</summary>
     public MultiBox MultiBox { get; init; } = MultiBox.PerBox;
+
+    /// <summary>Which whole number of hundredths a target has for a corner of its box.</summary>
+    public BoxWriting BoxWriting { get; init; }
+
+    /// <summary>Stage 2 also trains a head that reads a box off the hidden state behind the prompt, where a target is one box.</summary>
+    public bool BoxHead { get; init; }
+
+    /// <summary>Weight of a box's loss in that head beside the loss of one answer token.</summary>
+    [Range(0.0, 1e6, MinimumIsExclusive = true)] public double BoxHeadWeight { get; init; } = 1;
 
     /// <summary>
     /// Puts samples with texts of like length into the same step, so that batches hold less padding; the

@@ -58,14 +58,15 @@ internal abstract class ExportForm(PfmvgConfiguration configuration, TrainedPart
         ? JsonNode.Parse(((long)value).ToString(CultureInfo.InvariantCulture))! : JsonValue.Create(value);
 
     /// <summary>Writes named tensors into one safetensors file.</summary>
-    protected static void WriteTensors(string path, IEnumerable<(string Name, Tensor Value)> tensors, Action<TensorInfo> writing)
+    protected static void WriteTensors(string path, IEnumerable<(string Name, Tensor Value)> tensors, Action<TensorInfo> writing,
+        IEnumerable<KeyValuePair<string, string>>? facts = null)
     {
         var values = tensors.ToDictionary(t => t.Name, t => t.Value);
         SafeTensors.Write(path, [.. values.Select(t => TensorInfo.Describe(t.Key, t.Value))], info =>
         {
             writing(info);
             return values[info.Name];
-        }, new Dictionary<string, string> { ["format"] = "pt" });
+        }, new Dictionary<string, string>([KeyValuePair.Create("format", "pt"), .. facts ?? []]));
     }
 
     /// <summary>Bytes of tensors.</summary>

@@ -32,12 +32,13 @@ internal static class ExportRun
         session.Tell($"model  {source.Used.Describe()}");
         source.RequireSameModel(configuration);
         var isFile = options.Format == ExportFormat.MiniGptV2;
-        if (isFile) MiniGptCheckpoint.Check(configuration.Model.Lora);
+        if (isFile) MiniGptCheckpoint.Check(configuration.Model);
         using var target = ExportTarget.Choose(options.Output, isFile, options.Overwrite,
             [source.File, .. GroundingSetup.WeightFiles(configuration, null)]);
         using var parts = TrainedParts.Load(configuration, source.File);
         foreach (var file in parts.Files) session.Tell($"weights  {file.Path}: {file.Report}");
         foreach (var note in LoadedFile.NotesOf(parts.Files)) session.Tell(note);
+        if (parts.Model.BoxHead is not null) session.Tell("warning: no format has a place for the box head (stage2.box_head); left out.");
         var baseName = options.BaseName ?? HuggingFaceFiles.PublicName(GroundingSetup.Paths(configuration).Language);
         using var form = Form(configuration, parts, options, source, baseName);
         var needsBase = options.Format == ExportFormat.Hf || options.Verify;

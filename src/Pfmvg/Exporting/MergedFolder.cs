@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Runs;
 using Pfmvg.Text;
 using Pfmvg.Weights;
@@ -70,7 +71,8 @@ internal sealed class MergedFolder : ExportForm
             }, new Dictionary<string, string> { ["format"] = "pt" });
         _language.RequireValues();
         _vision.RequireValues();
-        WriteTensors(Path.Combine(path, Below, ProjectorFile), Parts.Projector, writing);
+        WriteTensors(Path.Combine(path, Below, ProjectorFile), Parts.Projector, writing,
+            CheckpointWord.Of(Parts.Model.Config));
         AtomicFile.WriteText(Path.Combine(path, ConfigurationFileName), Yaml());
 
         Tensor Merged(TensorInfo info)

@@ -22,11 +22,14 @@ internal sealed class MiniGptCheckpoint(PfmvgConfiguration configuration, Traine
 
     public override long Bytes => Size(Parts.Adapters) + Size(Parts.Projector);
 
-    /// <summary>Refuses adapters that the original code does not make.</summary>
-    /// <exception cref="InputException">There are others than of q_proj and v_proj.</exception>
-    public static void Check(LoraSettings lora)
+    /// <summary>Refuses what the original code does not compute.</summary>
+    /// <exception cref="InputException">There are adapters of others than q_proj and v_proj, or squares of patches.</exception>
+    public static void Check(ModelSettings model)
     {
-        if (lora.Targets.Except(OriginalTargets).ToList() is { Count: > 0 } others)
+        if (model is { Join: TokenJoin.Square, Concat: > 1 })
+            throw new InputException("--format minigptv2: model.join is square, but the original code joins patches of a row and would "
+                + "feed the projector the wrong ones without a word; use --format peft or hf.");
+        if (model.Lora.Targets.Except(OriginalTargets).ToList() is { Count: > 0 } others)
             throw new InputException($"--format minigptv2: model.lora.targets has {string.Join(", ", others)}, but the original code "
                 + "adapts q_proj and v_proj alone and would leave the others out without a word; use --format peft or hf.");
     }

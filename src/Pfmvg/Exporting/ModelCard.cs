@@ -122,7 +122,7 @@ internal sealed class ModelCard(
         return text.ToString();
 
         // Settings of the stage that was run; no folder is among them.
-        bool Shown(string name) => name is "seed" or "precision" or "model.image_size" or "model.concat"
+        bool Shown(string name) => name is "seed" or "precision" or "model.image_size" or "model.concat" or "model.join"
             || name.StartsWith("model.lora.", StringComparison.Ordinal)
             || source.Run?.Part is { Length: >= 6 } part && name.StartsWith(part[..6] + ".", StringComparison.Ordinal);
     }

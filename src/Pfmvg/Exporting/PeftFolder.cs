@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
+using Pfmvg.Models.Building;
 using Pfmvg.Runs;
 using Pfmvg.Weights;
 
@@ -22,7 +23,8 @@ internal sealed class PeftFolder(PfmvgConfiguration configuration, TrainedParts 
     {
         AtomicFile.WriteText(Path.Combine(path, "adapter_config.json"), ToText(Settings()));
         WriteTensors(Path.Combine(path, AdapterFile), Parts.Adapters.Select(t => (Wrappers + WithinLanguage(t.Name), t.Value)), writing);
-        WriteTensors(Path.Combine(path, ProjectorFile), Parts.Projector, writing);
+        WriteTensors(Path.Combine(path, ProjectorFile), Parts.Projector, writing,
+            CheckpointWord.Of(Parts.Model.Config));
     }
 
     public override GroundingSetup Load(string path) => LoadWithStart(path);

@@ -31,7 +31,9 @@ internal sealed class TrainedParts : IDisposable
 
     /// <summary>The factors of the adapters by the model's names, in a fixed order.</summary>
     public IEnumerable<(string Name, Tensor Value)> Adapters =>
-        Model.Trainables().Where(t => !ParameterNames.IsProjector(t.Name)).Select(t => (t.Name, t.Parameter.detach()));
+        Model.Trainables()
+        .Where(t => !ParameterNames.IsProjector(t.Name) && !ParameterNames.IsPartOf(ParameterNames.BoxHead, t.Name))
+        .Select(t => (t.Name, t.Parameter.detach()));
 
     /// <summary>Projector and `ln_vision` by the model's names, in a fixed order.</summary>
     public IEnumerable<(string Name, Tensor Value)> Projector => _parameters
@@ -51,7 +53,7 @@ internal sealed class TrainedParts : IDisposable
         var words = configuration.Model.Language.Vocabulary > 0 ? 0
             : LanguageFolder.Read(configuration).Vocabulary(
                 LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model")).VocabularySize);
-        var model = ModelBuilder.TrainedParts(ConfiguredModel.Sizes(configuration.Model, words).InFloatingPoint, configuration.Seed);
+        var model = ModelBuilder.TrainedParts(ConfiguredModel.Sizes(configuration, words).InFloatingPoint, configuration.Seed);
         try
         {
             var files = new List<LoadedFile>();

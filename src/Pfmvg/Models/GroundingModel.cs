@@ -31,6 +31,7 @@ public sealed class GroundingModel : Module
     [ComponentName(Name = ParameterNames.VisionNorm)] private readonly FrozenLayerNorm _visionNorm;
     [ComponentName(Name = ParameterNames.Projector)] private readonly Projector _projector;
     [ComponentName(Name = ParameterNames.Language)] private readonly Llama _llama;
+    [ComponentName(Name = ParameterNames.BoxHead)] private readonly BoxRegressor? _boxHead;
     private readonly Scalar _lastVisual;
 
     /// <summary>Creates the model with uninitialised weights; <see cref="ModelBuilder"/> is the way to a usable one.</summary>
@@ -52,6 +53,7 @@ public sealed class GroundingModel : Module
         _visionNorm = new FrozenLayerNorm(config.Vision.Width, VisionNormEps, ScalarType.Float32, trained);
         _projector = new Projector(config.FeatureWidth, config.Language.HiddenSize, trained);
         _llama = new Llama(config.Language, Projection, type, device);
+        if (config.BoxHead) _boxHead = new BoxRegressor(config.Language.HiddenSize, trained);
         RegisterComponents();
         foreach (var (_, parameter) in named_parameters()) parameter.requires_grad = false;
         foreach (var (_, parameter) in Trainables()) parameter.requires_grad = true;
@@ -77,7 +79,10 @@ public sealed class GroundingModel : Module
     /// <summary>The language model.</summary>
     public Llama Language => _llama;
 
-    /// <summary>The trained tensors by name, in a fixed order: projector and adapters; nothing else ever changes.</summary>
+    /// <summary>Reads a box off the hidden state behind a prompt; null where the configuration wants text alone.</summary>
+    internal BoxRegressor? BoxHead => _boxHead;
+
+    /// <summary>The trained tensors by name, in a fixed order: projector, adapters, box head; nothing else ever changes.</summary>
     public IEnumerable<(string Name, Parameter Parameter)> Trainables() =>
         named_parameters().Where(p => ParameterNames.IsTrainable(p.name)).OrderBy(p => p.name, StringComparer.Ordinal);
 
@@ -89,7 +94,7 @@ public sealed class GroundingModel : Module
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var tokens = NormalizeTokens(_visionTower.call(images.to(_llama.Type, Device)));                    // (B, P + 1, V)
-        return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config.Concat).MoveToOuterDisposeScope();
+        return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -101,6 +106,7 @@ public sealed class GroundingModel : Module
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Add(FormattableString.Invariant($"features 1 {Device.type} {Config.Vision} {_llama.Type}\n"));
+        if (Config.Join != TokenJoin.Row) Add(FormattableString.Invariant($"{Config.Join} {Config.Concat}\n"));
         foreach (var (name, parameter) in named_parameters())
         {
             if (!ParameterNames.IsPartOf(ParameterNames.VisionTower, name) && !ParameterNames.IsVisionNorm(name)) continue;

@@ -93,8 +93,13 @@ public sealed record LoraConfig(int Rank, double Alpha, double Dropout, IReadOnl
 /// <param name="Concat">How many neighbouring patch tokens are joined into one visual token; divides the patches.</param>
 /// <param name="Language">The frozen language model.</param>
 /// <param name="Lora">Its trainable adapters.</param>
-public sealed record GroundingConfig(EvaConfig Vision, int Concat, LlamaConfig Language, LoraConfig Lora)
+/// <param name="Join">Which neighbours they are; of no meaning where nothing is joined.</param>
+public sealed record GroundingConfig(
+    EvaConfig Vision, int Concat, LlamaConfig Language, LoraConfig Lora, TokenJoin Join = TokenJoin.Row)
 {
+    /// <summary>Whether a box is read off the hidden state behind the prompt, beside the text.</summary>
+    public bool BoxHead { get; init; }
+
     /// <summary>N, the number of visual tokens of a picture.</summary>
     public int VisualTokens => Vision.Patches / Concat;
 
@@ -104,12 +109,23 @@ public sealed record GroundingConfig(EvaConfig Vision, int Concat, LlamaConfig L
     /// <summary>The same model with all weights in floating point, as files have them.</summary>
     public GroundingConfig InFloatingPoint => this with { Language = Language with { Quantized = false } };
 
-    /// <summary>Number of trained values: projector and adapters.</summary>
-    public long TrainedParameters => (FeatureWidth + 1L) * Language.HiddenSize + Language.Layers * Lora.Targets.Sum(AdapterParameters);
+    /// <summary>Number of trained values: projector, adapters and box head.</summary>
+    public long TrainedParameters => (FeatureWidth + 1L) * Language.HiddenSize
+        + (BoxHead ? (Language.HiddenSize + 1L) * (Language.HiddenSize + 4) : 0) + Language.Layers * Lora.Targets.Sum(AdapterParameters);
 
     private long AdapterParameters(string target)
     {
         var (inputs, outputs) = Language.Projection(target);
         return (long)Lora.Rank * (inputs + outputs);
     }
+}
+
+/// <summary>Which neighbouring patch tokens become one visual token.</summary>
+public enum TokenJoin
+{
+    /// <summary>Consecutive ones in row-major order, as published.</summary>
+    Row,
+
+    /// <summary>Those of a square of patches, its rows one after the other.</summary>
+    Square,
 }

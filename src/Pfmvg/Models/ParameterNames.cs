@@ -25,6 +25,9 @@ internal static partial class ParameterNames
     internal const string Projector = "llama_proj";
     internal const string Language = "llama_model";
 
+    // A part that only some have.
+    internal const string BoxHead = "box_head";
+
     // The projections of a decoder layer.
     internal const string Query = "q_proj";
     internal const string Key = "k_proj";
@@ -44,9 +47,9 @@ internal static partial class ParameterNames
 
     private const string ScaleSuffix = "_scale";
 
-    /// <summary>True for the tensors that training changes: the projector and the adapters.</summary>
+    /// <summary>True for the tensors that training changes: the projector, the adapters and the box head.</summary>
     public static bool IsTrainable(string name) =>
-        IsProjector(name) || name.Contains($".{LoraDown}.", StringComparison.Ordinal) || IsLoraUp(name);
+        IsProjector(name) || IsPartOf(BoxHead, name) || name.Contains($".{LoraDown}.", StringComparison.Ordinal) || IsLoraUp(name);
 
     /// <summary>True for the second factor of an adapter, which starts at zero.</summary>
     internal static bool IsLoraUp(string name) => name.Contains($".{LoraUp}.", StringComparison.Ordinal);

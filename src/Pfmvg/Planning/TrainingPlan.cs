@@ -43,7 +43,7 @@ internal sealed class TrainingPlan
         if (!PhantomWorkspace.LacksBase(configuration)) configuration = LanguageFolder.Read(configuration).Configuration;
         (_configuration, _request, _stage) = (configuration, request, configuration.Stage(request.Stage));
         Vocabulary = VocabularySize(configuration);
-        Sizes = ConfiguredModel.Sizes(configuration.Model, Vocabulary);
+        Sizes = ConfiguredModel.Sizes(configuration, Vocabulary);
         Samples = request.Samples ?? PreparedSamples();
         Answers = _stage.Task == SampleTask.Caption ? TypicalLengths.Caption : TypicalLengths.Box;
         LongestAnswers = Math.Min(_stage.MaxAnswerTokens,

@@ -51,16 +51,29 @@ internal sealed class PretrainWorker : IDisposable
     public (double Answer, double Auxiliary) Accumulate(long seed, long first, int most, bool backward = true)
     {
         using var scope = NewDisposeScope();
-        var batch = SceneBatch.Draw(_questions, _model.Config, _settings, seed, first, most);
+        var batches = SceneBatch.Draw(_questions, _model.Config, _settings, seed, first, most);
+        var step = SceneCounts.Of(batches);
+        var (answer, auxiliary) = (0.0, 0.0);
+        foreach (var batch in batches)
+        {
+            var part = Accumulate(batch, step, backward);
+            (answer, auxiliary) = (answer + part.Answer, auxiliary + part.Auxiliary);
+        }
+
+        return (answer, auxiliary);
+    }
+
+    private (double Answer, double Auxiliary) Accumulate(SceneBatch batch, SceneCounts step, bool backward)
+    {
+        using var scope = NewDisposeScope();
         var tokens = _model.NormalizeTokens(_model.VisionTower.call(batch.Images));                        // (B, P + 1, V)
         var patches = tokens.narrow(1, 1, tokens.shape[1] - 1);
-        var visual = _model.Project(TokenConcat.Join(patches, _model.Config.Concat));                      // (B, N, C)
+        var visual = _model.Project(TokenConcat.Join(patches, _model.Config));                             // (B, N, C)
         var pass = new DecoderPass(_model.Language.RotaryAt(batch.Positions), Mask(batch.Segments));
         var hidden = _model.Language.call(_model.Embed(batch.Ids, visual), pass);                          // (B, T, C)
-        var (sum, count) = _model.AnswerLoss(hidden, batch.Targets);
-        using Scalar perToken = 1.0 / count;
-        var answer = sum.mul(perToken);
-        var auxiliary = _settings.Auxiliary == 0 ? null : _heads.Loss(patches, hidden, batch);
+        using Scalar perToken = 1.0 / step.Tokens;
+        var answer = _model.AnswerLoss(hidden, batch.Targets).Sum.mul(perToken);
+        var auxiliary = _settings.Auxiliary == 0 ? null : _heads.Loss(patches, hidden, batch, step);
         if (backward) (auxiliary is null ? answer : answer.Plus(auxiliary.mul(_auxiliary))).mul(_share).backward();
         return (answer.item<float>(), auxiliary?.item<float>() ?? 0);
     }

@@ -78,14 +78,15 @@ public sealed class GroundingSetup : IModelSetup
 
     long IModelSetup.Parameters => Model.named_parameters().Sum(p => p.parameter.numel());
 
-    IReadOnlyDictionary<string, string> IModelSetup.Marks => Checkpoint.OfOurs;
+    IReadOnlyDictionary<string, string> IModelSetup.Marks => Checkpoint.MarksOf(Model.Config);
 
     int IModelSetup.ImageSize => Configuration.Model.ImageSize;
 
     ILearner IModelSetup.Learner(IReadOnlyList<Sample> samples, StageSettings settings) =>
         new AnswerLearner(Model, Samples(samples, settings), settings);
 
-    IAnswers IModelSetup.Answers() => Answers();
+    IAnswers IModelSetup.Answers() => Configuration.Eval.Answer == AnswerForm.BoxHead
+        ? new BoxHeadAnswers(Model, Answers(), Configuration.Eval.BatchSize) : Answers();
 
     /// <summary>How pictures of a configuration are loaded.</summary>
     internal static LoaderOptions Loading(PfmvgConfiguration configuration, int size, TruncationGuard? truncation) => new()
@@ -172,7 +173,7 @@ public sealed class GroundingSetup : IModelSetup
         var paths = Paths(configuration);
         var tokenizer = LlamaTokenizer.Load(Path.Combine(paths.Language, "tokenizer.model"));
         language.File?.RequireTokens(tokenizer.BosId, tokenizer.EosId);
-        var sizes = ConfiguredModel.Sizes(configuration.Model, language.Vocabulary(tokenizer.VocabularySize));
+        var sizes = ConfiguredModel.Sizes(configuration, language.Vocabulary(tokenizer.VocabularySize));
         if (sizes.Language.VocabularySize < tokenizer.VocabularySize)
             throw new InputException($"{paths.Language}: the tokenizer has {tokenizer.VocabularySize} tokens, but "
                 + $"model.language.vocabulary is {sizes.Language.VocabularySize}; use the tokenizer of the configured model.");

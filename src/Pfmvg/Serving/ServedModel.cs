@@ -71,6 +71,8 @@ internal sealed partial class ServedModel : IDisposable
     public static ServedModel Open(
         PfmvgConfiguration configuration, string? from = null, bool fromBase = false, CancellationToken cancel = default)
     {
+        if (configuration.Eval.Answer != AnswerForm.Text)
+            throw new InputException("eval.answer is box_head, but a server answers with text; set eval.answer to text.");
         from = new EvaluationOptions { Split = Split.Test, From = from, FromBase = fromBase }.Trained(configuration)?.Path;
         var setup = GroundingSetup.Load(configuration, localRank: 0, configuration.Stage2.MaxAnswerTokens, from, cancel);
         try

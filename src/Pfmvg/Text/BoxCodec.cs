@@ -24,22 +24,24 @@ public static partial class BoxCodec
     /// <param name="boxesInPixels">At least one box, in pixels of the original picture.</param>
     /// <param name="width">Width of the picture in pixels.</param>
     /// <param name="height">Height of the picture in pixels.</param>
+    /// <param name="writing">Which whole number stands for a corner.</param>
     /// <exception cref="ArgumentException">There is no box, or one that leaves the picture so far that a number is not
     /// in 0..100.</exception>
-    public static string Format(IReadOnlyList<Box> boxesInPixels, int width, int height)
+    public static string Format(
+        IReadOnlyList<Box> boxesInPixels, int width, int height, BoxWriting writing = BoxWriting.Truncated)
     {
         if (boxesInPixels.Count == 0) throw new ArgumentException("There is no box to write.", nameof(boxesInPixels));
-        return string.Join(Delimiter, boxesInPixels.Select(box => ToGrid(box, width, height)));
+        return string.Join(Delimiter, boxesInPixels.Select(box => ToGrid(box, width, height, writing)));
     }
 
-    /// <summary>The box on the grid of an answer, truncated as <see cref="Format"/> says.</summary>
+    /// <summary>The box on the grid of an answer, as <see cref="Format"/> writes it.</summary>
     /// <exception cref="ArgumentException">The box leaves the picture so far that a number is not in 0..100.</exception>
-    public static GridBox ToGrid(Box box, int width, int height)
+    public static GridBox ToGrid(Box box, int width, int height, BoxWriting writing = BoxWriting.Truncated)
     {
         return new GridBox(Grid(box.Left, width), Grid(box.Top, height), Grid(box.Right, width), Grid(box.Bottom, height));
 
         int Grid(double value, int size) => value / size * 100 is > -1 and < 101 and var hundredths
-            ? (int)hundredths
+            ? writing == BoxWriting.Rounded ? (int)Math.Clamp(Math.Floor(hundredths + 0.5), 0, 100) : (int)hundredths
             : throw new ArgumentException($"{box} leaves its picture of {width} x {height} pixels.", nameof(box));
     }
 

@@ -49,7 +49,7 @@ public readonly record struct GridBox(int X1, int Y1, int X2, int Y2)
     private static bool Outside(int value) => value is < 0 or > 100;
 }
 
-/// <summary>Which place of its hundredth a number of an answer names. Targets are truncated: a number stands for all of it.</summary>
+/// <summary>Which place of its hundredth a number of an answer names. Where targets are truncated, a number stands for all of it.</summary>
 public enum BoxReading
 {
     /// <summary>Its beginning: n / 100, as published.</summary>
@@ -57,4 +57,14 @@ public enum BoxReading
 
     /// <summary>Its middle: (n + 0.5) / 100, and 1 for 100. Half a hundredth nearer to where the true corners are on average.</summary>
     Middle,
+}
+
+/// <summary>Which whole number of hundredths a target has for a corner of its box.</summary>
+public enum BoxWriting
+{
+    /// <summary>The one below it, as published.</summary>
+    Truncated,
+
+    /// <summary>The nearest one, the upper of two that are equally near. Read as published it is right on average.</summary>
+    Rounded,
 }

@@ -84,6 +84,9 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
     private MicroBatch ToBatch(TrainingExample[] micro)
     {
         var (ids, targets) = taught.Collate(micro);
-        return new MicroBatch(ids.Send(model.Device), targets, VisionInput.Encode(model, [.. micro.Select(e => e.Picture)]));
+        return new MicroBatch(ids.Send(model.Device), targets, VisionInput.Encode(model, [.. micro.Select(e => e.Picture)]))
+        {
+            Boxes = settings.BoxHead ? BoxTargets.Of(micro, ids.shape[1], settings.BoxHeadWeight, model.Device) : null,
+        };
     }
 }

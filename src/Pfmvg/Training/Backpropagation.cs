@@ -10,7 +10,11 @@ namespace Pfmvg.Training;
 /// <param name="Ids">(B, T) int64 token ids, <see cref="GroundingModel.ImageToken"/> for visual tokens, padded on the right.</param>
 /// <param name="Targets">(B, T) int64 on the CPU, <see cref="GroundingModel.NoTarget"/> outside the answers.</param>
 /// <param name="Features">(B, N, 4V) frozen features of the pictures.</param>
-public sealed record MicroBatch(Tensor Ids, Tensor Targets, Tensor? Features);
+public sealed record MicroBatch(Tensor Ids, Tensor Targets, Tensor? Features)
+{
+    /// <summary>What the box head learns; null where there is none to be taught.</summary>
+    internal BoxTargets? Boxes { get; init; }
+}
 
 /// <summary>Forward and backward pass of one micro-batch.</summary>
 public static class Backpropagation
@@ -41,8 +45,9 @@ public static class Backpropagation
         var embeddings = model.Embed(batch.Ids, batch.Features is { } features ? model.Project(features) : null); // (B, T, C)
         if (!recompute && !(language.Config.Quantized && model.Device.type == DeviceType.CUDA))
         {
-            var (sum, _) = model.AnswerLoss(language.call(embeddings, pass), batch.Targets);
-            sum.mul(scale).backward();
+            var output = language.call(embeddings, pass);                                                    // (B, T, C)
+            var (sum, _) = model.AnswerLoss(output, batch.Targets);
+            WithBoxes(sum, output).mul(scale).backward();
             return sum.detach().MoveToOuterDisposeScope();
         }
 
@@ -59,8 +64,9 @@ public static class Backpropagation
         }
 
         var last = hidden.detach().requires_grad_();
-        var (loss, _) = model.AnswerLoss(language.FinalNorm(last), batch.Targets);
-        loss.mul(scale).backward();
+        var final = language.FinalNorm(last);
+        var (loss, _) = model.AnswerLoss(final, batch.Targets);
+        WithBoxes(loss, final).mul(scale).backward();
         var gradient = last.grad!;
         for (var i = kept.Count - 1; i >= 0; i--)
         {
@@ -72,6 +78,9 @@ public static class Backpropagation
 
         if (embeddings.requires_grad) embeddings.backward([gradient]);
         return loss.detach().MoveToOuterDisposeScope();
+
+        // The answer's loss is what is reported: it stays comparable, whatever else is learned.
+        Tensor WithBoxes(Tensor answers, Tensor hidden) => batch.Boxes is { } boxes ? answers.Plus(boxes.Loss(model, hidden)) : answers;
     }
 
     /// <summary>The summed loss and the number of answer tokens, without gradients.</summary>

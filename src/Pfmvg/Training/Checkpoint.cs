@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
 using TorchSharp.Modules;
@@ -22,6 +23,10 @@ public sealed record Checkpoint(string Path, long Step)
     /// <summary>The mark of our own model's checkpoints.</summary>
     internal static IReadOnlyDictionary<string, string> OfOurs { get; } = new Dictionary<string, string> { ["format"] = Format };
 
+    /// <summary>The marks of a model's checkpoints: the format, and which patches its projector joins where not as published.</summary>
+    internal static IReadOnlyDictionary<string, string> MarksOf(GroundingConfig config) =>
+        new Dictionary<string, string>([.. OfOurs, .. CheckpointWord.Of(config)]);
+
     private const string Trainable = "model.", Moment = "optimizer.", OfTensors = "sha256", OfHead = "sha256_of_head";
 
     /// <summary>Where the checkpoint of a step is within a folder.</summary>
@@ -38,7 +43,7 @@ public sealed record Checkpoint(string Path, long Step)
     /// <param name="optimizer">Its moments and step count are saved.</param>
     /// <param name="position">The next step to take.</param>
     public static void Save(string path, GroundingModel model, AdamW optimizer, Position position) =>
-        Save(path, model.Trainables(), optimizer, position, OfOurs);
+        Save(path, model.Trainables(), optimizer, position, MarksOf(model.Config));
 
     /// <summary>Writes a checkpoint of any model.</summary>
     /// <param name="path">The file.</param>
@@ -66,7 +71,7 @@ public sealed record Checkpoint(string Path, long Step)
     /// <summary>Puts a checkpoint's values into the model and the optimizer.</summary>
     /// <returns>The next step to take.</returns>
     /// <exception cref="InputException">The file is damaged or is of another model.</exception>
-    public Position Restore(GroundingModel model, AdamW optimizer) => Restore(model.Trainables(), optimizer, OfOurs);
+    public Position Restore(GroundingModel model, AdamW optimizer) => Restore(model.Trainables(), optimizer, MarksOf(model.Config));
 
     /// <summary>Puts a checkpoint's values into any model and its optimizer.</summary>
     /// <param name="trainables">What was saved.</param>
@@ -81,8 +86,8 @@ public sealed record Checkpoint(string Path, long Step)
         using var quiet = no_grad();
         using var file = WeightFile.Open(Path);
         var tensors = Read(file);
-        foreach (var (key, value) in marks)
-            if (!file.Metadata.TryGetValue(key, out var own) || own as string != value)
+        foreach (var key in marks.Keys.Union([CheckpointWord.Join]))
+            if (file.Metadata.GetValueOrDefault(key) as string != marks.GetValueOrDefault(key))
                 throw new InputException($"{Path}: is a checkpoint of a model with another '{key}'; start again with --overwrite.");
         foreach (var (name, target) in Tensors(trainables, optimizer))
         {

@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
+using Pfmvg.Geometry;
 using Pfmvg.Text;
 using static TorchSharp.torch;
 
@@ -12,7 +13,11 @@ namespace Pfmvg.Training;
 /// <param name="Sequence">Prompt and answer as tokens.</param>
 /// <param name="Picture">The transformed picture, or its features.</param>
 /// <param name="DropoutSeed">Seed of the adapters' dropout masks.</param>
-public sealed record TrainingExample(int Index, TokenSequence Sequence, VisionInput Picture, long DropoutSeed);
+public sealed record TrainingExample(int Index, TokenSequence Sequence, VisionInput Picture, long DropoutSeed)
+{
+    /// <summary>The target's only box, as shares of the picture; null where it has none or several.</summary>
+    internal Box? Box { get; init; }
+}
 
 /// <summary>
 /// Makes training examples of a split. What an epoch changes (order, instruction, crop, dropout) is a function of (seed,
@@ -72,7 +77,7 @@ public sealed class TrainingSamples(
         // A random crop may give every number a second digit.
         string LongestBoxes(Sample sample) => settings.Image == ImageMode.RandomCrop
             ? string.Join(BoxCodec.Delimiter, Enumerable.Repeat("{<10><10><99><99>}", sample.Boxes.Count))
-            : BoxCodec.Format(sample.Boxes, sample.Width, sample.Height);
+            : BoxCodec.Format(sample.Boxes, sample.Width, sample.Height, settings.BoxWriting);
     }
 
     /// <summary>Samples left out so far because their pictures are broken.</summary>
@@ -119,10 +124,13 @@ public sealed class TrainingSamples(
         {
             SampleTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
             _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
-                BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height)),
+                BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height, settings.BoxWriting)),
         };
         return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction), answer), loaded.Picture,
-            DropoutSeed(epoch, loaded.Index));
+            DropoutSeed(epoch, loaded.Index))
+        {
+            Box = loaded.Boxes is [var box] ? box.Scale(1.0 / loaded.Crop.Width, 1.0 / loaded.Crop.Height) : null,
+        };
 
         static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];
 

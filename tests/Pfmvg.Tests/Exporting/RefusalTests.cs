@@ -160,6 +160,8 @@ public sealed class RefusalTests : IDisposable
     [InlineData("--from FROM --format minigptv2 --out x --config CONFIG", "name it with the ending .pth")]
     [InlineData("--from FROM --format minigptv2 --out x.pth --config CONFIG --set model.lora.targets=[q_proj,k_proj]",
         "model.lora.targets has k_proj, but the original code adapts q_proj and v_proj alone")]
+    [InlineData("--from FROM --format minigptv2 --out x.pth --config CONFIG --set model.join=square",
+        "model.join is square, but the original code joins patches of a row")]
     [InlineData("--from FROM --format peft --out CONFIG --config CONFIG", "would replace what is read")]
     public void Wrong_input_is_one_sentence(string arguments, string expected)
     {

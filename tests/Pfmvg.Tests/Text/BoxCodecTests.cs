@@ -35,6 +35,38 @@ public class BoxCodecTests
         }
     }
 
+    [Fact]
+    public void A_rounded_corner_is_read_within_half_a_cell_and_right_on_average()
+    {
+        var random = new Random(2);
+        var (sums, sides) = (new double[2], 0);
+        for (var round = 0; round < 4000; round++)
+        {
+            var (left, top) = (random.NextDouble() * 50, random.NextDouble() * 50);
+            var box = new Box(left, top, left + random.NextDouble() * 50, top + random.NextDouble() * 50);
+            foreach (var writing in Enum.GetValues<BoxWriting>())
+            {
+                var read = Assert.Single(BoxCodec.Parse(BoxCodec.Format([box], 100, 100, writing)).Boxes).ToPixels(100, 100, false);
+                foreach (var (before, after) in new[] { (box.Left, read.Left), (box.Top, read.Top), (box.Right, read.Right),
+                    (box.Bottom, read.Bottom) })
+                {
+                    if (writing == BoxWriting.Rounded) Assert.InRange(before - after, -0.5 - 1e-9, 0.5 + 1e-9);
+                    sums[(int)writing] += before - after;
+                }
+            }
+
+            sides += 4;
+        }
+
+        Assert.InRange(sums[(int)BoxWriting.Truncated] / sides, 0.47, 0.53);
+        Assert.InRange(sums[(int)BoxWriting.Rounded] / sides, -0.03, 0.03);
+    }
+
+    [Theory]
+    [InlineData(28.4999, 28), InlineData(12.5, 13), InlineData(99.6, 100), InlineData(100.9, 100), InlineData(-0.9, 0), InlineData(0, 0)]
+    public void The_nearest_hundredth_is_written_and_stays_on_the_grid(double left, int expected) =>
+        Assert.Equal(expected, BoxCodec.ToGrid(new Box(left, 0, left, 0), 100, 100, BoxWriting.Rounded).X1);
+
     [Theory]
     [InlineData(-20, 0, 50, 50)]
     [InlineData(0, 0, 101, 50)]

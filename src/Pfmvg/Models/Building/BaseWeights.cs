@@ -48,7 +48,9 @@ public static class BaseWeights
         var trained = model.named_parameters()
             .Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name))
             .ToDictionary(p => p.name, p => valueOf(TensorInfo.Describe(p.name, p.parameter)));
-        TorchPickle.Write(start, new Dictionary<string, object> { ["model"] = trained, ["epoch"] = 0 });
+        var content = new Dictionary<string, object> { ["model"] = trained, ["epoch"] = 0 };
+        foreach (var (key, value) in CheckpointWord.Of(model.Config)) content[key] = value;
+        TorchPickle.Write(start, content);
 
         List<TensorInfo> Plan(string prefix) =>
         [

@@ -9,7 +9,26 @@ namespace Pfmvg.Models.Building;
 /// </summary>
 internal static class CheckpointWord
 {
+    /// <summary>Under this a file says which patches became a token; one that is silent joins them in a row.</summary>
+    public const string Join = "token_join";
+
     private const int Deepest = 12;
+
+    /// <summary>What a file of the model's projector has to say beside its tensors; nothing for the published join.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> Of(GroundingConfig config) =>
+        config.Join == TokenJoin.Row ? [] : [KeyValuePair.Create(Join, Word(config.Join))];
+
+    /// <summary>Refuses a file whose projector was trained for tokens that other patches were joined to: its shapes are the same.</summary>
+    /// <exception cref="InputException">It says another join than the model has.</exception>
+    public static void RequireJoin(ITensorFile file, GroundingConfig config, bool silentIsRow)
+    {
+        var stated = file.Metadata.GetValueOrDefault(Join) as string ?? (silentIsRow ? Word(TokenJoin.Row) : null);
+        if (stated is null || stated == Word(config.Join) || config.Concat == 1) return;
+        throw Refusal.ForFile(file.Path, $"its projector was trained with model.join {Refusal.Show(stated)} where model.join is "
+            + Word(config.Join), "set model.join to the checkpoint's, or use another checkpoint");
+    }
+
+    private static string Word(TokenJoin join) => join.ToString().ToLowerInvariant();
 
     /// <summary>Compares it with the model.</summary>
     /// <returns>What the user should know, though it contradicts nothing.</returns>
@@ -17,6 +36,11 @@ internal static class CheckpointWord
     public static IReadOnlyList<string> Compare(ITensorFile file, GroundingConfig config)
     {
         List<string> notes = [];
+        RequireJoin(file, config, silentIsRow: false);
+        if (config.Join != TokenJoin.Row && !file.Metadata.ContainsKey(Join)
+            && file.Tensors.Keys.Any(key => ParameterNames.IsProjector(ParameterNames.FromTrainedFile(key))))
+            notes.Add($"warning: {file.Path}: does not say which patches its projector joins, so they are those of a row, but model.join "
+                + $"is {Word(config.Join)}; a projector for it has to come from training.");
         foreach (var section in Sections(file.Metadata, 0))
         {
             Require("lora_r", config.Lora.Rank, "model.lora.rank");

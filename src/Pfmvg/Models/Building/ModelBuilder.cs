@@ -103,7 +103,9 @@ public static class ModelBuilder
     /// <exception cref="InputException">The file is broken or of another model.</exception>
     public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename)
     {
-        var loaded = Fill(path, model.Trainables(), rename, LoadRules.All);
+        using (var file = WeightFile.Open(path)) CheckpointWord.RequireJoin(file, model.Config, silentIsRow: true);
+        var loaded = Fill(path, model.Trainables(), rename,
+            LoadRules.All with { MayBeMissing = name => ParameterNames.IsPartOf(ParameterNames.BoxHead, name) }); // it comes with stage 2
         return loaded.Report.Unexpected is [var first, ..]
             ? throw Refusal.ForFile(path, $"has the trained tensor '{Refusal.Show(first)}', which this model has no place for",
                 "use the configuration that it was trained with")
@@ -156,7 +158,10 @@ public static class ModelBuilder
         else parameter.copy_(values);
     }
 
-    /// <summary>Fresh trainables: A and the projector uniform as torch draws a linear layer, B zero; and the neutral `ln_vision`.</summary>
+    /// <summary>
+    /// Fresh trainables: A, the projector and the box head's first layer uniform as torch draws a linear layer, B and its second zero; and
+    /// the neutral `ln_vision`.
+    /// </summary>
     private static void DrawTrainables(GroundingModel model, long seed) => Parallel.ForEach(model.named_parameters(), named =>
     {
         var (name, parameter) = named;
@@ -168,7 +173,8 @@ public static class ModelBuilder
             else parameter.zero_();
         }
 
-        if (!ParameterNames.IsTrainable(name) || ParameterNames.IsLoraUp(name)) return;
+        if (!ParameterNames.IsTrainable(name) || ParameterNames.IsLoraUp(name) || parameter.dim() == 1 && !ParameterNames.IsProjector(name)
+            || name.StartsWith($"{ParameterNames.BoxHead}.box.", StringComparison.Ordinal)) return;
         using var generator = new Generator(new CounterRandom(seed, "fresh " + name).NextBits(), CPU);
         var inputs = ParameterNames.IsProjector(name) ? model.Config.FeatureWidth : parameter.shape[1];
         var bound = 1 / Math.Sqrt(inputs);

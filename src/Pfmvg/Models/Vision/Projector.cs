@@ -6,7 +6,7 @@ using static TorchSharp.torch.nn;
 
 namespace Pfmvg.Models.Vision;
 
-/// <summary>Joins each run of neighbouring patch tokens into one, without weights.</summary>
+/// <summary>Joins neighbouring patch tokens into one, without weights.</summary>
 public static class TokenConcat
 {
     /// <summary>Four consecutive tokens in row-major order become one, not a 2x2 window (paper, section 2.1).</summary>
@@ -19,6 +19,22 @@ public static class TokenConcat
         var (batch, length, width) = (patches.shape[0], patches.shape[1], patches.shape[2]);
         if (length % count != 0) throw new ArgumentException($"{length} patches cannot be joined {count} by {count}.", nameof(patches));
         return patches.reshape(batch, length / count, count * width);
+    }
+
+    /// <summary>As the configuration says: consecutive tokens, or the squares of the grid in row-major order.</summary>
+    /// <param name="patches">(B, P, V) without the class token.</param>
+    /// <param name="config">How many are joined, and which.</param>
+    /// <returns>(B, P / count, count V), a view where possible.</returns>
+    /// <exception cref="ArgumentException">The grid of patches is not made of such squares.</exception>
+    public static Tensor Join(Tensor patches, GroundingConfig config)
+    {
+        var (side, grid) = ((int)Math.Sqrt(config.Concat), config.Vision.Grid);
+        if (config.Join == TokenJoin.Row) return Join(patches, config.Concat);
+        if (side * side != config.Concat || grid % side != 0)
+            throw new ArgumentException($"{grid} x {grid} patches are not made of squares of {config.Concat}.", nameof(config));
+        using var scope = NewDisposeScope();
+        return patches.reshape(patches.shape[0], grid / side, side, grid / side, side, patches.shape[2]).transpose(2, 3)
+            .reshape(patches.shape[0], config.VisualTokens, config.FeatureWidth).MoveToOuterDisposeScope();
     }
 }
 

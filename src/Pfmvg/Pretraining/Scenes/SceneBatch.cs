@@ -14,7 +14,7 @@ namespace Pfmvg.Pretraining.Scenes;
 /// </summary>
 internal sealed record SceneBatch
 {
-    private const int Padding = 1 << 20;
+    private const int Padding = 1 << 20, Together = 4;
 
     /// <summary>(B, 3, S, S) normalised pictures.</summary>
     public required Tensor Images { get; init; }
@@ -49,28 +49,36 @@ internal sealed record SceneBatch
     /// <summary>(Q, 4) box of the object asked for as shares of the side.</summary>
     public required Tensor AskedBoxes { get; init; }
 
-    /// <summary>One worker's batch of a step; its tensors belong to the caller's dispose scope.</summary>
+    /// <summary>One worker's pictures of a step, those with rows of like length together; the tensors belong to the caller's dispose
+    /// scope.</summary>
+    /// <remarks>A few pictures at a time hold hardly any padding, and what is computed of them stays in the processor's cache.</remarks>
     /// <param name="questions">Turns scenes into token ids.</param>
     /// <param name="config">Sizes of the model.</param>
     /// <param name="settings">Numbers of pictures and phrases.</param>
     /// <param name="seed">Seed of the run.</param>
     /// <param name="first">Index of the first scene.</param>
     /// <param name="most">Largest number of objects in a scene.</param>
-    public static SceneBatch Draw(
+    public static IReadOnlyList<SceneBatch> Draw(
         SceneQuestions questions, GroundingConfig config, PretrainSettings settings, long seed, long first, int most)
     {
-        var (side, patch, count) = (config.Vision.ImageSize, config.Vision.PatchSize, settings.Pictures);
-        var images = new float[count * 3 * side * side];
-        var rows = new List<(Scene Scene, IReadOnlyList<SceneQuestion> Questions)>();
-        for (var i = 0; i < count; i++)
+        var rows = Enumerable.Range(0, settings.Pictures).Select(i =>
         {
-            var scene = SceneSampler.Sample(seed, "training", first + i, side, most);
-            ImageTransform.Normalise(scene.Pixels, 1, images.AsSpan(i * 3 * side * side, 3 * side * side));
+            var scene = SceneSampler.Sample(seed, "training", first + i, config.Vision.ImageSize, most);
             var random = new CounterRandom(seed, "questions", first + i);
-            rows.Add((scene, questions.Ask(scene, settings.Phrases, random.NextDouble() < settings.CaptionShare, random, random)));
-        }
+            var asked = questions.Ask(scene, settings.Phrases, random.NextDouble() < settings.CaptionShare, random, random);
+            return (Scene: scene, Questions: asked, Length: questions.Prefix.Count + asked.Sum(q => q.Prompt.Length + q.Answer.Length));
+        });
+        return [.. rows.OrderBy(row => row.Length).Chunk(Together)
+            .Select(some => Of(questions, config, [.. some.Select(row => (row.Scene, row.Questions))], some[^1].Length))];
+    }
 
-        var length = rows.Max(row => questions.Prefix.Count + row.Questions.Sum(q => q.Prompt.Length + q.Answer.Length));
+    private static SceneBatch Of(SceneQuestions questions, GroundingConfig config,
+        IReadOnlyList<(Scene Scene, IReadOnlyList<SceneQuestion> Questions)> rows, int length)
+    {
+        var (side, patch, count) = (config.Vision.ImageSize, config.Vision.PatchSize, rows.Count);
+        var images = new float[count * 3 * side * side];
+        for (var i = 0; i < count; i++)
+            ImageTransform.Normalise(rows[i].Scene.Pixels, 1, images.AsSpan(i * 3 * side * side, 3 * side * side));
         var (ids, targets) = (new long[count * length], new long[count * length]);
         var (positions, segments) = (new long[count * length], new long[count * length]);
         Array.Fill(targets, GroundingModel.NoTarget);

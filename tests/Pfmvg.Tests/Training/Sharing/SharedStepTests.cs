@@ -31,6 +31,15 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
         AssertSame(run.Learn(shared: false, indices), run.Learn(shared: true, indices, threads));
     }
 
+    [Theory, InlineData("model.concat=1"), InlineData("model.join=square")]
+    public void Tokens_of_other_patches_are_the_same_to_it(string tokens)
+    {
+        using var own = new TrainingWorkspace(10, tokens);
+        using var run = new Subject(own, [.. EveryTarget, "model.lora.dropout=0"]);
+        var indices = Enumerable.Range(0, run.Samples.Count).ToArray();
+        AssertSame(run.Learn(shared: false, indices), run.Learn(shared: true, indices));
+    }
+
     [Fact]
     public void With_dropout_a_picture_with_one_phrase_learns_as_the_modules_do()
     {

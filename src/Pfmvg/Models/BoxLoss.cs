@@ -2,7 +2,7 @@ using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Cnn;
+namespace Pfmvg.Models;
 
 /// <summary>How far boxes are from the true ones. Boxes are rows of left, top, right, bottom as shares of the picture.</summary>
 internal static class BoxLoss

@@ -1,7 +1,7 @@
-using Pfmvg.Cnn;
+using Pfmvg.Models;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Tests.Cnn;
+namespace Pfmvg.Tests.Models;
 
 public class BoxLossTests
 {
