@@ -97,15 +97,26 @@ public static class ModelBuilder
     public static LoadedFile LoadStart(GroundingModel model, string path, bool ignoreUnplaced = false) =>
         new TrainedTensors(model, path, ignoreUnplaced).Load();
 
-    /// <summary>Replaces the trainables by those of one of our checkpoints, which must have all of them and no others.</summary>
+    /// <summary>
+    /// Replaces the trainables by those of one of our checkpoints, which must have all of them and no others. With a trained vision tower
+    /// in it, the model's becomes its own.
+    /// </summary>
     /// <exception cref="InputException">The file is broken or of another model.</exception>
     public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename)
     {
+        if (HoldsVision(path, rename)) model.OwnVision();
         var loaded = Fill(path, model.Trainables(), rename, LoadRules.All);
         return loaded.Report.Unexpected is [var first, ..]
             ? throw Refusal.ForFile(path, $"has the trained tensor '{Refusal.Show(first)}', which this model has no place for",
                 "use the configuration that it was trained with")
             : loaded;
+    }
+
+    /// <summary>Whether one of our checkpoints holds a vision tower, because it was trained.</summary>
+    internal static bool HoldsVision(string path, Func<string, string?> rename)
+    {
+        using var file = WeightFile.Open(path);
+        return file.Tensors.Keys.Any(key => rename(key) is { } name && ParameterNames.IsPartOf(ParameterNames.VisionTower, name));
     }
 
     private static LoadedFile Fill(
