@@ -137,6 +137,8 @@ internal sealed class PlanPrinter
         yield return _plan.IsCpu
             ? "The allocator's share and the process are as measured on Linux with glibc; see docs/performance.md."
             : "The allocator's share and the process are assumptions; no GPU was measured. The exchange buffer is in the host's memory.";
-        yield return "Not counted: validation, loading, communication between devices.";
+        yield return "Not counted: validation, loading, communication between devices"
+            + (_configuration.Stage(_request.Stage).TrainVision
+                ? "; the vision tower's backward pass, gradients, moments and activations (train_vision)." : ".");
     }
 }

@@ -73,7 +73,7 @@ internal sealed class CnnLearner(
     internal (Crop Crop, IReadOnlyList<Box> Boxes) Shown(int index, int? epoch)
     {
         var sample = split.Samples[index];
-        var crop = epoch is { } drawn
+        var crop = epoch is { } drawn && LoaderOptions.IsCropped(stage.CropShare, seed, drawn, index)
             ? Crop.Random(sample.Width, sample.Height, sample.Boxes, stage.CropScaleMin, new CounterRandom(seed, "crop", drawn, index))
             : Crop.Whole(sample.Width, sample.Height);
         return (crop, [.. crop.Apply(sample.Boxes).Select(box => box.Scale(1.0 / crop.Width, 1.0 / crop.Height))]);

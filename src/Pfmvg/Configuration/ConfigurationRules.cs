@@ -46,6 +46,13 @@ internal static class ConfigurationRules
             if (stage is { SharePictures: true, GroupByLength: true })
                 yield return new([$"{name}.share_pictures", $"{name}.group_by_length"],
                     $"is true, but {name}.group_by_length orders the samples in another way; set one of them to false");
+            if (stage is { TrainVision: true } && configuration.Precision != Precision.Float32)
+                yield return new([$"{name}.train_vision", "precision"],
+                    "is true, but precision is bf16, in which a step's change of the vision tower would be rounded away; set precision to "
+                        + "float32");
+            if (stage is { TrainVision: false, VisionLrFactor: not 1 })
+                yield return new([$"{name}.vision_lr_factor", $"{name}.train_vision"],
+                    $"is {stage.VisionLrFactor:r}, but {name}.train_vision is false, so the vision tower does not learn");
             if (stage is { Patience: > 0, Validate: false })
                 yield return new([$"{name}.patience", $"{name}.validate"],
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");

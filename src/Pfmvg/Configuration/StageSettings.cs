@@ -42,6 +42,11 @@ public sealed record StageSettings
     /// <summary>AdamW's second momentum.</summary>
     [Range(0.0, 1.0, MaximumIsExclusive = true)] public double Beta2 { get; init; } = 0.999;
 
+    /// <summary>
+    /// Rate of the adapters' second factors (B) as a multiple of all other rates (LoRA+, Hayou et al. 2024); 1 is the published training.
+    /// </summary>
+    [Range(0.0, 10_000.0, MinimumIsExclusive = true)] public double LoraBLrFactor { get; init; } = 1;
+
     /// <summary>Largest norm of the whole gradient; 0 does not clip, as published.</summary>
     [Range(0.0, double.MaxValue)] public double ClipNorm { get; init; }
 
@@ -53,6 +58,17 @@ public sealed record StageSettings
 
     /// <summary>Smallest area of a random crop as a share of the picture.</summary>
     [Range(0.0, 1.0, MinimumIsExclusive = true)] public double CropScaleMin { get; init; } = 0.5;
+
+    /// <summary>Share of the samples (of the pictures, where they are shared) that are cropped in an epoch; the others are whole.</summary>
+    [Range(0.0, 1.0)] public double CropShare { get; init; } = 1;
+
+    /// <summary>
+    /// The vision tower and the norm behind it learn, too; in the published training they are frozen. Their features are then not kept.
+    /// </summary>
+    public bool TrainVision { get; init; }
+
+    /// <summary>Rate of the vision tower as a multiple of the other rates.</summary>
+    [Range(0.0, 10_000.0, MinimumIsExclusive = true)] public double VisionLrFactor { get; init; } = 1;
 
     /// <summary>Normalise captions and phrases as BLIP's caption processor does: lower case, punctuation to spaces.</summary>
     public bool NormalizeText { get; init; } = true;

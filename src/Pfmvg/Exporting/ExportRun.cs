@@ -31,6 +31,7 @@ internal static class ExportRun
         var source = ExportSource.Find(options.From, configuration.Eval.Checkpoint);
         session.Tell($"model  {source.Used.Describe()}");
         source.RequireSameModel(configuration);
+        source.RequireVisionOfBase();
         var isFile = options.Format == ExportFormat.MiniGptV2;
         if (isFile) MiniGptCheckpoint.Check(configuration.Model);
         using var target = ExportTarget.Choose(options.Output, isFile, options.Overwrite,

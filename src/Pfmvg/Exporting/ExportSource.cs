@@ -1,7 +1,9 @@
 using Pfmvg.Configuration;
+using Pfmvg.Models.Building;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Training;
+using Pfmvg.Weights;
 using Pfmvg.Weights.Loading;
 
 namespace Pfmvg.Exporting;
@@ -55,6 +57,15 @@ internal sealed record ExportSource(string File, RunFolder? Run)
         if (other.Count > 0)
             throw new InputException($"{Run.Path}: was trained with other settings of the model ({string.Join("; ", other)}); leave out "
                 + "--config and --set, so that the run's own are taken.");
+    }
+
+    /// <summary>Refuses a checkpoint whose vision tower was trained: an export's is that of the base weights.</summary>
+    /// <exception cref="InputException">It holds a vision tower.</exception>
+    public void RequireVisionOfBase()
+    {
+        if (GroundingSetup.IsOurs(File) && ModelBuilder.HoldsVision(File, Checkpoint.ToModel))
+            throw Refusal.ForFile(File, "holds a vision tower that was trained (train_vision), for which --format peft, hf and minigptv2 "
+                + "have no place", "ask it here (predict, eval, serve), or export a run that was trained with train_vision: false");
     }
 
     /// <summary>The files of the base weights with their hashes: those of the run where it noted them.</summary>

@@ -33,6 +33,7 @@ public sealed class GroundingModel : Module
     [ComponentName(Name = ParameterNames.Language)] private readonly Llama _llama;
     [ComponentName(Name = ParameterNames.BoxHead)] private readonly BoxRegressor? _boxHead;
     private readonly Scalar _lastVisual;
+    private bool _ownsVision;
 
     /// <summary>Creates the model with uninitialised weights; <see cref="ModelBuilder"/> is the way to a usable one.</summary>
     /// <param name="config">All sizes.</param>
@@ -82,16 +83,43 @@ public sealed class GroundingModel : Module
     /// <summary>Reads a box off the hidden state behind a prompt; null where the configuration wants text alone.</summary>
     internal BoxRegressor? BoxHead => _boxHead;
 
-    /// <summary>The trained tensors by name, in a fixed order: projector, adapters, box head; nothing else ever changes.</summary>
-    public IEnumerable<(string Name, Parameter Parameter)> Trainables() =>
-        named_parameters().Where(p => ParameterNames.IsTrainable(p.name)).OrderBy(p => p.name, StringComparer.Ordinal);
+    /// <summary>Whether the vision tower learns.</summary>
+    public bool TrainsVision { get; private set; }
 
-    /// <summary>Pictures to frozen features: vision tower, norm, class token dropped, tokens joined. No gradients.</summary>
+    /// <summary>
+    /// The trained tensors by name, in a fixed order: projector, adapters and box head, and the vision tower where it is the model's own;
+    /// nothing else ever changes.
+    /// </summary>
+    public IEnumerable<(string Name, Parameter Parameter)> Trainables() => named_parameters()
+        .Where(p => ParameterNames.IsTrainable(p.name) || _ownsVision && ParameterNames.IsVision(p.name))
+        .OrderBy(p => p.name, StringComparer.Ordinal);
+
+    /// <summary>Makes the vision tower and its norm the model's own: trained tensors, which are kept with the others.</summary>
+    internal void OwnVision()
+    {
+        if (_ownsVision) return;
+        _ownsVision = true;
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var (name, parameter) in named_parameters())
+            if (ParameterNames.IsVision(name)) parameter.set_(parameter.clone()); // its memory may be a file's pages
+    }
+
+    /// <summary>Lets the vision tower learn from here on.</summary>
+    internal void TrainVision()
+    {
+        OwnVision();
+        TrainsVision = true;
+        foreach (var (name, parameter) in named_parameters())
+            if (ParameterNames.IsVision(name)) parameter.requires_grad = true;
+    }
+
+    /// <summary>Pictures to features: vision tower, norm, class token dropped, tokens joined.</summary>
     /// <param name="images">(B, 3, S, S) float32, normalised.</param>
-    /// <returns>(B, N, 4V) in float32; depends on nothing that is trained.</returns>
+    /// <returns>(B, N, 4V) in float32; without gradients unless the tower learns.</returns>
     public Tensor EncodeImages(Tensor images)
     {
-        using var quiet = no_grad();
+        using var quiet = TrainsVision ? null : no_grad();
         using var scope = NewDisposeScope();
         var tokens = NormalizeTokens(_visionTower.call(images.to(_llama.Type, Device)));                    // (B, P + 1, V)
         return TokenConcat.Join(tokens.narrow(1, 1, tokens.shape[1] - 1), Config).MoveToOuterDisposeScope();

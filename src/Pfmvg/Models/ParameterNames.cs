@@ -47,7 +47,7 @@ internal static partial class ParameterNames
 
     private const string ScaleSuffix = "_scale";
 
-    /// <summary>True for the tensors that training changes: the projector, the adapters and the box head.</summary>
+    /// <summary>True for the tensors that every training changes: the projector, the adapters and the box head.</summary>
     public static bool IsTrainable(string name) =>
         IsProjector(name) || IsPartOf(BoxHead, name) || name.Contains($".{LoraDown}.", StringComparison.Ordinal) || IsLoraUp(name);
 
@@ -59,6 +59,9 @@ internal static partial class ParameterNames
 
     /// <summary>True for the norm behind the vision tower.</summary>
     internal static bool IsVisionNorm(string name) => IsPartOf(VisionNorm, name);
+
+    /// <summary>True for the vision tower and the norm behind it.</summary>
+    internal static bool IsVision(string name) => IsPartOf(VisionTower, name) || IsVisionNorm(name);
 
     /// <summary>True for a parameter of one of the model's parts.</summary>
     internal static bool IsPartOf(string part, string name) =>

@@ -83,7 +83,7 @@ internal sealed class TrainingPlan
     };
 
     /// <summary>Whether the vision tower's output is kept, so that only the first epoch computes it.</summary>
-    public bool KeepsFeatures => _configuration.Data.FeatureCache is not null && _stage.Image == ImageMode.Resize;
+    public bool KeepsFeatures => _configuration.Data.FeatureCache is not null && _stage is { Image: ImageMode.Resize, TrainVision: false };
 
     /// <summary>
     /// Whether epochs end with answers. Their cache of keys and values is then in memory beside the optimizer's state.

@@ -52,7 +52,7 @@ public sealed class GroundingSetup : IModelSetup
     public IReadOnlyList<string> Notes { get; }
 
     /// <summary>Kept features of whole pictures; null where the configuration has no folder for them.</summary>
-    public FeatureCache? Features { get; }
+    public FeatureCache? Features { get; private set; }
 
     /// <summary>Judges pictures that end early; null judges them silently.</summary>
     internal TruncationGuard? Truncation { get; set; }
@@ -82,8 +82,16 @@ public sealed class GroundingSetup : IModelSetup
 
     int IModelSetup.ImageSize => Configuration.Model.ImageSize;
 
-    ILearner IModelSetup.Learner(IReadOnlyList<Sample> samples, StageSettings settings) =>
-        new AnswerLearner(Model, Samples(samples, settings), settings);
+    ILearner IModelSetup.Learner(IReadOnlyList<Sample> samples, StageSettings settings)
+    {
+        if (settings.TrainVision)
+        {
+            Model.TrainVision();
+            Features = null; // they change with every step
+        }
+
+        return new AnswerLearner(Model, Samples(samples, settings), settings);
+    }
 
     IAnswers IModelSetup.Answers() => Configuration.Eval.Answer == AnswerForm.BoxHead
         ? new BoxHeadAnswers(Model, Answers(), Configuration.Eval.BatchSize) : Answers();

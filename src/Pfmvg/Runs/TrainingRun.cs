@@ -187,7 +187,7 @@ public sealed class TrainingRun
     private void Save(Position next)
     {
         if (_session.World.Size > 1) _session.World.RequireSame("the trained tensors", TrainablesHash());
-        if (_session.IsFirst) _checkpoints.Save(_trainer.Trainables, _trainer.Optimizer, next, StepOf(next), _setup.Marks);
+        if (_session.IsFirst) _checkpoints.Save(_trainer.Kept, _trainer.Optimizer, next, StepOf(next), _setup.Marks);
     }
 
     /// <summary>Puts the newest whole checkpoint into model and optimizer.</summary>
@@ -198,7 +198,7 @@ public sealed class TrainingRun
         if (_checkpoints.NewestWhole(_session.IsFirst, _tell) is not { } good) return new Position(0, 0);
 
         _validation.Continue(_folder.LogPath, good.Step);
-        var position = good.Restore(_trainer.Trainables, _trainer.Optimizer, _setup.Marks);
+        var position = good.Restore(_trainer.Kept, _trainer.Optimizer, _setup.Marks);
         if (position.Step >= _trainer.StepsPerEpoch) position = new Position(position.Epoch + 1, 0); // epochs have become shorter
         if (StepOf(position) == good.Step) return position;
         _session.World.Barrier(); // all ranks have read it

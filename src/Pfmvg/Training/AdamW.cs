@@ -11,7 +11,7 @@ namespace Pfmvg.Training;
 /// </summary>
 public sealed class AdamW : IDisposable
 {
-    private readonly (string Name, Parameter Parameter, Tensor First, Tensor Second, bool Decays)[] _slots;
+    private readonly Slot[] _slots;
     private readonly double _beta1, _beta2, _eps, _weightDecay;
 
     /// <summary>Starts with zero moments.</summary>
@@ -20,11 +20,13 @@ public sealed class AdamW : IDisposable
     /// <param name="beta2">Decay of the second moment.</param>
     /// <param name="weightDecay">Applied to parameters with two or more dimensions whose name has none of "bias", "ln", "bn".</param>
     /// <param name="eps">Added to the root of the second moment.</param>
+    /// <param name="rateOf">The rate of a parameter as a multiple of the step's; null for 1 throughout.</param>
     public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, double beta1, double beta2, double weightDecay,
-        double eps = 1e-8)
+        double eps = 1e-8, Func<string, double>? rateOf = null)
     {
         (_beta1, _beta2, _weightDecay, _eps) = (beta1, beta2, weightDecay, eps);
-        _slots = [.. parameters.Select(p => (p.Name, p.Parameter, Zeros(p.Parameter), Zeros(p.Parameter), Decays(p.Name, p.Parameter)))];
+        _slots = [.. parameters.Select(p => new Slot(p.Name, p.Parameter, Zeros(p.Parameter), Zeros(p.Parameter),
+            Decays(p.Name, p.Parameter), rateOf?.Invoke(p.Name) ?? 1))];
 
         static Tensor Zeros(Parameter like) => zeros_like(like, requires_grad: false).DetachFromDisposeScope();
     }
@@ -48,11 +50,16 @@ public sealed class AdamW : IDisposable
     {
         using var quiet = no_grad();
         Steps++;
+        foreach (var same in _slots.GroupBy(slot => slot.Rate)) Step(same, learningRate * same.Key);
+    }
+
+    private void Step(IEnumerable<Slot> slots, double learningRate)
+    {
         var correction1 = 1 - Math.Pow(_beta1, Steps);
         var correction2 = Math.Sqrt(1 - Math.Pow(_beta2, Steps));
         using Scalar keep = 1 - learningRate * _weightDecay, beta1 = _beta1, fresh1 = 1 - _beta1, beta2 = _beta2, fresh2 = 1 - _beta2,
             root = 1 / correction2, eps = _eps, rate = -learningRate / correction1;
-        foreach (var (_, parameter, first, second, decays) in _slots)
+        foreach (var (_, parameter, first, second, decays, _) in slots)
         {
             using var scope = NewDisposeScope();
             if (parameter.grad is not { } gradient) continue;
@@ -73,4 +80,6 @@ public sealed class AdamW : IDisposable
             slot.Second.Dispose();
         }
     }
+
+    private readonly record struct Slot(string Name, Parameter Parameter, Tensor First, Tensor Second, bool Decays, double Rate);
 }

@@ -28,7 +28,9 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
 
     public IReadOnlyList<BrokenSample> Broken => taught.Broken;
 
-    public IEnumerable<(string Name, Parameter Parameter)> Trainables() => model.Trainables();
+    public IEnumerable<(string Name, Parameter Parameter)> Trainables() => model.Trainables().Where(t => t.Parameter.requires_grad);
+
+    public IEnumerable<(string Name, Parameter Parameter)> Kept() => model.Trainables();
 
     public int[] Order(int epoch, int stepSize) => taught.Order(epoch, stepSize);
 
@@ -39,6 +41,7 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
     public (double Sum, double Targets) Measure(
         IReadOnlyList<int> indices, Action<int>? looked = null, CancellationToken cancel = default)
     {
+        using var quiet = no_grad();
         double sum = 0, tokens = 0;
         var done = 0;
         foreach (var micro in taught.Load(indices, epoch: 0, augment: false, cancel).Chunk(settings.BatchSize))
@@ -74,7 +77,9 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
         var groups = pictures.Select((picture, i) => new PictureGroup(
             [.. picture.Select(e => new TaughtSequence(e.Sequence.Ids, e.Sequence.Targets, e.DropoutSeed))], i,
             taught.DropoutSeed(epoch, picture.Key))).ToList();
-        var loss = step.Learn(groups, features, get_num_threads(), cancel);
+        using var toFeatures = features.requires_grad ? zeros_like(features, requires_grad: false) : null;
+        var loss = step.Learn(groups, features.detach(), get_num_threads(), cancel, toFeatures);
+        if (toFeatures is not null) features.backward([toFeatures]);
         return Summed(tensor((float)loss).MoveToOuterDisposeScope(), micro);
     }
 

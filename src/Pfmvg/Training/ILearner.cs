@@ -20,6 +20,9 @@ internal interface ILearner
     /// <summary>What is trained, by name.</summary>
     IEnumerable<(string Name, Parameter Parameter)> Trainables();
 
+    /// <summary>What a checkpoint holds: what is trained, and what an earlier stage trained that is frozen now.</summary>
+    IEnumerable<(string Name, Parameter Parameter)> Kept() => Trainables();
+
     /// <summary>The order of an epoch, as places in <see cref="Samples"/>.</summary>
     /// <param name="epoch">The epoch.</param>
     /// <param name="stepSize">Samples of a step, of all processes together.</param>

@@ -2,6 +2,7 @@ using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Loading;
 using Pfmvg.Data.Preparation;
+using Pfmvg.Geometry;
 
 namespace Pfmvg.Training;
 
@@ -18,8 +19,9 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 {
     private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
 
-    private readonly SampleLoader _loader = new(data, loading);
+    private SampleLoader? _loader;
     private int[]? _firstOfPicture;
+    private ILookup<int, Box>? _boxesOfPicture;
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
@@ -27,7 +29,7 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
         : WithBoxes(data, samples);
 
     /// <summary>Samples left out so far because their pictures are broken.</summary>
-    public IReadOnlyList<BrokenSample> Broken => _loader.Broken;
+    public IReadOnlyList<BrokenSample> Broken => Loader.Broken;
 
     /// <summary>
     /// The order of an epoch: at random or, where the stage groups by length, steps at random whose samples have texts of like
@@ -52,17 +54,28 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
         return [.. order.Select(step => steps[step]).Concat(steps.Skip(order.Length)).SelectMany(step => step)];
     }
 
-    /// <summary>The first sample that looks at the same picture as this one; with random crops each looks at its own.</summary>
+    /// <summary>
+    /// The first sample that is shown the same as this one: its picture, or the crop of it where the stage shares pictures; otherwise
+    /// each has a crop of its own.
+    /// </summary>
     public int FirstOfPicture(int index) => (_firstOfPicture ??= FindFirst())[index];
 
     /// <summary>Samples in the given order, decoded ahead by worker threads; broken ones are left out where the settings say so.</summary>
     public IEnumerable<LoadedSample> Load(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
-        _loader.Load(Samples, indices, epoch, augment, cancel);
+        Loader.Load(Samples, indices, epoch, augment, cancel);
+
+    // A shared crop holds the boxes of all samples of its picture, so it depends on (seed, epoch, picture) alone.
+    private SampleLoader Loader => _loader ??= new SampleLoader(data, loading.LeastCropArea is null || !settings.SharePictures ? loading
+        : loading with { Together = index => (FirstOfPicture(index), [.. BoxesOfPicture[FirstOfPicture(index)]]) });
+
+    private ILookup<int, Box> BoxesOfPicture => _boxesOfPicture ??= Samples.Index()
+        .SelectMany(sample => sample.Item.Boxes.Select(box => (First: FirstOfPicture(sample.Index), Box: box)))
+        .ToLookup(one => one.First, one => one.Box);
 
     private int[] FindFirst()
     {
-        if (loading.LeastCropArea is not null) return [.. Enumerable.Range(0, Samples.Count)];
+        if (loading.LeastCropArea is not null && !settings.SharePictures) return [.. Enumerable.Range(0, Samples.Count)];
         var first = new Dictionary<(string Source, string Image), int>();
         foreach (var (index, sample) in Samples.Index()) first.TryAdd((sample.Source, sample.Image), index);
         return [.. Samples.Select(sample => first[(sample.Source, sample.Image)])];

@@ -8,9 +8,10 @@ using static TorchSharp.torch;
 namespace Pfmvg.Training;
 
 /// <summary>
-/// One loop for both stages (paper, sections 2.2 and 3.1): only projector and adapters are trained, with AdamW and a
-/// cosine schedule; what differs between the stages is their settings and their data. Several processes each take their
-/// share of every global batch and sum their gradients. Another model learns by the same loop through <see cref="ILearner"/>.
+/// One loop for both stages (paper, sections 2.2 and 3.1): only projector and adapters are trained, and the vision tower where a
+/// setting says so, with AdamW and a cosine schedule; what differs between the stages is their settings and their data. Several
+/// processes each take their share of every global batch and sum their gradients. Another model learns by the same loop through
+/// <see cref="ILearner"/>.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -35,7 +36,8 @@ public sealed class Trainer : IDisposable
     {
         (_learner, _settings, _world) = (learner, settings, world);
         _trainables = [.. learner.Trainables()];
-        _optimizer = new AdamW(_trainables, settings.Beta1, settings.Beta2, settings.WeightDecay);
+        _optimizer = new AdamW(_trainables, settings.Beta1, settings.Beta2, settings.WeightDecay, rateOf: name =>
+            ParameterNames.IsLoraUp(name) ? settings.LoraBLrFactor : ParameterNames.IsVision(name) ? settings.VisionLrFactor : 1);
         _gradients = new GradientBuffer([.. _trainables.Select(t => t.Parameter)], StepSums.Numbers,
             staged: learner.Device.type == DeviceType.CUDA);
         GlobalBatch = settings.BatchSize * settings.Accumulate * world.Size;
@@ -49,8 +51,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps of an epoch; the last one may be smaller.</summary>
     public int StepsPerEpoch { get; }
 
-    /// <summary>What is trained, for checkpoints.</summary>
+    /// <summary>What is trained.</summary>
     internal IReadOnlyList<(string Name, TorchSharp.Modules.Parameter Parameter)> Trainables => _trainables;
+
+    /// <summary>What a checkpoint holds.</summary>
+    internal IEnumerable<(string Name, TorchSharp.Modules.Parameter Parameter)> Kept => _learner.Kept();
 
     /// <summary>The optimizer, for checkpoints.</summary>
     public AdamW Optimizer => _optimizer;

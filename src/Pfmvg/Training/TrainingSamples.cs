@@ -31,10 +31,14 @@ public sealed record TrainingExample(int Index, TokenSequence Sequence, VisionIn
 public sealed class TrainingSamples(
     PreparedData data, IReadOnlyList<Sample> samples, SequenceBuilder builder, StageSettings settings, LoaderOptions loading)
 {
+    private const long MostDecoded = 1L << 30; // bytes of pixels
+
     private readonly long _seed = loading.Seed;
     private readonly StageSamples _split = new(data, samples, settings, loading with
     {
         LeastCropArea = settings.Image == ImageMode.RandomCrop ? settings.CropScaleMin : null,
+        CropShare = settings.CropShare,
+        KeptBytes = settings.Image == ImageMode.RandomCrop || settings.TrainVision ? MostDecoded : 0,
     });
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
@@ -91,7 +95,7 @@ public sealed class TrainingSamples(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
         _split.Load(indices, epoch, augment, cancel).Select(loaded => ToExample(loaded, epoch, augment));
 
-    /// <summary>The first sample that looks at the same picture as this one; with random crops each looks at its own.</summary>
+    /// <summary>The first sample that is shown the same as this one: its picture, or the crop of it that they share.</summary>
     internal int FirstOfPicture(int index) => _split.FirstOfPicture(index);
 
     /// <summary>Seed of the dropout masks of a sample in an epoch.</summary>

@@ -77,9 +77,10 @@ public class ConfigurationFileTests
             "model:\n  lora: { dropout: 1, targets: [w] }\n  vision: 4\neval: { double_bos: yes }",
             "stage2.init_lr=fast", "device=gpu");
         const string Keys = "task, epochs, batch_size, accumulate, init_lr, min_lr, warmup_start_lr, warmup_steps, warmup_scope, "
-            + "weight_decay, beta1, beta2, clip_norm, max_answer_tokens, image, crop_scale_min, normalize_text, caption_words, multi_box, "
-            + "box_writing, box_head, box_head_weight, group_by_length, share_pictures, recompute, nan_tolerance, checkpoint_every, "
-            + "keep_last, log_every, validate, patience, start";
+            + "weight_decay, beta1, beta2, lora_b_lr_factor, clip_norm, max_answer_tokens, image, crop_scale_min, crop_share, "
+            + "train_vision, vision_lr_factor, normalize_text, caption_words, multi_box, box_writing, box_head, box_head_weight, "
+            + "group_by_length, share_pictures, recompute, nan_tolerance, checkpoint_every, keep_last, log_every, validate, "
+            + "patience, start";
         const string Targets = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj";
         Assert.Equal(
             $"""
@@ -109,6 +110,11 @@ public class ConfigurationFileTests
         "a.yaml: model.language.heads (line 1) is 32, which does not divide model.language.hidden_size 4100.")]
     [InlineData("model: { language: { hidden_size: 96 } }",
         "a.yaml: model.language.heads (line 1) gives a head size of 3, but the rotary embedding needs an even one.")]
+    [InlineData("stage2: { train_vision: true }", "a.yaml: stage2.train_vision (line 1) is true, but precision is bf16, in which a step's "
+        + "change of the vision tower would be rounded away; set precision to float32.")]
+    [InlineData("stage1: { vision_lr_factor: 0.5 }",
+        "a.yaml: stage1.vision_lr_factor (line 1) is 0.5, but stage1.train_vision is false, so "
+        + "the vision tower does not learn.")]
     [InlineData("stage1: { min_lr: 1e-3 }", "a.yaml: stage1.min_lr (line 1) is 0.001, above stage1.init_lr 0.0001.")]
     public void Settings_that_contradict_each_other_are_refused(string yaml, string expected) => Assert.Equal(expected, Error(yaml));
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Pfmvg.Data.Preparation;
 using Pfmvg.Geometry;
@@ -20,6 +21,18 @@ public sealed record LoaderOptions
     /// <summary>Smallest area of a random crop as a share of the picture; null: the whole picture, always.</summary>
     public double? LeastCropArea { get; init; }
 
+    /// <summary>Share of what is shown that is cropped in an epoch; the rest is whole.</summary>
+    public double CropShare { get; init; } = 1;
+
+    /// <summary>
+    /// For a sample the first of those that are shown the same crop in an epoch, and the boxes that it must hold; null where each sample
+    /// has its own.
+    /// </summary>
+    internal Func<int, (int First, IReadOnlyList<Box> Boxes)>? Together { get; init; }
+
+    /// <summary>Most bytes of decoded pictures that stay in memory, so that later epochs decode them no more; 0: none.</summary>
+    internal long KeptBytes { get; init; }
+
     /// <summary>The run's seed, which the crops depend on.</summary>
     public long Seed { get; init; }
 
@@ -37,6 +50,10 @@ public sealed record LoaderOptions
 
     /// <summary>Kept features of whole pictures, which are then not decoded; null: none. Random crops are never kept.</summary>
     public FeatureCache? Features { get; init; }
+
+    /// <summary>Whether a sample is cropped in an epoch.</summary>
+    internal static bool IsCropped(double share, long seed, int epoch, int index) =>
+        share >= 1 || new CounterRandom(seed, "crop share", epoch, index).NextDouble() < share;
 }
 
 /// <summary>A sample as the model sees it.</summary>
@@ -62,6 +79,7 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
 {
     private readonly PictureCache? _cache = options.Cache is null ? null
         : new PictureCache(options.Cache, options.Size, options.Dicom);
+    private readonly DecodedPictures _decoded = new(options.KeptBytes);
     private readonly Lock _gate = new();
     private readonly SortedDictionary<int, string> _broken = [];
 
@@ -86,19 +104,31 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
     {
         var workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
         var ahead = options.Ahead > 0 ? options.Ahead : 4 * workers;
-        return LoadAhead.InOrder(order, (index, buffer) => TryLoad(samples[index], index, epoch, augment, buffer), workers, ahead, cancel)
-            .OfType<LoadedSample>();
+        // What several samples show is made once.
+        var shown = augment && options.Together is not null ? new ConcurrentDictionary<(string, Crop), Lazy<VisionInput>>() : null;
+        return LoadAhead.InOrder(order, (index, buffer) => TryLoad(samples[index], index, epoch, augment, buffer, shown), workers, ahead,
+            cancel).OfType<LoadedSample>();
     }
 
     /// <summary>Loads one sample on the caller's thread.</summary>
     /// <exception cref="InputException">The picture cannot be read or has another size than the sample.</exception>
-    public LoadedSample Load(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer)
+    public LoadedSample Load(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer) =>
+        Load(sample, index, epoch, augment, crop => See(sample, crop, buffer));
+
+    private LoadedSample Load(Sample sample, int index, int epoch, bool augment, Func<Crop, VisionInput> see)
     {
-        if (!augment || options.LeastCropArea is not { } least)
-            return new LoadedSample(index, sample, Crop.Whole(sample.Width, sample.Height), sample.Boxes, Whole(sample, buffer));
-        var crop = Crop.Random(sample.Width, sample.Height, sample.Boxes, least, new CounterRandom(options.Seed, "crop", epoch, index));
-        return new LoadedSample(index, sample, crop, crop.Apply(sample.Boxes), new VisionInput(Picture(sample, crop, buffer)));
+        var (first, boxes) = options.Together?.Invoke(index) ?? (index, sample.Boxes);
+        if (!augment || options.LeastCropArea is not { } least
+            || !LoaderOptions.IsCropped(options.CropShare, options.Seed, epoch, first))
+            return new LoadedSample(index, sample, Whole(sample), sample.Boxes, see(Whole(sample)));
+        var crop = Crop.Random(sample.Width, sample.Height, boxes, least, new CounterRandom(options.Seed, "crop", epoch, first));
+        return new LoadedSample(index, sample, crop, crop.Apply(sample.Boxes), see(crop));
     }
+
+    private VisionInput See(Sample sample, Crop crop, DecodeBuffer buffer) =>
+        crop == Whole(sample) ? Whole(sample, buffer) : new VisionInput(Picture(sample, crop, buffer));
+
+    private static Crop Whole(Sample sample) => Crop.Whole(sample.Width, sample.Height);
 
     /// <summary>A sample's whole picture, or its features where they are kept; on the caller's thread.</summary>
     /// <exception cref="InputException">The picture cannot be read or has another size than the sample.</exception>
@@ -106,15 +136,17 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
     {
         var entry = options.Features?.EntryOf(data.ImagePath(sample), sample.Width, sample.Height, buffer);
         if (entry?.Find() is { } features) return new VisionInput(null, entry, features);
-        var picture = Picture(sample, Crop.Whole(sample.Width, sample.Height), buffer);
+        var picture = Picture(sample, Whole(sample), buffer);
         return new VisionInput(picture, picture.EndsEarly is null ? entry : null); // what is kept is never judged again
     }
 
-    private LoadedSample? TryLoad(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer)
+    private LoadedSample? TryLoad(Sample sample, int index, int epoch, bool augment, DecodeBuffer buffer,
+        ConcurrentDictionary<(string, Crop), Lazy<VisionInput>>? shown)
     {
         try
         {
-            return Load(sample, index, epoch, augment, buffer);
+            return shown is null ? Load(sample, index, epoch, augment, buffer) : Load(sample, index, epoch, augment, crop =>
+                shown.GetOrAdd((data.ImagePath(sample), crop), _ => new Lazy<VisionInput>(() => See(sample, crop, buffer))).Value);
         }
         catch (InputException e) when (options.Broken == BadSamples.Skip)
         {
@@ -125,10 +157,11 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
 
     private DecodedImage Picture(Sample sample, Crop crop, DecodeBuffer buffer)
     {
-        var whole = crop == Crop.Whole(sample.Width, sample.Height);
+        var whole = crop == Whole(sample);
         if (whole && sample.Sha256 is not null && _cache?.Find(sample.Sha256, buffer) is { } ready) return ready;
 
         var path = data.ImagePath(sample);
+        if (_decoded.Find(path) is { } decoded) return ImageTransform.Resize(decoded, options.Size, crop).EndingEarly(decoded.EndsEarly);
         var file = ImageFile.ReadFile(path, buffer);
         var hash = whole && _cache is not null ? Convert.ToHexStringLower(SHA256.HashData(file)) : null;
         if (hash is not null && sample.Sha256 is null && _cache?.Find(hash, new DecodeBuffer()) is { } unnamed) return unnamed;
@@ -138,6 +171,7 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
         if (image.Width != sample.Width || image.Height != sample.Height)
             throw new InputException($"{Privacy.Mask(path)}: the picture has {image.Width} x {image.Height} pixels, but {sample.Width} "
                 + $"x {sample.Height} when the data were prepared; prepare them again.");
+        _decoded.Keep(path, image);
         var picture = ImageTransform.Resize(image, options.Size, crop).EndingEarly(image.EndsEarly);
         if (hash is not null && image.EndsEarly is null) _cache!.Keep(hash, picture);
         return picture;

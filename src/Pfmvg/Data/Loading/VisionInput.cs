@@ -13,25 +13,28 @@ namespace Pfmvg.Data.Loading;
 /// <param name="Features">N x 4V values; null when the picture is still to be encoded. They are shared: never written to.</param>
 public sealed record VisionInput(DecodedImage? Image, FeatureEntry? Entry = null, float[]? Features = null)
 {
-    /// <summary>The frozen features of pictures, from their cache where they have one.</summary>
+    /// <summary>The features of pictures, from their cache where they have one.</summary>
     /// <remarks>
-    /// Pictures whose features are kept are encoded one by one, so that what is kept depends on the picture alone. On the CPU
-    /// a batch gives the same bits, which a test checks; on a GPU the last bits may differ.
+    /// Pictures whose features are kept are encoded one by one, so that what is kept depends on the picture alone; all others in one
+    /// batch. On the CPU a batch gives the same bits, which a test checks; on a GPU the last bits may differ.
     /// </remarks>
     /// <returns>(B, N, 4V) float32 on the model's device; owned by the caller's dispose scope.</returns>
     public static Tensor Encode(GroundingModel model, IReadOnlyList<VisionInput> pictures)
     {
         using var scope = NewDisposeScope();
-        if (pictures.All(picture => picture.Entry is null))
-            return model.EncodeImages(stack([.. pictures.Select(picture => ImageTransform.ToTensor(picture.Image!))]).Send(model.Device))
-                .MoveToOuterDisposeScope();
+        int[] unkept = [.. Enumerable.Range(0, pictures.Count).Where(i => pictures[i].Entry is null)];
+        var together = unkept.Length == 0 ? null : model.EncodeImages(
+            stack([.. unkept.Select(i => ImageTransform.ToTensor(pictures[i].Image!))]).Send(model.Device));
+        if (unkept.Length == pictures.Count) return together!.MoveToOuterDisposeScope();
         var features = empty([pictures.Count, model.Config.VisualTokens, model.Config.FeatureWidth], ScalarType.Float32);
         for (var i = 0; i < pictures.Count; i++)
         {
+            if (pictures[i].Entry is null) continue;
             using var row = features.narrow(0, i, 1);
             pictures[i].FeaturesOf(model).CopyTo(MemoryMarshal.Cast<byte, float>(row.bytes));
         }
 
+        for (var i = 0; i < unkept.Length; i++) features[unkept[i]].copy_(together![i]);
         return features.Send(model.Device).MoveToOuterDisposeScope();
     }
 

@@ -99,10 +99,14 @@ public static class ModelBuilder
     public static LoadedFile LoadStart(GroundingModel model, string path, bool ignoreUnplaced = false) =>
         new TrainedTensors(model, path, ignoreUnplaced).Load();
 
-    /// <summary>Replaces the trainables by those of one of our checkpoints, which must have all of them and no others.</summary>
+    /// <summary>
+    /// Replaces the trainables by those of one of our checkpoints, which must have all of them and no others. With a trained vision tower
+    /// in it, the model's becomes its own.
+    /// </summary>
     /// <exception cref="InputException">The file is broken or of another model.</exception>
     public static LoadedFile LoadTrainables(GroundingModel model, string path, Func<string, string?> rename)
     {
+        if (HoldsVision(path, rename)) model.OwnVision();
         using (var file = WeightFile.Open(path)) CheckpointWord.RequireJoin(file, model.Config, silentIsRow: true);
         var loaded = Fill(path, model.Trainables(), rename,
             LoadRules.All with { MayBeMissing = name => ParameterNames.IsPartOf(ParameterNames.BoxHead, name) }); // it comes with stage 2
@@ -110,6 +114,13 @@ public static class ModelBuilder
             ? throw Refusal.ForFile(path, $"has the trained tensor '{Refusal.Show(first)}', which this model has no place for",
                 "use the configuration that it was trained with")
             : loaded;
+    }
+
+    /// <summary>Whether one of our checkpoints holds a vision tower, because it was trained.</summary>
+    internal static bool HoldsVision(string path, Func<string, string?> rename)
+    {
+        using var file = WeightFile.Open(path);
+        return file.Tensors.Keys.Any(key => rename(key) is { } name && ParameterNames.IsPartOf(ParameterNames.VisionTower, name));
     }
 
     private static LoadedFile Fill(

@@ -33,21 +33,25 @@ internal sealed unsafe class SharedStep
     /// <param name="features">Of the pictures, (B, N, 4V) float32.</param>
     /// <param name="threads">How many compute.</param>
     /// <param name="cancel">Stops between two groups.</param>
+    /// <param name="toFeatures">Gets the gradient towards the features, of their shape; null when nobody wants it.</param>
     /// <returns>The summed loss.</returns>
-    public double Learn(IReadOnlyList<PictureGroup> groups, Tensor features, int threads, CancellationToken cancel)
+    public double Learn(
+        IReadOnlyList<PictureGroup> groups, Tensor features, int threads, CancellationToken cancel, Tensor? toFeatures = null)
     {
         using var held = features.contiguous();
         _weights.Refresh();
         var shares = Share(groups);
         var (losses, failures) = (new double[Shares], new Exception?[Shares]);
         var (first, size) = ((nint)TensorMemory.Address(held), (long)_weights.VisualTokens * _weights.FeatureWidth);
+        var gradients = toFeatures is null ? 0 : (nint)TensorMemory.Address(toFeatures);
         ThreadTeam.Run(threads, Shares, share =>
         {
             var worker = _workers.TryTake(out var rested) ? rested : new StepWorker(_weights);
             try
             {
                 foreach (var group in shares[share].TakeWhile(_ => !cancel.IsCancellationRequested))
-                    losses[share] += worker.Learn(group, (float*)first + group.Picture * size, _sums[share]);
+                    losses[share] += worker.Learn(group, (float*)first + group.Picture * size, _sums[share],
+                        gradients == 0 ? null : (float*)gradients + group.Picture * size);
             }
             catch (Exception failure)
             {
@@ -56,6 +60,7 @@ internal sealed unsafe class SharedStep
 
             _workers.Add(worker);
         });
+        GC.KeepAlive(toFeatures);
         foreach (var sum in _sums) _weights.Collect(sum);
         if (failures.FirstOrDefault(failure => failure is not null) is { } thrown)
             throw new InvalidOperationException(thrown.Message, thrown);

@@ -28,6 +28,7 @@ internal sealed unsafe class StepWeights
         (Config, VisualTokens, FeatureWidth) = (config, model.Config.VisualTokens, model.Config.FeatureWidth);
         Embedding = Copied(model.Language.EmbeddingWeight);
         Projector = _memory.TakeZeros(FeatureWidth, config.HiddenSize);
+        ProjectorBackward = _memory.TakeZeros(config.HiddenSize, FeatureWidth);
         Bias = _memory.TakeNumbers(config.HiddenSize);
         Layers = [.. weights.Layers.Select(layer => new StepLayer(
             Numbers(layer.Attention.Norm), Project(layer.Attention.Query), Project(layer.Attention.Key), Project(layer.Attention.Value),
@@ -65,6 +66,9 @@ internal sealed unsafe class StepWeights
     /// <summary>The projector, (4V, C).</summary>
     public StepMatrix Projector { get; }
 
+    /// <summary>The same, (C, 4V).</summary>
+    public StepMatrix ProjectorBackward { get; }
+
     /// <summary>The projector's, (C).</summary>
     public float* Bias { get; }
 
@@ -86,6 +90,7 @@ internal sealed unsafe class StepWeights
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         Projector.CopyTransposed(_projectorWeight);
+        ProjectorBackward.Copy(_projectorWeight);
         new Span<float>(TensorMemory.Address(_projectorBias), Config.HiddenSize).CopyTo(new Span<float>(Bias, Config.HiddenSize));
         foreach (var projection in Adapters) projection.Refresh();
     }

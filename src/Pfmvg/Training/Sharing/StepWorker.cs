@@ -19,7 +19,8 @@ internal sealed unsafe class StepWorker(StepWeights weights)
     /// <param name="group">The sequences.</param>
     /// <param name="features">Of its picture, (N, 4V) row by row.</param>
     /// <param name="sums">Get the gradients.</param>
-    public double Learn(PictureGroup group, float* features, StepGradients sums)
+    /// <param name="toFeatures">Gets the gradient towards the features, (N, 4V) row by row; null when nobody wants it.</param>
+    public double Learn(PictureGroup group, float* features, StepGradients sums, float* toFeatures)
     {
         _memory.Reset();
         var rows = group.Ids.Count;
@@ -40,6 +41,9 @@ internal sealed unsafe class StepWorker(StepWeights weights)
             if (token >= 0) StepVectors.Add(toVisual.Row(token), gradient.Row(row), toVisual.Columns);
         sums.Projector.AddTransposedProduct(_width, weights.VisualTokens, toVisual, picture);
         for (var token = 0; token < weights.VisualTokens; token++) StepVectors.Add(sums.Bias.First, toVisual.Row(token), _width);
+        if (toFeatures is not null)
+            new StepMatrix((nint)toFeatures, weights.FeatureWidth, weights.FeatureWidth)
+                .Product(weights.VisualTokens, _width, toVisual, weights.ProjectorBackward);
         return loss;
     }
 

@@ -72,12 +72,34 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
     }
 
     [Fact]
-    public void Captions_and_random_crops_have_their_pictures_for_themselves()
+    public void Captions_have_their_pictures_for_themselves()
     {
         using var run = new Subject(workspace, "stage2.task=caption", "stage2.image=random_crop");
         var indices = Enumerable.Range(0, 9).ToArray();
         Assert.Equal(indices.Length, run.Pictures(indices));
         AssertSame(run.Learn(shared: false, indices), run.Learn(shared: true, indices));
+    }
+
+    [Theory, InlineData("1"), InlineData("0.5")]
+    public void Samples_of_a_picture_share_its_crop(string share)
+    {
+        using var run = new Subject(workspace, [.. EveryTarget, "model.lora.dropout=0", "stage2.share_pictures=true",
+            "stage2.image=random_crop", $"stage2.crop_share={share}"]);
+        var indices = Enumerable.Range(0, Math.Min(24, run.Samples.Count)).ToArray();
+        Assert.True(run.Pictures(indices) < indices.Length);
+        AssertSame(run.Learn(shared: false, indices), run.Learn(shared: true, indices));
+    }
+
+    [Fact]
+    public void A_vision_tower_that_learns_gets_the_gradients_of_the_modules()
+    {
+        using var run = new Subject(workspace, [.. EveryTarget, "model.lora.dropout=0", "stage2.share_pictures=true",
+            "stage2.image=random_crop", "stage2.train_vision=true"]);
+        var indices = Enumerable.Range(0, Math.Min(24, run.Samples.Count)).ToArray();
+        var (plain, shared) = (run.Learn(shared: false, indices), run.Learn(shared: true, indices));
+        Assert.Contains(plain.Gradients, one => one.Key.StartsWith("visual_encoder.patch_embed", StringComparison.Ordinal));
+        Assert.All(plain.Gradients, one => Assert.True(one.Value.abs().max().item<float>() > 0, one.Key));
+        AssertSame(plain, shared);
     }
 
     [Fact]
@@ -129,6 +151,7 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
             _configuration = workspace.Configuration("shared-step", changes);
             _setup = GroundingSetup.Load(_configuration, 0, _configuration.Stage2.MaxAnswerTokens, null);
             _samples = _setup.Samples(_setup.Data.Read(_configuration.Stage2.Task, Split.Train), _configuration.Stage2);
+            if (_configuration.Stage2.TrainVision) _setup.Model.TrainVision();
             using var quiet = no_grad();
             manual_seed(3); // B starts as zero, and A would then have no gradient
             foreach (var (_, parameter) in _setup.Model.Trainables()) parameter.PlusInPlace(randn_like(parameter).mul_(0.05));
