@@ -123,7 +123,8 @@ public sealed class ModelAnswers : IAnswers
             var answers = Generate([.. left.Select(b => prompts[b])], visual, [.. left.Select(b => pictures[b])],
                 [.. left.Select(b => samples[b].Id)], attempt, cancel);
             foreach (var (b, answer) in left.Zip(answers)) predictions[b] = ToPrediction(samples[b], answer);
-            left.RemoveAll(b => attempt >= _settings.Retries || BoxCodec.Parse(predictions[b].Answer!).Failure == Flaw.None);
+            left.RemoveAll(b => attempt >= _settings.Retries || BoxCodec.Parse(predictions[b].Answer!).Failure == Flaw.None
+                || BoxCodec.SaysNothing(predictions[b].Answer!));
         }
 
         return predictions;

@@ -6,6 +6,9 @@ internal static class ConfigurationRules
     /// <summary>A broken rule: the paths it is about, the one to put right first, and what is wrong.</summary>
     public readonly record struct Broken(string[] Paths, string Problem);
 
+    private static bool IsFactor(string times) =>
+        times.Length <= 4 && times.All(char.IsAsciiDigit) && int.TryParse(times, out var number) && number <= 1000;
+
     /// <summary>Every rule that the configuration breaks.</summary>
     public static IEnumerable<Broken> Check(PfmvgConfiguration configuration)
     {
@@ -40,6 +43,11 @@ internal static class ConfigurationRules
             if (stage is { SharePictures: true, GroupByLength: true })
                 yield return new([$"{name}.share_pictures", $"{name}.group_by_length"],
                     $"is true, but {name}.group_by_length orders the samples in another way; set one of them to false");
+            if (stage is { Negatives: > 0, Task: SampleTask.Caption })
+                yield return new([$"{name}.negatives"], "is about phrases, and the stage teaches captions; set it to 0");
+            if (stage.Repeat.FirstOrDefault(pair => !IsFactor(pair.Value)) is { Key: { } set, Value: var times })
+                yield return new([$"{name}.repeat"],
+                    $"takes {set} \"{times}\" times; give a whole number from 0 to 1000, as in {{ ms_cxr: 2 }}");
             if (stage is { Patience: > 0, Validate: false })
                 yield return new([$"{name}.patience", $"{name}.validate"],
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");
@@ -59,6 +67,9 @@ internal static class ConfigurationRules
         }
 
         var eval = configuration.Eval;
+        if (eval is { Negatives: > 0, Constrain: AnswerConstraint.Boxes })
+            yield return new(["eval.negatives", "eval.constrain"],
+                $"is {eval.Negatives:r}, but eval.constrain: boxes allows no answer without a box; set one of them back");
         if (eval.Temperature > 0 && eval.Beams > 1)
             yield return new(["eval.temperature", "eval.beams"],
                 $"is {eval.Temperature:r}, but beam search (eval.beams {eval.Beams}) draws no tokens; set one of them back");
