@@ -43,6 +43,9 @@ internal static class ConfigurationRules
             if (stage is { SharePictures: true, GroupByLength: true })
                 yield return new([$"{name}.share_pictures", $"{name}.group_by_length"],
                     $"is true, but {name}.group_by_length orders the samples in another way; set one of them to false");
+            if (stage.Task is not (SampleTask.Caption or SampleTask.Refer))
+                yield return new([$"{name}.task"], $"is {YamlLayer.Key($"{stage.Task}")}, which single pictures can be asked "
+                    + "(pfmvg predict --task), but a stage teaches caption or refer");
             if (stage is { Negatives: > 0, Task: SampleTask.Caption })
                 yield return new([$"{name}.negatives"], "is about phrases, and the stage teaches captions; set it to 0");
             if (stage.Repeat.FirstOrDefault(pair => !IsFactor(pair.Value)) is { Key: { } set, Value: var times })
