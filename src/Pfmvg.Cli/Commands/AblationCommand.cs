@@ -65,7 +65,7 @@ internal static class AblationCommand
                 ResumeCommand = ShellWords.Join(line),
             };
             const string Advice = "a training writes a checkpoint after this step; the same command continues.";
-            return Job.Run(() => configuration.ReadForData(parsed), Advice, session =>
+            return Job.Run(() => EvalCommand.WithoutNegatives(configuration.ReadForData(parsed)), Advice, session =>
             {
                 var rows = AblationRun.Execute(session, options);
                 if (!session.IsFirst) return ExitCode.Success;

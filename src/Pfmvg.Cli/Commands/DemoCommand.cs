@@ -97,7 +97,13 @@ internal static class DemoCommand
         Interrupt.LoseNothing();
         var (configuration, folder) = (session.Configuration, result.Folder);
         EvaluationRun.Record(folder, table);
-        var tables = ControlPrinter.Tables(table, result);
+        IReadOnlyList<TextGrid> tables = ControlPrinter.Tables(table, result);
+        if (result.Negatives.Count > 0)
+        {
+            (table, var abstention) = AbstentionGrid.Beside(table, result.Predictions, result.Negatives);
+            tables = [abstention, .. tables];
+        }
+
         foreach (var grid in tables) GridPrinter.Print(grid);
         ScoreReport.WriteAll(folder.Path, table, new ReportOptions
         {

@@ -94,7 +94,7 @@ internal static class EvalCommand
                     throw new InputException("--resume and --overwrite contradict each other: give one of them.");
                 var others = new OthersEvaluation(scoring, measures, report, parsed.GetValue(baselines), parsed.GetValue(audit));
                 if (rival is not null)
-                    return others.Run(parsed, configuration.ReadForData(parsed), new RivalSplitRequest
+                    return others.Run(parsed, WithoutNegatives(configuration.ReadForData(parsed)), new RivalSplitRequest
                     {
                         Split = SplitNames.Parse("--split", name!),
                         Asked = rivals.Of(parsed, rival, parsed.GetValue(from)),
@@ -108,7 +108,7 @@ internal static class EvalCommand
                         + "another --protocol.");
                 if (parsed.GetValue(controls)) ControlPrinter.Check(scoring.Options(parsed));
                 if (asked is var (server, model))
-                    return AskEvaluation.Run(parsed, configuration.ReadForData(parsed), new AskRequest
+                    return AskEvaluation.Run(parsed, WithoutNegatives(configuration.ReadForData(parsed)), new AskRequest
                     {
                         Split = SplitNames.Parse("--split", name!),
                         Server = server,
@@ -196,6 +196,12 @@ internal static class EvalCommand
                 var answers = measures.WithTraits(parsed, result.Predictions);
                 var (scored, further) = measures.Measure(parsed, answers, scoring.Score(parsed, answers, options)
                     .Each(table => result.Name(table) with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] }));
+                if (result.Negatives.Count > 0)
+                {
+                    var (table, grid) = AbstentionGrid.Beside(scored.Main, answers, result.Negatives);
+                    (scored, further) = (scored.Each(one => one == scored.Main ? table : one), [.. further, grid]);
+                }
+
                 var scores = scored.Main;
                 EvaluationRun.Record(folder, scores);
                 PrintedPart beside = new(ControlPrinter.Tables(scores, result), () => ControlPrinter.Tidy(scores, result));
@@ -235,6 +241,12 @@ internal static class EvalCommand
     /// <summary>The exit code of evaluations: a picture that cost answers is a failure.</summary>
     public static int CodeOf(IEnumerable<EvaluationResult> results) =>
         results.Any(result => result.Predictions.Any(answer => answer.BrokenPicture is not null)) ? ExitCode.Failure : ExitCode.Success;
+
+    /// <summary>A configuration of a command that asks no phrases that name nothing.</summary>
+    internal static PfmvgConfiguration WithoutNegatives(PfmvgConfiguration configuration) =>
+        configuration.Eval.Negatives == 0 ? configuration
+            : throw new InputException("eval.negatives: phrases that name nothing are asked of our own model or the plain network, in eval "
+                + "and demo; set it to 0.");
 
     internal static Func<Prediction, string?> ImagePath(PreparedData data) => answer => data.FindPicture(answer.Id, answer.Image);
 

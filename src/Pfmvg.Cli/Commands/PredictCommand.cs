@@ -8,6 +8,7 @@ using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Tables;
+using Pfmvg.Geometry;
 using Pfmvg.Imaging;
 using Pfmvg.Runs;
 using Pfmvg.Text;
@@ -22,7 +23,7 @@ internal static class PredictCommand
     public static Command Create()
     {
         var image = new Option<string?>("--image") { Description = $"The picture, {ImageFile.Formats}.", HelpName = "FILE" };
-        var phrase = new Option<string?>("--phrase") { Description = "What to find in it.", HelpName = "TEXT" };
+        var phrase = new Option<string?>("--phrase") { Description = "What to find in it, or to ask (--task).", HelpName = "TEXT" };
         var table = new Option<string?>("--table")
         {
             Description = "Instead of both: a CSV with the columns image, phrase and, optionally, id.",
@@ -61,13 +62,17 @@ internal static class PredictCommand
         {
             image, phrase, table, images, overlay, colors, json, from, strict,
         };
+        var tasks = new TaskOptions().AddTo(command);
         var rivals = new RivalOptions().AddTo(command);
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
         command.SetAction(parsed =>
         {
             var rival = rivals.Read(parsed, parsed.GetValue(from));
-            var cases = Cases(parsed.GetValue(image), parsed.GetValue(phrase), parsed.GetValue(table), parsed.GetValue(images),
-                mayBeEmpty: rival is not null);
+            var task = tasks.Read(parsed, rival is null && !rivals.IsCnn(parsed), overlay, table);
+            var cases = task.Task != SampleTask.Refer && parsed.GetValue(table) is null && parsed.GetValue(image) is { } single
+                ? [tasks.Case(parsed, task, single, parsed.GetValue(phrase))]
+                : Cases(task, parsed.GetValue(image), parsed.GetValue(phrase), parsed.GetValue(table), parsed.GetValue(images),
+                    mayBeEmpty: rival is not null);
             if (parsed.GetValue(overlay) is null)
                 parsed.Refuse("is the colour of the boxes in --overlay, which is not given; name its file, or leave this out", colors);
             var chosen = parsed.GetValue(colors) is { } color
@@ -106,6 +111,7 @@ internal static class PredictCommand
             var (settings, isBase) = (configuration.Read(parsed, isCnn), parsed.GetValue(from) == "base");
             if (isCnn && isBase)
                 throw new InputException("--from base: the plain network has no base weights; name its training, or leave it out.");
+            TaskOptions.Check(task, settings.Eval);
             var session = new Session(settings, world, display, needsBase: !isCnn, interrupt.Token);
             var isTable = parsed.GetValue(table) is not null;
             var (shown, broken) = (0, 0);
@@ -119,6 +125,18 @@ internal static class PredictCommand
             }, Show);
             return broken == 0 ? ExitCode.Success : ExitCode.Failure;
 
+            (string Json, string Text, IReadOnlyList<Box> Boxes) Read(PredictionCase asked, Prediction prediction)
+            {
+                if (task.Task == SampleTask.Refer)
+                {
+                    var answer = AnswerLine.Read(prediction, settings.Eval.BoxReading);
+                    return (answer.ToJson(), answer.ToText(), answer.Boxes);
+                }
+
+                var other = TaskAnswer.Read(task, asked.Box, prediction, settings.Eval.BoxReading);
+                return (other.ToJson(), other.ToText(), other.Boxes);
+            }
+
             void Show(PredictionCase asked, Prediction prediction)
             {
                 shown++;
@@ -129,22 +147,23 @@ internal static class PredictCommand
                     return;
                 }
 
-                var answer = AnswerLine.Read(prediction, settings.Eval.BoxReading);
-                Terminal.Standard.Print(parsed.GetValue(json) ? answer.ToJson() : cases.Count == 1 ? answer.ToText()
-                    : $"{ForeignText.Quote(prediction.Id)}  {answer.ToText()}");
+                var (line, text, boxes) = Read(asked, prediction);
+                Terminal.Standard.Print(parsed.GetValue(json) ? line : cases.Count == 1 ? text
+                    : $"{ForeignText.Quote(prediction.Id)}  {text}");
                 if (parsed.GetValue(overlay) is not { } target) return;
                 Overlay.WriteOne(
-                    NameOf(target, shown - 1, prediction.Id, ".png"), prediction.Image, [], answer.Boxes, chosen, settings.Data.Dicom);
+                    NameOf(target, shown - 1, prediction.Id, ".png"), prediction.Image, [], boxes, chosen, settings.Data.Dicom);
             }
         });
         return command;
     }
 
-    private static IReadOnlyList<PredictionCase> Cases(string? image, string? phrase, string? table, string? images, bool mayBeEmpty)
+    private static IReadOnlyList<PredictionCase> Cases(
+        TaskPrompt task, string? image, string? phrase, string? table, string? images, bool mayBeEmpty)
     {
         if (table is not null && (image ?? phrase) is null)
-            return images is null ? PredictionCase.ReadTable(table, Path.GetDirectoryName(Path.GetFullPath(table))!)
-                : [.. PredictionCase.ReadTable(table, images).Select(row => Inside(new ImageRoot(images), row))];
+            return images is null ? PredictionCase.ReadTable(table, Path.GetDirectoryName(Path.GetFullPath(table))!, task)
+                : [.. PredictionCase.ReadTable(table, images, task).Select(row => Inside(new ImageRoot(images), row))];
         if (table is not null || images is not null)
             throw new InputException("Say what to find where in one way: --image FILE --phrase TEXT, or --table CSV, "
                 + "with --images FOLDER if the pictures are elsewhere.");

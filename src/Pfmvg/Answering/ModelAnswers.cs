@@ -46,11 +46,15 @@ public sealed class ModelAnswers : IAnswers
     public string Decoding => _generator.Describe(Options, _settings.BatchSize * _settings.Beams);
 
     /// <summary>The prompt that a phrase is asked with: the first wording of the pool, as published.</summary>
-    public IReadOnlyList<int> Prompt(string phrase)
+    public IReadOnlyList<int> Prompt(string phrase) => Prompt(TaskPrompt.Of(SampleTask.Refer), phrase, null);
+
+    private IReadOnlyList<int> Prompt(Sample sample) => Prompt(TaskPrompt.Of(sample.Task), sample.Text,
+        sample.Task == SampleTask.Identify ? BoxCodec.ToGrid(sample.Boxes[0], sample.Width, sample.Height) : null);
+
+    private IReadOnlyList<int> Prompt(TaskPrompt task, string phrase, GridBox? box)
     {
         var text = _settings.NormalizeText ? CaptionNormalizer.Normalize(phrase).Text : phrase;
-        var prompt = PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text));
-        return _builder.Generation(prompt, _settings.DoubleBos);
+        return _builder.Generation(task.Build(text, box), _settings.DoubleBos);
     }
 
     /// <summary>
@@ -80,7 +84,7 @@ public sealed class ModelAnswers : IAnswers
     {
         var predictions = new Prediction[samples.Count];
         // Pictures whose phrases have similar lengths share a batch, so little of it is padding.
-        var prompts = samples.Select(s => Prompt(s.Text)).ToList();
+        var prompts = samples.Select(s => Prompt(s)).ToList();
         var order = Enumerable.Range(0, samples.Count).GroupBy(i => (samples[i].Source, samples[i].Image))
             .OrderBy(ofPicture => ofPicture.Max(i => prompts[i].Count)).SelectMany(ofPicture => ofPicture);
         foreach (var batch in order.Chunk(_settings.BatchSize))
@@ -123,7 +127,9 @@ public sealed class ModelAnswers : IAnswers
             var answers = Generate([.. left.Select(b => prompts[b])], visual, [.. left.Select(b => pictures[b])],
                 [.. left.Select(b => samples[b].Id)], attempt, cancel);
             foreach (var (b, answer) in left.Zip(answers)) predictions[b] = ToPrediction(samples[b], answer);
-            left.RemoveAll(b => attempt >= _settings.Retries || BoxCodec.Parse(predictions[b].Answer!).Failure == Flaw.None);
+            left.RemoveAll(b => attempt >= _settings.Retries || !TaskPrompt.Of(samples[b].Task).AnswersBoxes
+                || BoxCodec.Parse(predictions[b].Answer!).Failure == Flaw.None
+                || BoxCodec.SaysNothing(predictions[b].Answer!));
         }
 
         return predictions;
@@ -199,7 +205,7 @@ public sealed class ModelAnswers : IAnswers
         Phrase = sample.Text,
         Width = sample.Width,
         Height = sample.Height,
-        Truth = sample.Boxes,
+        Truth = sample.Task == SampleTask.Identify ? [] : sample.Boxes, // there the box is the question
         Patient = sample.Patient,
         Synthetic = sample.Synthetic,
         Traits = Traits.Unknown with { Source = sample.Source },

@@ -37,6 +37,8 @@ internal sealed class CnnLearner(
 
     public IReadOnlyList<Sample> Samples => split.Samples;
 
+    public string? Mixture => split.Mixture;
+
     public IReadOnlyList<BrokenSample> Broken => split.Broken;
 
     public IEnumerable<(string Name, Parameter Parameter)> Trainables() => network.named_parameters();

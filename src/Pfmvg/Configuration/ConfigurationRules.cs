@@ -8,6 +8,9 @@ internal static class ConfigurationRules
     /// <summary>A broken rule: the paths it is about, the one to put right first, and what is wrong.</summary>
     public readonly record struct Broken(string[] Paths, string Problem);
 
+    private static bool IsFactor(string times) =>
+        times.Length <= 4 && times.All(char.IsAsciiDigit) && int.TryParse(times, out var number) && number <= 1000;
+
     /// <summary>Every rule that the configuration breaks.</summary>
     public static IEnumerable<Broken> Check(PfmvgConfiguration configuration)
     {
@@ -53,6 +56,14 @@ internal static class ConfigurationRules
             if (stage is { TrainVision: false, VisionLrFactor: not 1 })
                 yield return new([$"{name}.vision_lr_factor", $"{name}.train_vision"],
                     $"is {stage.VisionLrFactor:r}, but {name}.train_vision is false, so the vision tower does not learn");
+            if (stage.Task is not (SampleTask.Caption or SampleTask.Refer))
+                yield return new([$"{name}.task"], $"is {YamlLayer.Key($"{stage.Task}")}, which single pictures can be asked "
+                    + "(pfmvg predict --task), but a stage teaches caption or refer");
+            if (stage is { Negatives: > 0, Task: SampleTask.Caption })
+                yield return new([$"{name}.negatives"], "is about phrases, and the stage teaches captions; set it to 0");
+            if (stage.Repeat.FirstOrDefault(pair => !IsFactor(pair.Value)) is { Key: { } set, Value: var times })
+                yield return new([$"{name}.repeat"],
+                    $"takes {set} \"{times}\" times; give a whole number from 0 to 1000, as in {{ ms_cxr: 2 }}");
             if (stage is { Patience: > 0, Validate: false })
                 yield return new([$"{name}.patience", $"{name}.validate"],
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");
@@ -82,6 +93,9 @@ internal static class ConfigurationRules
         }
 
         var eval = configuration.Eval;
+        if (eval is { Negatives: > 0, Constrain: AnswerConstraint.Boxes })
+            yield return new(["eval.negatives", "eval.constrain"],
+                $"is {eval.Negatives:r}, but eval.constrain: boxes allows no answer without a box; set one of them back");
         if (eval.Temperature > 0 && eval.Beams > 1)
             yield return new(["eval.temperature", "eval.beams"],
                 $"is {eval.Temperature:r}, but beam search (eval.beams {eval.Beams}) draws no tokens; set one of them back");

@@ -30,6 +30,11 @@ public sealed record EvalSettings
     /// <summary>How the numbers of an answer are read.</summary>
     public BoxReading BoxReading { get; init; }
 
+    /// <summary>
+    /// Share of the questions that are phrases which name nothing in their picture, asked beside the split's and scored apart; 0 asks none.
+    /// </summary>
+    [Range(0.0, 0.9)] public double Negatives { get; init; }
+
     /// <summary>Divides the logits before a token is drawn; 0 draws none and takes the most likely.</summary>
     [Range(0.0, 100.0)] public double Temperature { get; init; }
 

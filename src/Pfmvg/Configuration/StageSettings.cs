@@ -89,6 +89,15 @@ public sealed record StageSettings
     [Range(0.0, 1e6, MinimumIsExclusive = true)] public double BoxHeadWeight { get; init; } = 1;
 
     /// <summary>
+    /// Share of an epoch's samples that are phrases which name nothing in their picture, to be answered "none", beside the others; 0
+    /// teaches none, as published.
+    /// </summary>
+    [Range(0.0, 0.9)] public double Negatives { get; init; }
+
+    /// <summary>How often an epoch takes the samples of a data set, by its name; once where it is not named.</summary>
+    public IReadOnlyDictionary<string, string> Repeat { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>
     /// Puts samples with texts of like length into the same step, so that batches hold less padding; the
     /// published training draws steps at random.
     /// </summary>
@@ -125,6 +134,9 @@ public sealed record StageSettings
     /// Which checkpoint of the training before the stage begins with: stage 1's, or that of the run's folder in `--from`.
     /// </summary>
     public CheckpointChoice Start { get; init; } = CheckpointChoice.Last;
+
+    /// <summary>The stage as it is validated: on the split as it is.</summary>
+    internal StageSettings Unmixed => this with { Negatives = 0, Repeat = new Dictionary<string, string>() };
 }
 
 /// <summary>Which step the warm-up counts.</summary>

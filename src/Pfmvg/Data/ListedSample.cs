@@ -41,6 +41,9 @@ public sealed partial record ListedSample
     /// <summary>Finding class.</summary>
     public string? Class { get; init; }
 
+    /// <summary>The phrase says that something is normal or not there, so it has no box.</summary>
+    internal bool Normal { get; init; }
+
     /// <summary>Patient.</summary>
     public string? Patient { get; init; }
 

@@ -47,6 +47,9 @@ public sealed record Sample
     /// <summary>A program drew the picture: scores on it are not clinical scores.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Synthetic { get; init; }
 
+    /// <summary>The data set says that the phrase names nothing in the picture, so it has no box: "the heart is normal".</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Normal { get; init; }
+
     /// <summary>The picture is a DICOM file: `data.dicom` decides how its values become gray.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Dicom { get; init; }
 

@@ -89,9 +89,12 @@ internal sealed class CnnSetup : IModelSetup
     public static CnnSettings Settings(PfmvgConfiguration configuration) => configuration.Cnn ?? throw new InputException(
         "--model cnn needs a configuration with a 'cnn' section, whose stage2 says how the network is trained; configs/cnn.yaml is one.");
 
-    public ILearner Learner(IReadOnlyList<Sample> samples, StageSettings settings) => new CnnLearner(_network, _words,
-        new StageSamples(Data, samples, settings, GroundingSetup.Loading(_configuration, ImageSize, Truncation)), _settings, settings,
-        _configuration.Seed);
+    public ILearner Learner(IReadOnlyList<Sample> samples, StageSettings settings) =>
+        settings.Negatives > 0 ? throw new InputException("stage2.negatives: the plain network always answers with a box, so it cannot "
+            + "learn that nothing is there; set it to 0.")
+        : new CnnLearner(_network, _words,
+            new StageSamples(Data, samples, settings, GroundingSetup.Loading(_configuration, ImageSize, Truncation)), _settings,
+            settings, _configuration.Seed);
 
     public TruncationGuard? Truncation { private get; set; }
 

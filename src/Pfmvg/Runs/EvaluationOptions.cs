@@ -1,6 +1,7 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
 using Pfmvg.Data.Preparation;
+using Pfmvg.Evaluation.Measures;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Runs.Records;
@@ -98,6 +99,9 @@ public sealed record EvaluationResult(
 {
     /// <summary>The trained tensors that answered; null for the base weights alone.</summary>
     public UsedCheckpoint? Model { get; init; }
+
+    /// <summary>Answers to phrases that name nothing in their picture, which are no part of <see cref="Predictions"/>.</summary>
+    internal IReadOnlyList<AnsweredNegative> Negatives { get; init; } = [];
 
     /// <summary>The scores with a note that names the model, for every table and report that is made of them.</summary>
     internal ScoreTable Name(ScoreTable scores) =>

@@ -30,6 +30,7 @@ public sealed class EvaluationRun
     private readonly PreparedData _data;
     private readonly IReadOnlyList<Sample> _samples;
     private readonly Dictionary<string, (int Index, Sample Sample)> _byId;
+    private readonly NegativeQuestions _negatives;
     private readonly BrokenPictures _broken;
 
     private EvaluationRun(Session session, EvaluationOptions options, UsedCheckpoint? model)
@@ -38,15 +39,16 @@ public sealed class EvaluationRun
         _data = GroundingSetup.OpenData(session.Configuration);
         var listed = _data.Read(SampleTask.Refer, options.Split);
         _samples = [.. listed.Where(sample => sample.Boxes.Count > 0)];
+        _negatives = NegativeQuestions.Of(listed, session.Configuration, _data.Folder);
         if (_samples.Count < listed.Count)
-            session.Tell($"{listed.Count - _samples.Count} of {listed.Count} phrases have no true box and are not asked: "
-                + "nothing scores them.");
+            session.Tell($"{listed.Count - _samples.Count} of {listed.Count} phrases have no true box and are not asked"
+                + (_negatives.Samples.Count == 0 ? ": nothing scores them." : ", but as negatives."));
         if (_samples.Count == 0)
             throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
                 + "nothing to evaluate; prepare MS-CXR.");
         PhraseForecast.Check([.. _samples.Select(asked => (asked.Id, asked.Text))], session.Configuration.Eval.NormalizeText, session.Tell);
         _broken = new BrokenPictures(session, _data, Manifest.FileName(SampleTask.Refer, options.Split), listed);
-        _byId = _samples.Index().ToDictionary(s => s.Item.Id, s => s);
+        _byId = _samples.Concat(_negatives.Samples).Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);
     }
 
@@ -89,7 +91,11 @@ public sealed class EvaluationRun
     }
 
     private EvaluationResult Result(IEnumerable<ControlCondition> controls) => new(_folder, Read(_folder.PredictionsPath),
-        controls.ToDictionary(control => control, control => Read(FileOf(control))), _data) { Model = _model };
+        controls.ToDictionary(control => control, control => Read(FileOf(control))), _data)
+    {
+        Model = _model,
+        Negatives = _negatives.In(_folder),
+    };
 
     /// <summary>Answers from a file, which an earlier version may have written without saying that their pictures are phantoms.</summary>
     private IReadOnlyList<Prediction> Read(string path) => [.. PredictionFile.Read(path).Select(answer =>
@@ -121,7 +127,8 @@ public sealed class EvaluationRun
         var continues = isThere && (_options.Gather || resumes) && changes.Count == 0;
         return new Missing(!continues || !File.Exists(_folder.PredictionsPath)
                 || _options.Gather && _broken.AreMended(PredictionFile.Read(_folder.PredictionsPath)),
-            [.. Wanted.Where(control => !continues || !File.Exists(FileOf(control)))], continues, Key(info));
+            [.. Wanted.Where(control => !continues || !File.Exists(FileOf(control)))],
+            _negatives.AreMissing(_folder, continues), continues, Key(info));
     }
 
     private void AnswerAll(Missing todo, RunInfo? info)
@@ -184,6 +191,7 @@ public sealed class EvaluationRun
         var (configuration, pictures) = (_session.Configuration, setup.Pictures());
         var blank = new VisionInput(ControlQuestions.BlankPicture(setup.ImageSize)); // never kept as any picture's features
         if (todo.Answers) Ask(_folder.PredictionsPath, _samples, pictures.Whole);
+        if (todo.Negatives) Ask(NegativeQuestions.FileOf(_folder), _negatives.Samples, pictures.Whole);
         if (_session.IsFirst) _options.Answered?.Invoke(Result([]));
         foreach (var control in todo.Controls)
         {
@@ -285,8 +293,8 @@ public sealed class EvaluationRun
     }
 
     /// <summary>What is still to be answered, whether it adds to what is there, and the key of unfinished answers.</summary>
-    private sealed record Missing(bool Answers, ControlCondition[] Controls, bool Continues, string Key)
+    private sealed record Missing(bool Answers, ControlCondition[] Controls, bool Negatives, bool Continues, string Key)
     {
-        [JsonIgnore] public bool Any => Answers || Controls.Length > 0;
+        [JsonIgnore] public bool Any => Answers || Negatives || Controls.Length > 0;
     }
 }

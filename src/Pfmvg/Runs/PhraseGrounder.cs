@@ -140,7 +140,8 @@ public sealed class PhraseGrounder : IDisposable
         return (new Sample
         {
             Id = asked.Id,
-            Task = SampleTask.Refer,
+            Task = asked.Task,
+            Boxes = asked.Box is { } box ? [box] : [],
             Image = asked.Image,
             Width = width,
             Height = height,

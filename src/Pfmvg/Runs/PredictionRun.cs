@@ -1,6 +1,8 @@
+using System.Globalization;
 using Pfmvg.Data;
 using Pfmvg.Data.Files;
 using Pfmvg.Evaluation.Predictions;
+using Pfmvg.Geometry;
 using Pfmvg.Imaging;
 using Pfmvg.Runs.Records;
 using Pfmvg.Text;
@@ -16,28 +18,59 @@ public sealed record PredictionCase(string Id, string Image, string Phrase)
     /// <summary>The table and the line in it, for messages; null for a case of no table.</summary>
     public string? Place { get; init; }
 
+    /// <summary>What is asked about it: another task has a class, a question or nothing in place of the phrase.</summary>
+    internal SampleTask Task { get; init; } = SampleTask.Refer;
+
+    /// <summary>The place that is asked about, in pixels; null where none is.</summary>
+    internal Box? Box { get; init; }
+
     /// <summary>Reads a table with the columns image, phrase and, optionally, id (else the number of the row).</summary>
     /// <param name="path">CSV with a header.</param>
     /// <param name="folder">The folder that pictures' relative paths start from.</param>
     /// <exception cref="InputException">The table cannot be read, is empty, or a row lacks something or repeats an id.</exception>
-    public static IReadOnlyList<PredictionCase> ReadTable(string path, string folder)
+    public static IReadOnlyList<PredictionCase> ReadTable(string path, string folder) => ReadTable(path, folder, TaskPrompt.All[0]);
+
+    /// <summary>The same for any task: the column phrase has its class or question, and the column box its place.</summary>
+    internal static IReadOnlyList<PredictionCase> ReadTable(string path, string folder, TaskPrompt task)
     {
         List<PredictionCase> cases = [];
         HashSet<string> ids = [];
-        foreach (var row in CsvTable.Read(path, null, "image", "phrase"))
+        List<string> required = ["image"];
+        if (task.HasText) required.Add("phrase");
+        if (task.HasBox) required.Add("box");
+        foreach (var row in CsvTable.Read(path, null, required))
         {
             if (row["image"].Length == 0)
                 throw new InputException($"{row.Place}: the row names no image; fill the column or remove the row.");
-            if (row["phrase"].Length == 0)
+            if (task.HasText && row["phrase"].Length == 0)
                 throw new InputException($"{row.Place}: the row has no phrase; fill the column or remove the row.");
             if (PhraseLimit.Problem(row["phrase"]) is { } tooLong)
                 throw new InputException($"{row.Place}: {tooLong}; write what to find in fewer words, or remove the row.");
             var id = row["id"].Length > 0 ? row["id"] : $"{cases.Count + 1}";
             if (!ids.Add(id)) throw new InputException($"{row.Place}: the id '{Privacy.Mask(id)}' occurs twice; give each row its own.");
-            cases.Add(new PredictionCase(id, Path.Combine(folder, row["image"]), row["phrase"]) { Place = row.Place });
+            cases.Add(new PredictionCase(id, Path.Combine(folder, row["image"]), task.HasText ? row["phrase"] : "")
+            {
+                Place = row.Place, Task = task.Task, Box = task.HasBox ? ParseBox(row.Place, row["box"]) : null,
+            });
         }
 
-        return cases.Count > 0 ? cases : throw new InputException($"{path}: the table has no row; give an image and a phrase in each.");
+        return cases.Count > 0 ? cases
+            : throw new InputException($"{path}: the table has no row; give an image and a phrase in each.");
+    }
+
+    /// <summary>A place as it is written: left,top,right,bottom in pixels.</summary>
+    /// <param name="place">Where it is written, for messages.</param>
+    /// <param name="text">The four numbers.</param>
+    /// <exception cref="InputException">It is no box, or has no area.</exception>
+    internal static Box ParseBox(string place, string text)
+    {
+        var edges = text.Trim('[', ']', ' ').Split([',', ' '], StringSplitOptions.RemoveEmptyEntries).Select(edge =>
+            double.TryParse(edge, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : double.NaN).ToList();
+        if (edges.Count != 4 || !edges.TrueForAll(double.IsFinite))
+            throw new InputException($"{place}: '{text}' is no box; give left,top,right,bottom in pixels, as in 120,80,300,260.");
+        return edges[0] < edges[2] && edges[1] < edges[3] ? new Box(edges[0], edges[1], edges[2], edges[3])
+            : throw new InputException($"{place}: '{text}' has no area; give left,top,right,bottom in pixels, with left before right and "
+                + "top before bottom.");
     }
 }
 
@@ -65,8 +98,10 @@ public static class PredictionRun
         Action<PredictionCase, Prediction>? answered)
     {
         var isolate = options.Isolate;
-        PhraseForecast.Check([.. cases.Select(asked => (asked.Id, asked.Phrase))], session.Configuration.Eval.NormalizeText, session.Tell);
+        PhraseForecast.Check([.. cases.Where(asked => TaskPrompt.Of(asked.Task).HasText).Select(asked => (asked.Id, asked.Phrase))],
+            session.Configuration.Eval.NormalizeText, session.Tell);
         RequirePictures(cases, isolate);
+        RequireBoxes(cases);
         using var model = PhraseGrounder.Open(session.Configuration, options);
         if (model.Trained is { } trained) session.Tell($"model  {trained.Describe()}");
         foreach (var note in model.Notes) session.Tell(note);
@@ -80,6 +115,30 @@ public static class PredictionRun
         var dicom = answers.Where(answer => answer.Dicom is not null).DistinctBy(answer => answer.Image).Count();
         if (DicomPictures.Of(dicom, session.Configuration) is { } said) session.Tell(said.Clause);
         return answers;
+    }
+
+    /// <summary>Refuses places outside of their pictures before the model is loaded; what is no picture is told elsewhere.</summary>
+    private static void RequireBoxes(IReadOnlyList<PredictionCase> cases)
+    {
+        foreach (var asked in cases)
+        {
+            if (asked.Box is not { } box || Size(asked.Image) is not { Width: var width, Height: var height }) continue;
+            if (box.Left < 0 || box.Top < 0 || box.Right > width || box.Bottom > height)
+                throw new InputException($"{asked.Place ?? "--box"}: the box leaves the picture, which has {width} x {height} pixels; give "
+                    + "left,top,right,bottom in it.");
+        }
+    }
+
+    private static (int Width, int Height)? Size(string image)
+    {
+        try
+        {
+            return ImageFile.ReadHeader(image) is { Width: var width, Height: var height } ? (width, height) : null;
+        }
+        catch (InputException)
+        {
+            return null; // no picture
+        }
     }
 
     /// <summary>Refuses what is no picture before the model is loaded; where pictures are isolated, only if all of them are none.</summary>

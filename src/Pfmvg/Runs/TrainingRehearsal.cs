@@ -57,6 +57,7 @@ public static class TrainingRehearsal
         if (start is not null) session.Tell($"start  {start.Describe()}");
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Learner(split, settings);
+        if (training.Mixture is { } mixture) session.Tell(mixture);
         using var trainer = new Trainer(training, settings, world);
         TrainingForecast.Check(options, configuration, training, trainer, session.Tell);
         var steps = new List<StepEntry>();
@@ -65,7 +66,7 @@ public static class TrainingRehearsal
             steps.Add(step);
             GpuMemory.Note();
         }, session.Interrupt);
-        var validation = setup.Learner(heldOut, settings);
+        var validation = setup.Learner(TaughtMixture.ToValidate(heldOut, settings), settings.Unmixed);
         var (loss, duration) = Validate(validation);
         var seconds = steps[^1].Seconds;
         var epoch = TimeSpan.FromSeconds(seconds * trainer.StepsPerEpoch) + (settings.Validate ? duration : TimeSpan.Zero);

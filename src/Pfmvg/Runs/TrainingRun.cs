@@ -89,7 +89,8 @@ public sealed class TrainingRun
         if (start is not null) tell($"start  {(info?.Model ?? start).Describe()}");
         foreach (var line in setup.Lines) tell(line);
         var samples = setup.Learner(training, settings);
-        var validation = setup.Learner(heldOut, settings);
+        var validation = setup.Learner(TaughtMixture.ToValidate(heldOut, settings), settings.Unmixed);
+        if (samples.Mixture is { } mixture) tell(mixture);
         using var trainer = new Trainer(samples, settings, world);
         TrainingForecast.Check(options, configuration, samples, trainer, tell);
         using var taken = replaces ? folder.Begin(configuration, options.Existing) : null;

@@ -16,6 +16,15 @@ public static partial class BoxCodec
     /// <summary>What stands between two boxes.</summary>
     public const string Delimiter = "<delim>";
 
+    /// <summary>
+    /// The answer to a phrase that names nothing in the picture. A plain word that the language model has; nothing of it looks like a box.
+    /// </summary>
+    public const string Nothing = "none";
+
+    /// <summary>Whether an answer says that nothing of the kind is in the picture, and nothing else.</summary>
+    public static bool SaysNothing(string answer) =>
+        Clean(answer).AsSpan().TrimEnd('.').Equals(Nothing, StringComparison.OrdinalIgnoreCase);
+
     /// <summary>The answer text for boxes of a picture.</summary>
     /// <remarks>
     /// Each number is int(v / size * 100), truncated, in double precision and in this order, as the original computes it:

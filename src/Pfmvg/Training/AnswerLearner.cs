@@ -26,6 +26,8 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
 
     public IReadOnlyList<Sample> Samples => taught.Samples;
 
+    public string? Mixture => taught.Mixture;
+
     public IReadOnlyList<BrokenSample> Broken => taught.Broken;
 
     public IEnumerable<(string Name, Parameter Parameter)> Trainables() => model.Trainables().Where(t => t.Parameter.requires_grad);

@@ -14,6 +14,9 @@ internal interface ILearner
     /// <summary>The split as it is taught.</summary>
     IReadOnlyList<Sample> Samples { get; }
 
+    /// <summary>What the user should read about how the split is mixed; null where it is taught as it is.</summary>
+    string? Mixture => null;
+
     /// <summary>Samples left out so far because their pictures are broken.</summary>
     IReadOnlyList<BrokenSample> Broken { get; }
 

@@ -19,14 +19,16 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 {
     private const int StepsTogether = 32; // few enough that an epoch stays mixed, enough for lengths to fit
 
+    private readonly TaughtMixture _mixture = new(data.Folder, samples, settings, loading.Seed);
     private SampleLoader? _loader;
     private int[]? _firstOfPicture;
     private ILookup<int, Box>? _boxesOfPicture;
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
-    public IReadOnlyList<Sample> Samples { get; } = settings.MultiBox == MultiBox.PerBox
-        ? PhraseGroups.PerBox(WithBoxes(data, samples))
-        : WithBoxes(data, samples);
+    public IReadOnlyList<Sample> Samples => _mixture.Samples;
+
+    /// <summary>What the user should read about their mixture; null where they are those of the split.</summary>
+    public string? Mixture => _mixture.Said;
 
     /// <summary>Samples left out so far because their pictures are broken.</summary>
     public IReadOnlyList<BrokenSample> Broken => Loader.Broken;
@@ -63,7 +65,8 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
     /// <summary>Samples in the given order, decoded ahead by worker threads; broken ones are left out where the settings say so.</summary>
     public IEnumerable<LoadedSample> Load(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
-        Loader.Load(Samples, indices, epoch, augment, cancel);
+        Loader.Load(Samples, indices, epoch, augment, cancel)
+            .Select(loaded => loaded with { Sample = _mixture.At(loaded.Index, epoch) });
 
     // A shared crop holds the boxes of all samples of its picture, so it depends on (seed, epoch, picture) alone.
     private SampleLoader Loader => _loader ??= new SampleLoader(data, loading.LeastCropArea is null || !settings.SharePictures ? loading
@@ -80,11 +83,4 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
         foreach (var (index, sample) in Samples.Index()) first.TryAdd((sample.Source, sample.Image), index);
         return [.. Samples.Select(sample => first[(sample.Source, sample.Image)])];
     }
-
-    /// <summary>The samples; an answer is boxes, so a phrase without one has none to be taught.</summary>
-    private static IReadOnlyList<Sample> WithBoxes(PreparedData data, IReadOnlyList<Sample> samples) =>
-        samples.FirstOrDefault(sample => sample is { Task: SampleTask.Refer, Boxes.Count: 0 }) is not { } first ? samples
-            : throw new InputException($"{data.Folder}: {samples.Count(sample => sample.Boxes.Count == 0)} of {samples.Count} phrases have "
-                + $"no box (\"boxes\": []), the first is one of {first.Source}, and training has no answer for them; prepare the data with "
-                + "'--only-with-boxes'.");
 }

@@ -44,6 +44,9 @@ public sealed class TrainingSamples(
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples => _split.Samples;
 
+    /// <summary>What the user should read about their mixture; null where they are those of the split.</summary>
+    internal string? Mixture => _split.Mixture;
+
     /// <summary>Number of samples.</summary>
     public int Count => Samples.Count;
 
@@ -79,7 +82,7 @@ public sealed class TrainingSamples(
         return (targets, prompts, longest, shortened, emptied);
 
         // A random crop may give every number a second digit.
-        string LongestBoxes(Sample sample) => settings.Image == ImageMode.RandomCrop
+        string LongestBoxes(Sample sample) => sample.Boxes.Count == 0 ? BoxCodec.Nothing : settings.Image == ImageMode.RandomCrop
             ? string.Join(BoxCodec.Delimiter, Enumerable.Repeat("{<10><10><99><99>}", sample.Boxes.Count))
             : BoxCodec.Format(sample.Boxes, sample.Width, sample.Height, settings.BoxWriting);
     }
@@ -128,7 +131,8 @@ public sealed class TrainingSamples(
         {
             SampleTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
             _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
-                BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height, settings.BoxWriting)),
+                loaded.Sample.Boxes.Count == 0 ? BoxCodec.Nothing
+                    : BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height, settings.BoxWriting)),
         };
         return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction), answer), loaded.Picture,
             DropoutSeed(epoch, loaded.Index))

@@ -263,6 +263,7 @@ public sealed class DataPreparation
         Sha256 = facts.Sha256,
         Synthetic = _synthetic.Contains(reader.Source),
         Dicom = facts.Dicom,
+        Normal = listed.Normal && listed.Boxes.Count == 0,
     };
 
     private static void Example(SourceCounts counts, string text)

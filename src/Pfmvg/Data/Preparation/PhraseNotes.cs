@@ -9,7 +9,8 @@ internal static class PhraseNotes
         if (without > 0)
             yield return $"{Units.Count(without)} phrases of {reader.Source} have no box and "
                 + (onlyWithBoxes ? "are left out, as asked for."
-                    : "are samples with an empty list; training refuses them ('--only-with-boxes' leaves them out).");
+                    : "are samples with an empty list; training refuses them ('--only-with-boxes' leaves them "
+                        + "out) unless stage2.negatives teaches to answer that nothing is there.");
         var empty = Enum.GetValues<Split>().Where(split => samples.Count > 0 && samples.All(sample => sample.Split != split)).ToList();
         if (empty.Count > 0)
             yield return $"{reader.Source} has nothing in {string.Join(" and ", empty).ToLowerInvariant()}: "

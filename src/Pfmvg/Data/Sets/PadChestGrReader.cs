@@ -127,6 +127,7 @@ internal sealed class PadChestGrReader : IDataSetReader
             Text = text?.Trim() ?? "",
             Boxes = [.. (listed ?? []).Select(box => box ?? new Box(double.NaN, double.NaN, double.NaN, double.NaN))],
             Class = labels.FirstOrDefault(),
+            Normal = finding.Member("abnormal") is { ValueKind: JsonValueKind.False },
             Problem = study.Problem ?? (text is null ? "the finding has no 'sentence_en'"
                 : listed is null ? $"the finding has no list '{member}'; one without a place has an empty one"
                 : listed.Exists(box => box is { Left: < 0 or > 1 } or { Top: < 0 or > 1 } or { Right: < 0 or > 1 }

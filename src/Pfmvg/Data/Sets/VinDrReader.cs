@@ -123,6 +123,7 @@ internal sealed class VinDrReader : IDataSetReader
             Boxes = boxes,
             ToPixels = row.Size is null ? AsListed : null,
             Class = finding,
+            Normal = finding == Nothing,
             Split = split,
             Problem = name.Length == 0 ? "the row has no 'image_id'" : problem ?? row.Problem,
         };

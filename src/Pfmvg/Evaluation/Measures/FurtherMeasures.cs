@@ -82,6 +82,10 @@ internal static class FurtherMeasures
                     yield return Mean<AnsweredPhrase>("n_acc", SetMeasures.NoTarget);
                     yield return Mean<AnsweredPhrase>("t_acc", SetMeasures.Target);
                     break;
+                case MeasureKind.Boxes:
+                    yield return Mean<AnsweredPhrase>("count_right", BoxSetMeasures.CountRight);
+                    yield return Mean<AnsweredPhrase>("set_iou", phrase => BoxSetMeasures.Iou(phrase, options));
+                    break;
                 default: throw new InvalidOperationException($"{request.Kind} is no measure of phrases.");
             }
 

@@ -35,6 +35,9 @@ internal enum MeasureKind
     /// <summary>Whether a phrase without a true box is answered by no box, and the others by one.</summary>
     Abstention,
 
+    /// <summary>How many boxes an answer has, and the IoU of the best pairing with the true ones.</summary>
+    Boxes,
+
     /// <summary>Contrast-to-noise ratio of a heat map.</summary>
     Cnr,
 
@@ -52,7 +55,8 @@ internal sealed partial record MeasureRequest(MeasureKind Kind, double? Threshol
 
     /// <summary>What can be asked for, as it is written.</summary>
     public const string Names =
-        "map, map@T, acc@T, regions@T, set@T, pointing, center, radfact, coverage, abstention; of heat maps pointing, cnr, thresholds; all";
+        "map, map@T, acc@T, regions@T, set@T, pointing, center, radfact, coverage, abstention, boxes; of heat maps pointing, cnr, "
+        + "thresholds; all (but boxes)";
 
     private static readonly MeasureRequest[] OfMaps = [new(MeasureKind.Pointing), new(MeasureKind.Cnr), new(MeasureKind.Thresholds)];
 
@@ -84,7 +88,8 @@ internal sealed partial record MeasureRequest(MeasureKind Kind, double? Threshol
             if (wants && threshold is null) throw Wrong("it needs a threshold of IoU, as in " + name + "@0.5");
             if (threshold is not null && !(wants || kind == MeasureKind.Map)) throw Wrong("this measure has no threshold");
             if (threshold is > 1 || threshold == 0 && kind != MeasureKind.Acc) throw Wrong("the threshold of IoU is above 0 and at most 1");
-            return possible.Any(request => request.Kind == kind) ? new MeasureRequest(kind, threshold)
+            return possible.Any(request => request.Kind == kind) || kind == MeasureKind.Boxes && possible != OfMaps
+                ? new MeasureRequest(kind, threshold)
                 : throw Wrong($"the protocol {ProtocolDescription.Names[(int)protocol]} has no such measure");
 
             InputException Wrong(string what) => new($"--metrics {name}: {what}; use some of {Names}.");
@@ -111,6 +116,8 @@ internal sealed partial record MeasureRequest(MeasureKind Kind, double? Threshol
             + "that is true; no box counts 0",
         MeasureKind.Abstention => "n_acc: share of phrases without a true box that are answered by no box (unanswered ones are left out); "
             + "t_acc: share of phrases with a true box that are not",
+        MeasureKind.Boxes => "count_right: share of phrases that are answered by as many boxes as they have; set_iou: per phrase, summed "
+            + "IoU of the one-to-one pairing that has most of it, over the larger of both numbers of boxes",
         MeasureKind.Cnr => "cnr: mean inside the true boxes minus mean outside, over the root of the summed variances; cnr_abs: its "
             + "absolute value per phrase; no map or a spoiled one counts 0; one without values on both sides, or flat on both, is left out",
         _ => $"iou, dice@mask...: of the map above each of {string.Join(", ", HeatMap.Thresholds.Select(Text))}",

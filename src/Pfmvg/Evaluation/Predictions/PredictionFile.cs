@@ -116,7 +116,7 @@ public static class PredictionFile
         var check = new CoordinateCheck(path);
         var meaning = new DeclaredCoordinates(options);
         var predictions = AnswerReadings.Apply(
-            path, Read(JsonInput.Lines(path), questions, options, check, meaning), meaning.OfLines, options);
+            path, Read(JsonInput.Lines(path), questions, options, check, meaning, emptyTruth: false), meaning.OfLines, options);
         if (predictions.Count == 0) throw new InputException($"{path}: holds no prediction; it needs one JSON object per line.");
         foreach (var answer in predictions) ThrowIfUnmatched(path, answer);
         meaning.ThrowIfContradicted(check);
@@ -128,16 +128,16 @@ public static class PredictionFile
         return questions.Complete(path, predictions, options.AllowMissing);
     }
 
-    /// <summary>Our own predictions from memory, where there may be none.</summary>
+    /// <summary>Our own predictions from memory, where there may be none, and phrases that name nothing.</summary>
     /// <param name="bytes">As <see cref="ToBytes"/> makes them.</param>
     /// <param name="name">Names them in messages.</param>
     internal static IReadOnlyList<Prediction> FromBytes(byte[] bytes, string name) =>
         Read(JsonInput.Lines(new MemoryStream(bytes), name), null, new ReadOptions(), new CoordinateCheck(name),
-            new DeclaredCoordinates(new ReadOptions()));
+            new DeclaredCoordinates(new ReadOptions()), emptyTruth: true);
 
     private static List<Prediction> Read(
         IEnumerable<JsonInput> lines, QuestionIndex? questions, ReadOptions options, CoordinateCheck check,
-        DeclaredCoordinates meaning)
+        DeclaredCoordinates meaning, bool emptyTruth)
     {
         List<Prediction> predictions = [];
         Dictionary<string, string> places = new(IdComparer.Instance);
@@ -150,7 +150,7 @@ public static class PredictionFile
             }
 
             if (meaning.IsHeader(line)) continue;
-            var question = questions is null ? TruthFile.ReadLine(line, emptyTruth: false, "truth") : questions.Find(line);
+            var question = questions is null ? TruthFile.ReadLine(line, emptyTruth, "truth") : questions.Find(line);
             var prediction = WithAnswer(question, line, meaning.Of(line), options, check);
             if (!places.TryAdd(prediction.Id, line.Place))
                 throw line.Wrong($"the sample '{prediction.Id}' was already answered at {places[prediction.Id]}; keep one line per sample");
