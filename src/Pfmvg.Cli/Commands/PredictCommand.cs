@@ -48,8 +48,8 @@ internal static class PredictCommand
         var json = new Option<bool>("--json") { Description = "Print one line of JSON per case." };
         var from = new Option<string?>("--from")
         {
-            Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base' for the base weights alone. "
-                + "Default: stage 2's result, or the plain network's. "
+            Description = "The run folder, checkpoint or peft adapter folder of the model, or 'base' for the base weights alone. A run "
+                + "brings its own configuration. Default: stage 2's result of the configuration, or the plain network's. "
                 + "With --model biovil or biovil-t: the folder with its image model and its text folder.",
             HelpName = "PATH",
         };
@@ -108,7 +108,7 @@ internal static class PredictCommand
             var isCnn = rivals.IsCnn(parsed);
             if (isCnn) parsed.Refuse("restricts words, and the plain network has none; leave it out",
                 configuration.All.Where(option => option.Name == "--constrain"));
-            var (settings, isBase) = (configuration.Read(parsed, isCnn), parsed.GetValue(from) == "base");
+            var (settings, isBase) = (configuration.ReadOf(parsed, parsed.GetValue(from), isCnn), parsed.GetValue(from) == "base");
             if (isCnn && isBase)
                 throw new InputException("--from base: the plain network has no base weights; name its training, or leave it out.");
             TaskOptions.Check(task, settings.Eval);

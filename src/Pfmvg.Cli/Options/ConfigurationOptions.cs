@@ -2,6 +2,7 @@ using System.CommandLine;
 using Pfmvg.Cli.Output;
 using Pfmvg.Configuration;
 using Pfmvg.Runs;
+using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Cli.Options;
 
@@ -64,6 +65,14 @@ internal sealed class ConfigurationOptions
     /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
     public PfmvgConfiguration Read(ParseResult parsed, Func<string> otherwise) =>
         ConfigurationFile.Load(parsed.GetValue(_file) ?? otherwise(), Overrides(parsed));
+
+    /// <summary>Without `--config` that of the run which a model comes from, where it comes from one.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="from">The model, as the user names it.</param>
+    /// <param name="isCnn">As for <see cref="Read(ParseResult, bool)"/>.</param>
+    /// <exception cref="InputException">As for <see cref="Read(ParseResult, bool)"/>.</exception>
+    public PfmvgConfiguration ReadOf(ParseResult parsed, string? from, bool isCnn) =>
+        from is not null and not "base" && RunFolder.Of(from) is { } run ? Read(parsed, () => run.ConfigurationPath) : Read(parsed, isCnn);
 
     /// <summary>
     /// The configuration of a command that works on prepared data. With a `phantom` section absent data are drawn, but never in

@@ -82,6 +82,20 @@ public sealed class PredictionTests(TrainingWorkspace workspace) : IClassFixture
         Assert.Equal(["0001-first.png", "0002-a_b.png"], Directory.GetFiles(folder.In("drawn")).Select(Path.GetFileName).Order());
     }
 
+    [Theory, InlineData("run"), InlineData("run/checkpoints/step-00000001.safetensors")]
+    public void A_run_or_a_checkpoint_in_it_brings_its_own_configuration(string from)
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.In("run", "checkpoints"));
+        File.WriteAllText(folder.In("run", "run.json"), "{}");
+        File.WriteAllText(folder.In("run", "config.yaml"), "threads: many");
+        string[] ask = ["predict", "--from", folder.In(from), "--image", Picture().Path, "--phrase", "edema"];
+        var own = Shell.RunPfmvg(ask);
+        Assert.Contains(folder.In("run", "config.yaml"), own.Error, StringComparison.Ordinal);
+        Assert.Contains("\"many\"", own.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"many\"", Shell.RunPfmvg([.. ask, "--config", Config]).Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_picture_of_12_bits_is_said_to_be_scaled_once()
     {

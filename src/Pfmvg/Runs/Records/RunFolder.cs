@@ -62,6 +62,18 @@ public sealed class RunFolder
             : $"{path} is not a run folder: it has no run.json.");
     }
 
+    /// <summary>
+    /// The part of a run to which a path belongs that a user names as a model: its folder, or one of its checkpoints; null where it belongs
+    /// to none.
+    /// </summary>
+    public static RunFolder? Of(string path)
+    {
+        var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+        return new[] { full, System.IO.Path.GetDirectoryName(System.IO.Path.GetDirectoryName(full)) }.OfType<string>()
+            .Select(folder => new RunFolder(folder))
+            .FirstOrDefault(run => File.Exists(run.InfoPath) && File.Exists(run.ConfigurationPath));
+    }
+
     /// <summary>All parts of all runs under a folder, by name and part.</summary>
     public static IReadOnlyList<RunFolder> List(string runs) => !Directory.Exists(runs)
         ? []
