@@ -39,11 +39,13 @@ public sealed class TrainingWorkspace : IDisposable
         $"name={name}", $"workspace={Path}", "threads=1", $"phantom.patients={_patients}",
         "model.image_size=56", "model.vision.width=32", "model.vision.depth=1", "model.vision.heads=2", "model.vision.mlp_hidden=64",
         "model.language.hidden_size=32", "model.language.layers=2", "model.language.heads=2", "model.language.intermediate_size=64",
-        "model.lora.rank=2", "model.lora.dropout=0.1", "stage1.image=random_crop", "stage1.batch_size=4", "stage1.epochs=2",
+        "model.lora.rank=2", "model.lora.dropout=0.1", "model.lora.targets=[q_proj, v_proj]",
+        "stage1.image=random_crop", "stage1.batch_size=4", "stage1.epochs=2",
         "stage1.init_lr=4e-3", "stage1.min_lr=4e-4", "stage1.warmup_steps=2", "stage1.checkpoint_every=2", "stage1.log_every=1",
         "phantom.base=random", "weights.start=null", "model.lora.alpha=16",
         "stage2.batch_size=16", "stage2.epochs=30", "stage2.warmup_steps=10", "stage2.min_lr=4e-4", "stage2.validate=true",
-        "stage1.share_pictures=false", "stage2.share_pictures=false", "stage2.log_every=50", "eval.batch_size=16", .. _changes, .. changes,
+        "stage1.share_pictures=false", "stage2.share_pictures=false", "stage2.image=resize", "stage2.crop_share=1", "stage2.log_every=50",
+        "eval.batch_size=16", .. _changes, .. changes,
     ];
 
     /// <summary>The configuration of these settings.</summary>
