@@ -23,6 +23,7 @@ internal static class CommandTree
         ExportCommand.Create(),
         AblationCommand.Create(),
         CompareCommand.Create(),
+        RecipeCommand.Create(),
         RunsCommand.Create(),
         DoctorCommand.Create(),
         WeightsCommand.Create(),

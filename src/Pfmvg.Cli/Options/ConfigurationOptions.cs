@@ -74,6 +74,19 @@ internal sealed class ConfigurationOptions
     public PfmvgConfiguration ReadOf(ParseResult parsed, string? from, bool isCnn) =>
         from is not null and not "base" && RunFolder.Of(from) is { } run ? Read(parsed, () => run.ConfigurationPath) : Read(parsed, isCnn);
 
+    /// <summary>The same with a file of its own, and further settings over those of the command line.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="file">The file; null for that of the command line.</param>
+    /// <param name="changes">As `--set` takes them.</param>
+    /// <exception cref="InputException">It cannot be read, or something in it is wrong.</exception>
+    public PfmvgConfiguration Read(ParseResult parsed, string? file, IReadOnlyList<string> changes)
+    {
+        string[] all = [.. Overrides(parsed), .. changes];
+        var embedded = ModelNames.Configuration(isCnn: false);
+        return (file ?? parsed.GetValue(_file)) is { } path ? ConfigurationFile.Load(Path.GetFullPath(path), all)
+            : ConfigurationFile.Parse(Embedded(embedded), $"the embedded {embedded}", all);
+    }
+
     /// <summary>
     /// The configuration of a command that works on prepared data. With a `phantom` section absent data are drawn, but never in
     /// the place of data that the user named or prepared.

@@ -58,7 +58,7 @@ internal sealed class MeasureArguments
     {
         var table = scored.Main;
         var asked = Read(parsed, table.Options);
-        List<TextGrid> grids = [];
+        List<TextGrid> grids = FurtherGrid.Confidences(table) is { } confidences ? [confidences] : [];
         if (asked.Count > 0)
         {
             table = table with { Further = FurtherMeasures.Of(table, answers, asked), FurtherRules = FurtherGrid.Rules(asked) };

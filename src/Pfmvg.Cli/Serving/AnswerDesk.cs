@@ -83,7 +83,8 @@ internal sealed class AnswerDesk(ServedModel model, AnswerQueue queue, PictureSh
     {
         var usual = model.Usual;
         var manner = new AnswerManner(asked.Constrained ?? usual.Constrained, (int)Math.Min(asked.MaxTokens ?? usual.MaxTokens,
-            usual.MaxTokens), asked.Temperature ?? usual.Temperature, asked.TopP ?? usual.TopP);
+            usual.MaxTokens), asked.Temperature ?? usual.Temperature, asked.TopP ?? usual.TopP,
+            usual.Expected && asked.Temperature is null); // a temperature asks for one draw, or with 0 for the likeliest tokens
         if (manner.Temperature == 0) manner = manner with { TopP = 1 }; // no draw: whatever else it says, it is the same manner
         if (manner.Constrained && model.ShortestBox is not { } shortest)
             throw ApiError.Wrong("constrain", "the tokenizer of this model has no pieces for boxes; leave it out.");
@@ -94,7 +95,8 @@ internal sealed class AnswerDesk(ServedModel model, AnswerQueue queue, PictureSh
 
     /// <summary>A question about a picture.</summary>
     public Question Question(ServedPicture picture, string text, AskedManner asked, CancellationToken gone, Action<string>? grown = null) =>
-        new(picture, text, model.Prompt(text), Manner(asked), gone)
+        new(picture, text, model.Prompt(text), Manner(asked) is { Expected: true } manner && !ServedModel.AsksForBox(text)
+            ? manner with { Expected = false } : Manner(asked), gone)
         {
             // As `pfmvg predict` draws, unless the request sets a temperature of its own: then it wants another answer each time.
             Seed = asked.Seed ?? (asked.Temperature is null ? model.Seed : BitConverter.ToInt64(RandomNumberGenerator.GetBytes(8))),

@@ -19,6 +19,8 @@ public sealed class ModelAnswers : IAnswers
     private readonly EvalSettings _settings;
     private readonly long _seed;
     private readonly AnswerGenerator _generator;
+    private readonly Lazy<IReadOnlyList<int>> _order;
+    private readonly Lazy<BoxGrammar?> _usual;
 
     /// <summary>Prepares to ask.</summary>
     /// <param name="model">The model.</param>
@@ -32,6 +34,10 @@ public sealed class ModelAnswers : IAnswers
     {
         (_model, _builder, _settings, _seed) = (model, builder, settings, seed);
         _generator = new AnswerGenerator(model, builder.Tokenizer.EosId);
+        // By their texts, so that numbers lie side by side as on the picture, and evenly spread draws are so there, too.
+        _order = new(() => [.. Enumerable.Range(0, builder.Tokenizer.VocabularySize)
+            .OrderBy(builder.Tokenizer.Piece, StringComparer.Ordinal)]);
+        _usual = new(() => BoxGrammar.For(builder.Tokenizer));
         var grammar = settings.Constrain == AnswerConstraint.None ? null : new BoxGrammar(builder.Tokenizer);
         if (settings.MaxNewTokens < grammar?.ShortestAnswer)
             throw new InputException($"eval.max_new_tokens is {settings.MaxNewTokens}, but a box takes at least {grammar.ShortestAnswer} "
@@ -43,7 +49,11 @@ public sealed class ModelAnswers : IAnswers
     internal DecodingOptions Options { get; }
 
     /// <summary>How tokens after the prompt are computed, for the records of a run: it decides on rounding.</summary>
-    public string Decoding => _generator.Describe(Options, _settings.BatchSize * _settings.Beams);
+    public string Decoding => _settings.Decode == AnswerChoice.ExpectedIou
+        ? FormattableString.Invariant($"expected_iou of {_settings.Draws} draws at temperature {Heat}; modules")
+        : _generator.Describe(Options, _settings.BatchSize * _settings.Beams);
+
+    private double Heat => _settings.Temperature > 0 ? _settings.Temperature : 1;
 
     /// <summary>The prompt that a phrase is asked with: the first wording of the pool, as published.</summary>
     public IReadOnlyList<int> Prompt(string phrase) => Prompt(TaskPrompt.Of(SampleTask.Refer), phrase, null);
@@ -96,6 +106,7 @@ public sealed class ModelAnswers : IAnswers
                     predictions[i] = Question(samples[i]) with
                     {
                         Answer = known![samples[i].Id].Answer, Confidence = known[samples[i].Id].Confidence,
+                        Agreement = known[samples[i].Id].Agreement, Draws = known[samples[i].Id].Draws,
                     };
             }
             else
@@ -139,6 +150,8 @@ public sealed class ModelAnswers : IAnswers
         IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, IReadOnlyList<string> ids, int attempt,
         CancellationToken cancel)
     {
+        if (_settings.Decode == AnswerChoice.ExpectedIou)
+            return Expected(prompts, visual, pictures, Options with { Cancel = cancel });
         var sampling = _settings is { Beams: 1, Temperature: > 0 }
             ? new Sampling(_settings.Temperature, _settings.TopP, [.. ids.Select(id => Draws(_seed, id, attempt))]) : null;
         return Continue(prompts, visual, pictures, Options with { Cancel = cancel }, sampling);
@@ -152,12 +165,45 @@ public sealed class ModelAnswers : IAnswers
         IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, DecodingOptions options, Sampling? sampling)
     {
         using var scope = NewDisposeScope();
-        IReadOnlyList<int>? shared = pictures;
-        if (!_settings.SharePrefix)
-            (visual, shared) = (visual.Rows(tensor([.. pictures.Select(p => (long)p)]).Send(visual.device)), null);
+        (visual, var shared) = Placed(visual, pictures);
         return sampling is null && _settings.Beams > 1 ? _generator.Beam(prompts, visual, _settings.Beams, options, shared)
             : _generator.Greedy(prompts, visual, options, shared, sampling);
     }
+
+    /// <summary>Answers with the largest expected IoU under the model's own distribution.</summary>
+    /// <param name="prompts">That ask for boxes.</param>
+    /// <param name="visual">The pictures' visual tokens (U, N, C).</param>
+    /// <param name="pictures">Of each prompt its row there.</param>
+    /// <param name="options">Longest answer and more.</param>
+    /// <remarks>
+    /// The draws lie evenly among all possible answers, so there is no chance in them: the same question has the same answer, whoever
+    /// asks it, and fewer draws tell as much as many random ones.
+    /// </remarks>
+    internal IReadOnlyList<GeneratedAnswer> Expected(
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor visual, IReadOnlyList<int> pictures, DecodingOptions options)
+    {
+        using var scope = NewDisposeScope();
+        (visual, var shared) = Placed(visual, pictures);
+        double[] places = [.. Enumerable.Range(0, _settings.Draws).Select(draw => (draw + 0.5) / _settings.Draws)];
+        return _generator.Drawn(prompts, visual, options, shared,
+            new Drawing(Heat, [.. prompts.Select(_ => places)], _order.Value, _usual.Value), Choose);
+    }
+
+    /// <summary>The answer that a prompt's draws make: boxes, or where no draw has any the most frequent draw.</summary>
+    private GeneratedAnswer Choose(IReadOnlyList<GeneratedAnswer> draws)
+    {
+        var best = ExpectedIou.Best([.. draws.Select(draw => BoxCodec.Parse(Text(draw)).Boxes)], _settings.BoxReading);
+        if (best is not { } found)
+            return draws.GroupBy(draw => (draw.Ended, Ids: string.Join(' ', draw.Ids)))
+                .MaxBy(same => (same.Key.Ended, same.Count()))!.First() with { Agreement = 0 }; // whole ones before those that are cut
+        return new GeneratedAnswer(_builder.Tokenizer.Encode(string.Join(BoxCodec.Delimiter, found.Boxes)), Ended: true, [])
+        {
+            Agreement = found.Agreement,
+        };
+    }
+
+    private (Tensor Visual, IReadOnlyList<int>? Shared) Placed(Tensor visual, IReadOnlyList<int> pictures) => _settings.SharePrefix
+        ? (visual, pictures) : (visual.Rows(tensor([.. pictures.Select(p => (long)p)]).Send(visual.device)), null);
 
     /// <summary>A batch's distinct pictures in the order of its samples, or why one cannot be read.</summary>
     internal static OrderedDictionary<(string Source, string Image), (VisionInput? Picture, string? Fault)> Look(
@@ -183,17 +229,23 @@ public sealed class ModelAnswers : IAnswers
     private Prediction ToPrediction(Sample sample, GeneratedAnswer answer)
     {
         var (text, confidence) = Read(answer);
-        return Question(sample) with { Answer = text, Confidence = confidence };
+        return Question(sample) with { Answer = text, Confidence = confidence, Agreement = answer.Agreement,
+            Draws = answer.Agreement is null ? null : _settings.Draws };
     }
 
     /// <summary>An answer's text, and the confidence of each of its boxes.</summary>
     internal (string Text, IReadOnlyList<double>? Confidence) Read(GeneratedAnswer answer)
     {
-        var text = _builder.Tokenizer.Decode(answer.Ids);
-        // As the original code does: what follows the last closing tag, trimmed.
-        var start = text.LastIndexOf("[/INST]", StringComparison.Ordinal);
-        if (start >= 0) text = text[(start + "[/INST]".Length)..];
+        var text = Text(answer);
         return (text.Trim(), Confidence(answer, text));
+    }
+
+    private string Text(GeneratedAnswer answer)
+    {
+        var text = _builder.Tokenizer.Decode(answer.Ids);
+        // As the original code does: what follows the last closing tag.
+        var start = text.LastIndexOf("[/INST]", StringComparison.Ordinal);
+        return start < 0 ? text : text[(start + "[/INST]".Length)..];
     }
 
     /// <summary>A sample as a question without an answer.</summary>

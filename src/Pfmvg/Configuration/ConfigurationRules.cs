@@ -102,6 +102,19 @@ internal static class ConfigurationRules
         if (eval.Temperature == 0 && eval.Retries > 0)
             yield return new(["eval.retries", "eval.temperature"],
                 $"is {eval.Retries}, but without eval.temperature the same answer would come again");
+        var drawn = eval.Decode == AnswerChoice.ExpectedIou;
+        if (drawn && eval.Beams > 1)
+            yield return new(["eval.decode", "eval.beams"],
+                $"is expected_iou, which draws answers, but eval.beams is {eval.Beams}; set one of them back");
+        if (drawn && eval.TopP < 1)
+            yield return new(["eval.decode", "eval.top_p"],
+                $"is expected_iou, which needs draws from the whole distribution, but eval.top_p is {eval.TopP:r}; set it back to 1");
+        if (drawn && eval.Retries > 0)
+            yield return new(["eval.decode", "eval.retries"],
+                $"is expected_iou, which has drawn many answers already, but eval.retries is {eval.Retries}; set it back to 0");
+        if (!drawn && eval.Draws != new EvalSettings().Draws)
+            yield return new(["eval.draws", "eval.decode"],
+                $"is {eval.Draws}, but without eval.decode: expected_iou no answers are drawn to choose by");
         if (eval.Temperature == 0 && eval.TopP < 1)
             yield return new(["eval.top_p", "eval.temperature"], $"is {eval.TopP:r}, but without eval.temperature no tokens are drawn");
     }

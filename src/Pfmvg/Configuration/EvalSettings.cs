@@ -35,6 +35,12 @@ public sealed record EvalSettings
     /// </summary>
     [Range(0.0, 0.9)] public double Negatives { get; init; }
 
+    /// <summary>Which answer is taken.</summary>
+    public AnswerChoice Decode { get; init; } = AnswerChoice.Greedy;
+
+    /// <summary>Answers that are drawn to each phrase to choose one by them.</summary>
+    [Range(2, 256)] public int Draws { get; init; } = 16;
+
     /// <summary>Divides the logits before a token is drawn; 0 draws none and takes the most likely.</summary>
     [Range(0.0, 100.0)] public double Temperature { get; init; }
 
@@ -84,6 +90,16 @@ public enum FusedStep
 
     /// <summary>Never, so that processors differ less in their rounding.</summary>
     Off,
+}
+
+/// <summary>Which answer is taken.</summary>
+public enum AnswerChoice
+{
+    /// <summary>The most likely token each time, as published; or by beams, or drawn with a temperature, where that is set.</summary>
+    Greedy,
+
+    /// <summary>The box with the largest expected IoU under the model's own distribution, of which answers are drawn.</summary>
+    ExpectedIou,
 }
 
 /// <summary>What decoding is restricted to.</summary>

@@ -14,7 +14,11 @@ namespace Pfmvg.Decoding;
 /// temperature and top-p: it is low where a grammar forced an answer upon the model, and the same with and without a grammar where the
 /// model gives that answer anyway.
 /// </param>
-public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOnlyList<double> LogProbabilities);
+public sealed record GeneratedAnswer(IReadOnlyList<int> Ids, bool Ended, IReadOnlyList<double> LogProbabilities)
+{
+    /// <summary>The mean IoU of drawn answers with this one, where it was chosen by them; else null.</summary>
+    public double? Agreement { get; init; }
+}
 
 /// <summary>Continues prompts in batches with a key-value cache.</summary>
 /// <param name="model">The grounding model.</param>
@@ -73,6 +77,28 @@ public sealed class AnswerGenerator(GroundingModel model, int endToken)
         }
 
         return record.Answers();
+    }
+
+    /// <summary>Draws several answers to each prompt, of which a rule makes one.</summary>
+    /// <param name="prompts">Token ids with <see cref="GroundingModel.ImageToken"/> for visual tokens.</param>
+    /// <param name="visual">Visual tokens (B, N, C), or null when the prompts have no pictures.</param>
+    /// <param name="options">Longest answer and more; progress is not told.</param>
+    /// <param name="pictures">For each prompt the row of <paramref name="visual"/> that is its picture; null: its own row.</param>
+    /// <param name="drawing">How answers are drawn.</param>
+    /// <param name="choose">The draws of a prompt to its answer, whose log-probabilities are then computed.</param>
+    internal IReadOnlyList<GeneratedAnswer> Drawn(
+        IReadOnlyList<IReadOnlyList<int>> prompts, Tensor? visual, DecodingOptions options, IReadOnlyList<int>? pictures,
+        Drawing drawing, Func<IReadOnlyList<GeneratedAnswer>, GeneratedAnswer> choose)
+    {
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        using var state = new DecodingState(model, prompts, visual, options, pictures);
+        var first = state.Next();
+        var tree = new AnswerTree(state, endToken, options);
+        var chosen = tree.Grow(first, drawing).Select(choose).ToList();
+        var logs = tree.Score(first, chosen.ConvertAll(
+            answer => (IReadOnlyList<int>)(answer.Ended ? [.. answer.Ids, endToken] : answer.Ids)));
+        return [.. chosen.Zip(logs, (answer, log) => answer with { LogProbabilities = log })];
     }
 
     // A look waits for a GPU, which then stands idle until the next step has been prepared. Steps behind the end cost as much as others.

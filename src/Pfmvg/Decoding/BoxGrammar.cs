@@ -40,6 +40,19 @@ public sealed class BoxGrammar
         ShortestAnswer = TokensToEnd(BoxState.Start);
     }
 
+    /// <summary>The grammar for a vocabulary; null where some answers could not be continued.</summary>
+    internal static BoxGrammar? For(LlamaTokenizer tokenizer)
+    {
+        try
+        {
+            return new BoxGrammar(tokenizer);
+        }
+        catch (InputException)
+        {
+            return null; // only who asks for it needs it
+        }
+    }
+
     /// <summary>Tokens of the shortest answer, the end token included.</summary>
     public int ShortestAnswer { get; }
 

@@ -14,7 +14,7 @@ namespace Pfmvg.Decoding;
 internal sealed class DecodingState : IDisposable
 {
     private readonly GroundingModel _model;
-    private readonly KvCache? _cache;
+    private KvCache? _cache;
     private readonly long[] _padding;   // for each row, how many positions after the shared ones hold nothing
     private Tensor _paddingColumn;      // the same, (B, 1) on the model's device
     private readonly long _shared;      // positions that all prompts begin with, computed once for each picture
@@ -22,6 +22,7 @@ internal sealed class DecodingState : IDisposable
     private Tensor? _logits;
     private DecoderStep? _step;         // where there is one, the positions after the prompt go through it
     private bool _mayFuse;              // whether there may yet be one
+    private readonly long _prompt;      // positions of the prompts
     private long _length;               // positions, fed or not
 
     /// <summary>Lays the prompts out.</summary>
@@ -42,7 +43,7 @@ internal sealed class DecodingState : IDisposable
         var rows = pictures is null || visual is null ? null : tensor([.. pictures.Select(p => (long)p)]).Send(model.Device);
         _shared = rows is not null && options.UseCache && visual!.shape[0] < prompts.Count ? SharedLength(prompts) : 0;
         var longest = prompts.Max(p => p.Count);
-        _length = longest;
+        _length = _prompt = longest;
         _padding = [.. prompts.Select(p => (long)longest - p.Count)];
         _paddingColumn = tensor(_padding).unsqueeze(1).Send(model.Device).DetachFromDisposeScope();
         if (_shared > 0)
@@ -160,6 +161,42 @@ internal sealed class DecodingState : IDisposable
         _length++;
     }
 
+    /// <summary>
+    /// Feeds several tokens for each row, which continue the prompt in different ways: what one may look at beside the prompt is said for
+    /// each. So all of them share the prompt's keys and values. After this, the rows themselves are not continued any more.
+    /// </summary>
+    /// <param name="tokens">(B, T) in row order.</param>
+    /// <param name="depths">(B, T): how many tokens stand between the prompt and this one.</param>
+    /// <param name="sees">
+    /// (B, T, N + T): of the N tokens fed before in this way and these T, those on the way to each, itself included.
+    /// </param>
+    /// <returns>Logits (B, T, W) behind each of the tokens.</returns>
+    public Tensor Branch(long[] tokens, long[] depths, bool[] sees)
+    {
+        using var scope = NewDisposeScope();
+        if (_cache is not { } cache) throw new InvalidOperationException("Branches need a cache.");
+        var (rows, count) = ((long)_padding.Length, tokens.Length / _padding.Length);
+        if (cache.Length + count > cache.Capacity)
+        {
+            _cache = cache.Spread(
+                _model.Config.Language, HeldScalars.Range(0, rows, _model.Device), cache.Length + Math.Max(4 * count, cache.Length / 2));
+            cache.Dispose();
+        }
+
+        _step?.Dispose();
+        (_step, _mayFuse) = (null, false);
+        using Scalar lowest = LowestScore;
+        var embeddings = _model.Language.EmbedTokens(tensor(tokens, [rows, count]).Send(_model.Device));   // (B, T, C)
+        var positions = tensor(depths, [rows, count]).Send(_model.Device).Plus(_prompt).sub(_paddingColumn);
+        var prompt = IsPadding(HeldScalars.Range(0, _prompt, _model.Device).unsqueeze(0), 2).view(rows, 1, 1, _prompt)
+            .expand(rows, 1, count, _prompt);
+        var own = tensor(sees, [rows, 1, count, sees.LongLength / tokens.Length]).Send(_model.Device).logical_not();
+        var hidden = cat([prompt, own], 3);                                                                 // (B, 1, T, K)
+        var mask = zeros(hidden.shape, _model.Language.Type, _model.Device).masked_fill(hidden, lowest);
+        return _model.Language.Logits(_model.Language.call(
+            embeddings, new DecoderPass(_model.Language.RotaryAt(positions), mask, _cache))).MoveToOuterDisposeScope();
+    }
+
     public void Dispose()
     {
         _embeddings.Dispose();
@@ -168,6 +205,8 @@ internal sealed class DecodingState : IDisposable
         _step?.Dispose();
         _cache?.Dispose();
     }
+
+    private float LowestScore => _model.Language.Type == ScalarType.Float16 ? -65504f : -3.3895314e38f;
 
     /// <summary>Null when no row is padded and plain causality is enough.</summary>
     private Tensor? Mask(long first, long length)
@@ -179,7 +218,7 @@ internal sealed class DecodingState : IDisposable
         var queries = HeldScalars.Range(first, _length, _model.Device).view(1, 1, -1, 1);
         var hidden = keys.gt(queries).bitwise_or(IsPadding(keys, 4));                                      // (B, 1, T, K)
         // The most negative number, not -inf: a padding row hides every key and must stay finite.
-        using Scalar lowest = _model.Language.Type == ScalarType.Float16 ? -65504f : -3.3895314e38f;
+        using Scalar lowest = LowestScore;
         return zeros(hidden.shape, _model.Language.Type, _model.Device).masked_fill(hidden, lowest).MoveToOuterDisposeScope();
     }
 

@@ -157,7 +157,9 @@ internal sealed class TrainingPlan
         var (eval, memory) = (_configuration.Eval, MemoryModel(choice));
         var rows = eval.BatchSize * eval.Beams;
         var prompt = Sizes.VisualTokens + TypicalLengths.Prompt;
-        return (memory.KvCache(rows, prompt + eval.MaxNewTokens), Math.Max(memory.Prefill(rows, prompt), memory.Vision(eval.BatchSize)));
+        var answers = eval.Decode == AnswerChoice.ExpectedIou ? eval.Draws : 1; // at most: all share the prompt's part
+        return (memory.KvCache(rows, prompt + answers * eval.MaxNewTokens),
+            Math.Max(memory.Prefill(rows, prompt), memory.Vision(eval.BatchSize)));
     }
 
     private PlannedTime Time(PlanChoice choice)

@@ -57,13 +57,7 @@ public static class AblationRun
         foreach (var stage in (int[])[1, 2])
             TrainingForecast.RequireBest(
                 configuration, stage, data.Read(configuration.Stage(stage).Task, Split.Validate).Count, isAsked: true);
-        foreach (var training in trainings)
-        {
-            var todo = session.World.FromRankZero(() => Plan(session, training, options.Overwrite));
-            if (todo == ToDo.Nothing) session.Tell($"gathered  {training.Folder(configuration).Path}");
-            else TrainingRun.Execute(session, training with { ResumeCommand = options.ResumeCommand ?? "the same command",
-                Existing = Existing(todo) });
-        }
+        foreach (var training in trainings) Train(session, training, options.Overwrite, options.ResumeCommand);
 
         var split = options.Split.ToString().ToLowerInvariant();
         var (stage1, stage2Only) = (trainings[0].Folder(configuration).Path, trainings[1].Folder(configuration).Path);
@@ -90,6 +84,15 @@ public static class AblationRun
                 ResumeCommand = options.ResumeCommand ?? "the same command",
             }));
         }
+    }
+
+    /// <summary>Trains what is missing: nothing where it is there, the rest where it was interrupted.</summary>
+    /// <exception cref="InputException">The folder holds another training, which may not be overwritten.</exception>
+    internal static void Train(Session session, TrainingOptions training, bool overwrite, string? resumeCommand)
+    {
+        var todo = session.World.FromRankZero(() => Plan(session, training, overwrite));
+        if (todo == ToDo.Nothing) session.Tell($"gathered  {training.Folder(session.Configuration).Path}");
+        else TrainingRun.Execute(session, training with { ResumeCommand = resumeCommand ?? "the same command", Existing = Existing(todo) });
     }
 
     /// <summary>What is to be done about a training.</summary>

@@ -57,6 +57,11 @@ public sealed class Session
     /// <summary>True on rank 0, which alone writes files and talks to the user.</summary>
     public bool IsFirst => World.Rank == 0;
 
+    /// <summary>A session with another configuration, of the same processes and user.</summary>
+    /// <exception cref="InputException">As for a new session.</exception>
+    internal Session Beside(PfmvgConfiguration configuration) =>
+        new(configuration, World, Display, _needsBase, Interrupt) { SignalsReachAll = SignalsReachAll };
+
     /// <summary>Every rank hears a signal that one of them gets, so none has to be waited for.</summary>
     internal bool SignalsReachAll { get; init; } = true;
 

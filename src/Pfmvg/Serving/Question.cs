@@ -7,7 +7,8 @@ namespace Pfmvg.Serving;
 /// <param name="MaxTokens">Longest answer, end token included.</param>
 /// <param name="Temperature">Divides the logits before a token is drawn; 0 draws none.</param>
 /// <param name="TopP">Tokens are drawn from the fewest most likely ones that together have this probability.</param>
-internal sealed record AnswerManner(bool Constrained, int MaxTokens, double Temperature, double TopP);
+/// <param name="Expected">The box with the largest expected IoU is answered, where a box is asked for.</param>
+internal sealed record AnswerManner(bool Constrained, int MaxTokens, double Temperature, double TopP, bool Expected = false);
 
 /// <summary>What somebody asks about a picture, and the promise of an answer.</summary>
 /// <param name="picture">The picture.</param>

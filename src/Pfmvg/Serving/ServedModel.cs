@@ -26,10 +26,11 @@ internal sealed partial class ServedModel : IDisposable
     {
         _setup = setup;
         _answers = setup.Answers();
-        _grammar = _answers.Options.Grammar ?? GrammarOf(setup.Builder.Tokenizer);
+        _grammar = _answers.Options.Grammar ?? BoxGrammar.For(setup.Builder.Tokenizer);
         var settings = setup.Configuration.Eval;
         Usual = new AnswerManner(settings.Constrain == AnswerConstraint.Boxes, settings.MaxNewTokens,
-            settings.Beams == 1 ? settings.Temperature : 0, settings.TopP);
+            settings.Beams == 1 && settings.Decode == AnswerChoice.Greedy ? settings.Temperature : 0, settings.TopP,
+            settings.Decode == AnswerChoice.ExpectedIou);
     }
 
     /// <summary>What was loaded.</summary>
@@ -100,6 +101,10 @@ internal sealed partial class ServedModel : IDisposable
         return _answers.Prompt(text);
     }
 
+    /// <summary>Whether a text asks for the box of a phrase: it is one, or an instruction of that task.</summary>
+    public static bool AsksForBox(string text) =>
+        TaskFirst().Match(text) is not { Success: true } match || match.Groups[1].Value == PromptTemplate.ReferTask;
+
     /// <summary>Answers questions of one manner together; a picture is encoded once, ever, while it is kept.</summary>
     public IReadOnlyList<ServedAnswer> Answer(IReadOnlyList<Question> questions, CancellationToken cancel)
     {
@@ -123,8 +128,10 @@ internal sealed partial class ServedModel : IDisposable
             };
             var sampling = manner.Temperature > 0 ? new Sampling(manner.Temperature, manner.TopP,
                 [.. asked.Select(question => ModelAnswers.Draws(question.Seed, "1", attempt))]) : null;
-            var generated = _answers.Continue([.. asked.Select(question => question.Prompt)], visual,
-                [.. asked.Select(question => pictures.IndexOf(question.Picture))], options, sampling);
+            IReadOnlyList<IReadOnlyList<int>> prompts = [.. asked.Select(question => question.Prompt)];
+            IReadOnlyList<int> rows = [.. asked.Select(question => pictures.IndexOf(question.Picture))];
+            var generated = manner.Expected ? _answers.Expected(prompts, visual, rows, options)
+                : _answers.Continue(prompts, visual, rows, options, sampling);
             foreach (var (i, answer) in left.Zip(generated)) answers[i] = Read(questions[i], answer);
             left.RemoveAll(i => attempt >= settings.Retries || sampling is null || answers[i].Line.Boxes.Count > 0);
         }
@@ -180,20 +187,9 @@ internal sealed partial class ServedModel : IDisposable
             Truth = [],
             Answer = text,
             Confidence = confidence,
+            Agreement = generated.Agreement,
             Dicom = question.Picture.Dicom,
         }, _setup.Configuration.Eval.BoxReading), generated.Ended || end >= 0, generated.Ids.Count);
-    }
-
-    private static BoxGrammar? GrammarOf(LlamaTokenizer tokenizer)
-    {
-        try
-        {
-            return new BoxGrammar(tokenizer);
-        }
-        catch (InputException)
-        {
-            return null; // only who asks for it needs it
-        }
     }
 
     [GeneratedRegex(@"\A\s*(\[[a-z]{3,20}\])\s*(\S.*)\z", RegexOptions.Singleline)] private static partial Regex TaskFirst();

@@ -103,6 +103,15 @@ public class ConfigurationFileTests
     [Theory]
     [InlineData("model:\n  image_size: 100",
         "a.yaml: model.image_size (line 2) is 100, which is not a multiple of model.vision.patch_size 14.")]
+    [InlineData("eval: { decode: expected_iou, beams: 4 }",
+        "a.yaml: eval.decode (line 1) is expected_iou, which draws answers, but eval.beams is 4; set one of them back.")]
+    [InlineData("eval: { decode: expected_iou, temperature: 1, top_p: 0.9 }",
+        "a.yaml: eval.decode (line 1) is expected_iou, which needs draws from the whole distribution, but eval.top_p is 0.9; "
+        + "set it back to 1.")]
+    [InlineData("eval: { decode: expected_iou, temperature: 1, retries: 2 }",
+        "a.yaml: eval.decode (line 1) is expected_iou, which has drawn many answers already, but eval.retries is 2; set it back to 0.")]
+    [InlineData("eval: { draws: 24 }",
+        "a.yaml: eval.draws (line 1) is 24, but without eval.decode: expected_iou no answers are drawn to choose by.")]
     [InlineData("model: { concat: 3 }", "a.yaml: model.concat (line 1) is 3, which does not divide the picture's 32 x 32 = 1024 patches.")]
     [InlineData("model: { vision: { heads: 15 } }",
         "a.yaml: model.vision.heads (line 1) is 15, which does not divide model.vision.width 1408.")]

@@ -118,6 +118,109 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
         Assert.Equal(Ask(sound, samples).Select(a => a.Answer), Ask(sound with { Retries = 2 }, samples).Select(a => a.Answer));
     }
 
+    [Theory, InlineData(false), InlineData(true)]
+    public void Drawn_answers_without_heat_are_the_greedy_ones_with_its_log_probabilities(bool constrained)
+    {
+        using var scope = NewDisposeScope();
+        var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        var options = new DecodingOptions(20) { Grammar = constrained ? new BoxGrammar(reference.Tokenizer) : null, FusedStep = false };
+        var greedy = generator.Greedy(prompts, visual, options, Pictures);
+        var drawn = generator.Drawn(prompts, visual, options, Pictures, Places(5, heat: 1e-5), draws =>
+        {
+            Assert.Equal(5, draws.Count);
+            Assert.All(draws, draw => Assert.Equal(draws[0].Ids, draw.Ids));
+            return draws[^1];
+        });
+        Assert.Equal(greedy.Select(a => a.Ids), drawn.Select(a => a.Ids));
+        Assert.Equal(greedy.Select(a => a.Ended), drawn.Select(a => a.Ended));
+        Assert.All(greedy.Zip(drawn), pair => Assert.All(pair.First.LogProbabilities.Zip(pair.Second.LogProbabilities),
+            p => Assert.Equal(p.First, p.Second, 10 * Rounding)));
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Theory, InlineData(true, false), InlineData(false, false), InlineData(false, true)]
+    public void Evenly_spread_draws_hold_each_answer_as_often_as_it_is_likely(bool constrained, bool usual)
+    {
+        const int Draws = 200;
+        using var scope = NewDisposeScope();
+        var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
+        var grammar = new BoxGrammar(reference.Tokenizer);
+        var options = new DecodingOptions(20) { Grammar = constrained ? grammar : null };
+        generator.Drawn(prompts, visual, options, Pictures, Places(Draws, heat: 1.5) with { Usual = usual ? grammar : null }, draws =>
+        {
+            // An answer of probability p lies in a stretch of that length, in which the draws' places are 1 / Draws apart. With its
+            // first tokens it is the same for all answers that begin with them.
+            foreach (var length in (int[])[1, 3, 5, 8])
+                foreach (var same in draws.GroupBy(draw => string.Join(' ', draw.Ids.Take(length))))
+                {
+                    var probability = Math.Exp(same.First().LogProbabilities.Take(length).Sum());
+                    Assert.InRange(same.Count() - probability * Draws, -1.001, 1.001);
+                }
+
+            Assert.True(draws.Select(draw => string.Join(' ', draw.Ids)).Distinct().Count() > 10);
+            return draws[0];
+        });
+    }
+
+    [Fact]
+    public void Branches_of_one_prompt_are_computed_as_answers_of_their_own()
+    {
+        using var scope = NewDisposeScope();
+        var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
+        List<IReadOnlyList<GeneratedAnswer>> all = [];
+        var options = new DecodingOptions(16);
+        var drawing = Places(6, heat: 1) with { Usual = new BoxGrammar(reference.Tokenizer) };
+        generator.Drawn(prompts, visual, options, Pictures, drawing, draws =>
+        {
+            all.Add(draws);
+            return draws[0];
+        });
+        // Of each draw the model's own log-probabilities, computed along it alone, are those that it was drawn with.
+        for (var draw = 0; draw < 6; draw++)
+        {
+            var scored = generator.Drawn(prompts, visual, options, Pictures, drawing, draws => draws[draw]);
+            foreach (var (answer, own) in scored.Zip(all))
+                Assert.All(answer.LogProbabilities.Zip(own[draw].LogProbabilities), p => Assert.Equal(p.First, p.Second, 10 * Rounding));
+        }
+    }
+
+    [Fact]
+    public void Answers_by_expected_iou_do_not_depend_on_batch_order_seed_and_sharing()
+    {
+        using var scope = NewDisposeScope();
+        var samples = Phrases.Select((phrase, i) => Sample(i, phrase)).ToList();
+        var settings = new EvalSettings
+        {
+            BatchSize = 4, MaxNewTokens = 24, Constrain = AnswerConstraint.Boxes, Decode = AnswerChoice.ExpectedIou, Draws = 8,
+        };
+        var answers = Ask(settings, samples);
+        Assert.All(answers, answer =>
+        {
+            Assert.Equal(Flaw.None, BoxCodec.Parse(answer.Answer!).Failure);
+            Assert.Equal(BoxCodec.Parse(answer.Answer!).Boxes.Count, answer.Confidence!.Count);
+            Assert.InRange(answer.Agreement!.Value, 1e-3, 1);
+            Assert.Equal(8, answer.Draws);
+        });
+        foreach (var other in (IReadOnlyList<Prediction>[])[Ask(settings with { BatchSize = 1 }, samples), Ask(settings, samples, seed: 2),
+            [.. Ask(settings, [.. Enumerable.Reverse(samples)]).Reverse()], Ask(settings with { SharePrefix = false }, samples)])
+            Assert.Equal(answers.Select(a => (a.Answer, a.Agreement)), other.Select(a => (a.Answer, a.Agreement)));
+        Assert.All(Ask(settings with { Decode = AnswerChoice.Greedy, Draws = 12 }, samples), answer => Assert.Null(answer.Agreement));
+
+        // Without the restriction this model writes no boxes: the most frequent draw is the answer, and nothing agrees.
+        Assert.All(Ask(settings with { Constrain = AnswerConstraint.None }, samples), answer =>
+        {
+            Assert.Empty(BoxCodec.Parse(answer.Answer!).Boxes);
+            Assert.Equal(0, answer.Agreement);
+        });
+        Assert.Contains("expected_iou of 8 draws at temperature 1", new ModelAnswers(reference.Model, Builder(), settings).Decoding,
+            StringComparison.Ordinal);
+    }
+
+    private Drawing Places(int draws, double heat) => new(heat,
+        [.. Enumerable.Repeat((double[])[.. Enumerable.Range(0, draws).Select(draw => (draw + 0.5) / draws)], Phrases.Length)],
+        [.. Enumerable.Range(0, reference.Tokenizer.VocabularySize)]);
+
     [Fact]
     public void Tokens_are_drawn_with_their_probabilities_from_the_most_likely_ones()
     {

@@ -51,6 +51,14 @@ public sealed record Prediction
     public IReadOnlyList<double>? Confidence { get; init; }
 
     /// <summary>
+    /// A second confidence, in 0..1, of the whole answer: its mean IoU with answers that the model has drawn; null where none were drawn.
+    /// </summary>
+    public double? Agreement { get; init; }
+
+    /// <summary>How many answers were drawn for it; null where that is unknown.</summary>
+    internal int? Draws { get; init; }
+
+    /// <summary>
     /// The patient, for the intervals; an opaque name unless patient identifiers were asked for. Null when unknown.
     /// </summary>
     public string? Patient { get; init; }

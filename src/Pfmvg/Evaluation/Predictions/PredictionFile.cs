@@ -94,6 +94,8 @@ public static class PredictionFile
                 }
 
                 if (prediction.Confidence is { } confidence) json.WriteConfidence(confidence);
+                if (prediction.Agreement is { } agreement) json.WriteNumber("agreement", Math.Round(agreement, 6));
+                if (prediction.Draws is { } draws) json.WriteNumber("draws", draws);
                 if (prediction.Patient is { } patient) json.WriteString("patient", keepPatients ? patient : opaque.Of(patient));
                 if (prediction.Synthetic) json.WriteBoolean("synthetic", true);
                 foreach (var (name, value) in prediction.Traits.Known) json.WriteString(name, value);
@@ -195,7 +197,8 @@ public static class PredictionFile
         return question with
         {
             Answer = answer, Boxes = boxes, HeatMap = map, MapPlace = MapPlace.Read(line, question.Width, question.Height),
-            Confidence = confidence, BrokenPicture = broken, Unanswered = unanswered,
+            Confidence = confidence, Agreement = Agreement(line), Draws = Draws(line),
+            BrokenPicture = broken, Unanswered = unanswered,
             Refused = answer is not null && line.Find("refused") is { ValueKind: JsonValueKind.True },
             Sent = Sent(line), Usage = Usage(line), BoxCoordinates = boxes is null ? null : coordinates,
             Traits = Traits.Of(line).Or(question.Traits),
@@ -209,6 +212,13 @@ public static class PredictionFile
         return problem is null ? path
             : throw line.Wrong($"its 'heatmap' is refused ({problem}); the maps must be files in the folder of this one, or below it");
     }
+
+    // Other programs may mean another thing by the word, but hardly by a number in 0..1.
+    private static double? Agreement(JsonInput line) => line.Find("agreement") is { ValueKind: JsonValueKind.Number } value
+        ? Confidence(value.GetDouble(), "agreement", line) : null;
+
+    private static int? Draws(JsonInput line) => line.Find("draws") is { ValueKind: JsonValueKind.Number } value
+        && value.TryGetInt32(out var count) ? count : null;
 
     private static PictureFrame? Sent(JsonInput line)
     {

@@ -46,7 +46,8 @@ internal static class ScoreJson
         json.WriteStartObject("rules");
         foreach (var (name, value) in table.Rules) json.WriteString(name, value);
         json.WriteEndObject();
-        if (table.Calibration is { } calibration) WriteCalibration(json, calibration);
+        if (table.Calibration is { } calibration) WriteCalibration(json, "calibration", calibration);
+        if (table.Agreement is { } agreement) WriteCalibration(json, "agreement", agreement);
         if (table.Further.Count > 0) WriteFurther(json, table);
         json.WriteStartArray("sources");
         foreach (var file in table.Sources)
@@ -83,9 +84,9 @@ internal static class ScoreJson
         json.WriteEndObject();
     }
 
-    private static void WriteCalibration(Utf8JsonWriter json, Calibration calibration)
+    private static void WriteCalibration(Utf8JsonWriter json, string name, Calibration calibration)
     {
-        json.WriteStartObject("calibration");
+        json.WriteStartObject(name);
         json.WriteNumber("n", calibration.Count);
         json.WriteNumber("without_region", calibration.WithoutRegion);
         json.WriteNumber("without_confidence", calibration.WithoutConfidence);

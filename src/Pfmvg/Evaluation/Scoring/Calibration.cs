@@ -26,8 +26,8 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
     public int WithoutConfidence { get; private init; }
 
     /// <summary>
-    /// The calibration error, the bins, the risk (share of wrong boxes) among the most certain tenths of the samples, and its mean over
-    /// all coverages (AURC), with intervals.
+    /// The calibration error, the bins, the risk (share of wrong boxes) among the most certain tenths of the samples, its mean over
+    /// all coverages (AURC), and the area under the ROC curve (AUROC), with intervals.
     /// </summary>
     internal IReadOnlyList<Figure> Figures { get; private init; } = [];
 
@@ -37,11 +37,18 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
             + $"{WithoutConfidence} without a confidence.";
 
     /// <summary>Calibration of the most certain box of each sample; null when the model gives no confidence.</summary>
-    public static Calibration? Measure(ScoreTable table)
+    public static Calibration? Measure(ScoreTable table) =>
+        Measure(table, sample => sample.Confidence is { Count: > 0 } boxes ? boxes.Max() : null);
+
+    /// <summary>The same of the other confidence, by which drawn answers agree; null where none were drawn.</summary>
+    internal static Calibration? OfAgreement(ScoreTable table) =>
+        Measure(table, sample => sample.Valid ? sample.Prediction.Agreement : null);
+
+    private static Calibration? Measure(ScoreTable table, Func<ScoredSample, double?> confidence)
     {
         var options = table.Options;
-        var sure = Scorer.InOrder(table.Samples.Where(sample => sample.Confidence?.Count > 0))
-            .Select(sample => (Sample: sample, Confidence: sample.Confidence!.Max(), Iou: Iou(sample, options)))
+        var sure = Scorer.InOrder(table.Samples.Where(sample => confidence(sample) is not null))
+            .Select(sample => (Sample: sample, Confidence: confidence(sample)!.Value, Iou: Iou(sample, options)))
             .OrderByDescending(judged => judged.Confidence).ToList();
         if (sure.Count == 0) return null;
         var clusters = sure.Select(judged => judged.Sample.Cluster).Distinct().Order(StringComparer.Ordinal).Index()
@@ -55,7 +62,7 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
         return new Calibration([.. statistics.Filled.Select(statistics.Bin)], estimates[0].Value, sure.Count)
         {
             WithoutRegion = table.Samples.Count(sample => !sample.Valid),
-            WithoutConfidence = table.Samples.Count(sample => sample.Valid && sample.Confidence is null or { Count: 0 }),
+            WithoutConfidence = table.Samples.Count(sample => sample.Valid && confidence(sample) is null),
             Figures = [.. statistics.Names.Zip(estimates, (name, estimate) => new Figure(
                 name.Row, name.Metric, Known(estimate.Value), Known(estimate.Low), Known(estimate.High), name.N))],
         };
@@ -67,7 +74,7 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
     private static double Iou(ScoredSample sample, ScoringOptions options)
     {
         if (options.Protocol != Protocol.Map50) return sample.Iou;
-        var first = sample.Confidence!.Index().MaxBy(box => box.Item).Index;
+        var first = sample.Confidence is null ? 0 : sample.Confidence.Index().MaxBy(box => box.Item).Index;
         var box = new Region(SampleScorer.AsArea(sample.Predicted[first], options));
         return sample.Truth.Max(truth => Region.Iou(new Region(SampleScorer.AsArea(truth, options)), box));
     }
@@ -83,7 +90,7 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
         public int[] Filled { get; } =
             [.. confidence.Select(value => Math.Min(Bins - 1, (int)(value * Bins))).Distinct().Order()];
 
-        public int Count => Before + Coverages.Length + 3 * Filled.Length;
+        public int Count => Before + Coverages.Length + 3 * Filled.Length + 1; // the area under the ROC curve comes last
 
         public IEnumerable<(string Row, string Metric, int N)> Names =>
         [
@@ -93,6 +100,7 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
             .. from bin in Filled.Select(Bin)
                from metric in (string[])["confidence", "accuracy", "iou"]
                select (FormattableString.Invariant($"confidence={bin.Low:0.0}..{bin.High:0.0}"), metric, bin.Count),
+            ("calibration", "auroc", confidence.Length),
         ];
 
         public CalibrationBin Bin(int bin)
@@ -125,12 +133,33 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
             foreach (var bin in Filled) error += Math.Abs(sure[bin] - hits[bin]);
             figures[0] = error / total; // 0 / 0 is NaN
             Risks(drawn, total, figures);
+            figures[^1] = AreaUnderRoc(drawn);
             for (var b = 0; b < Filled.Length; b++)
             {
                 var (bin, at) = (Filled[b], Before + Coverages.Length + 3 * b);
                 (figures[at], figures[at + 1], figures[at + 2]) =
                     (sure[bin] / count[bin], hits[bin] / count[bin], overlap[bin] / count[bin]);
             }
+        }
+
+        /// <summary>How likely a right sample is more certain than a wrong one; equally certain ones count one half.</summary>
+        private double AreaUnderRoc(ReadOnlySpan<int> drawn)
+        {
+            var (area, hits, misses) = (0.0, 0.0, 0.0);
+            for (var i = 0; i < confidence.Length;)
+            {
+                var (same, wrong, at) = (0.0, 0.0, i);
+                for (; i < confidence.Length && confidence[i] == confidence[at]; i++)
+                {
+                    same += drawn[clusters[i]] * right[i];
+                    wrong += drawn[clusters[i]] * (1 - right[i]);
+                }
+
+                area += wrong * (hits + same / 2);
+                (hits, misses) = (hits + same, misses + wrong);
+            }
+
+            return area / (hits * misses); // NaN where all are right, or none
         }
 
         /// <summary>

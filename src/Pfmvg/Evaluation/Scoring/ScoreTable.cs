@@ -174,6 +174,9 @@ public sealed record ScoreTable
     /// <summary>How well the confidence predicts that a box is right; null when there is no confidence.</summary>
     public Calibration? Calibration { get; init; }
 
+    /// <summary>The same of how far drawn answers agree; null where none were drawn.</summary>
+    internal Calibration? Agreement { get; init; }
+
     /// <summary>
     /// What the figures were computed from, in the order of the predictions: the samples and, for average precision, boxes where nothing
     /// was asked.

@@ -67,7 +67,7 @@ public static class Scorer
                 names.Select(name => (name, counted.FindAll(sample => sample.Prediction.Class == name))), options),
             Notes = [.. Notes(predictions, classes, options)],
         };
-        return table with { Calibration = Calibration.Measure(table) };
+        return table with { Calibration = Calibration.Measure(table), Agreement = Calibration.OfAgreement(table) };
 
         ScoreRow Row(string name, IReadOnlyList<ScoredSample> members, IReadOnlyDictionary<Metric, Estimate> values)
         {

@@ -23,6 +23,7 @@ internal static class ScoringRules
             });
             yield return ("coordinates", Coordinates(predictions));
             if (predictions.Any(IsOnGrid)) yield return ("box_reading", Words(options.BoxReading));
+            if (Decoding(predictions) is { } decoding) yield return ("decode", decoding);
             yield return ("plus_one", options.PlusOne ? "a pixel is added to each side"
                 : options.AddsPixel ? "a pixel is added to each side, by the answers' rule" : "no");
         }
@@ -54,6 +55,16 @@ internal static class ScoringRules
 
     /// <summary>An answer in the notation in which numbers are truncated hundredths.</summary>
     public static bool IsOnGrid(Prediction prediction) => prediction is { Answer: not null, Boxes: null, Reading: null };
+
+    /// <summary>How the answers were chosen, where they were drawn for it; null where that is not known to be so.</summary>
+    private static string? Decoding(IReadOnlyList<Prediction> predictions)
+    {
+        var drawn = predictions.Where(answer => answer.Agreement is not null).ToList();
+        var counts = drawn.Select(answer => answer.Draws).OfType<int>().Distinct().Order().ToList();
+        return drawn.Count == 0 ? null
+            : $"expected_iou: the box with the largest mean IoU with {(counts.Count == 0 ? "some" : string.Join(" or ", counts))} draws"
+                + (drawn.Count == predictions.Count ? "" : $" ({drawn.Count} of {predictions.Count} answers)");
+    }
 
     private static string Words(BoxReading reading) => reading == BoxReading.Middle
         ? "middle: a number n of an answer is (n + 0.5) hundredths" : "written: a number n of an answer is n hundredths, as published";

@@ -25,7 +25,7 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
 
     /// <summary>
     /// One line of JSON: id, image, phrase, width, height, answer, boxes with their coordinates and confidence, failure;
-    /// of a DICOM picture also the rule by which its values became gray.
+    /// of drawn answers also how far they agree; of a DICOM picture also the rule by which its values became gray.
     /// </summary>
     public string ToJson()
     {
@@ -43,6 +43,7 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
             json.WriteString("coordinates", "pixels-xyxy");
             if (Confidence is null) json.WriteNull("confidence");
             else json.WriteConfidence(Confidence);
+            if (Prediction.Agreement is { } agreement) json.WriteNumber("agreement", Math.Round(agreement, 6));
             if (Flaw == Flaw.None) json.WriteNull("failure");
             else json.WriteString("failure", ScoreGrid.Label(Flaw));
             if (Prediction.Dicom is { } rule) json.WriteString("dicom", rule);
@@ -63,6 +64,8 @@ public sealed record AnswerLine(Prediction Prediction, IReadOnlyList<Box> Boxes,
                 $"box left {box.Left:0.#}, top {box.Top:0.#}, right {box.Right:0.#}, bottom {box.Bottom:0.#} pixels{confidence}"));
         }
 
+        if (Boxes.Count > 0 && Prediction.Agreement is { } agreement)
+            parts.Add(FormattableString.Invariant($"agreement of the draws {agreement:0.00}"));
         var kind = Boxes.Count == 0 ? "no region" : "note";
         if (Flaw != Flaw.None) parts.Add($"{kind}: {ScoreGrid.Label(Flaw)}, the answer was '{Shown(Prediction.Answer)}'");
         return string.Join("; ", parts);

@@ -40,6 +40,19 @@ internal static class FurtherGrid
             ]);
     }
 
+    /// <summary>The two confidences side by side; null where there is only one.</summary>
+    public static TextGrid? Confidences(ScoreTable table)
+    {
+        if (table.Agreement is not { } agreement) return null;
+        var threshold = table.Options.InclusiveAccuracy ? ">=" : ">";
+        return new TextGrid("Confidence", ["confidence", "n", "calibration error", "AUROC", "AURC"],
+            [.. new[] { ("token probability", table.Calibration), ("agreement of the draws", agreement) }
+                .Where(row => row.Item2 is not null).Select(row => (IReadOnlyList<string>)[row.Item1, Number(row.Item2!.Count),
+                    .. new[] { "ece", "auroc", "aurc" }.Select(metric =>
+                        Cell(row.Item2.Figures.Single(figure => figure.Row == "calibration" && figure.Metric == metric)))])],
+            [$"A sample is right where IoU {threshold} 0.5. AUROC: how likely a right sample is more certain than a wrong one."]);
+    }
+
     private static Figure? Row(IEnumerable<Figure> figures, string name) => figures.FirstOrDefault(figure => figure.Row == name);
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);

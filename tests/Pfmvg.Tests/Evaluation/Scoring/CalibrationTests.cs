@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Reports;
 using Pfmvg.Evaluation.Scoring;
+using Pfmvg.Evaluation.Tables;
 using Pfmvg.Geometry;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
@@ -21,6 +22,7 @@ public sealed class CalibrationTests
         Assert.Equal(0.5 / 2, Value("coverage=0.5", "risk"), 1e-12); // one of the two that are equally certain: wrong by half
         Assert.Equal(0.5, Value("coverage=1.0", "risk"), 1e-12);
         Assert.Equal((0 + 0.5 / 2 + 1.0 / 3 + 2.0 / 4) / 4, Value("calibration", "aurc"), 1e-12);
+        Assert.Equal((1 + 1 + 0.5 + 1) / 4, Value("calibration", "auroc"), 1e-12); // a above b and d, c beside b and above d
         Assert.Equal(0.5, Value("confidence=0.6..0.7", "accuracy"), 1e-12);
         Assert.Equal(0.5, Value("confidence=0.6..0.7", "iou"), 1e-12);
         Assert.Equal(2, calibration.Figures.Single(f => f is { Row: "confidence=0.6..0.7", Metric: "iou" }).N);
@@ -68,6 +70,47 @@ public sealed class CalibrationTests
         Assert.Contains("left out", File.ReadAllText(folder.In("report.html")), StringComparison.Ordinal);
         var reversed = Scorer.Score([.. Enumerable.Reverse(Answers.Varied(120))], table.Options);
         Assert.Equal(table.Calibration.Figures, reversed.Calibration!.Figures); // whatever the order of the rows
+    }
+
+    [Fact]
+    public void Agreement_is_a_second_confidence_beside_the_first()
+    {
+        // The token probability is wrong about b and c, the agreement is right about all.
+        Prediction[] answers = [Sure("a", 0.9, 0.8) with { Agreement = 0.9, Draws = 12 }, Sure("b", 0.2, 0.9) with { Agreement = 0.1 },
+            Sure("c", 0.8, 0.1) with { Agreement = 0.7 }, Answers.Make("d", [new Box(0, 0, 9, 9)], "none") with { Agreement = 0 }];
+        var table = Scorer.Score(answers, new ScoringOptions { Resamples = 0 });
+        Assert.Equal((0, 1), (Area(table.Calibration!), Area(table.Agreement!)));
+        Assert.Equal((0.1 + 0.1 + 0.3) / 3, table.Agreement!.ExpectedError, 1e-12);
+        Assert.Equal((3, 1), (table.Agreement.Count, table.Agreement.WithoutRegion)); // d gives no region
+        var grid = FurtherGrid.Confidences(table)!;
+        Assert.Equal(["token probability", "agreement of the draws"], grid.Rows.Select(row => row[0]));
+        Assert.Equal(["1.000", "0.000"], grid.Rows.Select(row => row[3]).Reverse());
+        Assert.Equal("expected_iou: the box with the largest mean IoU with 12 draws",
+            table.Rules.Single(rule => rule.Key == "decode").Value);
+        using var folder = new TemporaryFolder();
+        ScoreReport.WriteAll(folder.Path, table, new ReportOptions { IncludeImages = false });
+        Assert.Equal(3, (int)JsonNode.Parse(File.ReadAllText(folder.In("scores.json")))!["agreement"]!["n"]!);
+
+        var without = Scorer.Score([Sure("a", 0.9, 0.8)], new ScoringOptions { Resamples = 0 });
+        Assert.Null(without.Agreement);
+        Assert.Null(FurtherGrid.Confidences(without));
+        Assert.DoesNotContain(without.Rules, rule => rule.Key == "decode");
+
+        static double Area(Calibration calibration) => calibration.Figures.Single(figure => figure.Metric == "auroc").Value!.Value;
+    }
+
+    [Fact]
+    public void Agreement_survives_a_file_and_other_meanings_of_the_word_are_left_alone()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.In("predictions.jsonl");
+        PredictionFile.Write(path, [Sure("a", 0.9, 0.8) with { Agreement = 0.62, Draws = 12 }, Sure("b", 0.9, 0.8)]);
+        Assert.Equal([(0.62, 12), (null, null)], PredictionFile.Read(path).Select(answer => (answer.Agreement, answer.Draws)));
+        File.WriteAllText(path, File.ReadAllText(path).Replace("0.62", "\"high\"", StringComparison.Ordinal));
+        Assert.Null(PredictionFile.Read(path)[0].Agreement);
+        File.WriteAllText(path, File.ReadAllText(path).Replace("\"high\"", "7", StringComparison.Ordinal));
+        Assert.Contains("the agreement 7 is not in 0..1", Assert.Throws<InputException>(() => PredictionFile.Read(path)).Message,
+            StringComparison.Ordinal);
     }
 
     private static Prediction Sure(string id, double iou, double confidence) => Answers.WithIou(id, iou) with { Confidence = [confidence] };
