@@ -21,8 +21,8 @@ internal static class BenchModelCommand
         var names = string.Join(',', Enum.GetNames<BenchmarkPart>()).ToLowerInvariant();
         var parts = new Option<string>("--parts")
         {
-            Description = "What to measure; allreduce needs several processes, rival (BioViL and BioViL-T beside the same work written plainly) "
-                + "is measured only where it is named.",
+            Description = "What to measure; allreduce needs several processes. BioViL and BioViL-T (rival, beside the same work written "
+                + "plainly) are measured only where they are named.",
             DefaultValueFactory = _ => string.Join(',', ModelBenchmarkOptions.Usual).ToLowerInvariant(),
             HelpName = "PART,...",
         };
