@@ -56,6 +56,9 @@ internal static class ConfigurationRules
             if (stage is { TrainVision: false, VisionLrFactor: not 1 })
                 yield return new([$"{name}.vision_lr_factor", $"{name}.train_vision"],
                     $"is {stage.VisionLrFactor:r}, but {name}.train_vision is false, so the vision tower does not learn");
+            if (stage is { Image: ImageMode.Resize, CropShare: not 1 })
+                yield return new([$"{name}.crop_share", $"{name}.image"],
+                    $"is {stage.CropShare:r}, but {name}.image: resize crops nothing; set image to random_crop, or leave the share out");
             if (stage.Task is not (SampleTask.Caption or SampleTask.Refer))
                 yield return new([$"{name}.task"], $"is {YamlLayer.Key($"{stage.Task}")}, which single pictures can be asked "
                     + "(pfmvg predict --task), but a stage teaches caption or refer");
@@ -92,7 +95,17 @@ internal static class ConfigurationRules
                 yield return new(["cnn.width"], $"is {cnn.Width}, which is not a multiple of 32, so its norms find no equal groups");
         }
 
+        if (configuration.Stage2 is { BoxHead: false, BoxHeadWeight: not 1 })
+            yield return new(["stage2.box_head_weight", "stage2.box_head"],
+                $"is {configuration.Stage2.BoxHeadWeight:r}, but stage2.box_head is false, so there is no head to weigh");
         var eval = configuration.Eval;
+        if (eval.Answer == AnswerForm.BoxHead)
+            foreach (var (name, isSet) in ((string, bool)[])[("decode", eval.Decode != AnswerChoice.Greedy), ("beams", eval.Beams > 1),
+                ("temperature", eval.Temperature > 0), ("constrain", eval.Constrain != AnswerConstraint.None),
+                ("negatives", eval.Negatives > 0)])
+                if (isSet)
+                    yield return new(["eval.answer", $"eval.{name}"],
+                        $"is box_head, which always answers with one box and writes no text, but eval.{name} is set; set one of them back");
         if (eval is { Negatives: > 0, Constrain: AnswerConstraint.Boxes })
             yield return new(["eval.negatives", "eval.constrain"],
                 $"is {eval.Negatives:r}, but eval.constrain: boxes allows no answer without a box; set one of them back");

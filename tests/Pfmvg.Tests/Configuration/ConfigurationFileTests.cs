@@ -103,6 +103,14 @@ public class ConfigurationFileTests
     [Theory]
     [InlineData("model:\n  image_size: 100",
         "a.yaml: model.image_size (line 2) is 100, which is not a multiple of model.vision.patch_size 14.")]
+    [InlineData("stage2: { box_head: true }\neval: { answer: box_head, decode: expected_iou }",
+        "a.yaml: eval.answer (line 2) is box_head, which always answers with one box and writes no text, but eval.decode is set; "
+        + "set one of them back.")]
+    [InlineData("stage2: { image: resize, crop_share: 0.5 }",
+        "a.yaml: stage2.crop_share (line 1) is 0.5, but stage2.image: resize crops nothing; set image to random_crop, or leave the "
+        + "share out.")]
+    [InlineData("stage2: { box_head_weight: 2 }",
+        "a.yaml: stage2.box_head_weight (line 1) is 2, but stage2.box_head is false, so there is no head to weigh.")]
     [InlineData("eval: { decode: expected_iou, beams: 4 }",
         "a.yaml: eval.decode (line 1) is expected_iou, which draws answers, but eval.beams is 4; set one of them back.")]
     [InlineData("eval: { decode: expected_iou, temperature: 1, top_p: 0.9 }",

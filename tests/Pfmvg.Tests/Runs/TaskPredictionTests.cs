@@ -102,6 +102,7 @@ public sealed class TaskPredictionTests(TrainingWorkspace workspace) : IClassFix
     [InlineData("--image PICTURE --task grounding --phrase edema", "asks about the whole picture, not about a phrase")]
     [InlineData("--image PICTURE --task vqa", "--task vqa: say what to ask with --phrase TEXT")]
     [InlineData("--image PICTURE --task vqa --phrase x --overlay o.png", "draws boxes, and --task vqa has none")]
+    [InlineData("--image PICTURE --task vqa --phrase x --set eval.decode=expected_iou", "expected_iou chooses the box of a phrase")]
     [InlineData("--image PICTURE --task vqa --phrase x --constrain boxes", "eval.constrain: boxes (--constrain boxes) allows none")]
     [InlineData("--image PICTURE --phrase edema --box 1,2,3,4", "is the place that --task identify asks about")]
     [InlineData("--table boxes.csv --task identify --box 1,2,3,4", "is about one picture, and --table has a column box")]
