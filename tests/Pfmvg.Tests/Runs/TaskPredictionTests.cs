@@ -48,6 +48,8 @@ public sealed class TaskPredictionTests(TrainingWorkspace workspace) : IClassFix
         Assert.Empty(GroundedText.Parse("yes {<1><2><3><4>}").Phrases);
         var line = TaskAnswer.Read(TaskPrompt.Parse("vqa"), null, Answers.Make("a", [], "yes \u001b[2J"), BoxReading.Written);
         Assert.Equal("yes \\u001b[2J", line.ToText());
+        var none = TaskAnswer.Read(TaskPrompt.Parse("vqa"), null, Answers.Make("a", [], " "), BoxReading.Written);
+        Assert.Equal("the model answers without a word", none.ToText());
     }
 
     [Fact]

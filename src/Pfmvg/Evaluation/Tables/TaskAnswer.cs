@@ -69,6 +69,7 @@ internal sealed record TaskAnswer(TaskPrompt Task, Box? Asked, AnswerLine Line, 
     public string ToText() => Task.Task switch
     {
         SampleTask.Detection => Line.ToText(),
+        _ when string.IsNullOrWhiteSpace(Text.Plain) => "the model answers without a word",
         SampleTask.Grounding => string.Join('\n', [Shown(Text.Plain), .. Text.Phrases.Select(found => FormattableString.Invariant(
             $"  {Shown(found.Phrase)}: {Sound(found.Boxes).Count} boxes")
             + string.Concat(Sound(found.Boxes).Select(box => FormattableString.Invariant(
