@@ -38,7 +38,7 @@ public sealed class TrainingSamples(
     {
         LeastCropArea = settings.Image == ImageMode.RandomCrop ? settings.CropScaleMin : null,
         CropShare = settings.CropShare,
-        KeptBytes = settings.Image == ImageMode.RandomCrop || settings.TrainVision ? MostDecoded : 0,
+        KeptBytes = settings.SharePictures && (settings.Image == ImageMode.RandomCrop || settings.TrainVision) ? MostDecoded : 0,
     });
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
