@@ -74,9 +74,6 @@ internal static class ConfigurationRules
 
         if (configuration.Stage1.BoxHead)
             yield return new(["stage1.box_head"], "is true, but the box head is trained in stage 2 alone; set stage2.box_head");
-        if (configuration.Stage2 is { BoxHead: true, SharePictures: true })
-            yield return new(["stage2.box_head", "stage2.share_pictures"],
-                "is true, but with stage2.share_pictures the step of small models learns text alone; set one of them to false");
         if (configuration.Stage2 is { BoxHead: true, Task: SampleTask.Caption })
             yield return new(["stage2.box_head", "stage2.task"], "is true, but stage2.task caption teaches no boxes");
         if (configuration is { Eval.Answer: AnswerForm.BoxHead, Stage2.BoxHead: false })

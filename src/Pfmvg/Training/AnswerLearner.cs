@@ -17,7 +17,7 @@ namespace Pfmvg.Training;
 internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught, StageSettings settings) : ILearner
 {
     private readonly Lazy<SharedStep?> _shared = new(() =>
-        settings is { SharePictures: true, Recompute: false } ? SharedStep.For(model) : null);
+        settings is { SharePictures: true, Recompute: false } ? SharedStep.For(model, settings.BoxHeadWeight) : null);
 
     /// <summary>What it learns from.</summary>
     public TrainingSamples Taught => taught;
@@ -77,7 +77,8 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
         var features = VisionInput.Encode(model, [.. pictures.Select(picture => picture.First().Picture)]);
         // What is shared takes the dropout of the picture's first sample in the split, on whichever rank and with whichever others it is.
         var groups = pictures.Select((picture, i) => new PictureGroup(
-            [.. picture.Select(e => new TaughtSequence(e.Sequence.Ids, e.Sequence.Targets, e.DropoutSeed))], i,
+            [.. picture.Select(e => new TaughtSequence(e.Sequence.Ids, e.Sequence.Targets, e.DropoutSeed,
+                settings.BoxHead ? e.Box : null))], i,
             taught.DropoutSeed(epoch, picture.Key))).ToList();
         using var toFeatures = features.requires_grad ? zeros_like(features, requires_grad: false) : null;
         var loss = step.Learn(groups, features.detach(), get_num_threads(), cancel, toFeatures);

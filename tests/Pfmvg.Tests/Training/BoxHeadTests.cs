@@ -112,7 +112,6 @@ public sealed class BoxHeadTests(TrainingWorkspace workspace) : IClassFixture<Tr
 
     [Theory]
     [InlineData("stage1: { box_head: true }", "the box head is trained in stage 2 alone")]
-    [InlineData("stage2: { box_head: true, share_pictures: true }", "learns text alone; set one of them to false")]
     [InlineData("stage2: { box_head: true, task: caption }", "stage2.task caption teaches no boxes")]
     [InlineData("eval: { answer: box_head }", "stage2.box_head is false")]
     public void What_cannot_be_is_refused_by_name(string yaml, string expected)

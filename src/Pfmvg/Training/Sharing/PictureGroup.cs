@@ -1,10 +1,14 @@
+using Pfmvg.Geometry;
+
 namespace Pfmvg.Training.Sharing;
 
 /// <summary>One sequence that is taught.</summary>
 /// <param name="Ids">Token ids; <see cref="Models.GroundingModel.ImageToken"/> where a visual token comes.</param>
 /// <param name="Targets">The same length; <see cref="Models.GroundingModel.NoTarget"/> where nothing is predicted.</param>
 /// <param name="DropoutSeed">Seed of its dropout masks.</param>
-internal readonly record struct TaughtSequence(IReadOnlyList<int> Ids, IReadOnlyList<int> Targets, long DropoutSeed);
+/// <param name="Box">What the box head has to give where the answer begins, as shares of the picture; null when nothing.</param>
+internal readonly record struct TaughtSequence(
+    IReadOnlyList<int> Ids, IReadOnlyList<int> Targets, long DropoutSeed, Box? Box = null);
 
 /// <summary>Neighbouring positions of one sequence.</summary>
 /// <param name="Row">Row of the first one.</param>
@@ -31,16 +35,18 @@ internal sealed class PictureGroup
             throw new ArgumentException("The sequences differ before the end of their picture.", nameof(sequences));
         Shared = new Segment(0, shared, 0, sharedSeed);
         var (ids, targets, rests) = (new List<int>(sequences[0].Ids.Take(shared)), new List<(int, int)>(), new List<Segment>());
-        foreach (var (tokens, answer, seed) in sequences)
+        var boxes = new List<(int, Box)>();
+        foreach (var (tokens, answer, seed, box) in sequences)
         {
-            var row = ids.Count;
+            var (row, first) = (ids.Count, targets.Count);
             rests.Add(new Segment(row, tokens.Count - shared, shared, seed));
             ids.AddRange(tokens.Skip(shared));
             for (var at = shared + 1; at < tokens.Count; at++)
                 if (answer[at] != Models.GroundingModel.NoTarget) targets.Add((row + at - shared - 1, answer[at]));
+            if (box is not null && targets.Count > first) boxes.Add((first, box.Value));
         }
 
-        (Ids, Targets, Rests) = (ids, targets, rests);
+        (Ids, Targets, Boxes, Rests) = (ids, targets, boxes, rests);
     }
 
     /// <summary>The token of each row.</summary>
@@ -48,6 +54,9 @@ internal sealed class PictureGroup
 
     /// <summary>Rows that predict, and the token that each has to.</summary>
     public IReadOnlyList<(int Row, int Token)> Targets { get; }
+
+    /// <summary>Which of <see cref="Targets"/> are the first of an answer that is one box, and that box.</summary>
+    public IReadOnlyList<(int Target, Box Box)> Boxes { get; }
 
     /// <summary>What all sequences begin with.</summary>
     public Segment Shared { get; }

@@ -19,14 +19,17 @@ internal sealed unsafe class SharedStep
     private readonly StepGradients[] _sums;
     private readonly ConcurrentBag<StepWorker> _workers = []; // those that rest
 
-    private SharedStep(GroundingModel model)
+    private SharedStep(GroundingModel model, double boxWeight)
     {
-        _weights = new StepWeights(model);
+        _weights = new StepWeights(model, boxWeight);
         _sums = [.. Enumerable.Range(0, Shares).Select(_ => new StepGradients(_weights, _memory))];
     }
 
     /// <summary>Prepares; null where the modules must do the work.</summary>
-    public static SharedStep? For(GroundingModel model) => StepWeights.Fits(model) ? new SharedStep(model) : null;
+    /// <param name="model">The model.</param>
+    /// <param name="boxWeight">Of a box's loss in the box head beside that of one answer token.</param>
+    public static SharedStep? For(GroundingModel model, double boxWeight = 1) =>
+        StepWeights.Fits(model) ? new SharedStep(model, boxWeight) : null;
 
     /// <summary>Adds the gradients of the summed loss to those of the trained tensors.</summary>
     /// <param name="groups">The sequences.</param>

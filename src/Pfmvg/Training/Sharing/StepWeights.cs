@@ -17,7 +17,9 @@ internal sealed unsafe class StepWeights
     private readonly Parameter _projectorWeight, _projectorBias;
 
     /// <summary>Copies the weights.</summary>
-    public StepWeights(GroundingModel model)
+    /// <param name="model">The model.</param>
+    /// <param name="boxWeight">Of a box's loss in the box head beside that of one answer token.</param>
+    public StepWeights(GroundingModel model, double boxWeight)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
@@ -36,6 +38,7 @@ internal sealed unsafe class StepWeights
             Project(layer.Mlp.Down)))];
         Norm = Numbers(weights.Norm);
         Head = Project(weights.Head);
+        if (model.BoxHead is { } boxes) BoxHead = new StepBoxHead(boxes, boxWeight);
         Adapters = [.. Layers.SelectMany(layer => layer.Projections).Where(projection => projection.Adapter is not null)];
 
         StepProjection Project(ProjectionWeights projection) => new(projection, model.Dropout, _memory);
@@ -81,6 +84,9 @@ internal sealed unsafe class StepWeights
     /// <summary>The projection to the vocabulary.</summary>
     public StepProjection Head { get; }
 
+    /// <summary>Reads a box beside the text; null where the model has none.</summary>
+    public StepBoxHead? BoxHead { get; }
+
     /// <summary>The projections with an adapter.</summary>
     public IReadOnlyList<StepProjection> Adapters { get; }
 
@@ -108,9 +114,12 @@ internal sealed unsafe class StepWeights
             gradients.Of(projection)!.Up.MoveTo(Gradient(projection.Adapter!.Up));
         }
 
-        static Tensor Gradient(Tensor parameter) => parameter.grad
-            ?? (parameter.grad = zeros_like(parameter, requires_grad: false).DetachFromDisposeScope());
+        BoxHead?.Collect(gradients.BoxHead);
     }
+
+    /// <summary>The gradient of a trained tensor; zeros where it had none.</summary>
+    public static Tensor Gradient(Tensor parameter) => parameter.grad
+        ?? (parameter.grad = zeros_like(parameter, requires_grad: false).DetachFromDisposeScope());
 
     private StepMatrix Copied(Tensor from)
     {
@@ -153,6 +162,7 @@ internal sealed class StepGradients
         Projector = memory.TakeZeros(weights.Config.HiddenSize, weights.FeatureWidth);
         Bias = memory.TakeZeros(1, weights.Config.HiddenSize);
         foreach (var projection in weights.Adapters) _adapters[projection] = projection.NewGradients(memory)!;
+        BoxHead = weights.BoxHead?.NewGradients() ?? [];
     }
 
     /// <summary>(C, 4V).</summary>
@@ -160,6 +170,9 @@ internal sealed class StepGradients
 
     /// <summary>(1, C).</summary>
     public StepMatrix Bias { get; }
+
+    /// <summary>Those of the box head's tensors; none where there is no head.</summary>
+    public Tensor[] BoxHead { get; }
 
     /// <summary>Those of a projection's adapter; null where it has none.</summary>
     public AdapterGradients? Of(StepProjection projection) => _adapters.GetValueOrDefault(projection);

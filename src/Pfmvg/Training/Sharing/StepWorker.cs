@@ -34,7 +34,7 @@ internal sealed unsafe class StepWorker(StepWeights weights)
             hidden = next;
         }
 
-        var (loss, gradient) = Loss(group, hidden);
+        var (loss, gradient) = Loss(group, hidden, sums);
         for (var i = passes.Count - 1; i >= 0; i--) Backward(weights.Layers[i], group, passes[i], gradient, sums);
         var toVisual = _memory.TakeZeros(weights.VisualTokens, _width);
         foreach (var (row, token) in VisualRows(group))
@@ -142,7 +142,7 @@ internal sealed unsafe class StepWorker(StepWeights weights)
         }
     }
 
-    private (double Loss, StepMatrix Gradient) Loss(PictureGroup group, StepMatrix hidden)
+    private (double Loss, StepMatrix Gradient) Loss(PictureGroup group, StepMatrix hidden, StepGradients sums)
     {
         var (count, vocabulary) = (group.Targets.Count, weights.Config.VocabularySize);
         var gradient = _memory.TakeZeros(group.Ids.Count, _width);
@@ -153,7 +153,12 @@ internal sealed unsafe class StepWorker(StepWeights weights)
         weights.Head.Multiply(count, normed, logits);
         var loss = 0.0;
         for (var i = 0; i < count; i++) loss += StepVectors.CrossEntropy(logits.Row(i), group.Targets[i].Token, vocabulary);
+        var toBoxes = group.Boxes.Count == 0 ? null : weights.BoxHead?.Learn(group.Boxes, normed, _width, sums.BoxHead);
         weights.Head.Backward(count, default, logits, normed, add: false, null, _memory);
+        if (toBoxes is not null)
+            fixed (float* first = toBoxes)
+                for (var box = 0; box < group.Boxes.Count; box++)
+                    StepVectors.Add(normed.Row(group.Boxes[box].Target), first + box * _width, _width);
         for (var i = 0; i < count; i++)
         {
             var row = group.Targets[i].Row;

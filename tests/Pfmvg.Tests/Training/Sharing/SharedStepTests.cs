@@ -102,6 +102,17 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
         AssertSame(plain, shared);
     }
 
+    [Theory, InlineData(1), InlineData(3)]
+    public void A_box_head_learns_as_beside_the_modules(int threads)
+    {
+        using var run = new Subject(workspace, [.. EveryTarget, "model.lora.dropout=0", "stage2.box_head=true", "stage2.box_head_weight=3"]);
+        var indices = Enumerable.Range(0, Math.Min(24, run.Samples.Count)).ToArray();
+        var (plain, shared) = (run.Learn(shared: false, indices), run.Learn(shared: true, indices, threads));
+        Assert.Equal(4, plain.Gradients.Count(one => one.Key.StartsWith("box_head.", StringComparison.Ordinal)));
+        Assert.All(plain.Gradients, one => Assert.True(one.Value.abs().max().item<float>() > 0, one.Key));
+        AssertSame(plain, shared);
+    }
+
     [Fact]
     public void A_group_holds_the_common_beginning_once_and_predicts_every_target_from_a_row_of_its_own()
     {
