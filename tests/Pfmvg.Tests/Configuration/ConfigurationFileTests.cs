@@ -35,7 +35,7 @@ public class ConfigurationFileTests
     [Fact]
     public void Every_shipped_configuration_reads_and_writes_back_the_same()
     {
-        foreach (var file in Directory.GetFiles(Path.Combine(Fixtures.Repository, "configs"), "*.yaml"))
+        foreach (var file in Directory.GetFiles(Path.Combine(Fixtures.Repository, "configs"), "*.yaml", SearchOption.AllDirectories))
         {
             var configuration = ConfigurationFile.Load(
                 file, ["data.roots.mimic-cxr='/data/MIMIC CXR: it''s \"here\"'", "weights.vision='null'"]);

@@ -133,6 +133,21 @@ public sealed class StartFileTests : IDisposable
         Assert.Contains("image_size 448, but model.image_size is 28", note, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_model_with_more_adapters_than_the_checkpoint_begins_them_as_nothing_and_says_so()
+    {
+        using var scope = NewDisposeScope();
+        Write(tensors => tensors.Where(one => one.Key.Contains(".v_proj.lora_", StringComparison.Ordinal)).ToList()
+            .ForEach(one => tensors.Remove(one.Key)), ("config", new Dictionary<string, object?>
+        {
+            ["lora_target_modules"] = new List<object?> { "q_proj" },
+        }));
+        var note = Assert.Single(ModelBuilder.LoadStart(_model, Start).Notes);
+        Assert.Equal($"note: {Start}: has adapters on q_proj; those on v_proj begin as nothing.", note);
+        Assert.All(_model.named_parameters().Where(one => one.name.Contains("v_proj.lora_B", StringComparison.Ordinal)),
+            one => Assert.Equal(0, one.parameter.abs().max().item<float>()));
+    }
+
     private void Write(Action<Dictionary<string, Tensor>> change, params (string Key, object Value)[] beside)
     {
         var tensors = _model.named_parameters().Where(p => ParameterNames.IsTrainable(p.name) || ParameterNames.IsVisionNorm(p.name))

@@ -65,9 +65,12 @@ internal static class CheckpointWord
             {
                 if (Find(key) is not IEnumerable<object?> targets) return;
                 var stated = targets.Select(Bare).OfType<string>().Order(StringComparer.Ordinal).ToArray();
-                if (!stated.SequenceEqual(config.Lora.Targets.Order(StringComparer.Ordinal)))
+                if (stated.Except(config.Lora.Targets).Any())
                     throw Contradiction(key, $"[{string.Join(", ", stated)}]", "model.lora.targets",
                         $"[{string.Join(", ", config.Lora.Targets)}]");
+                if (config.Lora.Targets.Except(stated).ToArray() is { Length: > 0 } further) // their B is 0: the same model until they learn
+                    notes.Add($"note: {file.Path}: has adapters on {string.Join(", ", stated)}; those on {string.Join(", ", further)} "
+                        + "begin as nothing.");
             }
 
             object? Find(string key) => Bare(section.GetValueOrDefault(key));
