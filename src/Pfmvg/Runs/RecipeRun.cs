@@ -42,6 +42,10 @@ internal static class RecipeRun
             problems.Add($"the recipe '{ForeignText.Quote(same.Key)}' is given {same.Count()} times; give each its own name");
         foreach (var same in seeds.GroupBy(seed => seed).Where(same => same.Count() > 1))
             problems.Add($"the seed {same.Key} is given {same.Count()} times; a run with the same seed is the same run");
+        foreach (var (recipe, earlier) in recipes.Skip(1).Select((recipe, r) => (recipe, recipes.Take(r + 1))))
+            if (earlier.FirstOrDefault(one => Settings(one) == Settings(recipe)) is { } same && !IsNamed(same, recipe.Name))
+                problems.Add($"the recipe '{ForeignText.Quote(recipe.Name)}' has the settings of '{ForeignText.Quote(same.Name)}'; give it another "
+                    + $"file, or --change {ForeignText.Quote(recipe.Name)}:PATH=VALUE");
         foreach (var recipe in recipes.Skip(1))
         {
             var others = ConfigurationFile.Differences(recipes[0].Configuration, recipe.Configuration)
@@ -52,6 +56,10 @@ internal static class RecipeRun
         }
 
         return problems;
+
+        static bool IsNamed(Recipe recipe, string name) => recipe.Name.Equals(name, StringComparison.OrdinalIgnoreCase);
+
+        static string Settings(Recipe recipe) => ConfigurationFile.ToYaml(recipe.Configuration with { Name = "", Seed = 0 });
     }
 
     private static readonly string[] OfStudy = ["workspace:", "runs:", "data.folder:", "data.roots", "data.dicom:", "phantom"];

@@ -92,6 +92,9 @@ public sealed class RecipeComparisonTests
         foreach (var problem in (string[])["the recipe 'a' is given 2 times", "the seed 42 is given 2 times",
             "the recipe 'b' has another study than 'a' (phantom.seed: 7 -> 8)"])
             Assert.Contains(problem, refused, StringComparison.Ordinal);
+        refused = Assert.Throws<InputException>(
+            () => RecipeCommand.Read(["a", "b", "c"], ["b:eval.beams=2", "c:seed=7"], "1", Read)).Message;
+        Assert.Equal("the recipe 'c' has the settings of 'a'; give it another file, or --change c:PATH=VALUE.", refused);
         Assert.Contains("name at least two", Assert.Throws<InputException>(() => RecipeCommand.Read(["a"], [], "1", Read)).Message,
             StringComparison.Ordinal);
 
