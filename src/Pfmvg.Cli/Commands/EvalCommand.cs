@@ -63,8 +63,12 @@ internal static class EvalCommand
         {
             Description = "With --split: stop at the first picture that cannot be read, instead of scoring its phrases 0.",
         };
+        var tasks = TaskEvaluation.Option();
         const string Purpose = "Score the model's answers, or answers from a file; print the table per class and write the report.";
-        var command = new Command("eval", Purpose) { split, from, predictions, baselines, controls, audit, overwrite, resume, strict };
+        var command = new Command("eval", Purpose)
+        {
+            split, from, predictions, baselines, controls, audit, overwrite, resume, strict, tasks,
+        };
         var asking = new AskOptions().AddTo(command);
         var rivals = new RivalOptions().AddMapsTo(command);
         var configuration = new ConfigurationOptions().AddTo(command).AddConstraint(command);
@@ -85,6 +89,7 @@ internal static class EvalCommand
                     + "answers from a file"
                     + (path is null ? "." : ", not both."));
             var (asked, isCnn) = (asking.Read(parsed), asking.IsCnn(parsed));
+            var task = TaskEvaluation.Read(parsed.GetValue(tasks));
             if (asked is not null && path is not null)
                 throw new InputException("--ask answers a split, so it needs --split instead of --predictions.");
             RefuseIdle(parsed, path is null);
@@ -165,11 +170,16 @@ internal static class EvalCommand
                         throw new InputException("--from base: the plain network has no base weights; name its training, or leave it out.");
                 }
 
+                if (asked is not null || rival is not null || isCnn)
+                    line.Refuse("is known to our own model alone; leave it out", tasks);
+                if (task is not null)
+                    line.Refuse($"belongs to boxes of phrases, and --task {task.Name} asks something else; leave one of them out",
+                        [audit, baselines, scoring.ProtocolName, .. measures.All, .. report.All]);
                 if (asksModel)
                     line.Refuse("reads answers from a file, so it needs --predictions; leave it out",
                         asked is null ? scoring.OfFiles : scoring.OfFiles.Except(scoring.OfAnswers));
                 else line.Refuse("asks the model, so it needs --split instead of --predictions",
-                    [from, overwrite, asking.Model, .. configuration.All]);
+                    [from, overwrite, asking.Model, tasks, .. configuration.All]);
                 if (!asksModel) report.RequireFolder(line);
             }
 
@@ -178,7 +188,7 @@ internal static class EvalCommand
                 var options = scoring.ForModel(parsed, rules, session.Configuration.Eval);
                 report.CheckSamples(parsed, null);
                 var isBase = parsed.GetValue(from) == "base";
-                var result = EvaluationRun.Execute(session, new EvaluationOptions
+                var wanted = new EvaluationOptions
                 {
                     Split = SplitNames.Parse("--split", splitName),
                     Cnn = isCnn,
@@ -189,7 +199,9 @@ internal static class EvalCommand
                     ResumeCommand = configuration.Command(parsed, ["eval", "--split", splitName, "--resume", .. Given()]),
                     Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
                     Controls = parsed.GetValue(controls),
-                });
+                };
+                if (task is not null) return TaskEvaluation.Run(parsed, session, task, wanted, scoring, rules);
+                var result = EvaluationRun.Execute(session, wanted);
                 if (!session.IsFirst) return ExitCode.Success;
                 Interrupt.LoseNothing();
                 var (settings, folder) = (session.Configuration, result.Folder);
@@ -232,6 +244,7 @@ internal static class EvalCommand
                 .. parsed.GetValue(controls) ? (string[])["--controls"] : [],
                 .. parsed.GetValue(audit) ? (string[])["--audit"] : [],
                 .. parsed.GetValue(strict) ? (string[])["--strict"] : [],
+                .. task is not null ? (string[])["--task", task.Name] : [],
                 .. rivals.Given(parsed),
             ];
         });

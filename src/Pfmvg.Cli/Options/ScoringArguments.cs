@@ -129,6 +129,9 @@ internal sealed class ScoringArguments
     /// <summary>The options that say how answers from a file are read; they mean nothing where the model answers.</summary>
     public IEnumerable<Option> OfFiles => [_holes, _truth, _truthSplit, _coordinates, _frame, _trust, _missing, _confidence];
 
+    /// <summary>What is scored as what.</summary>
+    public Option ProtocolName => _protocol;
+
     /// <summary>How intervals are read from the resamples.</summary>
     public Option Intervals => _intervals;
 

@@ -52,6 +52,8 @@ internal sealed class TaskOptions
         if (settings.Constrain == AnswerConstraint.Boxes && task.Task is not (SampleTask.Refer or SampleTask.Detection))
             throw new InputException($"--task {task.Name}: the answer is words, and eval.constrain: boxes (--constrain boxes) allows none; "
                 + "set it to none.");
+        if (settings.Answer == AnswerForm.BoxHead && task.Task != SampleTask.Refer)
+            throw new InputException($"--task {task.Name}: eval.answer: box_head answers phrases alone; set it to text.");
         if (settings.Decode == AnswerChoice.ExpectedIou && task.Task != SampleTask.Refer)
             throw new InputException($"--task {task.Name}: eval.decode: expected_iou chooses the box of a phrase; set it to greedy.");
     }

@@ -45,6 +45,9 @@ internal static class ControlQuestions
                 Image = pair.Given.Image,
                 Width = pair.Given.Width,
                 Height = pair.Given.Height,
+                // A box that is asked about is where it was, as a share of the picture.
+                Boxes = pair.Sample.Task != SampleTask.Identify ? pair.Sample.Boxes : [.. pair.Sample.Boxes.Select(box =>
+                    box.Scale((double)pair.Given.Width / pair.Sample.Width, (double)pair.Given.Height / pair.Sample.Height))],
             })];
 
         static (string Source, string Image, int Width, int Height) Picture(Sample sample) =>

@@ -11,6 +11,21 @@ internal static class ConfigurationRules
     private static bool IsFactor(string times) =>
         times.Length <= 4 && times.All(char.IsAsciiDigit) && int.TryParse(times, out var number) && number <= 1000;
 
+    // What is wrong with the other tasks of a stage.
+    private static IEnumerable<string> Tasks(StageSettings stage)
+    {
+        var known = string.Join(", ", StageSettings.TaskNames);
+        if (stage.Tasks.Count > 0 && stage.Task == SampleTask.Caption)
+            yield return "asks about boxes, and the stage teaches captions; leave it out";
+        if (stage.Tasks.Keys.FirstOrDefault(task => !StageSettings.TaskNames.Contains(task)) is { } unknown)
+            yield return unknown == "vqa" ? "names vqa, but no data set that is read holds questions with answers; use some of " + known
+                : $"names the task {unknown}; use some of {known}";
+        else if (stage.Tasks.FirstOrDefault(task => StageSettings.TaskShare(task.Value) is null) is { Key: { } task, Value: var share })
+            yield return $"gives {task} the share \"{share}\"; give a number from 0 to 0.9, as in {{ identify: 0.2 }}";
+        else if (stage.Negatives + stage.TaskShares.Sum(one => one.Share) is > 0.9 + 1e-9 and var sum)
+            yield return $"takes {sum:0.###} of an epoch's samples, negatives included; leave at least 0.1 for the stage's own task";
+    }
+
     /// <summary>Every rule that the configuration breaks.</summary>
     public static IEnumerable<Broken> Check(PfmvgConfiguration configuration)
     {
@@ -67,6 +82,7 @@ internal static class ConfigurationRules
             if (stage.Repeat.FirstOrDefault(pair => !IsFactor(pair.Value)) is { Key: { } set, Value: var times })
                 yield return new([$"{name}.repeat"],
                     $"takes {set} \"{times}\" times; give a whole number from 0 to 1000, as in {{ ms_cxr: 2 }}");
+            foreach (var problem in Tasks(stage)) yield return new([$"{name}.tasks"], problem);
             if (stage is { Patience: > 0, Validate: false })
                 yield return new([$"{name}.patience", $"{name}.validate"],
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");

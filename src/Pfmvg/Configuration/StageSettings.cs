@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using Pfmvg.Text;
 
 namespace Pfmvg.Configuration;
@@ -98,6 +99,12 @@ public sealed record StageSettings
     public IReadOnlyDictionary<string, string> Repeat { get; init; } = new Dictionary<string, string>();
 
     /// <summary>
+    /// Shares of an epoch's samples that ask other tasks of MiniGPT-v2's template about the same pictures, by the tasks' names: identify,
+    /// detection, grounding. Empty, as published, teaches the stage's task alone.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> Tasks { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>
     /// Puts samples with texts of like length into the same step, so that batches hold less padding; the
     /// published training draws steps at random.
     /// </summary>
@@ -136,7 +143,21 @@ public sealed record StageSettings
     public CheckpointChoice Start { get; init; } = CheckpointChoice.Last;
 
     /// <summary>The stage as it is validated: on the split as it is.</summary>
-    internal StageSettings Unmixed => this with { Negatives = 0, Repeat = new Dictionary<string, string>() };
+    internal StageSettings Unmixed => this with
+    {
+        Negatives = 0, Repeat = new Dictionary<string, string>(), Tasks = new Dictionary<string, string>(),
+    };
+
+    /// <summary>The tasks that phrases with boxes can teach beside the place of a phrase.</summary>
+    internal static IReadOnlyList<string> TaskNames { get; } = ["identify", "detection", "grounding"];
+
+    /// <summary>The other tasks that are taught with their shares, in a fixed order; of settings that were checked.</summary>
+    internal IReadOnlyList<(SampleTask Task, double Share)> TaskShares => [.. Tasks.Where(task => TaskShare(task.Value) > 0)
+        .Select(task => (Enum.Parse<SampleTask>(task.Key, ignoreCase: true), TaskShare(task.Value)!.Value)).OrderBy(task => task.Item1)];
+
+    /// <summary>A share as it is written; null where it is none.</summary>
+    internal static double? TaskShare(string text) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var share) && share <= 0.9 ? share : null;
 }
 
 /// <summary>Which step the warm-up counts.</summary>

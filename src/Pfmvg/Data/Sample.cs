@@ -54,6 +54,12 @@ public sealed record Sample
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] public bool Dicom { get; init; }
 
     /// <summary>
+    /// Of a text that is a description of the picture its phrases in order, each with how many of <see cref="Boxes"/> are its own; no part
+    /// of a manifest.
+    /// </summary>
+    internal IReadOnlyList<(string Phrase, int Boxes)> Phrases { get; init; } = [];
+
+    /// <summary>
     /// An identifier that may be shared where patients' and pictures' names must not: the first 16 hex digits of the SHA-256 of
     /// the picture's file name, a line end and the text. Boxes of one phrase have the same.
     /// </summary>

@@ -1,16 +1,20 @@
 using System.Globalization;
 using Pfmvg.Configuration;
+using Pfmvg.Geometry;
+using Pfmvg.Text;
 
 namespace Pfmvg.Data;
 
 /// <summary>
-/// What an epoch of a stage is made of: the samples of the split, repeated by data set, then phrases that name nothing in their picture.
+/// What an epoch of a stage is made of: the samples of the split, repeated by data set, then phrases that name nothing in their picture,
+/// then questions of other tasks.
 /// Which these are is a function of (seed, epoch, sample); their number and their pictures are the same in every epoch.
 /// </summary>
 internal sealed class TaughtMixture
 {
     private readonly NegativePhrases? _negatives;
     private readonly int _first; // of the negatives
+    private readonly List<(int First, TaskQuestions Questions)> _tasks = [];
 
     /// <summary>Mixes a split.</summary>
     /// <param name="folder">Where the data are, for messages.</param>
@@ -37,7 +41,7 @@ internal sealed class TaughtMixture
             if (_negatives.Pictures == 0)
                 throw new InputException($"{folder}: no phrase can be made that names nothing in its picture (stage2.negatives): the "
                     + "phrases have no class, or every picture has every class, and there are no normal sentences; set it to 0.");
-            var count = NegativePhrases.Count(settings.Negatives, repeated.Count);
+            var count = Count(settings.Negatives, settings, repeated.Count);
             Samples = [.. repeated, .. Enumerable.Range(0, count).Select(number => _negatives.Draw(number, 0).Sample)];
             var unused = split.Count(sample => sample.Boxes.Count == 0 && !NegativePhrases.IsNegative(sample));
             parts.Add($"{Units.Count(count)} phrases that name nothing in their picture, on "
@@ -45,8 +49,34 @@ internal sealed class TaughtMixture
                 : $"; {Units.Count(unused)} phrases without a box that may name something are left out"));
         }
 
+        Possible = Samples;
+        foreach (var (task, share) in settings.TaskShares)
+        {
+            var name = TaskPrompt.Of(task).Name;
+            var asked = AskedOf(split, settings.Repeat);
+            var questions = new TaskQuestions(asked, task, seed);
+            if (questions.Pictures == 0)
+                throw new InputException($"{folder}: no question of the task {name} can be made (stage2.tasks): it takes phrases with "
+                    + $"{(task == SampleTask.Detection ? "a box and a class" : "a box")}, and there are none; leave it out.");
+            var count = Count(share, settings, repeated.Count);
+            _tasks.Add((Samples.Count, questions));
+            Possible = [.. Possible, .. TaskQuestions.All(asked, task)];
+            Samples = [.. Samples, .. Enumerable.Range(0, count).Select(number => questions.Draw(number, 0))];
+            parts.Add($"{Units.Count(count)} of the task {name}, on {Units.Count(Math.Min(count, questions.Pictures))} pictures");
+        }
+
         if (parts.Count > 0) Said = $"mixture  {Units.Count(Samples.Count)} samples an epoch: {string.Join("; ", parts)}";
     }
+
+    // A share of all, of which the repeated phrases are what no share names.
+    private static int Count(double share, StageSettings settings, int others) => settings.TaskShares.Count == 0
+        ? NegativePhrases.Count(share, others)
+        : (int)Math.Round(share / (1 - settings.Negatives - settings.TaskShares.Sum(task => task.Share)) * others,
+            MidpointRounding.AwayFromZero);
+
+    // A data set that is left out teaches no other task either.
+    private static IReadOnlyList<Sample> AskedOf(IReadOnlyList<Sample> split, IReadOnlyDictionary<string, string> repeat) =>
+        repeat.Count == 0 ? split : [.. split.Where(sample => Factors(repeat).GetValueOrDefault(sample.Source, 1) > 0)];
 
     // Captions never have boxes.
     private static bool IsBoxless(Sample sample) => sample is { Task: SampleTask.Refer, Boxes.Count: 0 };
@@ -57,9 +87,22 @@ internal sealed class TaughtMixture
     /// <summary>What the user should read about them; null where they are those of the split.</summary>
     public string? Said { get; }
 
+    /// <summary>Every sample that an epoch may have: those of the first epoch, and all questions of other tasks.</summary>
+    public IReadOnlyList<Sample> Possible { get; private set; } = [];
+
     /// <summary>A sample as it is in an epoch.</summary>
-    public Sample At(int index, int epoch) =>
-        _negatives is null || index < _first ? Samples[index] : _negatives.Draw(index - _first, epoch).Sample;
+    public Sample At(int index, int epoch) => TaskOf(index) is var (first, questions) && questions is not null
+        ? questions.Draw(index - first, epoch)
+        : _negatives is null || index < _first ? Samples[index] : _negatives.Draw(index - _first, epoch).Sample;
+
+    /// <summary>The boxes that a sample may have in any epoch.</summary>
+    public IReadOnlyList<Box> BoxesOf(int index) => TaskOf(index) is var (first, questions) && questions is not null
+        ? questions.Boxes(index - first) : Samples[index].Boxes;
+
+    /// <summary>Whether a sample's boxes are others in another epoch.</summary>
+    public bool IsDrawn(int index) => TaskOf(index).Questions is not null;
+
+    private (int First, TaskQuestions? Questions) TaskOf(int index) => _tasks.FindLast(task => task.First <= index);
 
     /// <summary>What a stage is validated with: phrases with a box, whatever else is mixed into its training.</summary>
     public static IReadOnlyList<Sample> ToValidate(IReadOnlyList<Sample> split, StageSettings settings) =>
@@ -69,7 +112,7 @@ internal sealed class TaughtMixture
     private static IReadOnlyList<Sample> Repeated(string folder, IReadOnlyList<Sample> samples, IReadOnlyDictionary<string, string> repeat)
     {
         if (repeat.Count == 0) return samples;
-        var factors = repeat.ToDictionary(pair => pair.Key.Replace('_', '-'), pair => int.Parse(pair.Value, CultureInfo.InvariantCulture));
+        var factors = Factors(repeat);
         var sources = samples.Select(sample => sample.Source).Distinct().ToList();
         if (factors.Keys.FirstOrDefault(name => !sources.Contains(name)) is { } unknown)
             throw new InputException($"{folder}: repeat names the data set '{unknown}', of which there are no training samples; there are "
@@ -79,4 +122,7 @@ internal sealed class TaughtMixture
         return repeated.Count > 0 || samples.Count == 0 ? repeated
             : throw new InputException($"{folder}: repeat takes every data set 0 times, so there is nothing to learn from; leave one in.");
     }
+
+    private static Dictionary<string, int> Factors(IReadOnlyDictionary<string, string> repeat) =>
+        repeat.ToDictionary(pair => pair.Key.Replace('_', '-'), pair => int.Parse(pair.Value, CultureInfo.InvariantCulture));
 }

@@ -26,7 +26,8 @@ internal sealed class BrokenPictures(Session session, PreparedData data, string 
         foreach (var answer in answers.Where(answer => answer.BrokenPicture is not null && _told.Add(answer.BrokenPicture)))
         {
             var picture = asked.First(sample => sample.Id == answer.Id);
-            var rows = asked.Where(sample => (sample.Source, sample.Image) == (picture.Source, picture.Image)).Select(s => _rows[s.Id]);
+            var rows = asked.Where(sample => (sample.Source, sample.Image) == (picture.Source, picture.Image))
+                .SelectMany(RowsOf).Distinct();
             session.Tell($"{manifest}:{string.Join(",", rows.Order())}: not answered, scores 0: {answer.BrokenPicture}");
         }
     }
@@ -39,10 +40,14 @@ internal sealed class BrokenPictures(Session session, PreparedData data, string 
         var turned = asked.Where(sample => !sample.Dicom).DistinctBy(sample => (sample.Source, sample.Image))
             .Where(sample => Exif.OfFile(data.ImagePath(sample)) is not null).ToList();
         if (turned.Count == 0) return;
-        session.Tell($"{manifest}:{string.Join(",", turned.Take(MostRows).Select(sample => _rows[sample.Id]))}"
+        session.Tell($"{manifest}:{string.Join(",", turned.Take(MostRows).SelectMany(RowsOf).Distinct())}"
             + $"{(turned.Count > MostRows ? ",..." : "")}: {turned.Count} picture{(turned.Count == 1 ? " has" : "s have")} an {Exif.Word}, "
             + "which is not applied: pixels are taken as they are stored, and boxes must be theirs.");
     }
+
+    // A question that is made of several phrases stands in all rows of its picture.
+    private IEnumerable<int> RowsOf(Sample asked) => _rows.TryGetValue(asked.Id, out var own) ? [own]
+        : listed.Index().Where(row => (row.Item.Source, row.Item.Image) == (asked.Source, asked.Image)).Select(row => row.Index + 1);
 
     /// <summary>Whether one that cost answers can be read now.</summary>
     public bool AreMended(IReadOnlyList<Prediction> answers)

@@ -90,7 +90,9 @@ internal sealed class CnnSetup : IModelSetup
         "--model cnn needs a configuration with a 'cnn' section, whose stage2 says how the network is trained; configs/cnn.yaml is one.");
 
     public ILearner Learner(IReadOnlyList<Sample> samples, StageSettings settings) =>
-        settings.Negatives > 0 ? throw new InputException("stage2.negatives: the plain network always answers with a box, so it cannot "
+        settings.Tasks.Count > 0 ? throw new InputException("stage2.tasks: the plain network finds phrases and knows no other task; leave "
+            + "it out.")
+        : settings.Negatives > 0 ? throw new InputException("stage2.negatives: the plain network always answers with a box, so it cannot "
             + "learn that nothing is there; set it to 0.")
         : new CnnLearner(_network, _words,
             new StageSamples(Data, samples, settings, GroundingSetup.Loading(_configuration, ImageSize, Truncation)), _settings,

@@ -14,6 +14,9 @@ public sealed record EvaluationOptions
     /// <summary>The split that is asked.</summary>
     public required Split Split { get; init; }
 
+    /// <summary>What is asked about the split's pictures; other tasks than the place of a phrase are made of its phrases.</summary>
+    internal SampleTask Task { get; init; } = SampleTask.Refer;
+
     /// <summary>Ask the plain network instead of our own model.</summary>
     internal bool Cnn { get; init; }
 
@@ -23,7 +26,9 @@ public sealed record EvaluationOptions
     /// <summary>Evaluate the base weights alone (zero-shot).</summary>
     public bool FromBase { get; init; }
 
-    /// <summary>Name of the part of the run; null is `eval-SPLIT`, of the plain network `eval-SPLIT-cnn`.</summary>
+    /// <summary>
+    /// Name of the part of the run; null is `eval-SPLIT`, of the plain network `eval-SPLIT-cnn`, of another task `eval-SPLIT-TASK`.
+    /// </summary>
     public string? Part { get; init; }
 
     /// <summary>Takes what is there already when it comes from the same settings, weights and data, instead of answering again.</summary>
@@ -55,7 +60,8 @@ public sealed record EvaluationOptions
 
     /// <summary>The folder of the answers.</summary>
     public RunFolder Folder(PfmvgConfiguration configuration) =>
-        RunFolder.ForPart(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}{(Cnn ? "-cnn" : "")}");
+        RunFolder.ForPart(configuration, Part ?? $"eval-{Split.ToString().ToLowerInvariant()}{(Cnn ? "-cnn" : "")}"
+            + (Task == SampleTask.Refer ? "" : $"-{Task.ToString().ToLowerInvariant()}"));
 
     /// <summary>The trained tensors of the model, which are there; null for the base weights alone.</summary>
     /// <exception cref="InputException">There is no trained model, or no best checkpoint of it where that is asked for.</exception>
@@ -102,6 +108,9 @@ public sealed record EvaluationResult(
 
     /// <summary>Answers to phrases that name nothing in their picture, which are no part of <see cref="Predictions"/>.</summary>
     internal IReadOnlyList<AnsweredNegative> Negatives { get; init; } = [];
+
+    /// <summary>The questions in the order of <see cref="Predictions"/>.</summary>
+    internal IReadOnlyList<Sample> Asked { get; init; } = [];
 
     /// <summary>The scores with a note that names the model, for every table and report that is made of them.</summary>
     internal ScoreTable Name(ScoreTable scores) =>

@@ -38,15 +38,8 @@ public sealed class EvaluationRun
         (_session, _options, _model) = (session, options, model);
         _data = GroundingSetup.OpenData(session.Configuration);
         var listed = _data.Read(SampleTask.Refer, options.Split);
-        _samples = [.. listed.Where(sample => sample.Boxes.Count > 0)];
         _negatives = NegativeQuestions.Of(listed, session.Configuration, _data.Folder);
-        if (_samples.Count < listed.Count)
-            session.Tell($"{listed.Count - _samples.Count} of {listed.Count} phrases have no true box and are not asked"
-                + (_negatives.Samples.Count == 0 ? ": nothing scores them." : ", but as negatives."));
-        if (_samples.Count == 0)
-            throw new InputException($"{_data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
-                + "nothing to evaluate; prepare MS-CXR.");
-        PhraseForecast.Check([.. _samples.Select(asked => (asked.Id, asked.Text))], session.Configuration.Eval.NormalizeText, session.Tell);
+        _samples = AskedSamples.Of(session, _data, listed, options, _negatives.Samples.Count > 0);
         _broken = new BrokenPictures(session, _data, Manifest.FileName(SampleTask.Refer, options.Split), listed);
         _byId = _samples.Concat(_negatives.Samples).Index().ToDictionary(s => s.Item.Id, s => s);
         _folder = options.Folder(session.Configuration);
@@ -93,26 +86,27 @@ public sealed class EvaluationRun
     private EvaluationResult Result(IEnumerable<ControlCondition> controls) => new(_folder, Read(_folder.PredictionsPath),
         controls.ToDictionary(control => control, control => Read(FileOf(control))), _data)
     {
-        Model = _model,
-        Negatives = _negatives.In(_folder),
+        Model = _model, Negatives = _negatives.In(_folder), Asked = _samples,
     };
 
     /// <summary>Answers from a file, which an earlier version may have written without saying that their pictures are phantoms.</summary>
-    private IReadOnlyList<Prediction> Read(string path) => [.. PredictionFile.Read(path).Select(answer =>
+    private IReadOnlyList<Prediction> Read(string path) => [.. (_options.Task == SampleTask.Refer ? PredictionFile.Read(path)
+        : PredictionFile.FromBytes(InputFile.ReadBytes(path, InputFile.MostLines), path)).Select(answer =>
         _byId.TryGetValue(answer.Id, out var asked) && asked.Sample.Synthetic ? answer with { Synthetic = true } : answer)];
 
     /// <summary>Notes an evaluation's scores in its record, so that runs can be listed with them.</summary>
-    internal static void Record(RunFolder folder, ScoreTable scores)
-    {
-        var info = RunInfo.Read(folder.InfoPath);
-        (info with
-        {
-            Figures = scores.Weighted.Figures.Where(figure => double.IsFinite(figure.Value.Value))
-                .ToDictionary(figure => $"weighted_{ScoreGrid.Key(figure.Key)}", figure => figure.Value.Value),
-        }).Write(folder.InfoPath);
-    }
+    internal static void Record(RunFolder folder, ScoreTable scores) => Record(folder, [.. scores.Weighted.Figures.Select(figure =>
+        new Figure("weighted", ScoreGrid.Key(figure.Key), figure.Value.Value, null, null, scores.Weighted.Count))]);
 
-    private ControlCondition[] Wanted => _options.Controls ? Enum.GetValues<ControlCondition>() : [];
+    /// <summary>The same of figures: those of all questions together.</summary>
+    internal static void Record(RunFolder folder, IReadOnlyList<Figure> figures) => (RunInfo.Read(folder.InfoPath) with
+    {
+        Figures = figures.Where(figure => figure is { Row: "weighted", Value: { } value } && double.IsFinite(value))
+            .ToDictionary(figure => $"weighted_{figure.Metric}", figure => figure.Value!.Value),
+    }).Write(folder.InfoPath);
+
+    private ControlCondition[] Wanted => !_options.Controls ? []
+        : _options.Task == SampleTask.Refer ? Enum.GetValues<ControlCondition>() : [ControlCondition.Blind, ControlCondition.Shuffled];
 
     /// <summary>What is not there yet, or comes from other settings, weights or data.</summary>
     /// <exception cref="InputException">An evaluation is to be continued that asked something else.</exception>

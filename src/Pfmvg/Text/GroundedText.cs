@@ -18,6 +18,17 @@ internal sealed partial record GroundedText(string Plain, IReadOnlyList<(string 
         [.. Tagged().Matches(answer).Select(match =>
             (match.Groups[1].Value.Trim(), BoxCodec.Parse(match.Groups[2].Value).Boxes))]);
 
+    /// <summary>Writes sentences, those with boxes tagged; each ends with a full stop.</summary>
+    /// <param name="sentences">The words, and their boxes as <see cref="BoxCodec"/> writes them, or nothing.</param>
+    public static string Write(IEnumerable<(string Words, string Boxes)> sentences) => string.Join(' ', sentences.Select(sentence =>
+        sentence.Boxes.Length == 0 ? $"{Words(sentence.Words)}." : $"{Tag(sentence.Words, sentence.Boxes)}."));
+
+    /// <summary>A phrase with its boxes.</summary>
+    public static string Tag(string words, string boxes) => $"<p>{Words(words)}</p> {boxes}";
+
+    // A sentence keeps its full stop behind its boxes, and no word looks like a tag.
+    private static string Words(string text) => text.Replace('<', ' ').TrimEnd('.', ' ');
+
     [GeneratedRegex(@"<p>([^<]*)</p>((?:\s*\{(?:<[0-9]{1,3}>){4}\}(?:\s*<delim>)?)*)", RegexOptions.CultureInvariant)]
     private static partial Regex Tagged();
 

@@ -39,6 +39,26 @@ public static class InstructionPool
         "tell me in short what is in this image",
     ];
 
+    /// <summary>Where a box goes in a wording of <see cref="Identify"/>.</summary>
+    internal const string Place = "{box}";
+
+    /// <summary>The wordings that ask what lies in a box.</summary>
+    internal static IReadOnlyList<string> Identify { get; } =
+    [
+        $"what object is in this location {Place}",
+        $"say what can be seen at {Place}",
+        $"name the finding in {Place}",
+        $"which finding does {Place} show ?",
+    ];
+
+    /// <summary>The wordings that ask for a description with boxes.</summary>
+    internal static IReadOnlyList<string> Grounding { get; } =
+    [
+        "please describe this image in details",
+        "describe what this image shows and where",
+        "report the findings of this image with their places",
+    ];
+
     /// <summary>A refer wording with the phrase in its place.</summary>
     public static string Fill(string wording, string phrase) => wording.Replace(Placeholder, phrase, StringComparison.Ordinal);
 }

@@ -3,20 +3,22 @@ namespace Pfmvg.Text;
 /// <summary>What a task of MiniGPT-v2's template asks: its identifier, and an instruction as MiniGPT-v2 words it.</summary>
 /// <param name="Task">The task.</param>
 /// <param name="Name">On the command line, and between the brackets of the identifier.</param>
-/// <param name="Instruction">With the text's or the box's place in it.</param>
-internal sealed record TaskPrompt(SampleTask Task, string Name, string Instruction)
+/// <param name="Wordings">With the text's or the box's place in them; the first is the one that is asked.</param>
+internal sealed record TaskPrompt(SampleTask Task, string Name, IReadOnlyList<string> Wordings)
 {
-    private const string Text = InstructionPool.Placeholder, Place = "{box}";
+    private const string Text = InstructionPool.Placeholder, Place = InstructionPool.Place;
 
     /// <summary>The tasks of single pictures; training knows captions, too.</summary>
     public static IReadOnlyList<TaskPrompt> All { get; } =
     [
-        new(SampleTask.Refer, "refer", InstructionPool.Refer[0]),
-        new(SampleTask.Identify, "identify", $"what object is in this location {Place}"),
-        new(SampleTask.Detection, "detection", Text),
-        new(SampleTask.Vqa, "vqa", $"Based on the image, respond to this question with a short answer: {Text}"),
-        new(SampleTask.Grounding, "grounding", "please describe this image in details"),
+        new(SampleTask.Refer, "refer", InstructionPool.Refer),
+        new(SampleTask.Identify, "identify", InstructionPool.Identify),
+        new(SampleTask.Detection, "detection", [Text]),
+        new(SampleTask.Vqa, "vqa", [$"Based on the image, respond to this question with a short answer: {Text}"]),
+        new(SampleTask.Grounding, "grounding", InstructionPool.Grounding),
     ];
+
+    private string Instruction => Wordings[0];
 
     /// <summary>Whether a text is asked about: a phrase, a class or a question.</summary>
     public bool HasText => Instruction.Contains(Text, StringComparison.Ordinal);
@@ -39,6 +41,7 @@ internal sealed record TaskPrompt(SampleTask Task, string Name, string Instructi
     /// <summary>The question as it stands in the template.</summary>
     /// <param name="text">Phrase, class or question, normalised where the settings say so.</param>
     /// <param name="box">The place that is asked about.</param>
-    public PromptSegments Build(string text, GridBox? box) => PromptTemplate.Build($"[{Name}]",
-        InstructionPool.Fill(Instruction.Replace(Place, $"{box}", StringComparison.Ordinal), text));
+    /// <param name="wording">One of <see cref="Wordings"/>; null is the first.</param>
+    public PromptSegments Build(string text, GridBox? box, string? wording = null) => PromptTemplate.Build($"[{Name}]",
+        InstructionPool.Fill((wording ?? Instruction).Replace(Place, $"{box}", StringComparison.Ordinal), text));
 }

@@ -30,6 +30,9 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
     /// <summary>What the user should read about their mixture; null where they are those of the split.</summary>
     public string? Mixture => _mixture.Said;
 
+    /// <summary>Every sample that an epoch may have, however often and in whatever order.</summary>
+    public IReadOnlyList<Sample> Possible => _mixture.Possible;
+
     /// <summary>Samples left out so far because their pictures are broken.</summary>
     public IReadOnlyList<BrokenSample> Broken => Loader.Broken;
 
@@ -66,14 +69,18 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
     public IEnumerable<LoadedSample> Load(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
         Loader.Load(Samples, indices, epoch, augment, cancel)
-            .Select(loaded => loaded with { Sample = _mixture.At(loaded.Index, epoch) });
+            .Select(loaded => _mixture.At(loaded.Index, epoch) is var sample && !_mixture.IsDrawn(loaded.Index)
+                ? loaded with { Sample = sample } : loaded with { Sample = sample, Boxes = loaded.Crop.Apply(sample.Boxes) });
 
-    // A shared crop holds the boxes of all samples of its picture, so it depends on (seed, epoch, picture) alone.
-    private SampleLoader Loader => _loader ??= new SampleLoader(data, loading.LeastCropArea is null || !settings.SharePictures ? loading
-        : loading with { Together = index => (FirstOfPicture(index), [.. BoxesOfPicture[FirstOfPicture(index)]]) });
+    // A shared crop holds the boxes of all samples of its picture, so it depends on (seed, epoch, picture) alone. A question that is drawn
+    // anew in each epoch has a crop that holds the boxes of all that it may be.
+    private SampleLoader Loader => _loader ??= new SampleLoader(data, loading.LeastCropArea is null ? loading
+        : settings.SharePictures
+            ? loading with { Together = index => (FirstOfPicture(index), [.. BoxesOfPicture[FirstOfPicture(index)]]) }
+        : settings.Tasks.Count > 0 ? loading with { Together = index => (index, _mixture.BoxesOf(index)) } : loading);
 
-    private ILookup<int, Box> BoxesOfPicture => _boxesOfPicture ??= Samples.Index()
-        .SelectMany(sample => sample.Item.Boxes.Select(box => (First: FirstOfPicture(sample.Index), Box: box)))
+    private ILookup<int, Box> BoxesOfPicture => _boxesOfPicture ??= Enumerable.Range(0, Samples.Count)
+        .SelectMany(index => _mixture.BoxesOf(index).Select(box => (First: FirstOfPicture(index), Box: box)))
         .ToLookup(one => one.First, one => one.Box);
 
     private int[] FindFirst()

@@ -33,6 +33,8 @@ public sealed class TrainingSamples(
 {
     private const long MostDecoded = 1L << 30; // bytes of pixels
 
+    private static readonly Box Widest = new(10, 10, 99, 99); // of 100: a random crop may give every number a second digit
+
     private readonly long _seed = loading.Seed;
     private readonly StageSamples _split = new(data, samples, settings, loading with
     {
@@ -62,16 +64,15 @@ public sealed class TrainingSamples(
     internal (int Targets, int Prompts, int Longest, int Shortened, int Emptied) Cuts()
     {
         var (targets, prompts, longest, shortened, emptied) = (0, 0, 0, 0, 0);
-        foreach (var sample in Samples)
+        foreach (var sample in _split.Possible)
         {
             var (text, cut) = settings.NormalizeText
                 ? CaptionNormalizer.Normalize(sample.Text, settings.CaptionWords) : (sample.Text, false);
             if (cut) shortened++;
             if (text.Length == 0) emptied++;
-            var (prompt, answer) = settings.Task == SampleTask.Caption
-                ? (PromptTemplate.Build(PromptTemplate.CaptionTask, InstructionPool.Caption[0]), text)
-                : (PromptTemplate.Build(PromptTemplate.ReferTask, InstructionPool.Fill(InstructionPool.Refer[0], text)),
-                    LongestBoxes(sample));
+            var (prompt, answer) = sample.Boxes.Count > 0 && settings.Image == ImageMode.RandomCrop
+                ? TaughtText.Of(settings, sample, [.. sample.Boxes.Select(_ => Widest)], 100, 100, pick: null)
+                : TaughtText.Of(settings, sample, sample.Boxes, sample.Width, sample.Height, pick: null);
             var found = builder.Measure(prompt, answer);
             if (found.PromptIsCut) prompts++;
             if (!found.AnswerIsCut) continue;
@@ -80,11 +81,6 @@ public sealed class TrainingSamples(
         }
 
         return (targets, prompts, longest, shortened, emptied);
-
-        // A random crop may give every number a second digit.
-        string LongestBoxes(Sample sample) => sample.Boxes.Count == 0 ? BoxCodec.Nothing : settings.Image == ImageMode.RandomCrop
-            ? string.Join(BoxCodec.Delimiter, Enumerable.Repeat("{<10><10><99><99>}", sample.Boxes.Count))
-            : BoxCodec.Format(sample.Boxes, sample.Width, sample.Height, settings.BoxWriting);
     }
 
     /// <summary>Samples left out so far because their pictures are broken.</summary>
@@ -126,22 +122,11 @@ public sealed class TrainingSamples(
     private TrainingExample ToExample(LoadedSample loaded, int epoch, bool augment)
     {
         var pick = augment ? new CounterRandom(_seed, "instruction", epoch, loaded.Index) : null;
-        var text = Normalize(loaded.Sample.Text, settings.CaptionWords);
-        var (task, instruction, answer) = settings.Task switch
+        var (prompt, answer) = TaughtText.Of(settings, loaded.Sample, loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height, pick);
+        return new TrainingExample(loaded.Index, builder.Training(prompt, answer), loaded.Picture, DropoutSeed(epoch, loaded.Index))
         {
-            SampleTask.Caption => (PromptTemplate.CaptionTask, Choose(InstructionPool.Caption, pick), text),
-            _ => (PromptTemplate.ReferTask, InstructionPool.Fill(Choose(InstructionPool.Refer, pick), text),
-                loaded.Sample.Boxes.Count == 0 ? BoxCodec.Nothing
-                    : BoxCodec.Format(loaded.Boxes, loaded.Crop.Width, loaded.Crop.Height, settings.BoxWriting)),
+            Box = loaded is { Boxes: [var box], Sample.Task: SampleTask.Refer }
+                ? box.Scale(1.0 / loaded.Crop.Width, 1.0 / loaded.Crop.Height) : null,
         };
-        return new TrainingExample(loaded.Index, builder.Training(PromptTemplate.Build(task, instruction), answer), loaded.Picture,
-            DropoutSeed(epoch, loaded.Index))
-        {
-            Box = loaded.Boxes is [var box] ? box.Scale(1.0 / loaded.Crop.Width, 1.0 / loaded.Crop.Height) : null,
-        };
-
-        static string Choose(IReadOnlyList<string> pool, CounterRandom? random) => pool[random?.Next(pool.Count) ?? 0];
-
-        string Normalize(string text, int words) => settings.NormalizeText ? CaptionNormalizer.Normalize(text, words).Text : text;
     }
 }

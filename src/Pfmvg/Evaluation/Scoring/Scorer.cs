@@ -6,6 +6,9 @@ namespace Pfmvg.Evaluation.Scoring;
 /// <summary>From predictions to a score table: samples by the protocol's rule, figures per class, intervals.</summary>
 public static class Scorer
 {
+    /// <summary>What is said of scores on phantoms.</summary>
+    internal const string OfPhantoms = "The pictures are synthetic phantoms: these scores say nothing about clinical pictures.";
+
     private const int FewPatients = 20;
 
     private static readonly string[] Order =
@@ -96,7 +99,7 @@ public static class Scorer
     private static IEnumerable<string> Notes(
         IReadOnlyList<Prediction> predictions, List<List<ScoredSample>> classes, ScoringOptions options)
     {
-        if (options.Synthetic) yield return "The pictures are synthetic phantoms: these scores say nothing about clinical pictures.";
+        if (options.Synthetic) yield return OfPhantoms;
         foreach (var (reading, answers) in predictions.Where(prediction => prediction.Reading is not null)
             .CountBy(prediction => prediction.Reading!))
             yield return $"{answers} answers are {reading}.";

@@ -41,6 +41,16 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
     }
 
     [Fact]
+    public void Questions_of_several_tasks_about_a_picture_are_the_same_to_it()
+    {
+        using var run = new Subject(workspace, [.. EveryTarget, "model.lora.dropout=0", "stage2.max_answer_tokens=600",
+            "stage2.tasks={identify: 0.2, detection: 0.2, grounding: 0.2}"]);
+        var indices = Enumerable.Range(0, run.Samples.Count).Where(i => i % 3 == 0 || run.Samples[i].Task != SampleTask.Refer).ToArray();
+        Assert.True(run.Pictures(indices) < indices.Length);
+        AssertSame(run.Learn(shared: false, indices), run.Learn(shared: true, indices));
+    }
+
+    [Fact]
     public void With_dropout_a_picture_with_one_phrase_learns_as_the_modules_do()
     {
         using var run = new Subject(workspace, EveryTarget);
