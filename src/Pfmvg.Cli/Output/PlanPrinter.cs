@@ -2,6 +2,7 @@ using System.Text.Json;
 using Pfmvg.Configuration;
 using Pfmvg.Evaluation.Tables;
 using Pfmvg.Planning;
+using Pfmvg.Training.Footprint;
 
 namespace Pfmvg.Cli.Output;
 
@@ -36,18 +37,20 @@ internal sealed class PlanPrinter
             Bytes("AdamW's moments", c => c.Memory.Moments),
             Bytes("exchange buffer", c => c.Memory.Exchange),
             Bytes("working memory, the most of:", c => c.Memory.Working),
-            Bytes("  decoder and loss", c => Decoder(c.Choice, c.Choice.Recompute)),
-            Bytes("  the same without recomputation", c => c.Choice.Quantized && !_plan.IsCpu ? null : Decoder(c.Choice, false)),
-            Bytes("  the same with recomputation", c => Decoder(c.Choice, true)),
-            Bytes("  vision tower", c => _plan.MemoryModel(c.Choice).Vision(_plan.KeepsFeatures ? 1 : c.Choice.Batch)),
+            Bytes("  decoder and loss", c => _plan.Stage.Decoder(c.Choice, c.Choice.Recompute)),
+            Bytes("  the same without recomputation",
+                c => c.Choice.Quantized && !_plan.IsCpu ? null : _plan.Stage.Decoder(c.Choice, false)),
+            Bytes("  the same with recomputation", c => _plan.Stage.Decoder(c.Choice, true)),
+            Bytes("  vision tower", c => _plan.Stage.Vision(c.Choice)),
             Bytes("  answers of the validation",
-                c => _plan.Validates ? _plan.Answering(c.Choice).Cache + _plan.Answering(c.Choice).Working : null),
+                c => _plan.Stage.Validates ? _plan.Stage.Answering(c.Choice).Cache + _plan.Stage.Answering(c.Choice).Working : null),
             Bytes("allocator", c => c.Memory.Allocator),
             Bytes("process", c => c.Memory.Process),
+            Bytes("decoded pictures, at most", c => c.Memory.Pictures),
             Bytes("peak in training", c => c.Memory.Peak),
             Row("kept per position, without / with recomputation", c => $"{Kept(c.Choice, false)} / {Kept(c.Choice, true)}"),
-            Bytes("keys and values in evaluation", c => _plan.Answering(c.Choice).Cache),
-            Bytes("working memory in evaluation", c => _plan.Answering(c.Choice).Working),
+            Bytes("keys and values in evaluation", c => _plan.Stage.Answering(c.Choice).Cache),
+            Bytes("working memory in evaluation", c => _plan.Stage.Answering(c.Choice).Working),
             Row("work of a step", c => $"{Units.Number(c.Time.StepFlop / 1e12)} TFLOP"),
             Row("rate of a device", c => $"{Units.Number(c.Time.Flops / 1e12)} TFLOP/s"),
             Row("a step", c => $"{Units.Number(c.Time.StepSeconds)} s"),
@@ -69,10 +72,7 @@ internal sealed class PlanPrinter
         IReadOnlyList<string> Bytes(string name, Func<PlannedChoice, long?> bytes) =>
             Row(name, c => bytes(c) is { } count ? Units.DecimalBytes(count) : "-");
 
-        long Decoder(PlanChoice choice, bool recompute) =>
-            _plan.MemoryModel(choice).Training(choice.Batch, _plan.LongestPositions, _plan.LongestAnswers, recompute);
-
-        string Kept(PlanChoice choice, bool recompute) => Units.DecimalBytes(_plan.MemoryModel(choice).KeptPerPosition(recompute));
+        string Kept(PlanChoice choice, bool recompute) => Units.DecimalBytes(_plan.Stage.Model(choice).KeptPerPosition(recompute));
 
         static string Duration(double? seconds) => seconds is { } known ? Units.Duration(TimeSpan.FromSeconds(known)) : "-";
     }
@@ -83,8 +83,8 @@ internal sealed class PlanPrinter
         Terminal.Standard.Print(JsonSerializer.Serialize(new
         {
             request = _request,
-            _plan.Positions,
-            _plan.LongestPositions,
+            _plan.Stage.Positions,
+            _plan.Stage.LongestPositions,
             _plan.Samples,
             _plan.Efficiency,
             Configured = Describe(_configured),
@@ -98,9 +98,9 @@ internal sealed class PlanPrinter
             choice.Choice,
             choice.Memory,
             choice.Time,
-            kept_per_position = _plan.MemoryModel(choice.Choice).KeptPerPosition(choice.Choice.Recompute),
-            evaluation_cache = _plan.Answering(choice.Choice).Cache,
-            evaluation_working = _plan.Answering(choice.Choice).Working,
+            kept_per_position = _plan.Stage.Model(choice.Choice).KeptPerPosition(choice.Choice.Recompute),
+            evaluation_cache = _plan.Stage.Answering(choice.Choice).Cache,
+            evaluation_working = _plan.Stage.Answering(choice.Choice).Working,
         };
     }
 
@@ -111,7 +111,7 @@ internal sealed class PlanPrinter
         List<string> changed = [];
         if (choice.Batch != stage.BatchSize) changed.Add($"{prefix}batch_size={choice.Batch}");
         if (choice.Accumulate != stage.Accumulate) changed.Add($"{prefix}accumulate={choice.Accumulate}");
-        if (choice.Recompute != stage.Recompute && (_plan.IsCpu || !choice.Quantized))
+        if (choice.Recompute != _configured.Choice.Recompute && (_plan.IsCpu || !choice.Quantized))
             changed.Add($"{prefix}recompute={(choice.Recompute ? "true" : "false")}");
         if (choice.Precision != _configuration.Precision) changed.Add($"precision={choice.Precision.ToString().ToLowerInvariant()}");
         if (choice.Quantized != _configuration.Model.Language.Quantized) changed.Add("model.language.quantized=true");
@@ -120,14 +120,15 @@ internal sealed class PlanPrinter
 
     private IEnumerable<string> Assumptions()
     {
-        var picture = _plan.Sizes.VisualTokens;
-        yield return $"A sample has {_plan.Positions} positions for time, {_plan.LongestPositions} for memory: {picture} of the picture, "
-            + $"{_plan.Positions - picture - _plan.Answers} of the prompt, {_plan.Answers} to {_plan.LongestAnswers} of the answer; "
-            + $"the vocabulary has {_plan.Vocabulary} tokens.";
+        var stage = _plan.Stage;
+        var picture = stage.Sizes.VisualTokens;
+        yield return $"A sample has {stage.Positions} positions for time, {stage.LongestPositions} for memory: {picture} of the picture, "
+            + $"{stage.Positions - picture - stage.Answers} of the prompt, {stage.Answers} to {stage.LongestAnswers} of the answer; "
+            + $"the vocabulary has {stage.Sizes.Language.VocabularySize} tokens.";
         yield return _plan.Samples is { } samples
             ? $"The training split has {samples} samples{(_request.Samples is null ? ", as prepared" : "")}."
             : "No data are prepared and --samples is not given, so there is no time of an epoch.";
-        yield return _plan.KeepsFeatures ? "The vision tower's features are kept: the first epoch takes longer, by their computation."
+        yield return _plan.Stage.KeepsFeatures ? "The vision tower's features are kept: the first epoch takes longer, by their computation."
             : "The vision tower encodes every picture in every epoch.";
         yield return _request.Teraflops is null
             ? $"The rate is that of plain products of the model's shape, measured here just now; a step reaches "
@@ -137,8 +138,6 @@ internal sealed class PlanPrinter
         yield return _plan.IsCpu
             ? "The allocator's share and the process are as measured on Linux with glibc; see docs/performance.md."
             : "The allocator's share and the process are assumptions; no GPU was measured. The exchange buffer is in the host's memory.";
-        yield return "Not counted: validation, loading, communication between devices"
-            + (_configuration.Stage(_request.Stage).TrainVision
-                ? "; the vision tower's backward pass, gradients, moments and activations (train_vision)." : ".");
+        yield return "Not counted: validation, loading, communication between devices.";
     }
 }

@@ -117,7 +117,7 @@ public sealed record StageSettings
     public bool SharePictures { get; init; }
 
     /// <summary>Forward each block again in the backward pass instead of keeping its activations.</summary>
-    public bool Recompute { get; init; }
+    public Recomputation Recompute { get; init; }
 
     /// <summary>Steps in a row with a NaN or infinite loss or gradient that are skipped before the run stops.</summary>
     [Range(0, int.MaxValue)] public int NanTolerance { get; init; } = 3;
@@ -191,4 +191,17 @@ public enum MultiBox
 
     /// <summary>One sample with all boxes.</summary>
     PerPhrase,
+}
+
+/// <summary>Whether each block is computed again in the backward pass instead of keeping its activations.</summary>
+public enum Recomputation
+{
+    /// <summary>Where the memory that is there asks for it; a resumed run keeps what it was begun with.</summary>
+    Auto,
+
+    /// <summary>Always.</summary>
+    True,
+
+    /// <summary>Never, but for int8 weights on CUDA.</summary>
+    False,
 }

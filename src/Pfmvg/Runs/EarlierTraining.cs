@@ -49,7 +49,7 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
         if (!File.Exists(folder.ConfigurationPath)) return [];
         string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache",
             "eval.checkpoint"];
-        string[] ofStage = ["batch_size", "accumulate", "log_every", "keep_last", "checkpoint_every"];
+        string[] ofStage = ["batch_size", "accumulate", "log_every", "keep_last", "checkpoint_every", "recompute"];
         // The same global batch may be split over another number of processes.
         var stage = $"stage{options.Stage}.";
         var other = options.Stage == 1 ? "stage2." : "stage1.";
@@ -61,9 +61,19 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
         // From run.json alone, which is written as a whole: a process that is killed while it resumes changes nothing.
         var (globalBefore, globalNow) = (info.SamplesPerStep ?? (long)before.BatchSize * before.Accumulate * info.Ranks,
             (long)now.BatchSize * now.Accumulate * ranks);
+        if (now.Recompute != Recomputation.Auto && Recomputes(before, info) is { } begun && begun != (now.Recompute == Recomputation.True))
+            changes.Add($"{stage}recompute: {(begun ? "true -> false" : "false -> true")}");
         if (globalBefore != globalNow) changes.Add($"samples per step over all processes: {globalBefore} -> {globalNow}");
         return changes;
     }
+
+    /// <summary>Whether the run in the folder recomputes, whatever made it so; null where there is no run, or it does not say.</summary>
+    /// <exception cref="InputException">The earlier settings cannot be read.</exception>
+    internal static bool? Recomputes(RunFolder folder, int stage) => File.Exists(folder.InfoPath) && File.Exists(folder.ConfigurationPath)
+        ? Recomputes(ConfigurationFile.Load(folder.ConfigurationPath, []).Stage(stage), RunInfo.Read(folder.InfoPath)) : null;
+
+    private static bool? Recomputes(StageSettings settings, RunInfo info) =>
+        settings.Recompute != Recomputation.Auto ? settings.Recompute == Recomputation.True : info.Recompute;
 
     /// <summary>The files that a run depends on, with their hashes; those that an earlier session hashed are not read again.</summary>
     internal static (IReadOnlyList<RunFile> Weights, IReadOnlyList<RunFile> Data) HashFiles(

@@ -1,5 +1,6 @@
 using Pfmvg.Configuration;
 using Pfmvg.Data;
+using Pfmvg.Distributed;
 using Pfmvg.Runs.Records;
 
 namespace Pfmvg.Runs;
@@ -65,6 +66,15 @@ public sealed record TrainingOptions
             throw new InputException($"{setting}=best chooses a checkpoint of the training in --from, and stage 1 without it begins with "
                 + $"the base weights; name a training, or set {setting}=last.");
         return from is null ? null : ChosenCheckpoint.Of(from, choice, setting);
+    }
+
+    /// <summary>Whether the stage recomputes; null for the plain network. All ranks call it before the model is loaded.</summary>
+    internal RecomputeDecision? Recompute(Session session, IReadOnlyList<Sample> training)
+    {
+        if (Cnn) return null;
+        var begun = Existing != ExistingRun.Resume ? null
+            : session.World.FromRankZero(() => EarlierTraining.Recomputes(Folder(session.Configuration), Stage));
+        return RecomputeDecision.Of(session, Stage, begun, training);
     }
 
     /// <summary>The model that is trained, at its start.</summary>

@@ -52,6 +52,12 @@ public static class TrainingRehearsal
         var heldOut = data.Read(settings.Task, Split.Validate);
         TrainingForecast.RequireBest(configuration, options.Stage, heldOut.Count);
         var split = GroundingSetup.TrainingSplit(data, options.Stage, settings);
+        if (options.Recompute(session, split) is { } recompute)
+        {
+            settings = recompute.In(settings);
+            if (recompute.Said is { } why) session.Tell(why);
+        }
+
         using var setup = options.Load(session, start?.Path, split);
         setup.Truncation = session.Truncation;
         if (start is not null) session.Tell($"start  {start.Describe()}");

@@ -80,9 +80,14 @@ public sealed class TrainingRun
         using var hold = session.IsFirst && !replaces ? folder.Begin(configuration, options.Existing) : null;
         if (!replaces) begun();
         if (world.Size > 1) world.RequireSame("the training data", string.Join('\n', training.Select(s => s.Id)));
-        var info = session.IsFirst
-            ? Describe(session, options, start, tell) with { Synthetic = data.IsSynthetic, Dicom = dicom?.Rule } : null;
+        var recompute = options.Recompute(session, training);
+        var info = session.IsFirst ? Describe(session, options, start, tell) with
+        {
+            Synthetic = data.IsSynthetic, Dicom = dicom?.Rule, Recompute = recompute?.Recompute,
+        } : null;
         tell($"data  {data.Title}{(dicom is null ? "" : $"; {dicom.Clause}")}");
+        if (recompute is { Said: { } why }) tell(why);
+        if (recompute is not null) settings = recompute.In(settings);
 
         using var setup = options.Load(session, start?.Path, training);
         setup.Truncation = session.Truncation;

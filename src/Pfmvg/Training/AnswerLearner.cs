@@ -17,7 +17,7 @@ namespace Pfmvg.Training;
 internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught, StageSettings settings) : ILearner
 {
     private readonly Lazy<SharedStep?> _shared = new(() =>
-        settings is { SharePictures: true, Recompute: false } ? SharedStep.For(model, settings.BoxHeadWeight) : null);
+        settings is { SharePictures: true, Recompute: not Recomputation.True } ? SharedStep.For(model, settings.BoxHeadWeight) : null);
 
     /// <summary>What it learns from.</summary>
     public TrainingSamples Taught => taught;
@@ -64,7 +64,8 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
         using var scope = NewDisposeScope();
         var data = ToBatch(micro);
         model.Dropout.Begin([.. micro.Select(e => (e.DropoutSeed, e.Sequence.Ids.Count))]);
-        var loss = Backpropagation.AccumulateUnread(model, data, 1, settings.Recompute).MoveToOuterDisposeScope();
+        var loss = Backpropagation.AccumulateUnread(model, data, 1, settings.Recompute == Recomputation.True)
+            .MoveToOuterDisposeScope();
         model.Dropout.End();
         return Summed(loss, micro);
     }

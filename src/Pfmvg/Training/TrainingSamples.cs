@@ -40,8 +40,12 @@ public sealed class TrainingSamples(
     {
         LeastCropArea = settings.Image == ImageMode.RandomCrop ? settings.CropScaleMin : null,
         CropShare = settings.CropShare,
-        KeptBytes = settings.SharePictures && (settings.Image == ImageMode.RandomCrop || settings.TrainVision) ? MostDecoded : 0,
+        KeptBytes = KeptBytes(settings),
     });
+
+    /// <summary>The most bytes of decoded pictures that a stage keeps in memory for later epochs.</summary>
+    internal static long KeptBytes(StageSettings settings) =>
+        settings.SharePictures && (settings.Image == ImageMode.RandomCrop || settings.TrainVision) ? MostDecoded : 0;
 
     /// <summary>The samples, a phrase with several boxes taken apart where the stage says so (as published: one target per box).</summary>
     public IReadOnlyList<Sample> Samples => _split.Samples;

@@ -4,6 +4,7 @@ using Pfmvg.Models;
 using Pfmvg.Models.Language;
 using Pfmvg.Models.Vision;
 using Pfmvg.Planning;
+using Pfmvg.Training.Footprint;
 using Pfmvg.Tensors;
 using Pfmvg.Tests.Support;
 using static TorchSharp.torch;
@@ -110,17 +111,17 @@ public sealed class PlanTests : IDisposable
         Assert.Equal(new PlanChoice(precision, quantized, batch, 4 / batch, recompute), suggested.Choice);
         Assert.InRange(suggested.Memory.Peak, suggested.Memory.Weights, gigabytes * Gigabyte);
         if (batch < 4)
-            Assert.True(plan.Memory(suggested.Choice with { Batch = 2 * batch, Accumulate = 2 / batch }).Peak > gigabytes * Gigabyte);
+            Assert.True(plan.Stage.Of(suggested.Choice with { Batch = 2 * batch, Accumulate = 2 / batch }).Peak > gigabytes * Gigabyte);
     }
 
     [Fact]
     public void A_validation_needs_memory_for_its_keys_and_values()
     {
-        var validating = Plan(80 * Gigabyte, "stage2.batch_size=1");
-        var (cache, prompts) = validating.Answering(validating.Configured);
-        Assert.Equal(cache + prompts, validating.Memory(validating.Configured).Working); // more than a recomputing step needs
-        var plain = Plan(80 * Gigabyte, "stage2.batch_size=1", "stage2.validate=false");
-        Assert.InRange(plain.Memory(plain.Configured).Working, 1, cache);
+        var validating = Plan(80 * Gigabyte, "stage2.batch_size=1", "stage2.recompute=true");
+        var (cache, prompts) = validating.Stage.Answering(validating.Configured);
+        Assert.Equal(cache + prompts, validating.Stage.Of(validating.Configured).Working); // more than a recomputing step needs
+        var plain = Plan(80 * Gigabyte, "stage2.batch_size=1", "stage2.recompute=true", "stage2.validate=false");
+        Assert.InRange(plain.Stage.Of(plain.Configured).Working, 1, cache);
     }
 
     [Fact]

@@ -38,7 +38,8 @@ public sealed class BoxHeadTests(TrainingWorkspace workspace) : IClassFixture<Tr
         (double Loss, Dictionary<string, Tensor> Of) Gradients(GroundingSetup setup, bool head, double weight)
         {
             foreach (var (_, parameter) in setup.Model.Trainables()) parameter.grad = null;
-            var settings = setup.Configuration.Stage2 with { BoxHead = head, BoxHeadWeight = weight, BatchSize = 6, Recompute = recompute };
+            var settings = setup.Configuration.Stage2 with { BoxHead = head, BoxHeadWeight = weight, BatchSize = 6,
+                Recompute = recompute ? Recomputation.True : Recomputation.False };
             var learner = new AnswerLearner(setup.Model, Samples(setup), settings);
             var loss = Assert.Single(learner.Learn([.. Enumerable.Range(0, 6)], 0, CancellationToken.None)).Loss.item<float>();
             return (loss, setup.Model.Trainables().Where(t => t.Parameter.grad is not null)

@@ -1,5 +1,6 @@
 using Pfmvg.Distributed;
 using Pfmvg.Tensors;
+using Pfmvg.Text;
 using Pfmvg.Training;
 using TorchSharp;
 using TorchSharp.Modules;

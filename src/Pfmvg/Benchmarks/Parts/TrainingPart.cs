@@ -1,4 +1,5 @@
 using Pfmvg.Models;
+using Pfmvg.Text;
 using Pfmvg.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -2,6 +2,7 @@ using System.Globalization;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
 using Pfmvg.Models;
+using Pfmvg.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 

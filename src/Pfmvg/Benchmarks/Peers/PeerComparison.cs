@@ -4,6 +4,7 @@ using Pfmvg.Distributed;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
 using Pfmvg.Tensors;
+using Pfmvg.Text;
 
 namespace Pfmvg.Benchmarks.Peers;
 

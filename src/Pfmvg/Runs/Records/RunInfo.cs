@@ -70,6 +70,11 @@ public sealed record RunInfo
     /// <summary>The rule by which DICOM pictures among the samples became gray, as `data.dicom`; null where there were none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public string? Dicom { get; init; }
 
+    /// <summary>
+    /// Whether a training computes activations again in the backward pass, as `recompute` says or chose; null where it is not our model's.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public bool? Recompute { get; init; }
+
     /// <summary>Counts by name: parameters, trainable parameters, samples.</summary>
     public IReadOnlyDictionary<string, long> Counts { get; init; } = new Dictionary<string, long>();
 

@@ -45,14 +45,14 @@ internal sealed unsafe class StepWeights
     }
 
     /// <summary>Whether the step works: small models in float32, sizes multiples of 16, a processor with wide vectors.</summary>
-    public static bool Fits(GroundingModel model)
-    {
-        var config = model.Config;
-        return ThinVectors.Lanes > 0 && model.Device.type == DeviceType.CPU && model.Language.Type == ScalarType.Float32
+    public static bool Fits(GroundingModel model) => Fits(model.Config, model.Language.Type, model.Device.type);
+
+    /// <summary>The same, before there is a model.</summary>
+    public static bool Fits(GroundingConfig config, ScalarType type, DeviceType device) =>
+        ThinVectors.Lanes > 0 && device == DeviceType.CPU && type == ScalarType.Float32
             && !config.Language.Quantized && config.Language.HeadSize % TileProduct.Columns == 0
             && config.FeatureWidth % TileProduct.Columns == 0
-            && model.Language.Weights.Projections.Sum(projection => projection.Weight.numel()) <= Most;
-    }
+            && new ModelFlops(config).DecodedWeights <= Most;
 
     /// <summary>Sizes.</summary>
     public LlamaConfig Config { get; }

@@ -1,9 +1,10 @@
-using Pfmvg.Models;
 using Pfmvg.Models.Kernels;
+using Pfmvg.Models.Vision;
 using Pfmvg.Tensors;
+using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pfmvg.Planning;
+namespace Pfmvg.Models;
 
 /// <summary>
 /// Bytes that a model needs, from its sizes alone: what is alive at the moment when the most is. What an allocator loses between
@@ -18,7 +19,8 @@ namespace Pfmvg.Planning;
 /// <param name="config">All sizes.</param>
 /// <param name="type">Type of the frozen weights and of the activations.</param>
 /// <param name="isCpu">Whether it is computed on this machine's CPU, where bfloat16 may be computed in float32.</param>
-internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool isCpu)
+/// <param name="trainsVision">Whether the vision tower learns, too.</param>
+internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool isCpu, bool trainsVision = false)
 {
     private readonly LlamaConfig _language = config.Language;
     private readonly bool _widens = isCpu && (config.Language.Quantized || Bf16Products.Compute(type) != type);
@@ -30,15 +32,17 @@ internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool 
     public IReadOnlyList<(ScalarType Type, long Bytes)> Frozen()
     {
         using var shapes = new GroundingModel(config, type, META);
+        if (trainsVision) shapes.TrainVision();
         return [.. shapes.named_parameters().Select(p => p.parameter).Where(p => !p.requires_grad)
             .GroupBy(p => p.dtype).Select(group => (group.Key, group.Sum(p => p.numel() * TensorTypes.Size(group.Key))))];
     }
 
     /// <summary>Trained weights, float32; gradients take as much, AdamW's moments twice as much.</summary>
-    public long Trained => config.TrainedParameters * sizeof(float);
+    public long Trained => sizeof(float) * (config.TrainedParameters + (trainsVision ? VisionParameters : 0));
 
     /// <summary>The most that AdamW needs beside the moments: a copy of the largest trained matrix.</summary>
-    public long OptimizerStep => sizeof(float) * _width * Math.Max(config.FeatureWidth, config.Lora.Rank);
+    public long OptimizerStep =>
+        sizeof(float) * Math.Max(_width * Math.Max(config.FeatureWidth, config.Lora.Rank), trainsVision ? LargestOfVision : 0);
 
     /// <summary>What is kept of one position of one row until its backward pass, all layers together.</summary>
     /// <param name="recompute">Whether only the inputs of each layer's attention and MLP are kept.</param>
@@ -78,12 +82,36 @@ internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool 
     public long Vision(long pictures)
     {
         var vision = config.Vision;
-        long tokens = vision.Patches + 1, head = (vision.Width / vision.Heads + 31) / 32 * 32;
+        long tokens = vision.Patches + 1, head = HeadWidth;
         var mlp = _element * (2L * vision.MlpHidden + 3L * vision.Width);
         var attention = _element * (6L * vision.Width + 4 * head * vision.Heads);
         var norm = (_element + 2L * sizeof(float)) * vision.Width;
         return pictures * (tokens * Math.Max(Math.Max(mlp, attention), norm)
             + (sizeof(float) + _element) * 3L * vision.ImageSize * vision.ImageSize);
+    }
+
+    /// <summary>What is kept of some pictures until the backward pass of a vision tower that learns, in float32.</summary>
+    /// <remarks>
+    /// A block keeps the inputs of its two norms and of its four products, attention's three inputs and its result, and the MLP's
+    /// intermediate tensor before the GELU.
+    /// </remarks>
+    /// <param name="pictures">Pictures encoded together.</param>
+    public long VisionKeeps(long pictures)
+    {
+        var vision = config.Vision;
+        var block = 5L * vision.Width + 4 * HeadWidth * vision.Heads + 2L * vision.MlpHidden + vision.Heads;
+        return sizeof(float) * pictures * ((vision.Patches + 1L) * (vision.Depth * block + 2L * vision.Width)
+            + 3L * vision.ImageSize * vision.ImageSize);
+    }
+
+    /// <summary>The most that is alive beside it in that backward pass: gradients within a block, and of its largest matrix.</summary>
+    /// <param name="pictures">Pictures encoded together.</param>
+    public long VisionBackward(long pictures)
+    {
+        var vision = config.Vision;
+        var mlp = 2L * vision.MlpHidden + 3L * vision.Width;
+        var attention = 3L * vision.Width + 7 * HeadWidth * vision.Heads;
+        return sizeof(float) * (pictures * (vision.Patches + 1L) * Math.Max(mlp, attention)) + LargestOfVision * sizeof(float);
     }
 
     /// <summary>Keys and values of every layer.</summary>
@@ -98,6 +126,23 @@ internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool 
         rows * (positions * (_element * (4 * _inner + 4 * _width) + 2 * sizeof(float) * _width)
             + (_element + sizeof(float)) * _language.VocabularySize
             + sizeof(float) * config.VisualTokens * (config.FeatureWidth + _width)) + Widened(_inner);
+
+    // A head as the tower's attention computes it: filled up with zeros on a CPU.
+    private long HeadWidth => config.Vision.Width / config.Vision.Heads
+        + EvaVisionTower.HeadPadding(config.Vision.Width / config.Vision.Heads, isCpu ? DeviceType.CPU : DeviceType.CUDA);
+
+    private long LargestOfVision => config.Vision.Width * Math.Max(3L * config.Vision.Width, config.Vision.MlpHidden);
+
+    private long VisionParameters
+    {
+        get
+        {
+            var vision = config.Vision;
+            var block = 4L * vision.Width * vision.Width + 2L * vision.Width * vision.MlpHidden // products
+                + 8L * vision.Width + vision.MlpHidden;                                         // biases and norms
+            return vision.Depth * block + vision.Width * (3L * vision.PatchSize * vision.PatchSize + vision.Patches + 5);
+        }
+    }
 
     private bool IsNarrow => _element < sizeof(float);
 

@@ -1,7 +1,7 @@
-using Pfmvg.Planning;
+using Pfmvg.Runs;
 using Pfmvg.Tests.Support;
 
-namespace Pfmvg.Tests.Planning;
+namespace Pfmvg.Tests.Runs;
 
 public sealed class MemoryForecastTests : IDisposable
 {
@@ -13,7 +13,7 @@ public sealed class MemoryForecastTests : IDisposable
 
     [Fact]
     public void Without_a_limit_it_is_the_machines_memory() =>
-        Assert.Equal((16_384_000_000, "this machine"), MemoryForecast.Limit(_folder.Path));
+        Assert.Equal((16_384_000_000, "this machine"), MachineMemory.Limit(_folder.Path));
 
     [Theory]
     [InlineData("0::/slurm/job_1/step_0", "sys/fs/cgroup/slurm/job_1/memory.max")]
@@ -27,7 +27,33 @@ public sealed class MemoryForecastTests : IDisposable
         Write("sys/fs/cgroup/slurm/job_1/step_0/memory.max", "max\n");
         Write("sys/fs/cgroup/memory/slurm/uid_0/job_1/memory.limit_in_bytes", "9223372036854771712\n"); // none
         Write(file, "4000000000\n");
-        Assert.Equal((4_000_000_000, $"the container or job ({Path.Combine(_folder.Path, file)})"), MemoryForecast.Limit(_folder.Path));
+        Assert.Equal((4_000_000_000, $"the container or job ({Path.Combine(_folder.Path, file)})"), MachineMemory.Limit(_folder.Path));
+    }
+
+    [Fact]
+    public void What_is_available_is_the_machines_where_nothing_limits_it()
+    {
+        Assert.Equal(0, MachineMemory.Available(_folder.Path)); // an old kernel does not say
+        Write("proc/meminfo", "MemTotal:       16000000 kB\nMemFree: 5 kB\nMemAvailable:    3000000 kB\n");
+        Assert.Equal(3_072_000_000, MachineMemory.Available(_folder.Path));
+    }
+
+    [Theory]
+    [InlineData("0::/slurm/job_1", "sys/fs/cgroup/slurm/job_1", "memory.max", "memory.current", "")]
+    [InlineData("9:memory:/docker/abc", "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_")]
+    public void Below_a_limit_files_in_memory_count_as_available(string groups, string folder, string limit, string used, string prefix)
+    {
+        Write("proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable: 15000000 kB\n");
+        Write("proc/self/cgroup", groups + "\n");
+        Write($"{folder}/{limit}", "4000000000\n");
+        Assert.Equal(15_360_000_000, MachineMemory.Available(_folder.Path)); // how much of it is used is not known
+        Write($"{folder}/{used}", "3000000000\n");
+        Assert.Equal(1_000_000_000, MachineMemory.Available(_folder.Path));
+        Write($"{folder}/memory.stat", $"anon 5\n{prefix}inactive_file 700000000\n{prefix}active_file 100000000\n");
+        Assert.Equal(1_800_000_000, MachineMemory.Available(_folder.Path));
+        Write($"{folder}/{used}", "5000000000\n"); // a limit that was lowered
+        Write($"{folder}/memory.stat", "");
+        Assert.Equal(1, MachineMemory.Available(_folder.Path));
     }
 
     [Fact]

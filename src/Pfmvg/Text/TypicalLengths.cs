@@ -1,4 +1,4 @@
-namespace Pfmvg.Benchmarks;
+namespace Pfmvg.Text;
 
 /// <summary>Lengths in tokens that benchmarks and plans assume.</summary>
 internal static class TypicalLengths
