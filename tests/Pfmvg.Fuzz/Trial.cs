@@ -6,7 +6,8 @@ namespace Pfmvg.Fuzz;
 /// <summary>What came of one input.</summary>
 /// <param name="Fault">Null where it was read or refused; otherwise the kind of fault, the same for the same place in the program.</param>
 /// <param name="Detail">What happened, for people.</param>
-internal sealed record Verdict(string? Fault, string Detail);
+/// <param name="Refused">It was refused, and not read.</param>
+internal sealed record Verdict(string? Fault, string Detail, bool Refused = false);
 
 /// <summary>Reads one input under the limits that hold for every file.</summary>
 internal static partial class Trial
@@ -21,14 +22,14 @@ internal static partial class Trial
     {
         Memory.ForgetPeak();
         var (before, allocated, cpu) = (Memory.Of("VmRSS"), GC.GetTotalAllocatedBytes(), Environment.CpuUsage.TotalTime);
-        var refused = false;
+        string? refusal = null;
         try
         {
             input.Way.Read(input.Bytes);
         }
-        catch (InputException)
+        catch (InputException refused)
         {
-            refused = true;
+            refusal = refused.Message;
         }
         catch (Exception other)
         {
@@ -38,7 +39,7 @@ internal static partial class Trial
         var time = Environment.CpuUsage.TotalTime - cpu;
         if (time > Longest) return new Verdict("time", string.Create(CultureInfo.InvariantCulture, $"took {time.TotalSeconds:f1} s"));
         var memory = Math.Max(GC.GetTotalAllocatedBytes() - allocated, Memory.Of("VmHWM") - before);
-        return memory > Most ? new Verdict("memory", $"took {memory >> 20} MiB") : new Verdict(null, refused ? "refused" : "read");
+        return memory > Most ? new Verdict("memory", $"took {memory >> 20} MiB") : new Verdict(null, refusal is null ? "read" : $"refused: {refusal}", refusal is not null);
     }
 
     /// <summary>The innermost method of the program's own.</summary>

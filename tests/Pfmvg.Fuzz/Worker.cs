@@ -27,7 +27,7 @@ internal static class Worker
             RandomAccess.Write(state, BitConverter.GetBytes(work.From + done), 0);
             var input = format.Input(work.Format, work.Seed, work.From + done);
             var verdict = Trial.Run(input);
-            if (verdict.Detail == "refused") refused++;
+            if (verdict.Refused) refused++;
             if (verdict.Fault is { } fault) Report(work, input, verdict, fault);
         }
 

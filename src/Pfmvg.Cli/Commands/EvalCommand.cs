@@ -103,6 +103,7 @@ internal static class EvalCommand
                     {
                         Split = SplitNames.Parse("--split", name!),
                         Asked = rivals.Of(parsed, rival, parsed.GetValue(from)),
+                        Controls = parsed.GetValue(controls),
                         Existing = Existing(),
                         Isolate = !parsed.GetValue(strict),
                         ResumeCommand = configuration.Command(parsed, ["eval", "--split", name!, "--model", rival, "--resume", .. Given()]),
@@ -160,7 +161,7 @@ internal static class EvalCommand
                         [from, controls, .. configuration.All.Where(option => option.Name == "--constrain")]);
                 if (rival is not null)
                     line.Refuse($"is about answers with boxes, and those of {rival} are maps; leave it out",
-                        [controls, .. configuration.All.Where(option => option.Name == "--constrain")]);
+                        configuration.All.Where(option => option.Name == "--constrain"));
                 else line.Refuse("belongs to --split with --model biovil or biovil-t; add them, or leave it out", rivals.Maps);
                 if (isCnn)
                 {

@@ -35,25 +35,28 @@ internal sealed record OthersEvaluation(
                 + "--set threads=N.");
         using var interrupt = new Interrupt("the answers so far are kept.");
         using var display = new TerminalDisplay();
-        var (folder, data) = RivalRun.Execute(configuration, request, display, interrupt.Token);
-        var answers = Measures.WithTraits(parsed, PredictionFile.Read(folder.PredictionsPath));
-        return Print(parsed, configuration, request, (folder, data), answers, options, name, Settings(folder));
+        var result = RivalRun.Execute(configuration, request, display, interrupt.Token);
+        var answers = Measures.WithTraits(parsed, result.Predictions);
+        return Print(parsed, configuration, request, (result.Folder, result.Data), answers, options, name, Settings(result.Folder), result);
     }
 
     /// <summary>Scores the answers, prints the tables and writes the report.</summary>
     /// <returns>The exit code: a phrase without an answer is a failure.</returns>
     public int Print(ParseResult parsed, PfmvgConfiguration configuration, SplitRequest request, (RunFolder Folder, PreparedData Data) run,
-        IReadOnlyList<Prediction> answers, ScoringOptions options, string model, IEnumerable<(string Name, string Value)> settings)
+        IReadOnlyList<Prediction> answers, ScoringOptions options, string model, IEnumerable<(string Name, string Value)> settings,
+        EvaluationResult? controlled = null)
     {
         var folder = run.Folder;
         var (scored, further) = Measures.Measure(parsed, answers, Scoring.Score(parsed, answers, options)
             .Each(table => table with { Sources = [SourceFile.Read("predictions", folder.PredictionsPath)] }));
         EvaluationRun.Record(folder, scored.Main);
         var audited = AuditPrinter.Run(Audit, answers, scored.Main);
-        ScorePrinter.Print(scored, Scoring.Format(parsed), Baselines, further, audited);
+        var beside = controlled is null ? new PrintedPart([], () => [])
+            : new PrintedPart(ControlPrinter.Tables(scored.Main, controlled), () => ControlPrinter.Tidy(scored.Main, controlled));
+        ScorePrinter.Print(scored, Scoring.Format(parsed), Baselines, further, beside, audited);
         Report.WriteSamples(parsed, answers, scored);
         Report.Write(parsed, scored.Main, $"{model}, {request.Split.ToString().ToLowerInvariant()} split", settings,
-            configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(run.Data), [.. scored.Side, .. further, .. audited.Grids]);
+            configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(run.Data), [.. scored.Side, .. further, .. beside.Grids, .. audited.Grids]);
         Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
         var ours = RunFolder.ForPart(configuration, $"eval-{request.Split.ToString().ToLowerInvariant()}").PredictionsPath;
         // Maps and boxes have no protocol in common.

@@ -9,8 +9,8 @@ namespace Pfmvg.Cli.Output;
 /// <summary>The controls beside a model's scores, for all commands that evaluate a model.</summary>
 internal static class ControlPrinter
 {
-    public const string Description = "Also evaluate controls: blank pictures, other patients' pictures, constant boxes and exchanged "
-        + "phrases. They show how much of the score comes from looking at the picture.";
+    public const string Description = "Also evaluate controls: blank pictures, other patients' pictures, constant boxes (beside heat "
+        + "maps: constant maps) and exchanged phrases. They show how much of the score comes from looking at the picture.";
 
     /// <summary>Refuses scoring rules under which controls cannot be compared.</summary>
     public static void Check(ScoringOptions options)

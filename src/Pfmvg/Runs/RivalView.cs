@@ -1,3 +1,4 @@
+using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
@@ -36,6 +37,13 @@ internal sealed record RivalView(DecodedImage Gray, bool IsDeep, RivalPicture Pi
             throw new InputException(
                 $"{path}: the picture of {gray.Width} x {gray.Height} pixels is too small to be cropped; leave it out.");
         return new RivalView(gray, !decoded.Wide.IsEmpty, RivalPicture.FromGray(gray, sizes.Resize, sizes.Crop, path), place);
+    }
+
+    /// <summary>A picture with nothing on it, as the model would see it: middle gray, although no file of one value is read.</summary>
+    public static RivalView Blank(int crop)
+    {
+        var blank = ControlQuestions.BlankPicture(crop);
+        return new RivalView(blank, false, new RivalPicture(blank.Pixels.ToArray(), crop), new MapPlace(0, 0, crop));
     }
 
     /// <summary>The maps of phrases on the picture, which is encoded once for all of them.</summary>

@@ -99,6 +99,16 @@ internal abstract class SplitRun
     /// <summary>Whether an answer from earlier still holds.</summary>
     protected virtual bool Holds(Prediction answer) => (answer.BrokenPicture ?? answer.Unanswered) is null;
 
+    /// <summary>Whether there is more to answer than the split itself, and it is not there yet.</summary>
+    protected virtual bool HasMore => false;
+
+    /// <summary>Answers that, after the split.</summary>
+    /// <param name="key">Stands for questions, weights and settings.</param>
+    /// <param name="interrupt">Ends it.</param>
+    protected virtual void AnswerMore(string key, CancellationToken interrupt)
+    {
+    }
+
     /// <summary>What is counted of all answers.</summary>
     protected abstract Dictionary<string, long> Count(IReadOnlyList<Prediction> answers);
 
@@ -140,7 +150,7 @@ internal abstract class SplitRun
                     if (Holds(answer)) known.Add(answer.Id, answer);
             }
 
-            if (known.Count == Samples.Count)
+            if (known.Count == Samples.Count && !HasMore)
             {
                 Display.Tell($"answers  as they are in {Folder.Path}");
                 return (Folder, Data);
@@ -163,6 +173,7 @@ internal abstract class SplitRun
                 [.. Samples.Select(sample => About(sample, known.GetValueOrDefault(sample.Id) ?? answers[sample.Id]))];
             PredictionFile.Write(Folder.PredictionsPath, all);
             unfinished.Remove();
+            AnswerMore(Key(info), interrupt);
             info = info with { Counts = Count(all) };
             End(RunStatus.Finished, null);
         }

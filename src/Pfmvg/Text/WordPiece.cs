@@ -47,7 +47,8 @@ internal sealed class WordPiece
             throw new InputException($"{path}: the vocabulary is no text in UTF-8; fetch it again.", cause);
         }
 
-        var lines = text.ReplaceLineEndings("\n").Split('\n');
+        // Python's line ends alone: U+2028 and its like may be pieces.
+        var lines = text.Replace("\r\n", "\n", StringComparison.Ordinal).Replace('\r', '\n').Split('\n');
         if (lines[^1].Length == 0) lines = lines[..^1];
         Dictionary<string, int> ids = new(StringComparer.Ordinal);
         foreach (var (id, piece) in lines.Index()) ids[piece] = id; // of a piece that stands twice the later place counts, as in BERT's own

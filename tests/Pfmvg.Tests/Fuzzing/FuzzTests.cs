@@ -44,6 +44,14 @@ public sealed class FuzzTests : IDisposable
             format.Input(name, 2, number).Bytes));
     }
 
+    [Theory]
+    [InlineData("rival-pt"), InlineData("rival-safetensors"), InlineData("rival-vocabulary"), InlineData("rival-config")]
+    public void Whole_files_of_a_rival_are_read_to_the_answer(string name)
+    {
+        var format = Formats.All[name].Make(Directory.CreateDirectory(_folder.In(name)).FullName);
+        Assert.All(format.Seeds, seed => Assert.Equal("read", Trial.Run(seed).Detail));
+    }
+
     [Fact]
     public void A_fault_is_seen_kept_small_and_named_by_its_place()
     {

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Imaging;
 using Pfmvg.Rivals;
+using Pfmvg.Runs;
 using Pfmvg.Tests.Support;
 using TorchSharp;
 
@@ -127,6 +128,32 @@ public sealed class RivalTests
             using var model = Open("biovil-t", "weights/biovil-t", dilated: false);
             var places = model.Encode(new RivalPicture(new byte[96 * 96], 96));
             Assert.NotEmpty(BioVil.Maps(places, model.Text.Encode(["effusion"])));
+        }
+    }
+
+    [Fact]
+    public void A_picture_with_several_phrases_leaves_no_tensor_behind_beside_the_model()
+    {
+        using var model = Open("biovil", "weights/biovil", dilated: false);
+        var gray = new DecodedImage(96, 96, 1, [.. Enumerable.Range(0, 96 * 96).Select(i => (byte)i)]);
+        var view = new RivalView(gray, false, RivalPicture.FromGray(gray, 96, 80, "picture"), SimilarityMap.Place(96, 96, 96, 80));
+        string[] phrases = ["effusion", "left effusion", "right basilar opacity", "edema", "effusion."]; // of several lengths
+        Answer();
+        var before = torch.Tensor.TotalCount;
+        for (var round = 0; round < 3; round++) Answer();
+        Assert.Equal(before, torch.Tensor.TotalCount);
+        Assert.Equal(before + 1, Kept());
+
+        void Answer()
+        {
+            using var texts = model.Text.Encode(phrases);
+            Assert.Equal(phrases.Length, view.Maps(model, texts, "picture").Count);
+        }
+
+        long Kept()
+        {
+            using var places = model.Encode(view.Picture);
+            return torch.Tensor.TotalCount;
         }
     }
 

@@ -123,7 +123,7 @@ public sealed class RivalRunTests(TrainingWorkspace workspace) : IClassFixture<T
         Assert.Contains("cnr_abs", audited.Output, StringComparison.Ordinal);
 
         Refused("only mask-thresholds scores", ["eval", .. model, "--protocol", "pfmvg-box"]);
-        Refused("those of biovil are maps", ["eval", .. model, "--controls"]);
+        Refused("those of biovil are maps", ["eval", .. model, "--constrain", "boxes"]);
         Refused("belongs to --split with --model biovil", ["eval", "--predictions", answers, "--dilated"]);
         Refused("which only --protocol mask-thresholds scores", ["eval", "--predictions", answers, "--map-scale", "minmax"]);
         Refused("needs --from DIR", ["eval", "--split", "train", "--model", "biovil"]);

@@ -9,7 +9,9 @@ public enum ControlCondition
     /// <summary>The same model asked about another patient's picture.</summary>
     Shuffled,
 
-    /// <summary>No model: the box with the largest overlap with the training split's boxes of the same class and side.</summary>
+    /// <summary>
+    /// No model: the box with the largest overlap with the training split's boxes of the same class and side; beside heat maps the region.
+    /// </summary>
     Constant,
 }
 
@@ -17,10 +19,13 @@ public enum ControlCondition
 public static class ControlConditions
 {
     /// <summary>A control's name and what it is.</summary>
-    public static string Describe(this ControlCondition control) => control switch
+    /// <param name="control">The control.</param>
+    /// <param name="maps">The model that it stands beside answers with heat maps.</param>
+    public static string Describe(this ControlCondition control, bool maps = false) => control switch
     {
         ControlCondition.Blind => "blind: the same model asked about blank pictures",
         ControlCondition.Shuffled => "shuffled: the same model asked about other patients' pictures",
+        _ when maps => "constant: the best single map of the training split for class and side (1 in a region, 0 elsewhere), without a model",
         _ => "constant: the best single box of the training split for class and side, without a model",
     };
 }

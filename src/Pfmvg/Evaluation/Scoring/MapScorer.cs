@@ -25,7 +25,7 @@ internal static class MapScorer
     }
 
     /// <summary>One by one on all cores; a map that cannot be read is wrong input here, too, and no failure of several threads.</summary>
-    private static List<TResult> InParallel<TItem, TResult>(List<TItem> items, Func<TItem, TResult> score)
+    internal static List<TResult> InParallel<TItem, TResult>(List<TItem> items, Func<TItem, TResult> score)
     {
         try
         {

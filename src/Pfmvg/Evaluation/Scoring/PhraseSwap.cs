@@ -26,7 +26,7 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
     /// <param name="options">Rule for flawed answers, resamples and seed.</param>
     public static PhraseSwap? Measure(IReadOnlyList<Prediction> predictions, ScoringOptions options)
     {
-        List<(double Moved, double Asked, double Other, string Cluster)> cases = [];
+        List<(Prediction Answer, HashSet<Box> Asked, HashSet<Box> Other)> pairs = [];
         var phrases = predictions.GroupBy(p => p.PhraseKey)
             .Select(same => (Answer: same.First(), Truth: same.SelectMany(p => p.Truth).ToHashSet()));
         foreach (var picture in phrases.GroupBy(phrase => phrase.Answer.Image).Select(group => group.ToList()))
@@ -36,13 +36,15 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
                 var at = Enumerable.Range(1, picture.Count - 1).Select(step => (i + step) % picture.Count)
                     .FirstOrDefault(j => !picture[j].Truth.SetEquals(other.Truth), -1);
                 if (at < 0) continue;
-                var asked = picture[at];
-                var boxes = AnswerReader.Read(asked.Answer, options, single: true, asked.Truth.Count).Boxes;
-                var (onAsked, onOther) = (Iou(boxes, asked.Truth, options), Iou(boxes, other.Truth, options));
-                cases.Add((onAsked > onOther ? 1 : 0, onAsked, onOther, asked.Answer.Patient ?? asked.Answer.Image));
+                pairs.Add((picture[at].Answer, picture[at].Truth, other.Truth));
             }
 
-        if (cases.Count == 0) return null;
+        if (pairs.Count == 0) return null;
+        var cases = MapScorer.InParallel(pairs, pair =>
+        {
+            var (onAsked, onOther) = Ious(pair.Answer, pair.Asked, pair.Other, options);
+            return (Moved: onAsked > onOther ? 1.0 : 0, Asked: onAsked, Other: onOther, Cluster: pair.Answer.Patient ?? pair.Answer.Image);
+        });
         var clusters = cases.Select(c => c.Cluster).Distinct().Index().ToDictionary(c => c.Item, c => c.Index);
         var members = cases.Select(c => clusters[c.Cluster]).ToArray();
         MeanStatistic[] means =
@@ -56,6 +58,20 @@ public sealed record PhraseSwap(int Cases, Estimate Moved, Estimate AskedIou, Es
             for (var i = 0; i < means.Length; i++) figures[i] = means[i].Evaluate(drawn).Value;
         }, options.Intervals);
         return new PhraseSwap(cases.Count, estimates[0], estimates[1], estimates[2]);
+    }
+
+    /// <summary>The IoU of an answer with the asked region and with the other one; a map that cannot be scored has none.</summary>
+    private static (double Asked, double Other) Ious(Prediction answer, HashSet<Box> asked, HashSet<Box> other, ScoringOptions options)
+    {
+        if (options.Protocol != Protocol.MaskThresholds)
+        {
+            var boxes = AnswerReader.Read(answer, options, single: true, asked.Count).Boxes;
+            return (Iou(boxes, asked, options), Iou(boxes, other, options));
+        }
+
+        var map = answer.HeatMap is null ? null : HeatMap.Of(answer, options.MapScale);
+        return map is null || map.HasHoles && !options.HeatMapMayHaveHoles ? (0, 0)
+            : (map.Score([.. asked], answer.Width, answer.Height).Iou, map.Score([.. other], answer.Width, answer.Height).Iou);
     }
 
     private static double Iou(IReadOnlyList<Box> boxes, IEnumerable<Box> truth, ScoringOptions options) => boxes.Count == 0 ? 0

@@ -23,7 +23,7 @@ public static class ControlGrid
         return new TextGrid($"Does the model look at the picture? Protocol {model.Protocol.Name}",
             ["answers", "wIoU", "mean IoU", "Acc@0.5", "model - control, wIoU", "p"], rows,
         [
-            .. controls.Keys.Order().Select(control => control.Describe()),
+            .. controls.Keys.Order().Select(control => control.Describe(model.Options.Protocol == Protocol.MaskThresholds)),
             .. ScoreGrid.Notes(model),
         ]);
 
@@ -35,10 +35,11 @@ public static class ControlGrid
     /// <summary>The exchange of phrases.</summary>
     public static TextGrid PhraseSwaps(PhraseSwap swap, ScoringOptions options)
     {
+        var answer = options.Protocol == Protocol.MaskThresholds ? "map" : "box";
         List<string> notes =
         [
             "Every phrase is exchanged for the next one of its picture that means another region; " +
-                "the box moves when its IoU with the asked region is above that with the other.",
+                $"the {answer} moves when its IoU with the asked region is above that with the other.",
             "A model that reads no phrase answers both alike and moves in half of the cases at most.",
         ];
         if (options.Resamples > 0)
@@ -46,8 +47,8 @@ public static class ControlGrid
                 $"Intervals: 95 %, {options.Resamples:N0} bootstrap resamples of patients, seed {options.Seed}, ")
                 + $"{ScoringRules.Method(options.Intervals)}.");
         return new TextGrid(
-            "Does the box follow the phrase?",
-            ["phrases exchanged", "box moves to the asked finding", "IoU with the asked", "IoU with the other"],
+            $"Does the {answer} follow the phrase?",
+            ["phrases exchanged", $"{answer} moves to the asked finding", "IoU with the asked", "IoU with the other"],
             [[swap.Cases.ToString(CultureInfo.InvariantCulture), ScoreGrid.Cell(swap.Moved), ScoreGrid.Cell(swap.AskedIou),
                 ScoreGrid.Cell(swap.OtherIou)]],
             notes);
