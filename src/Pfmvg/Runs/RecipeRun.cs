@@ -44,8 +44,8 @@ internal static class RecipeRun
             problems.Add($"the seed {same.Key} is given {same.Count()} times; a run with the same seed is the same run");
         foreach (var (recipe, earlier) in recipes.Skip(1).Select((recipe, r) => (recipe, recipes.Take(r + 1))))
             if (earlier.FirstOrDefault(one => Settings(one) == Settings(recipe)) is { } same && !IsNamed(same, recipe.Name))
-                problems.Add($"the recipe '{ForeignText.Quote(recipe.Name)}' has the settings of '{ForeignText.Quote(same.Name)}'; give it another "
-                    + $"file, or --change {ForeignText.Quote(recipe.Name)}:PATH=VALUE");
+                problems.Add($"the recipe '{ForeignText.Quote(recipe.Name)}' has the settings of '{ForeignText.Quote(same.Name)}'; give it "
+                    + $"another file, or --change {ForeignText.Quote(recipe.Name)}:PATH=VALUE");
         foreach (var recipe in recipes.Skip(1))
         {
             var others = ConfigurationFile.Differences(recipes[0].Configuration, recipe.Configuration)

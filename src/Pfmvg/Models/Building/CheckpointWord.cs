@@ -68,7 +68,8 @@ internal static class CheckpointWord
                 if (stated.Except(config.Lora.Targets).Any())
                     throw Contradiction(key, $"[{string.Join(", ", stated)}]", "model.lora.targets",
                         $"[{string.Join(", ", config.Lora.Targets)}]");
-                if (config.Lora.Targets.Except(stated).ToArray() is { Length: > 0 } further) // their B is 0: the same model until they learn
+                // The B of further ones is 0, so the model is the same until they learn.
+                if (config.Lora.Targets.Except(stated).ToArray() is { Length: > 0 } further)
                     notes.Add($"note: {file.Path}: has adapters on {string.Join(", ", stated)}; those on {string.Join(", ", further)} "
                         + "begin as nothing.");
             }
