@@ -21,6 +21,7 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 
     private readonly TaughtMixture _mixture = new(data.Folder, samples, settings, loading.Seed);
     private SampleLoader? _loader;
+    private LoadedSteps? _ahead;
     private int[]? _firstOfPicture;
     private ILookup<int, Box>? _boxesOfPicture;
 
@@ -64,9 +65,25 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 
     /// <summary>Samples in the given order, decoded ahead by worker threads; broken ones are left out where the settings say so.</summary>
     public IEnumerable<LoadedSample> Load(
-        IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
-        Loader.Load(Samples, indices, epoch, augment, cancel)
+        IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default)
+    {
+        return (augment && _ahead is { } ahead ? ahead.Take(epoch, indices, Plain) : Plain())
             .Select(loaded => loaded with { Sample = _mixture.At(loaded.Index, epoch) });
+
+        IEnumerable<LoadedSample> Plain() => Loader.Load(Samples, indices, epoch, augment, cancel);
+    }
+
+    /// <summary>
+    /// Loads the samples of the coming steps before they are asked for, across the ends of steps and epochs. What is loaded stays the same.
+    /// </summary>
+    /// <param name="steps">The steps as they will be asked for, enumerated on threads of its own.</param>
+    /// <param name="cancel">Stops the loading.</param>
+    /// <returns>Ends it.</returns>
+    public IDisposable Follow(IEnumerable<StepShare> steps, CancellationToken cancel)
+    {
+        _ahead?.Dispose();
+        return _ahead = new LoadedSteps(Loader.Ahead(Samples, steps, augment: true, cancel));
+    }
 
     // A shared crop holds the boxes of all samples of its picture, so it depends on (seed, epoch, picture) alone.
     private SampleLoader Loader => _loader ??= new SampleLoader(data, loading.LeastCropArea is null || !settings.SharePictures ? loading
