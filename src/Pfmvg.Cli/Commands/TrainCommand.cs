@@ -5,7 +5,6 @@ using Pfmvg.Cli.Output;
 using Pfmvg.Cli.Process;
 using Pfmvg.Configuration;
 using Pfmvg.Distributed;
-using Pfmvg.Planning;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tensors;

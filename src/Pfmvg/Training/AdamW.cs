@@ -13,6 +13,7 @@ public sealed class AdamW : IDisposable
 {
     private readonly Slot[] _slots;
     private readonly double _beta1, _beta2, _eps, _weightDecay;
+    private readonly bool _fused;
 
     /// <summary>Starts with zero moments.</summary>
     /// <param name="parameters">Trainable tensors by name.</param>
@@ -22,11 +23,18 @@ public sealed class AdamW : IDisposable
     /// <param name="eps">Added to the root of the second moment.</param>
     /// <param name="rateOf">The rate of a parameter as a multiple of the step's; null for 1 throughout.</param>
     public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, double beta1, double beta2, double weightDecay,
-        double eps = 1e-8, Func<string, double>? rateOf = null)
+        double eps = 1e-8, Func<string, double>? rateOf = null) : this(parameters, beta1, beta2, weightDecay, eps, rateOf, fused: null)
+    {
+    }
+
+    /// <summary>The same in a way of the caller's choice: null is libtorch's fused step on CUDA and single operations elsewhere.</summary>
+    internal AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, double beta1, double beta2, double weightDecay,
+        double eps, Func<string, double>? rateOf, bool? fused)
     {
         (_beta1, _beta2, _weightDecay, _eps) = (beta1, beta2, weightDecay, eps);
         _slots = [.. parameters.Select(p => new Slot(p.Name, p.Parameter, Zeros(p.Parameter), Zeros(p.Parameter),
             Decays(p.Name, p.Parameter), rateOf?.Invoke(p.Name) ?? 1))];
+        _fused = fused ?? Array.Exists(_slots, slot => slot.Parameter.device_type == DeviceType.CUDA);
 
         static Tensor Zeros(Parameter like) => zeros_like(like, requires_grad: false).DetachFromDisposeScope();
     }
@@ -49,8 +57,22 @@ public sealed class AdamW : IDisposable
     public void Step(double learningRate)
     {
         using var quiet = no_grad();
+        using var scope = NewDisposeScope();
         Steps++;
-        foreach (var same in _slots.GroupBy(slot => slot.Rate)) Step(same, learningRate * same.Key);
+        if (_fused)
+            foreach (var same in _slots.Where(slot => slot.Parameter.grad is not null).GroupBy(slot => (slot.Rate, slot.Decays)))
+                StepFused([.. same], learningRate * same.Key.Rate, same.Key.Decays ? _weightDecay : 0);
+        else
+            foreach (var same in _slots.GroupBy(slot => slot.Rate)) Step(same, learningRate * same.Key);
+    }
+
+    // Few kernels for all parameters; the same up to rounding. Nothing waits for the device.
+    private void StepFused(Slot[] slots, double learningRate, double weightDecay)
+    {
+        var steps = full([], (float)Steps, ScalarType.Float32, slots[0].Parameter.device); // exact up to 16 million steps
+        Scripted.AdamW([.. slots.Select(slot => slot.Parameter)], [.. slots.Select(slot => slot.Parameter.grad!)],
+            [.. slots.Select(slot => slot.First)], [.. slots.Select(slot => slot.Second)], [.. slots.Select(_ => steps)],
+            tensor(learningRate, ScalarType.Float64), (_beta1, _beta2, weightDecay, _eps));
     }
 
     private void Step(IEnumerable<Slot> slots, double learningRate)

@@ -36,6 +36,8 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
 
     public int[] Order(int epoch, int stepSize) => taught.Order(epoch, stepSize);
 
+    public IDisposable Follow(IEnumerable<StepShare> steps, CancellationToken cancel) => taught.Follow(steps, cancel);
+
     public IEnumerable<BatchLoss> Learn(IReadOnlyList<int> indices, int epoch, CancellationToken cancel) =>
         taught.Load(indices, epoch, augment: true, cancel).Chunk(settings.BatchSize)
             .Select(micro => _shared.Value is { } shared ? Learn(shared, micro, epoch, cancel) : Learn(micro, cancel));

@@ -73,7 +73,8 @@ internal sealed unsafe class GradientBuffer : IDisposable
     public Tensor Norms()
     {
         using var scope = NewDisposeScope();
-        return stack(_views.Select(view => view.norm())).MoveToOuterDisposeScope();
+        return (_flat.device_type == DeviceType.CUDA ? Scripted.NormsOf(_views) : stack(_views.Select(view => view.norm())))
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>

@@ -31,6 +31,11 @@ internal interface ILearner
     /// <param name="stepSize">Samples of a step, of all processes together.</param>
     int[] Order(int epoch, int stepSize);
 
+    /// <summary>Tells which samples will be learnt, step by step, so that they can be loaded ahead; null where nothing is.</summary>
+    /// <param name="steps">Enumerated on other threads.</param>
+    /// <param name="cancel">Stops the loading.</param>
+    IDisposable? Follow(IEnumerable<StepShare> steps, CancellationToken cancel) => null;
+
     /// <summary>Adds the gradients of the summed loss of some samples, one micro-batch each time the next result is taken.</summary>
     /// <param name="indices">Places in <see cref="Samples"/>.</param>
     /// <param name="epoch">What is drawn at random depends on it.</param>

@@ -21,6 +21,7 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 
     private readonly TaughtMixture _mixture = new(data.Folder, samples, settings, loading.Seed);
     private SampleLoader? _loader;
+    private LoadedSteps? _ahead;
     private int[]? _firstOfPicture;
     private ILookup<int, Box>? _boxesOfPicture;
 
@@ -67,10 +68,26 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 
     /// <summary>Samples in the given order, decoded ahead by worker threads; broken ones are left out where the settings say so.</summary>
     public IEnumerable<LoadedSample> Load(
-        IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
-        Loader.Load(Samples, indices, epoch, augment, cancel)
+        IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default)
+    {
+        return (augment && _ahead is { } ahead ? ahead.Take(epoch, indices, Plain) : Plain())
             .Select(loaded => _mixture.At(loaded.Index, epoch) is var sample && !_mixture.IsDrawn(loaded.Index)
                 ? loaded with { Sample = sample } : loaded with { Sample = sample, Boxes = loaded.Crop.Apply(sample.Boxes) });
+
+        IEnumerable<LoadedSample> Plain() => Loader.Load(Samples, indices, epoch, augment, cancel);
+    }
+
+    /// <summary>
+    /// Loads the samples of the coming steps before they are asked for, across the ends of steps and epochs. What is loaded stays the same.
+    /// </summary>
+    /// <param name="steps">The steps as they will be asked for, enumerated on threads of its own.</param>
+    /// <param name="cancel">Stops the loading.</param>
+    /// <returns>Ends it.</returns>
+    public IDisposable Follow(IEnumerable<StepShare> steps, CancellationToken cancel)
+    {
+        _ahead?.Dispose();
+        return _ahead = new LoadedSteps(Loader.Ahead(Samples, steps, augment: true, cancel));
+    }
 
     // A shared crop holds the boxes of all samples of its picture, so it depends on (seed, epoch, picture) alone. A question that is drawn
     // anew in each epoch has a crop that holds the boxes of all that it may be.

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Configuration;
+using Pfmvg.Data.Loading;
 using Pfmvg.Distributed;
 using Pfmvg.Models;
 using TorchSharp;
@@ -76,6 +77,7 @@ public sealed class Trainer : IDisposable
         var saved = start;
         var (epoch, step) = (start.Epoch, start.Step);
         _clock.Restart();
+        using var ahead = _learner.Follow(Shares(start), interrupt);
         for (; epoch < _settings.Epochs; epoch++, step = 0)
         {
             var order = _learner.Order(epoch, GlobalBatch);
@@ -137,13 +139,28 @@ public sealed class Trainer : IDisposable
         _gradients.Dispose();
     }
 
+    // What this rank takes of all steps from a position to the end of the stage.
+    private IEnumerable<StepShare> Shares(Position start)
+    {
+        for (var (epoch, step) = (start.Epoch, start.Step); epoch < _settings.Epochs; epoch++, step = 0)
+        {
+            var order = _learner.Order(epoch, GlobalBatch);
+            for (; step < StepsPerEpoch; step++) yield return new StepShare(epoch, Share(Batch(order, step)));
+        }
+    }
+
+    private int[] Batch(int[] order, int step) =>
+        order.AsSpan(step * GlobalBatch, Math.Min(GlobalBatch, order.Length - step * GlobalBatch)).ToArray();
+
+    private int[] Share(int[] batch) => [.. batch.Where((_, i) => (long)i * _world.Size / GlobalBatch == _world.Rank)];
+
     /// <summary>Takes a step; null when a rank was interrupted before it was whole, and nothing has changed.</summary>
     private StepEntry? Step(int[] order, int epoch, int step, CancellationToken interrupt)
     {
         if (_world.Size == 1 && interrupt.IsCancellationRequested) return null;
         using var scope = NewDisposeScope();
-        var batch = order.AsSpan(step * GlobalBatch, Math.Min(GlobalBatch, order.Length - step * GlobalBatch)).ToArray();
-        var share = batch.Where((_, i) => (long)i * _world.Size / GlobalBatch == _world.Rank).ToArray();
+        var batch = Batch(order, step);
+        var share = Share(batch);
         var sums = new StepSums();
         var losses = new List<Tensor>(); // not read yet
         try

@@ -98,6 +98,9 @@ public sealed class TrainingSamples(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default) =>
         _split.Load(indices, epoch, augment, cancel).Select(loaded => ToExample(loaded, epoch, augment));
 
+    /// <summary>Loads the coming steps before they are asked for; ends when the result is disposed.</summary>
+    internal IDisposable Follow(IEnumerable<StepShare> steps, CancellationToken cancel) => _split.Follow(steps, cancel);
+
     /// <summary>The first sample that is shown the same as this one: its picture, or the crop of it that they share.</summary>
     internal int FirstOfPicture(int index) => _split.FirstOfPicture(index);
 

@@ -100,14 +100,24 @@ public sealed class SampleLoader(PreparedData data, LoaderOptions options)
     /// <param name="cancel">Stops the loading.</param>
     /// <exception cref="InputException">A picture is broken and the options say to fail.</exception>
     public IEnumerable<LoadedSample> Load(
-        IReadOnlyList<Sample> samples, IEnumerable<int> order, int epoch = 0, bool augment = false, CancellationToken cancel = default)
+        IReadOnlyList<Sample> samples, IEnumerable<int> order, int epoch = 0, bool augment = false, CancellationToken cancel = default) =>
+        Ahead(samples, [new StepShare(epoch, order)], augment, cancel).Select(loaded => loaded.Sample).OfType<LoadedSample>();
+
+    /// <summary>Loads the samples of one step after the other; null for those that are left out.</summary>
+    internal IEnumerable<(StepShare Step, LoadedSample? Sample)> Ahead(
+        IReadOnlyList<Sample> samples, IEnumerable<StepShare> steps, bool augment, CancellationToken cancel)
     {
         var workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
         var ahead = options.Ahead > 0 ? options.Ahead : 4 * workers;
-        // What several samples show is made once.
-        var shown = augment && options.Together is not null ? new ConcurrentDictionary<(string, Crop), Lazy<VisionInput>>() : null;
-        return LoadAhead.InOrder(order, (index, buffer) => TryLoad(samples[index], index, epoch, augment, buffer, shown), workers, ahead,
-            cancel).OfType<LoadedSample>();
+        return LoadAhead.InOrder(steps.SelectMany(Items), (item, buffer) =>
+            (item.Step, TryLoad(samples[item.Index], item.Index, item.Step.Epoch, augment, buffer, item.Shown)), workers, ahead, cancel);
+
+        // What several samples of a step show is made once.
+        IEnumerable<(StepShare Step, int Index, ConcurrentDictionary<(string, Crop), Lazy<VisionInput>>? Shown)> Items(StepShare step)
+        {
+            var shown = augment && options.Together is not null ? new ConcurrentDictionary<(string, Crop), Lazy<VisionInput>>() : null;
+            return step.Indices.Select(index => (step, index, shown));
+        }
     }
 
     /// <summary>Loads one sample on the caller's thread.</summary>
