@@ -39,7 +39,8 @@ internal static partial class Trial
         var time = Environment.CpuUsage.TotalTime - cpu;
         if (time > Longest) return new Verdict("time", string.Create(CultureInfo.InvariantCulture, $"took {time.TotalSeconds:f1} s"));
         var memory = Math.Max(GC.GetTotalAllocatedBytes() - allocated, Memory.Of("VmHWM") - before);
-        return memory > Most ? new Verdict("memory", $"took {memory >> 20} MiB") : new Verdict(null, refusal is null ? "read" : $"refused: {refusal}", refusal is not null);
+        return memory > Most ? new Verdict("memory", $"took {memory >> 20} MiB")
+            : new Verdict(null, refusal is null ? "read" : $"refused: {refusal}", refusal is not null);
     }
 
     /// <summary>The innermost method of the program's own.</summary>

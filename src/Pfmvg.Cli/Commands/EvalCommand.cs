@@ -32,8 +32,8 @@ internal static class EvalCommand
         var from = new Option<string?>("--from")
         {
             Description = "With --split: the run folder, checkpoint or peft adapter folder of the model, or 'base' for the base "
-                + "weights alone. Default: stage 2's result. With --model biovil or biovil-t: the folder with its image model and its "
-                + "text folder.",
+                + "weights alone. A run brings its own configuration. Default: stage 2's result of the configuration. With --model "
+                + "biovil or biovil-t: the folder with its image model and its text folder.",
             HelpName = "PATH",
         };
         var predictions = new Option<string[]>("--predictions")
@@ -125,8 +125,8 @@ internal static class EvalCommand
                             ["eval", "--split", name!, .. asking.Given(parsed), "--resume", .. Given()]),
                         Command = [.. parsed.Tokens.Select(token => token.Value).Prepend("pfmvg")],
                     }, others);
-                return Job.Run(() => configuration.ReadForData(parsed, isCnn), "the answers so far are kept.",
-                    session => FromModel(session, name!), _ => !isCnn);
+                return Job.Run(() => configuration.ReadForData(parsed, isCnn, parsed.GetValue(from)),
+                    "the answers so far are kept.", session => FromModel(session, name!), _ => !isCnn);
             }
 
             if (parsed.GetValue(resume) || parsed.GetValue(strict))
@@ -189,6 +189,9 @@ internal static class EvalCommand
                 var options = scoring.ForModel(parsed, rules, session.Configuration.Eval);
                 report.CheckSamples(parsed, null);
                 var isBase = parsed.GetValue(from) == "base";
+                var run = configuration.RunOf(parsed, parsed.GetValue(from));
+                if (run is not null)
+                    session.Tell($"configuration  that of the run, {run.ConfigurationPath}; --config names another one");
                 var wanted = new EvaluationOptions
                 {
                     Split = SplitNames.Parse("--split", splitName),
@@ -228,7 +231,8 @@ internal static class EvalCommand
                 Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
                 Terminal.Standard.Message(isBase || isCnn || settings.Name.EndsWith("-base", StringComparison.Ordinal)
                     ? $"Next: {ShellWords.Join(["pfmvg", "runs", "show", folder.Path])}"
-                    : $"Next: {configuration.Command(parsed, "eval", "--split", splitName, "--from", "base")} --set "
+                    : $"Next: {configuration.Command(parsed, ["eval", "--split", splitName, "--from", "base",
+                            .. run is null ? (string[])[] : ["--config", run.ConfigurationPath]])} --set "
                         + $"name={settings.Name}-base, and then " + ShellWords.Join(["pfmvg", "compare", folder.PredictionsPath,
                             RunFolder.ForPart(settings with { Name = settings.Name + "-base" }, folder.Part).PredictionsPath,
                             .. ScoringArguments.Again(options)]));

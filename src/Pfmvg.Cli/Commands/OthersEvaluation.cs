@@ -37,7 +37,8 @@ internal sealed record OthersEvaluation(
         using var display = new TerminalDisplay();
         var result = RivalRun.Execute(configuration, request, display, interrupt.Token);
         var answers = Measures.WithTraits(parsed, result.Predictions);
-        return Print(parsed, configuration, request, (result.Folder, result.Data), answers, options, name, Settings(result.Folder), result);
+        return Print(parsed, configuration, request, (result.Folder, result.Data), answers, options, name, Settings(result.Folder),
+            result);
     }
 
     /// <summary>Scores the answers, prints the tables and writes the report.</summary>
@@ -56,7 +57,8 @@ internal sealed record OthersEvaluation(
         ScorePrinter.Print(scored, Scoring.Format(parsed), Baselines, further, beside, audited);
         Report.WriteSamples(parsed, answers, scored);
         Report.Write(parsed, scored.Main, $"{model}, {request.Split.ToString().ToLowerInvariant()} split", settings,
-            configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(run.Data), [.. scored.Side, .. further, .. beside.Grids, .. audited.Grids]);
+            configuration.Data.Dicom, folder.Path, EvalCommand.ImagePath(run.Data),
+            [.. scored.Side, .. further, .. beside.Grids, .. audited.Grids]);
         Terminal.Standard.Message($"Answers: {folder.PredictionsPath}");
         var ours = RunFolder.ForPart(configuration, $"eval-{request.Split.ToString().ToLowerInvariant()}").PredictionsPath;
         // Maps and boxes have no protocol in common.

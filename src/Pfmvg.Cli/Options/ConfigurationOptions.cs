@@ -72,7 +72,11 @@ internal sealed class ConfigurationOptions
     /// <param name="isCnn">As for <see cref="Read(ParseResult, bool)"/>.</param>
     /// <exception cref="InputException">As for <see cref="Read(ParseResult, bool)"/>.</exception>
     public PfmvgConfiguration ReadOf(ParseResult parsed, string? from, bool isCnn) =>
-        from is not null and not "base" && RunFolder.Of(from) is { } run ? Read(parsed, () => run.ConfigurationPath) : Read(parsed, isCnn);
+        RunOf(parsed, from) is { } run ? Read(parsed, () => run.ConfigurationPath) : Read(parsed, isCnn);
+
+    /// <summary>The run whose configuration <see cref="ReadOf"/> takes; null for another one.</summary>
+    public RunFolder? RunOf(ParseResult parsed, string? from) =>
+        parsed.GetValue(_file) is null && from is not null and not "base" ? RunFolder.Of(from) : null;
 
     /// <summary>The same with a file of its own, and further settings over those of the command line.</summary>
     /// <param name="parsed">The command line.</param>
@@ -93,10 +97,11 @@ internal sealed class ConfigurationOptions
     /// </summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="isCnn">Without `--config` it is that of the plain network.</param>
+    /// <param name="from">Without `--config` it is that of the run which this model comes from, where it comes from one.</param>
     /// <exception cref="InputException">As for <see cref="Read(ParseResult, bool)"/>; or the user's data are elsewhere.</exception>
-    public PfmvgConfiguration ReadForData(ParseResult parsed, bool isCnn = false)
+    public PfmvgConfiguration ReadForData(ParseResult parsed, bool isCnn = false, string? from = null)
     {
-        var configuration = Read(parsed, isCnn);
+        var configuration = ReadOf(parsed, from, isCnn);
         if (configuration.Phantom is null) return configuration;
         GroundingSetup.RequireNoneElsewhere(configuration);
         if (parsed.GetValue(_overrides)!.Any(change => change.StartsWith("data.folder=", StringComparison.Ordinal)))

@@ -38,43 +38,15 @@ internal sealed class BoxHeadAnswers : IAnswers
     public IReadOnlyList<Prediction> Answer(
         IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture,
         Action<IReadOnlyList<Prediction>>? answered = null, bool isolate = false,
-        IReadOnlyDictionary<string, Prediction>? known = null, CancellationToken cancel = default)
+        IReadOnlyDictionary<string, Prediction>? known = null, CancellationToken cancel = default) =>
+        BoxBatches.Answer(samples, _batch, Ask, picture, answered, isolate, known, cancel);
+
+    private List<BoxAnswer> Ask(SeenBatch seen)
     {
-        var predictions = new Prediction[samples.Count];
-        foreach (var indices in Enumerable.Range(0, samples.Count).Chunk(_batch))
-        {
-            cancel.ThrowIfCancellationRequested();
-            var asked = indices.Select(i => samples[i]).ToArray();
-            var answers = Array.TrueForAll(asked, sample => known?.ContainsKey(sample.Id) == true)
-                ? [.. asked.Select(sample => ModelAnswers.Question(sample) with { Boxes = known![sample.Id].Boxes })]
-                : AnswerBatch(asked, picture, isolate);
-            foreach (var (i, answer) in indices.Zip(answers)) predictions[i] = answer;
-            answered?.Invoke(answers);
-        }
-
-        return predictions;
-    }
-
-    private Prediction[] AnswerBatch(Sample[] samples, Func<Sample, DecodeBuffer, VisionInput> picture, bool isolate)
-    {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var looks = ModelAnswers.Look(samples, picture, isolate);
-        var predictions = samples.Select(s => ModelAnswers.Question(s) with { BrokenPicture = looks[(s.Source, s.Image)].Fault }).ToArray();
-        var left = Enumerable.Range(0, samples.Length).Where(i => predictions[i].BrokenPicture is null).ToList();
-        if (left.Count == 0) return predictions;
-        var sound = looks.Where(look => look.Value.Picture is not null).ToList();
-        var visual = _model.Project(VisionInput.Encode(_model, [.. sound.Select(look => look.Value.Picture!)]));    // (U, N, C)
-        var seen = left.Select(i => (long)sound.FindIndex(look => look.Key == (samples[i].Source, samples[i].Image)));
-        var boxes = Boxes([.. left.Select(i => _text.Prompt(samples[i].Text))], visual.Rows(tensor([.. seen]).Send(visual.device)));
-        foreach (var (row, i) in left.Index())
-        {
-            var (width, height) = (samples[i].Width, samples[i].Height);
-            var box = new Box(boxes[4 * row], boxes[4 * row + 1], boxes[4 * row + 2], boxes[4 * row + 3]).Scale(width, height);
-            predictions[i] = predictions[i] with { Boxes = [box.Intersect(new Box(0, 0, width, height))] };
-        }
-
-        return predictions;
+        var visual = _model.Project(VisionInput.Encode(_model, seen.Pictures));                             // (U, N, C)
+        var rows = tensor([.. seen.PictureOf.Select(i => (long)i)]).Send(visual.device);
+        var boxes = Boxes([.. seen.Samples.Select(sample => _text.Prompt(sample.Text))], visual.Rows(rows));
+        return [.. boxes.Chunk(4).Select(edges => new BoxAnswer(new Box(edges[0], edges[1], edges[2], edges[3])))];
     }
 
     /// <summary>Four numbers for each prompt. What fills a prompt up stands behind it, where it is not seen.</summary>

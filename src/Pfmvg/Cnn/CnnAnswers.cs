@@ -37,50 +37,18 @@ internal sealed class CnnAnswers(CnnNetwork network, WordList words, int size, i
     public IReadOnlyList<Prediction> Answer(
         IReadOnlyList<Sample> samples, Func<Sample, DecodeBuffer, VisionInput> picture,
         Action<IReadOnlyList<Prediction>>? answered = null, bool isolate = false,
-        IReadOnlyDictionary<string, Prediction>? known = null, CancellationToken cancel = default)
-    {
-        var predictions = new Prediction[samples.Count];
-        foreach (var indices in Enumerable.Range(0, samples.Count).Chunk(batch))
-        {
-            cancel.ThrowIfCancellationRequested();
-            var asked = indices.Select(i => samples[i]).ToArray();
-            var answers = Array.TrueForAll(asked, sample => known?.ContainsKey(sample.Id) == true)
-                ? [.. asked.Select(sample => ModelAnswers.Question(sample) with
-                {
-                    Boxes = known![sample.Id].Boxes, Confidence = known[sample.Id].Confidence,
-                })]
-                : AnswerBatch(asked, picture, isolate);
-            foreach (var (i, answer) in indices.Zip(answers)) predictions[i] = answer;
-            answered?.Invoke(answers);
-        }
+        IReadOnlyDictionary<string, Prediction>? known = null, CancellationToken cancel = default) =>
+        BoxBatches.Answer(samples, batch, Ask, picture, answered, isolate, known, cancel);
 
-        return predictions;
-    }
-
-    private Prediction[] AnswerBatch(Sample[] samples, Func<Sample, DecodeBuffer, VisionInput> picture, bool isolate)
+    private List<BoxAnswer> Ask(SeenBatch seen)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var looks = ModelAnswers.Look(samples, picture, isolate);
-        var predictions = samples.Select(s => ModelAnswers.Question(s) with { BrokenPicture = looks[(s.Source, s.Image)].Fault }).ToArray();
-        var sound = Enumerable.Range(0, samples.Length).Where(i => predictions[i].BrokenPicture is null).ToList();
-        if (sound.Count == 0) return predictions;
-        var read = sound.Select(i => words.Read(samples[i].Text)).ToList();
-        foreach (var (i, (places, unknown)) in sound.Zip(read)) _read[samples[i].Text] = (places.Count, unknown);
-        var gray = sound.Select(i => CnnInput.Gray(looks[(samples[i].Source, samples[i].Image)].Picture!.Image!)).ToList();
+        var read = seen.Samples.Select(sample => words.Read(sample.Text)).ToList();
+        foreach (var (sample, (places, unknown)) in seen.Samples.Zip(read)) _read[sample.Text] = (places.Count, unknown);
+        var gray = seen.PictureOf.Select(i => CnnInput.Gray(seen.Pictures[i].Image!)).ToList();
         var output = network.call(CnnInput.Pictures(gray, size, network.Device),
             CnnInput.Bags([.. read.Select(phrase => phrase.Places)], words.Count, network.Device));
         var (edges, confidence) = (output.Boxes.cpu().data<float>().ToArray(), output.Confidence.sigmoid().cpu().data<float>().ToArray());
-        foreach (var (row, i) in sound.Index())
-        {
-            var (width, height) = (samples[i].Width, samples[i].Height);
-            var box = new Box(edges[4 * row], edges[4 * row + 1], edges[4 * row + 2], edges[4 * row + 3]).Scale(width, height);
-            predictions[i] = predictions[i] with
-            {
-                Boxes = [box.Intersect(new Box(0, 0, width, height))], Confidence = [confidence[row]],
-            };
-        }
-
-        return predictions;
+        return [.. edges.Chunk(4).Zip(confidence).Select(pair =>
+            new BoxAnswer(new Box(pair.First[0], pair.First[1], pair.First[2], pair.First[3]), pair.Second))];
     }
 }

@@ -88,6 +88,10 @@ internal static class ConfigurationRules
                     $"is {stage.Patience}, but {name}.validate is false, so nothing tells whether an epoch was better");
         }
 
+        foreach (var (name, stage) in new[] { ("stage1", configuration.Stage1), ("stage2", configuration.Stage2) })
+            if (stage is { CoordinateLoss: > 0, Task: SampleTask.Caption })
+                yield return new([$"{name}.coordinate_loss", $"{name}.task"],
+                    $"is {stage.CoordinateLoss:r}, but {name}.task caption teaches no coordinates; set it to 0");
         if (configuration.Stage1.BoxHead)
             yield return new(["stage1.box_head"], "is true, but the box head is trained in stage 2 alone; set stage2.box_head");
         if (configuration.Stage2 is { BoxHead: true, Task: SampleTask.Caption })

@@ -89,6 +89,12 @@ public sealed record StageSettings
     /// <summary>Weight of a box's loss in that head beside the loss of one answer token.</summary>
     [Range(0.0, 1e6, MinimumIsExclusive = true)] public double BoxHeadWeight { get; init; } = 1;
 
+    /// <summary>What the loss is a mean over: answer tokens, as published, or answers, whose tokens share the weight of one.</summary>
+    public LossMean LossMean { get; init; }
+
+    /// <summary>Weight of the expected distance of a coordinate's digits beside their cross-entropy; 0, as published, has none.</summary>
+    [Range(0.0, 1e6)] public double CoordinateLoss { get; init; }
+
     /// <summary>
     /// Share of an epoch's samples that are phrases which name nothing in their picture, to be answered "none", beside the others; 0
     /// teaches none, as published.
@@ -204,4 +210,14 @@ public enum Recomputation
 
     /// <summary>Never, but for int8 weights on CUDA.</summary>
     False,
+}
+
+/// <summary>What the loss of a step is a mean over.</summary>
+public enum LossMean
+{
+    /// <summary>Answer tokens: a long answer weighs more.</summary>
+    Tokens,
+
+    /// <summary>Answers: each one's tokens have the weight of one.</summary>
+    Answers,
 }

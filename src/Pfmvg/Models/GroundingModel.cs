@@ -184,12 +184,22 @@ public sealed class GroundingModel : Module
     public (Tensor Sum, long Tokens) AnswerLoss(Tensor hidden, Tensor targets)
     {
         using var scope = NewDisposeScope();
+        var (logits, tokens) = AnswerLogits(hidden, targets);
+        var sum = functional.cross_entropy(logits, tokens, reduction: Reduction.Sum);
+        return (sum.MoveToOuterDisposeScope(), logits.shape[0]);
+    }
+
+    /// <summary>The logits (answer tokens, W) in float32 where there is a target, row by row, and the tokens that are due there.</summary>
+    /// <param name="hidden">(B, T, C) after the final norm.</param>
+    /// <param name="targets">(B, T) on the CPU, as for <see cref="AnswerLoss"/>.</param>
+    internal (Tensor Logits, Tensor Tokens) AnswerLogits(Tensor hidden, Tensor targets)
+    {
+        using var scope = NewDisposeScope();
         using Scalar ignored = NoTarget, rowLength = targets.shape[1], one = 1;
         var found = targets.narrow(1, 1, targets.shape[1] - 1).ne(ignored).nonzero();                       // (answer tokens, 2)
         var places = found.select(1, 0).mul(rowLength).PlusInPlace(found.select(1, 1));
         var sent = stack([places, targets.flatten().index_select(0, places.Plus(one))]).Send(hidden.device);
         var logits = _llama.Logits(hidden.flatten(0, 1).Rows(sent[0]));                           // (answer tokens, W)
-        var sum = functional.cross_entropy(logits, sent[1], reduction: Reduction.Sum);
-        return (sum.MoveToOuterDisposeScope(), logits.shape[0]);
+        return (logits.MoveToOuterDisposeScope(), sent[1].MoveToOuterDisposeScope());
     }
 }

@@ -94,6 +94,8 @@ internal sealed class CnnSetup : IModelSetup
             + "it out.")
         : settings.Negatives > 0 ? throw new InputException("stage2.negatives: the plain network always answers with a box, so it cannot "
             + "learn that nothing is there; set it to 0.")
+        : settings is not { LossMean: LossMean.Tokens, CoordinateLoss: 0 } ? throw new InputException("stage2.loss_mean and "
+            + "stage2.coordinate_loss are about answers in words, and the plain network has none; leave them out.")
         : new CnnLearner(_network, _words,
             new StageSamples(Data, samples, settings, GroundingSetup.Loading(_configuration, ImageSize, Truncation)), _settings,
             settings, _configuration.Seed);

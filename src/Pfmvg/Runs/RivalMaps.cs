@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Runs;
 
-/// <summary>A rival's maps of the phrases of a split, written into folders of its run: about each sample's picture, or another one.</summary>
+/// <summary>A rival's maps of a split's phrases, written into folders of its run: about each sample's picture, or another one.</summary>
 internal sealed class RivalMaps : IDisposable
 {
     /// <summary>Folder of the maps of the answers themselves.</summary>

@@ -16,6 +16,7 @@ namespace Pfmvg.Training;
 /// <param name="settings">The stage.</param>
 internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught, StageSettings settings) : ILearner
 {
+    private readonly LossRules? _rules = LossRules.For(settings, taught.Tokenizer);
     private readonly Lazy<SharedStep?> _shared = new(() =>
         settings is { SharePictures: true, Recompute: not Recomputation.True } ? SharedStep.For(model, settings.BoxHeadWeight) : null);
 
@@ -82,21 +83,25 @@ internal sealed class AnswerLearner(GroundingModel model, TrainingSamples taught
         var groups = pictures.Select((picture, i) => new PictureGroup(
             [.. picture.Select(e => new TaughtSequence(e.Sequence.Ids, e.Sequence.Targets, e.DropoutSeed,
                 settings.BoxHead ? e.Box : null))], i,
-            taught.DropoutSeed(epoch, picture.Key))).ToList();
+            taught.DropoutSeed(epoch, picture.Key), Terms(picture))).ToList();
         using var toFeatures = features.requires_grad ? zeros_like(features, requires_grad: false) : null;
         var loss = step.Learn(groups, features.detach(), get_num_threads(), cancel, toFeatures);
         if (toFeatures is not null) features.backward([toFeatures]);
         return Summed(tensor((float)loss).MoveToOuterDisposeScope(), micro);
     }
 
-    private static BatchLoss Summed(Tensor loss, TrainingExample[] micro) => new(loss,
-        micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget)), micro.Sum(e => e.Sequence.Ids.Count));
+    private BatchLoss Summed(Tensor loss, TrainingExample[] micro) => new(loss, _rules?.Count(micro.Select(e => e.Sequence))
+        ?? micro.Sum(e => e.Sequence.Targets.Skip(1).Count(t => t != SequenceBuilder.NoTarget)), micro.Sum(e => e.Sequence.Ids.Count));
+
+    private LossTerms? Terms(IEnumerable<TrainingExample> examples) => _rules is null ? null
+        : new LossTerms(_rules, [.. examples.SelectMany(example => _rules.Of(example.Sequence))]);
 
     private MicroBatch ToBatch(TrainingExample[] micro)
     {
         var (ids, targets) = taught.Collate(micro);
         return new MicroBatch(ids.Send(model.Device), targets, VisionInput.Encode(model, [.. micro.Select(e => e.Picture)]))
         {
+            Terms = Terms(micro),
             Boxes = settings.BoxHead ? BoxTargets.Of(micro, ids.shape[1], settings.BoxHeadWeight, model.Device) : null,
         };
     }

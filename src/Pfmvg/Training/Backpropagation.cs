@@ -14,6 +14,9 @@ public sealed record MicroBatch(Tensor Ids, Tensor Targets, Tensor? Features)
 {
     /// <summary>What the box head learns; null where there is none to be taught.</summary>
     internal BoxTargets? Boxes { get; init; }
+
+    /// <summary>How the answers' loss is made up; null for the plain sum.</summary>
+    internal LossTerms? Terms { get; init; }
 }
 
 /// <summary>Forward and backward pass of one micro-batch.</summary>
@@ -46,8 +49,8 @@ public static class Backpropagation
         if (!recompute && !(language.Config.Quantized && model.Device.type == DeviceType.CUDA))
         {
             var output = language.call(embeddings, pass);                                                    // (B, T, C)
-            var (sum, _) = model.AnswerLoss(output, batch.Targets);
-            WithBoxes(sum, output).mul(scale).backward();
+            var (sum, trained) = Answers(output);
+            WithBoxes(trained, output).mul(scale).backward();
             return sum.detach().MoveToOuterDisposeScope();
         }
 
@@ -65,8 +68,8 @@ public static class Backpropagation
 
         var last = hidden.detach().requires_grad_();
         var final = language.FinalNorm(last);
-        var (loss, _) = model.AnswerLoss(final, batch.Targets);
-        WithBoxes(loss, final).mul(scale).backward();
+        var (loss, learned) = Answers(final);
+        WithBoxes(learned, final).mul(scale).backward();
         var gradient = last.grad!;
         for (var i = kept.Count - 1; i >= 0; i--)
         {
@@ -78,6 +81,13 @@ public static class Backpropagation
 
         if (embeddings.requires_grad) embeddings.backward([gradient]);
         return loss.detach().MoveToOuterDisposeScope();
+
+        (Tensor Reported, Tensor Trained) Answers(Tensor hidden)
+        {
+            if (batch.Terms is { } terms) return terms.Rules.Loss(model, hidden, batch.Targets, terms.Terms);
+            var (sum, _) = model.AnswerLoss(hidden, batch.Targets);
+            return (sum, sum);
+        }
 
         // The answer's loss is what is reported: it stays comparable, whatever else is learned.
         Tensor WithBoxes(Tensor answers, Tensor hidden) => batch.Boxes is { } boxes ? answers.Plus(boxes.Loss(model, hidden)) : answers;

@@ -104,6 +104,9 @@ public sealed class TrainingSamples(
     /// <summary>The first sample that is shown the same as this one: its picture, or the crop of it that they share.</summary>
     internal int FirstOfPicture(int index) => _split.FirstOfPicture(index);
 
+    /// <summary>What texts become tokens with.</summary>
+    internal LlamaTokenizer Tokenizer => builder.Tokenizer;
+
     /// <summary>Seed of the dropout masks of a sample in an epoch.</summary>
     internal long DropoutSeed(int epoch, int index) => unchecked((long)new CounterRandom(_seed, "dropout", epoch, index).NextBits());
 

@@ -52,7 +52,8 @@ internal static class RivalFormats
         var to = Path.Combine(Path.GetDirectoryName(path)!, name);
         using (torch.NewDisposeScope())
         using (var file = WeightFile.Open(path))
-            SafeTensors.Write(to, [.. file.Tensors.Keys.Order(StringComparer.Ordinal).Select(key => KeyValuePair.Create(key, file.Read(key)))]);
+            SafeTensors.Write(to, [.. file.Tensors.Keys.Order(StringComparer.Ordinal)
+                .Select(key => KeyValuePair.Create(key, file.Read(key)))]);
         File.Delete(path);
         return to;
     }

@@ -62,8 +62,7 @@ public sealed partial class InterruptedTrainingTests : IDisposable
     private static List<string> Train(IEnumerable<string> settings, int signal, Func<string, bool> isTime)
     {
         string[] arguments = [Shell.Pfmvg, "train", "--stage", "1", .. settings.SelectMany(setting => new[] { "--set", setting })];
-        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
-        using var process = Process.Start(start)!;
+        using var process = StartedProcess.Heard("dotnet", arguments);
         var heard = new List<string>();
         while (process.StandardError.ReadLine() is { } line)
         {

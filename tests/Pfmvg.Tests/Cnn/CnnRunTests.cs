@@ -101,6 +101,9 @@ public sealed class CnnRunTests(CnnWorkspace workspace) : IClassFixture<CnnWorks
         string[] settings = [.. workspace.Settings("commands", "stage2.epochs=1").SelectMany(change => new[] { "--set", change })];
         Ran(["train", "--model", "cnn", .. settings], 0, "--model cnn");
         Ran(["eval", "--split", "test", "--model", "cnn", .. settings], 0, "pfmvg-box");
+        // A run brings its configuration, data and folder of runs with it.
+        Ran(["eval", "--split", "test", "--model", "cnn", "--from", workspace.Run("commands").Path, "--overwrite"], 0,
+            "configuration  that of the run");
         var picture = Directory.EnumerateFiles(Path.Combine(workspace.Configuration("commands").Workspace, "data"), "*.jpg",
             SearchOption.AllDirectories).First();
         Ran(["predict", "--model", "cnn", "--image", picture, "--phrase", "left effusion", .. settings], 0, "pixels, confidence");

@@ -78,7 +78,8 @@ public class ConfigurationFileTests
         const string Keys = "task, epochs, batch_size, accumulate, init_lr, min_lr, warmup_start_lr, warmup_steps, warmup_scope, "
             + "weight_decay, beta1, beta2, lora_b_lr_factor, clip_norm, max_answer_tokens, image, crop_scale_min, crop_share, "
             + "train_vision, vision_lr_factor, normalize_text, caption_words, multi_box, box_writing, box_head, box_head_weight, "
-            + "negatives, repeat, group_by_length, share_pictures, recompute, nan_tolerance, checkpoint_every, keep_last, log_every, "
+            + "loss_mean, coordinate_loss, negatives, repeat, group_by_length, share_pictures, recompute, nan_tolerance, "
+            + "checkpoint_every, keep_last, log_every, "
             + "validate, patience, start";
         const string Targets = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj";
         Assert.Equal(
@@ -108,6 +109,8 @@ public class ConfigurationFileTests
     [InlineData("stage2: { image: resize, crop_share: 0.5 }",
         "a.yaml: stage2.crop_share (line 1) is 0.5, but stage2.image: resize crops nothing; set image to random_crop, or leave the "
         + "share out.")]
+    [InlineData("stage1: { coordinate_loss: 2 }",
+        "a.yaml: stage1.coordinate_loss (line 1) is 2, but stage1.task caption teaches no coordinates; set it to 0.")]
     [InlineData("stage2: { box_head_weight: 2 }",
         "a.yaml: stage2.box_head_weight (line 1) is 2, but stage2.box_head is false, so there is no head to weigh.")]
     [InlineData("eval: { decode: expected_iou, beams: 4 }",

@@ -143,14 +143,7 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
     private static Process StartMpi(string[] arguments)
     {
         Shell.RunMpi(["--version"]); // skips where there is none
-        var process = Process.Start(new ProcessStartInfo(
-            "mpirun", ["--allow-run-as-root", "--oversubscribe", "-n", "2", "dotnet", Shell.Pfmvg, .. arguments])
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true,
-        })!;
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        return process;
+        return StartedProcess.Unheard("mpirun", ["--allow-run-as-root", "--oversubscribe", "-n", "2", "dotnet", Shell.Pfmvg, .. arguments]);
     }
 
     private static void Until(Func<bool> condition, int seconds)

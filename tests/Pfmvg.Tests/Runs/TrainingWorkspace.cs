@@ -77,20 +77,7 @@ public sealed class TrainingWorkspace : IDisposable
     }
 
     /// <summary>Starts the program and leaves it running; what it says is thrown away.</summary>
-    public static Process Start(string[] arguments) => Start("dotnet", [Shell.Pfmvg, .. arguments]);
-
-    /// <summary>Starts a program and leaves it running; what it says is thrown away.</summary>
-    public static Process Start(string program, string[] arguments)
-    {
-        var process = Process.Start(new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        return process;
-    }
+    public static Process Start(string[] arguments) => StartedProcess.Unheard("dotnet", [Shell.Pfmvg, .. arguments]);
 
     /// <summary>All that a run logged, times left out.</summary>
     public string[] Log(string name, int stage = 1) => [.. StepLog.Read(Run(name, stage).LogPath).Nodes().Select(line =>

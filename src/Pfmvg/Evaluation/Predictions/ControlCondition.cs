@@ -25,7 +25,7 @@ public static class ControlConditions
     {
         ControlCondition.Blind => "blind: the same model asked about blank pictures",
         ControlCondition.Shuffled => "shuffled: the same model asked about other patients' pictures",
-        _ when maps => "constant: the best single map of the training split for class and side (1 in a region, 0 elsewhere), without a model",
+        _ when maps => "constant: the best single map of the training split for class and side (1 in a region, else 0), without a model",
         _ => "constant: the best single box of the training split for class and side, without a model",
     };
 }

@@ -27,9 +27,10 @@ internal sealed class PictureGroup
     /// <param name="sequences">All about the same picture.</param>
     /// <param name="picture">Place of the picture's features.</param>
     /// <param name="sharedSeed">Seed of the shared rows' dropout masks.</param>
-    public PictureGroup(IReadOnlyList<TaughtSequence> sequences, int picture, long sharedSeed)
+    /// <param name="terms">How the loss is made up; null for the plain sum.</param>
+    public PictureGroup(IReadOnlyList<TaughtSequence> sequences, int picture, long sharedSeed, LossTerms? terms = null)
     {
-        Picture = picture;
+        (Picture, Terms) = (picture, terms);
         var shared = SharedLength(sequences[0].Ids);
         if (sequences.Any(sequence => !sequence.Ids.Take(shared).SequenceEqual(sequences[0].Ids.Take(shared))))
             throw new ArgumentException("The sequences differ before the end of their picture.", nameof(sequences));
@@ -57,6 +58,9 @@ internal sealed class PictureGroup
 
     /// <summary>Which of <see cref="Targets"/> are the first of an answer that is one box, and that box.</summary>
     public IReadOnlyList<(int Target, Box Box)> Boxes { get; }
+
+    /// <summary>How their losses are made up, one for each; null for the plain sum.</summary>
+    public LossTerms? Terms { get; }
 
     /// <summary>What all sequences begin with.</summary>
     public Segment Shared { get; }

@@ -152,7 +152,10 @@ internal sealed unsafe class StepWorker(StepWeights weights)
             scales[i] = StepVectors.Normalise(hidden.Row(group.Targets[i].Row), weights.Norm, normed.Row(i), _width, _eps);
         weights.Head.Multiply(count, normed, logits);
         var loss = 0.0;
-        for (var i = 0; i < count; i++) loss += StepVectors.CrossEntropy(logits.Row(i), group.Targets[i].Token, vocabulary);
+        for (var i = 0; i < count; i++)
+            loss += group.Terms is { } terms
+                ? StepLoss.Replace(terms.Rules, logits.Row(i), group.Targets[i].Token, vocabulary, terms.Terms[i])
+                : StepVectors.CrossEntropy(logits.Row(i), group.Targets[i].Token, vocabulary);
         var toBoxes = group.Boxes.Count == 0 ? null : weights.BoxHead?.Learn(group.Boxes, normed, _width, sums.BoxHead);
         weights.Head.Backward(count, default, logits, normed, add: false, null, _memory);
         if (toBoxes is not null)

@@ -18,10 +18,7 @@ public sealed class ServeCommandTests(ServedWorkspace workspace) : IClassFixture
     {
         const string Secret = "zymurgy";
         var (files, cancel) = (Files(), TestContext.Current.CancellationToken);
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [Shell.Pfmvg, .. Arguments()])
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true,
-        })!;
+        using var process = StartedProcess.Heard("dotnet", [Shell.Pfmvg, .. Arguments()]);
         try
         {
             var errors = process.StandardError.ReadToEndAsync(cancel);

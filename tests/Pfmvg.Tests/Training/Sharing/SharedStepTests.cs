@@ -81,6 +81,25 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
         }
     }
 
+    [Theory, InlineData("stage2.loss_mean=answers"), InlineData("stage2.coordinate_loss=20"),
+        InlineData("stage2.loss_mean=answers", "stage2.coordinate_loss=20", "stage2.multi_box=per_phrase")]
+    public void Losses_that_weigh_answers_and_distances_have_the_gradients_of_the_modules_and_not_those_of_the_plain_loss(
+        params string[] losses)
+    {
+        using var run = new Subject(workspace, [.. EveryTarget, "model.lora.dropout=0", .. losses]);
+        var indices = Enumerable.Range(0, Math.Min(24, run.Samples.Count)).ToArray();
+        var modules = run.Learn(shared: false, indices);
+        AssertSame(modules, run.Learn(shared: true, indices, threads: 2));
+        AssertSame(modules, run.Learn(shared: false, indices, recompute: true));
+        using var plain = new Subject(workspace, [.. EveryTarget, "model.lora.dropout=0", .. losses.Where(l => l.Contains("box"))]);
+        var other = plain.Learn(shared: false, indices);
+        Assert.Contains(other.Gradients, one => one.Value.sub(modules.Gradients[one.Key]).abs().max().item<float>()
+            > 1e-3 * one.Value.abs().max().item<float>());
+        // What is reported is the cross-entropy.
+        if (losses[0].Contains("coordinate")) Assert.Equal(other.Loss, modules.Loss, 1e-6 * other.Loss);
+        else Assert.True(modules.Targets <= indices.Length && modules.Targets < other.Targets);
+    }
+
     [Fact]
     public void Captions_have_their_pictures_for_themselves()
     {
@@ -182,7 +201,7 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
 
         public int Pictures(int[] indices) => indices.Select(_samples.FirstOfPicture).Distinct().Count();
 
-        public Learnt Learn(bool shared, int[] indices, int threads = 1)
+        public Learnt Learn(bool shared, int[] indices, int threads = 1, bool recompute = false)
         {
             var before = get_num_threads();
             set_num_threads(threads);
@@ -190,7 +209,10 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
             {
                 foreach (var (_, parameter) in _setup.Model.Trainables()) parameter.grad = null;
                 var learner = new AnswerLearner(
-                    _setup.Model, _samples, _configuration.Stage2 with { SharePictures = shared, BatchSize = indices.Length });
+                    _setup.Model, _samples, _configuration.Stage2 with
+                    {
+                        SharePictures = shared, BatchSize = indices.Length, Recompute = recompute ? Recomputation.True : _configuration.Stage2.Recompute,
+                    });
                 var micro = Assert.Single(learner.Learn(indices, epoch: 2, CancellationToken.None));
                 return new Learnt(micro.Loss.item<float>(), micro.Targets, micro.Positions,
                     _setup.Model.Trainables().ToDictionary(t => t.Name, t => t.Parameter.grad!.clone()));
