@@ -78,7 +78,7 @@ public class ConfigurationFileTests
         const string Keys = "task, epochs, batch_size, accumulate, init_lr, min_lr, warmup_start_lr, warmup_steps, warmup_scope, "
             + "weight_decay, beta1, beta2, lora_b_lr_factor, clip_norm, max_answer_tokens, image, crop_scale_min, crop_share, "
             + "train_vision, vision_lr_factor, normalize_text, caption_words, multi_box, box_writing, box_head, box_head_weight, "
-            + "loss_mean, coordinate_loss, negatives, repeat, group_by_length, share_pictures, recompute, nan_tolerance, "
+            + "loss_mean, coordinate_loss, negatives, repeat, tasks, group_by_length, share_pictures, recompute, nan_tolerance, "
             + "checkpoint_every, keep_last, log_every, "
             + "validate, patience, start";
         const string Targets = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj";

@@ -134,7 +134,8 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
     [Theory, InlineData(1), InlineData(3)]
     public void A_box_head_learns_as_beside_the_modules(int threads)
     {
-        using var run = new Subject(workspace, [.. EveryTarget, "model.lora.dropout=0", "stage2.box_head=true", "stage2.box_head_weight=3"]);
+        using var run = new Subject(
+            workspace, [.. EveryTarget, "model.lora.dropout=0", "stage2.box_head=true", "stage2.box_head_weight=3"]);
         var indices = Enumerable.Range(0, Math.Min(24, run.Samples.Count)).ToArray();
         var (plain, shared) = (run.Learn(shared: false, indices), run.Learn(shared: true, indices, threads));
         Assert.Equal(4, plain.Gradients.Count(one => one.Key.StartsWith("box_head.", StringComparison.Ordinal)));
@@ -211,7 +212,9 @@ public sealed class SharedStepTests(TrainingWorkspace workspace) : IClassFixture
                 var learner = new AnswerLearner(
                     _setup.Model, _samples, _configuration.Stage2 with
                     {
-                        SharePictures = shared, BatchSize = indices.Length, Recompute = recompute ? Recomputation.True : _configuration.Stage2.Recompute,
+                        SharePictures = shared,
+                        BatchSize = indices.Length,
+                        Recompute = recompute ? Recomputation.True : _configuration.Stage2.Recompute,
                     });
                 var micro = Assert.Single(learner.Learn(indices, epoch: 2, CancellationToken.None));
                 return new Learnt(micro.Loss.item<float>(), micro.Targets, micro.Positions,
