@@ -28,6 +28,7 @@ internal sealed record Drawing(
 internal sealed class AnswerTree(DecodingState state, int endToken, DecodingOptions options)
 {
     private readonly Dictionary<(BoxState, int), IReadOnlyList<int>> _allowed = [];
+    private int[] _ranks = []; // by token id its place in the drawing's order
     private int _fed; // tokens fed for each prompt, at all depths and by all uses
 
     /// <summary>
@@ -40,20 +41,17 @@ internal sealed class AnswerTree(DecodingState state, int endToken, DecodingOpti
     {
         using var scope = NewDisposeScope();
         _allowed.Clear();
+        _ranks = new int[drawing.Order.Max() + 1];
+        foreach (var (rank, id) in drawing.Order.Index()) _ranks[id] = rank;
         var draws = drawing.Places.Select(places => places.Select(place => new Draw { Place = place }).ToArray()).ToArray();
         BoxState? start = Grammar(drawing) is null ? null : BoxState.Start;
-        List<Branch> branches = [.. draws.Select((own, row) => new Branch(row, [], own, start) { Slot = row })];
+        List<Branch> branches = [.. draws.Select((own, row) => new Branch(row, [], own, start))];
         var logits = first;
         for (var depth = 0; depth < options.MaxNewTokens && branches.Count > 0; depth++)
         {
             options.Cancel.ThrowIfCancellationRequested();
             using var step = NewDisposeScope();
-            if (depth > 0)
-            {
-                logits = Feed(branches, draws.Length, depth - 1);
-                logits = logits.view(-1, logits.shape[2]);
-            }
-
+            if (depth > 0) logits = Feed(branches, draws.Length, depth - 1);
             branches = Split(branches, logits, drawing, options.MaxNewTokens - depth);
             // What has left the notation of boxes may go on for long, and says no more while other draws of its prompt are in it.
             branches.RemoveAll(branch => branch.Draws[0].IsOutside && draws[branch.Row].Any(draw => !draw.IsOutside));
@@ -82,7 +80,8 @@ internal sealed class AnswerTree(DecodingState state, int endToken, DecodingOpti
             }
 
             _fed += count;
-            logits = cat([logits, state.Branch(tokens, depths, sees)], 1);                                  // (B, longest, W)
+            var others = state.Branch(tokens, depths, sees).view(rows, count, -1);
+            logits = cat([logits, others], 1);                                                              // (B, longest, W)
         }
 
         var wanted = new long[rows * longest];
@@ -92,26 +91,28 @@ internal sealed class AnswerTree(DecodingState state, int endToken, DecodingOpti
         return [.. answers.Select((answer, row) => answer.Select((_, i) => (double)logs[row * longest + i]).ToList())];
     }
 
-    /// <summary>Feeds the last token of every branch; logits (B, T, W), in which each branch gets its slot.</summary>
+    /// <summary>Feeds the last token of every branch; logits (F, W) behind them.</summary>
     private Tensor Feed(List<Branch> branches, int rows, int depth)
     {
+        var places = new int[branches.Count];
         var counts = new int[rows];
-        foreach (var branch in branches) branch.Slot = counts[branch.Row]++;
+        foreach (var (f, branch) in branches.Index()) places[f] = counts[branch.Row]++;
         var (count, before) = (counts.Max(), _fed);
         var (tokens, depths, sees) = (new long[rows * count], new long[rows * count], new bool[rows * count * (before + count)]);
         Array.Fill(tokens, endToken); // where a prompt has fewer branches
         Array.Fill(depths, depth);
         for (var at = 0; at < tokens.Length; at++) sees[at * (before + count) + before + at % count] = true;
-        foreach (var branch in branches)
+        var slots = new long[branches.Count];
+        foreach (var (f, branch) in branches.Index())
         {
-            branch.Way.Add(before + branch.Slot);
-            branch.Slot += branch.Row * count;
-            tokens[branch.Slot] = branch.Draws[0].Ids[^1];
-            foreach (var place in branch.Way) sees[branch.Slot * (before + count) + place] = true;
+            branch.Way.Add(before + places[f]);
+            var slot = slots[f] = branch.Row * count + places[f];
+            tokens[slot] = branch.Draws[0].Ids[^1];
+            foreach (var place in branch.Way) sees[slot * (before + count) + place] = true;
         }
 
         _fed += count;
-        return state.Branch(tokens, depths, sees);
+        return state.Branch(tokens, depths, sees, slots);
     }
 
     /// <summary>Takes one more token in every branch, which it may split; branches of draws that have ended are gone.</summary>
@@ -119,8 +120,7 @@ internal sealed class AnswerTree(DecodingState state, int endToken, DecodingOpti
     {
         using var scope = NewDisposeScope();
         using Scalar heat = drawing.Temperature;
-        var scores = logits.Rows(tensor([.. branches.Select(branch => (long)branch.Slot)]).Send(logits.device)); // (F, W)
-        if (drawing.Temperature != 1) scores = scores.div(heat);
+        var scores = drawing.Temperature == 1 ? logits : logits.div(heat);                                 // (F, W)
         var lists = branches.ConvertAll(branch => branch.At is { } at ? Allowed(at, left, drawing) : []);
         var known = Enumerable.Range(0, branches.Count).Where(f => lists[f].Count > 0).ToList();
         if (known.Count > 0) PickAllowed(known, branches, scores, lists);
@@ -200,8 +200,7 @@ internal sealed class AnswerTree(DecodingState state, int endToken, DecodingOpti
         if (Grammar(drawing) is not { } grammar) return [];
         if (options.Grammar is null) left = int.MaxValue;
         if (_allowed.TryGetValue((at, left), out var known)) return known;
-        var set = grammar.Allowed(at, left).ToHashSet();
-        return _allowed[(at, left)] = [.. drawing.Order.Where(set.Contains)];
+        return _allowed[(at, left)] = [.. grammar.Allowed(at, left).OrderBy(id => _ranks[id])];
     }
 
     private static Tensor Places(IEnumerable<int> places, Device device) => tensor([.. places.Select(f => (long)f)]).Send(device);
@@ -213,11 +212,7 @@ internal sealed class AnswerTree(DecodingState state, int endToken, DecodingOpti
     /// <param name="Way">Places of the tokens on the way here.</param>
     /// <param name="Draws">At least one.</param>
     /// <param name="At">How far the box is; null where no box is being written.</param>
-    private sealed record Branch(int Row, List<int> Way, IReadOnlyList<Draw> Draws, BoxState? At)
-    {
-        /// <summary>Row of the logits that belong to it.</summary>
-        public int Slot { get; set; }
-    }
+    private sealed record Branch(int Row, List<int> Way, IReadOnlyList<Draw> Draws, BoxState? At);
 
     private sealed class Draw
     {

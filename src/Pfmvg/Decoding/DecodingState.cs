@@ -170,8 +170,9 @@ internal sealed class DecodingState : IDisposable
     /// <param name="sees">
     /// (B, T, N + T): of the N tokens fed before in this way and these T, those on the way to each, itself included.
     /// </param>
-    /// <returns>Logits (B, T, W) behind each of the tokens.</returns>
-    public Tensor Branch(long[] tokens, long[] depths, bool[] sees)
+    /// <param name="wanted">Places of the tokens that logits are wanted behind; null for all.</param>
+    /// <returns>Logits (tokens, W) behind those.</returns>
+    public Tensor Branch(long[] tokens, long[] depths, bool[] sees, long[]? wanted = null)
     {
         using var scope = NewDisposeScope();
         if (_cache is not { } cache) throw new InvalidOperationException("Branches need a cache.");
@@ -193,8 +194,9 @@ internal sealed class DecodingState : IDisposable
         var own = tensor(sees, [rows, 1, count, sees.LongLength / tokens.Length]).Send(_model.Device).logical_not();
         var hidden = cat([prompt, own], 3);                                                                 // (B, 1, T, K)
         var mask = zeros(hidden.shape, _model.Language.Type, _model.Device).masked_fill(hidden, lowest);
-        return _model.Language.Logits(_model.Language.call(
-            embeddings, new DecoderPass(_model.Language.RotaryAt(positions), mask, _cache))).MoveToOuterDisposeScope();
+        var states = _model.Language.call(embeddings, new DecoderPass(_model.Language.RotaryAt(positions), mask, _cache)).flatten(0, 1);
+        if (wanted is not null) states = states.Rows(tensor(wanted).Send(_model.Device));
+        return _model.Language.Logits(states).MoveToOuterDisposeScope();
     }
 
     public void Dispose()

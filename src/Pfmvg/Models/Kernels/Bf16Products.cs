@@ -53,9 +53,15 @@ internal static class Bf16Products
         if (last < Features) return false;
         // Only with tiles enabled by the system is the memory for the registers' states larger than the tiles themselves.
         if ((cpuId(Features, 0).Edx & AmxBf16) != 0 && last >= States && cpuId(States, 0).Ebx > TileBytes) return true;
-        var vendor = new byte[12];
-        foreach (var (at, part) in ((int, int)[])[(0, b), (4, d), (8, c)]) BitConverter.TryWriteBytes(vendor.AsSpan(at), part);
-        return Encoding.ASCII.GetString(vendor) == "AuthenticAMD" && cpuId(Features, 0).Eax >= 1
-            && (cpuId(Features, 1).Eax & Avx512Bf16) != 0;
+        return Maker((last, b, c, d)) == "AuthenticAMD" && cpuId(Features, 0).Eax >= 1 && (cpuId(Features, 1).Eax & Avx512Bf16) != 0;
+    }
+
+    /// <summary>The processor's maker, as leaf 0 names it.</summary>
+    internal static string Maker((int Eax, int Ebx, int Ecx, int Edx) leaf)
+    {
+        var name = new byte[12];
+        foreach (var (at, part) in ((int, int)[])[(0, leaf.Ebx), (4, leaf.Edx), (8, leaf.Ecx)])
+            BitConverter.TryWriteBytes(name.AsSpan(at), part);
+        return Encoding.ASCII.GetString(name);
     }
 }

@@ -33,7 +33,7 @@ internal static class FrozenMatrix
                 .MoveToOuterDisposeScope();
         if (WideProduct.TypeFor(weight, scale) is { } type)
             return WideProduct.Multiply(x, weight, scale, bias, type).MoveToOuterDisposeScope();
-        return functional.linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
+        return FloatProduct.Linear(x, scale is null ? weight : Values(weight, scale), bias).MoveToOuterDisposeScope();
     }
 
     /// <summary>The gradient with respect to x of a product, from that of its result: g W.</summary>
@@ -42,7 +42,9 @@ internal static class FrozenMatrix
         using var scope = NewDisposeScope();
         if (WideProduct.TypeFor(weight, scale) is { } type)
             return WideProduct.InputGradient(gradient, weight, scale, type).MoveToOuterDisposeScope();
-        return gradient.matmul(scale is null ? weight : Values(weight, scale)).MoveToOuterDisposeScope();
+        var values = scale is null ? weight : Values(weight, scale);
+        return (FloatProduct.Fits(gradient, values) ? FloatProduct.Multiply(gradient, values.t()) : gradient.matmul(values))
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>The matrix in the type of its scales.</summary>

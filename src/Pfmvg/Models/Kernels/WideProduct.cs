@@ -11,9 +11,6 @@ namespace Pfmvg.Models.Kernels;
 /// </summary>
 internal static class WideProduct
 {
-    // The last gradient that was handed to autograd on this thread: see Differentiable.
-    [ThreadStatic] private static Tensor? _handedOver;
-
     /// <summary>The type in which products with this matrix are computed here; null when libtorch's own product will do.</summary>
     public static ScalarType? TypeFor(Tensor weight, Tensor? scale)
     {
@@ -73,7 +70,7 @@ internal static class WideProduct
             var count = part.shape[0];
             var ownShift = shift?.narrow(0, first, count);
             var scales = apart ? scale!.narrow(0, first, count) : null;
-            var product = functional.linear(flat, part, apart ? null : ownShift);
+            var product = FloatProduct.Linear(flat, part, apart ? null : ownShift);
             if (scales is not null) product = ownShift is null ? product.mul_(scales) : ownShift.addcmul(product, scales, one);
             result.narrow(1, first, count).copy_(product);
         });
@@ -88,10 +85,7 @@ internal static class WideProduct
 
     private sealed record Operands(Tensor Weight, Tensor? Scale, Tensor? Bias, ScalarType Type);
 
-    /// <summary>
-    /// The product for autograd. Native code reads the gradient that <see cref="backward"/> returns after it has returned, when nothing
-    /// managed would hold it. So it is held until the next one and then freed; a scope would keep all of them until the end of the pass.
-    /// </summary>
+    /// <summary>The product for autograd.</summary>
     private sealed class Differentiable : autograd.SingleTensorFunction<Differentiable>
     {
         public override string Name => nameof(WideProduct);
@@ -106,9 +100,8 @@ internal static class WideProduct
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
         {
             var matrix = (Operands)ctx.get_data(nameof(Operands));
-            _handedOver?.Dispose();
-            using (grad_output) _handedOver = InputGradient(grad_output, matrix.Weight, matrix.Scale, matrix.Type).DetachFromDisposeScope();
-            return [_handedOver, null!];
+            HandedOver.Release();
+            using (grad_output) return HandedOver.Keep(InputGradient(grad_output, matrix.Weight, matrix.Scale, matrix.Type), null);
         }
     }
 }

@@ -55,8 +55,9 @@ public sealed class CausalSelfAttention : Module<Tensor, DecoderPass, Tensor>
         if (pass.Cache is { } cache) (k, v) = cache.Append(_layer, k, v);                                 // (B, H, K, D)
         var causal = pass.Mask is null && length > 1;
         var mask = pass.Mask;
-        if (length > 1) (q, k, v, mask) = (q.ForProducts(), k.ForProducts(), v.ForProducts(), mask?.ForProducts());
-        var mixed = Attention(q, k, v, mask, causal).to(hidden.dtype);                                    // (B, H, T, D)
+        var own = mask is null && length > 1 && FloatAttention.Fits(q, k, causal);
+        if (length > 1 && !own) (q, k, v, mask) = (q.ForProducts(), k.ForProducts(), v.ForProducts(), mask?.ForProducts());
+        var mixed = own ? FloatAttention.Attend(q, k, v, null, causal) : Attention(q, k, v, mask, causal).to(hidden.dtype); // (B, H, T, D)
         return mixed.transpose(1, 2).reshape(batch, length, width).MoveToOuterDisposeScope();
 
         Tensor SplitHeads(Tensor x) => x.view(batch, length, _heads, _headSize).transpose(1, 2);

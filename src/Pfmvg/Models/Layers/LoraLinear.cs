@@ -75,5 +75,5 @@ public sealed class LoraFactor : Module<Tensor, Tensor>
     internal Tensor Weight => _weight;
 
     /// <summary>(..., inputs) to (..., outputs).</summary>
-    public override Tensor forward(Tensor input) => functional.linear(input, _weight);
+    public override Tensor forward(Tensor input) => FloatProduct.Linear(input, _weight);
 }

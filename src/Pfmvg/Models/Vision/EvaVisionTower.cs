@@ -166,12 +166,23 @@ public sealed class EvaVisionTower : Module<Tensor, Tensor>
             using var scope = NewDisposeScope();
             var (batch, length, width) = (x.shape[0], x.shape[1], x.shape[2]);
             var bias = cat([_queryBias, zeros_like(_queryBias), _valueBias]);
-            var heads = _qkv.Product(x, bias).view(batch, length, 3, _heads, _headSize).ForProducts();
-            var padding = HeadPadding(_headSize, x.device_type);
-            if (padding > 0) heads = functional.pad(heads, [0, padding]);                                   // zeros change no product
-            var parts = heads.permute(2, 0, 3, 1, 4);                                                       // (3, B, H, P + 1, D + padding)
-            var mixed = Scripted.Attention(parts[0], parts[1], parts[2], _scale).narrow(3, 0, _headSize).to(x.dtype); // (B, H, P + 1, D)
+            var heads = _qkv.Product(x, bias).view(batch, length, 3, _heads, _headSize);
+            var mixed = Mixed(heads).to(x.dtype);                                                           // (B, H, P + 1, D)
             return _output.call(mixed.transpose(1, 2).reshape(batch, length, width)).MoveToOuterDisposeScope();
+        }
+
+        // Of (B, P + 1, 3, H, D).
+        private Tensor Mixed(Tensor heads)
+        {
+            using var scope = NewDisposeScope();
+            var parts = heads.permute(2, 0, 3, 1, 4);                                                       // (3, B, H, P + 1, D)
+            if (FloatAttention.Fits(parts[0], parts[1], causal: false))
+                return FloatAttention.Attend(parts[0], parts[1], parts[2], _scale, causal: false).MoveToOuterDisposeScope();
+            heads = heads.ForProducts();
+            var padding = HeadPadding(_headSize, heads.device_type);
+            if (padding > 0) heads = functional.pad(heads, [0, padding]);                                   // zeros change no product
+            parts = heads.permute(2, 0, 3, 1, 4);
+            return Scripted.Attention(parts[0], parts[1], parts[2], _scale).narrow(3, 0, _headSize).MoveToOuterDisposeScope();
         }
     }
 

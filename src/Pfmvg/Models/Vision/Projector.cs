@@ -1,4 +1,5 @@
 using Pfmvg.Models.Building;
+using Pfmvg.Models.Kernels;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -56,6 +57,6 @@ public sealed class Projector : Module<Tensor, Tensor>
     public override Tensor forward(Tensor features)
     {
         using var scope = NewDisposeScope();
-        return functional.linear(features.to(ScalarType.Float32), _weight, _bias).MoveToOuterDisposeScope();
+        return FloatProduct.Linear(features.to(ScalarType.Float32), _weight, _bias).MoveToOuterDisposeScope();
     }
 }

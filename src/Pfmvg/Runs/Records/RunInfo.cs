@@ -172,6 +172,7 @@ public sealed record RunInfo
         ["cores"] = System.Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture),
         ["threads"] = torch.get_num_threads().ToString(CultureInfo.InvariantCulture),
         ["bf16_products"] = Bf16Products.Description,
+        ["float32_products"] = Float32Products.Description,
         ["vectors"] = ThinVectors.Describe(ThinVectors.Lanes), // of our own products
         ["memory"] = string.Create(CultureInfo.InvariantCulture,
             $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):f1} GiB"),
