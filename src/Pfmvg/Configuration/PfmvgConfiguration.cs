@@ -29,6 +29,9 @@ public sealed record PfmvgConfiguration
     /// <summary>Lets CUDA compute float32 products in TF32: faster, with 10 bits of mantissa. Nothing on a CPU.</summary>
     public bool Tf32 { get; init; }
 
+    /// <summary>Lets NCCL sum gradients between GPUs where it is found, instead of MPI. It was never run. Nothing on a CPU.</summary>
+    public bool Nccl { get; init; }
+
     /// <summary>CPU threads of one process; 0 is OMP_NUM_THREADS, or all cores, shared with other processes.</summary>
     [Range(0, 4096)] public int Threads { get; init; }
 

@@ -38,6 +38,12 @@ public interface ICommunicator : IDisposable
     /// <param name="count">How many; the same on all ranks.</param>
     void AllReduceSum(nint address, long count);
 
+    /// <summary>Whether values in the memory of a GPU are summed where they lie.</summary>
+    internal bool SumsOnDevice => false;
+
+    /// <summary>As <see cref="AllReduceSum(nint, long)"/>, in the memory of this rank's GPU, behind all work queued before.</summary>
+    internal void AllReduceSumOnDevice(nint address, long count) => throw new NotSupportedException();
+
     /// <summary>Replaces the bytes of every rank by those of one.</summary>
     void Broadcast(Span<byte> bytes, int root = 0);
 

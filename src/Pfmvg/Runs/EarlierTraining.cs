@@ -47,7 +47,7 @@ internal sealed record EarlierTraining(RunInfo Info, IReadOnlyList<string> Chang
     {
         var folder = options.Folder(configuration);
         if (!File.Exists(folder.ConfigurationPath)) return [];
-        string[] free = ["threads", "device", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache",
+        string[] free = ["threads", "device", "nccl", "workspace", "runs", "data.roots", "data.workers", "data.cache", "data.feature_cache",
             "eval.checkpoint"];
         string[] ofStage = ["batch_size", "accumulate", "log_every", "keep_last", "checkpoint_every", "recompute"];
         // The same global batch may be split over another number of processes.

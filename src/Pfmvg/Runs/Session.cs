@@ -91,6 +91,11 @@ public sealed class Session
         if (IsFirst) Display.Validated(what, done, all);
     }
 
+    /// <summary>Who sums the gradients: NCCL, where the setting asks for it and all ranks find it, else <see cref="World"/>.</summary>
+    internal ICommunicator GradientWorld(Action<string> tell) =>
+        Configuration.Nccl && ConfiguredModel.Device(Configuration.Device, World.LocalRank).type == DeviceType.CUDA
+            ? NcclCommunicator.Over(World, Nccl.Load, tell) : World;
+
     /// <summary>Work that each rank does for itself. When one of them is interrupted in it, all are, and none waits for another.</summary>
     internal T InterruptedTogether<T>(Func<T> work) where T : class
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pfmvg.Data;
+using Pfmvg.Distributed;
 using Pfmvg.Tensors;
 using Pfmvg.Training;
 
@@ -64,7 +65,9 @@ public static class TrainingRehearsal
         foreach (var note in setup.Notes) session.Tell(note);
         var training = setup.Learner(split, settings);
         if (training.Mixture is { } mixture) session.Tell(mixture);
-        using var trainer = new Trainer(training, settings, world);
+        var sums = session.GradientWorld(session.Tell);
+        using var nccl = sums as NcclCommunicator;
+        using var trainer = new Trainer(training, settings, sums);
         TrainingForecast.Check(options, configuration, training, trainer, session.Tell);
         var steps = new List<StepEntry>();
         trainer.Rehearse(Steps, step =>

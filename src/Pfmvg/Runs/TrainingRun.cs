@@ -96,7 +96,9 @@ public sealed class TrainingRun
         var samples = setup.Learner(training, settings);
         var validation = setup.Learner(TaughtMixture.ToValidate(heldOut, settings), settings.Unmixed);
         if (samples.Mixture is { } mixture) tell(mixture);
-        using var trainer = new Trainer(samples, settings, world);
+        var sums = session.GradientWorld(tell);
+        using var nccl = sums as NcclCommunicator;
+        using var trainer = new Trainer(samples, settings, sums);
         TrainingForecast.Check(options, configuration, samples, trainer, tell);
         using var taken = replaces ? folder.Begin(configuration, options.Existing) : null;
         if (replaces) begun();
@@ -106,6 +108,7 @@ public sealed class TrainingRun
         tell($"{options.Kind}  {samples.Samples.Count} samples, {trainer.GlobalBatch} per step, {trainer.StepsPerEpoch} steps per epoch, "
             + $"{settings.Epochs} epochs" + (done > 0 ? $"; continuing after step {done}" : ""));
 
+        if (nccl is not null) info = info?.WithGradientSums("nccl");
         using var record = info is null ? null : run.Record(info, done, samples.Samples.Count, validation.Samples.Count);
         run.Train(next, done, record);
         if (setup.Summary is { } summary) tell(summary);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tensors;
@@ -18,6 +19,17 @@ internal static unsafe class TensorMemory
         using var scope = NewDisposeScope();
         fixed (byte* first = tensor.detach().view(-1).narrow(0, 0, 1).bytes) return first;
     }
+
+    /// <summary>The first byte of a contiguous tensor in the memory of its own device, as libtorch names it.</summary>
+    public static nint DeviceAddress(Tensor tensor) => Data.Value(tensor.Handle);
+
+    // TorchSharp has the call and keeps it to itself.
+    private static readonly Lazy<Func<nint, nint>> Data = new(() =>
+    {
+        var library = NativeLibrary.Load(LoadedLibraries.Find(name => name == "libLibTorchSharp.so")!);
+        var data = (delegate* unmanaged<nint, nint>)NativeLibrary.GetExport(library, "THSTensor_data");
+        return handle => data(handle);
+    });
 
     /// <summary>Hands out the tensor's elements in row-major order, from any device and layout.</summary>
     public static void Write(Tensor tensor, ByteSink sink)

@@ -79,7 +79,7 @@ internal sealed unsafe class GradientBuffer : IDisposable
 
     /// <summary>
     /// Sums gradients and extra numbers over the ranks, where they lie. On the CPU nothing is copied; from CUDA the gradients
-    /// pass through pinned memory of the host.
+    /// pass through pinned memory of the host, unless the ranks can sum on their GPUs.
     /// </summary>
     /// <param name="world">The ranks; all of them call.</param>
     /// <param name="extra">This rank's numbers; then the sums.</param>
@@ -87,6 +87,15 @@ internal sealed unsafe class GradientBuffer : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(extra.Length, _extra);
         using var scope = NewDisposeScope();
+        if (_staged && world.SumsOnDevice)
+        {
+            var own = _flat.narrow(0, Count, _extra);
+            own.copy_(tensor(extra.ToArray()));
+            world.AllReduceSumOnDevice(TensorMemory.DeviceAddress(_flat), Count + _extra);
+            own.cpu().data<float>().CopyTo(extra);
+            return;
+        }
+
         if (_host is null) Prepare();
         if (_staged) _host!.copy_(_flat); // waits for the backward pass
         var numbers = new Span<float>(_memory + Count, _extra);

@@ -21,7 +21,7 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
 
     private readonly TaughtMixture _mixture = new(data.Folder, samples, settings, loading.Seed);
     private SampleLoader? _loader;
-    private LoadedSteps? _ahead;
+    private Func<int, IReadOnlyList<int>, Func<IEnumerable<LoadedSample>>, IEnumerable<LoadedSample>>? _takeAhead;
     private int[]? _firstOfPicture;
     private ILookup<int, Box>? _boxesOfPicture;
 
@@ -70,7 +70,7 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
     public IEnumerable<LoadedSample> Load(
         IReadOnlyList<int> indices, int epoch, bool augment, CancellationToken cancel = default)
     {
-        return (augment && _ahead is { } ahead ? ahead.Take(epoch, indices, Plain) : Plain())
+        return (augment && _takeAhead is { } take ? take(epoch, indices, Plain) : Plain())
             .Select(loaded => _mixture.At(loaded.Index, epoch) is var sample && !_mixture.IsDrawn(loaded.Index)
                 ? loaded with { Sample = sample } : loaded with { Sample = sample, Boxes = loaded.Crop.Apply(sample.Boxes) });
 
@@ -85,8 +85,9 @@ internal sealed class StageSamples(PreparedData data, IReadOnlyList<Sample> samp
     /// <returns>Ends it.</returns>
     public IDisposable Follow(IEnumerable<StepShare> steps, CancellationToken cancel)
     {
-        _ahead?.Dispose();
-        return _ahead = new LoadedSteps(Loader.Ahead(Samples, steps, augment: true, cancel));
+        var ahead = new LoadedSteps(Loader.Ahead(Samples, steps, augment: true, cancel));
+        _takeAhead = ahead.Take;
+        return ahead;
     }
 
     // A shared crop holds the boxes of all samples of its picture, so it depends on (seed, epoch, picture) alone. A question that is drawn

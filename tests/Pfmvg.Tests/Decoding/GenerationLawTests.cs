@@ -7,6 +7,7 @@ using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
 using Pfmvg.Imaging;
 using Pfmvg.Tests.Golden;
+using Pfmvg.Tests.Support;
 using Pfmvg.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -26,7 +27,7 @@ public sealed class GenerationLawTests(ReferenceModel reference) : IClassFixture
     {
         using var scope = NewDisposeScope();
         var (prompts, visual, generator) = (Prompts(), Visual(), Generator());
-        var own = visual.index_select(0, tensor([.. Pictures.Select(p => (long)p)]));
+        var own = visual.index_select(0, tensor([.. Pictures.Select(p => (long)p)]).ToTestDevice());
         var options = new DecodingOptions(20) { Grammar = constrained ? new BoxGrammar(reference.Tokenizer) : null };
         AssertSame(generator.Greedy(prompts, own, options), generator.Greedy(prompts, visual, options, Pictures));
         AssertSame(generator.Beam(prompts, own, 3, options), generator.Beam(prompts, visual, 3, options, Pictures));

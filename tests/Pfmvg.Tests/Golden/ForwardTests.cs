@@ -27,7 +27,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
     public void Every_vision_activation_matches()
     {
         using var scope = NewDisposeScope();
-        var images = Npy("forward", "images.npy");
+        var images = Npy("forward", "images.npy").ToTestDevice();
         var seen = new List<string>();
         var tokens = _model.VisionTower.Run(images, (block, output) =>
         {
@@ -67,7 +67,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         Close(embeddings, "inputs_embeds");
         Close(embeddings, "hidden_0");
         var layers = _model.Language.Layers.Count;
-        var pass = new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1])), ReferenceModel.EagerMask(mask));
+        var pass = new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1], device: TestDevice.Here)), ReferenceModel.EagerMask(mask));
         var hidden = _model.Language.Run(embeddings, pass, (layer, output) =>
         {
             if (layer + 1 < layers) Close(output, $"hidden_{layer + 1}");
@@ -93,9 +93,9 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
     {
         using var scope = NewDisposeScope();
         var (ids, targets, mask) = reference.Pad(Rows(), Rows().Max(r => r.Ids.Count));
-        var hidden = _model.Language.call(_model.Embed(ids, Visual()), new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1]))));
+        var hidden = _model.Language.call(_model.Embed(ids, Visual()), Pass(ids));
         var real = mask.to(ScalarType.Bool);
-        AssertClose(Npy("forward", "logits.npy").narrow(1, 0, ids.shape[1])[real], _model.Language.Logits(hidden)[real],
+        AssertClose(Npy("forward", "logits.npy").narrow(1, 0, ids.shape[1])[real], _model.Language.Logits(hidden).cpu()[real],
             Tolerance("logits"), "logits");
         var (sum, count) = _model.AnswerLoss(hidden, targets);
         Assert.Equal(Json("forward", "loss.json")["loss"]!.GetValue<double>(), sum.item<float>() / (double)count, Tolerance("loss"));
@@ -129,8 +129,8 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         AssertClose(Matrix(one["attention_mask"]!), mask, 0, "attention_mask");
         AssertClose(Matrix(one["targets"]!), targets, 0, "targets");
         var visual = one["images"] is JsonArray images
-            ? Visual().index_select(0, tensor(images.Select(i => i!.GetValue<long>()).ToArray())) : null;
-        var hidden = _model.Language.call(_model.Embed(ids, visual), new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1]))));
+            ? Visual().index_select(0, tensor(images.Select(i => i!.GetValue<long>()).ToArray()).ToTestDevice()) : null;
+        var hidden = _model.Language.call(_model.Embed(ids, visual), Pass(ids));
         var (sum, count) = _model.AnswerLoss(hidden, targets);
         Assert.Equal(one["loss"]!.GetValue<double>(), sum.item<float>() / (double)count, Tolerance("loss"));
 
@@ -147,7 +147,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
     {
         using var scope = NewDisposeScope();
         var units = Support.Npy.ReadArchive(Fixtures.Path("forward", "units.npz"));
-        var input = units[$"{name}.in"];
+        var input = units[$"{name}.in"].ToTestDevice();
         var output = name switch
         {
             "gelu" => nn.functional.gelu(input),
@@ -174,9 +174,9 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
     {
         using var scope = NewDisposeScope();
         var units = Support.Npy.ReadArchive(Fixtures.Path("forward", "units.npz"));
-        var rotary = _model.Language.RotaryAt(units["rope.position_ids"]);
-        AssertClose(units["rope.q_out"], rotary.Rotate(units["rope.q_in"]), Tolerance("units/rope.q_out"), "rope q");
-        AssertClose(units["rope.k_out"], rotary.Rotate(units["rope.k_in"]), Tolerance("units/rope.k_out"), "rope k");
+        var rotary = _model.Language.RotaryAt(units["rope.position_ids"].ToTestDevice());
+        AssertClose(units["rope.q_out"], rotary.Rotate(units["rope.q_in"].ToTestDevice()), Tolerance("units/rope.q_out"), "rope q");
+        AssertClose(units["rope.k_out"], rotary.Rotate(units["rope.k_in"].ToTestDevice()), Tolerance("units/rope.k_out"), "rope k");
     }
 
     [Theory, InlineData(false), InlineData(true)]
@@ -223,7 +223,7 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
 
         var mask = Npy("forward", "attention_mask.npy");
         var (ids, _, _) = reference.Pad(Rows(), (int)mask.shape[1]);
-        var pass = new DecoderPass(model.Language.RotaryAt(arange(ids.shape[1])), ReferenceModel.EagerMask(mask));
+        var pass = new DecoderPass(model.Language.RotaryAt(arange(ids.shape[1], device: TestDevice.Here)), ReferenceModel.EagerMask(mask));
         var visual = model.Project(model.EncodeImages(Npy("forward", "images.npy")));
         Close(model.Language.Logits(model.Language.call(model.Embed(ids, visual), pass)), "logits_after_5_steps");
 
@@ -245,6 +245,8 @@ public sealed class ForwardTests(ReferenceModel reference) : IClassFixture<Refer
         return [.. Tokens["samples"]!.AsArray()
             .Select(s => builder.Training(ReferenceModel.Segments(s!["prompt"]!.GetValue<string>()), s["answer"]!.GetValue<string>()))];
     }
+
+    private DecoderPass Pass(Tensor ids) => new(_model.Language.RotaryAt(arange(ids.shape[1], device: TestDevice.Here)));
 
     private Tensor Visual() => _model.Project(_model.EncodeImages(Npy("forward", "images.npy")));
 

@@ -7,9 +7,11 @@ using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Golden;
 
-/// <summary>The tiny model of the parity data, loaded through the program's own loader, in float32 on the CPU.</summary>
+/// <summary>The tiny model of the parity data, loaded through the program's own loader, in float32 on the device of the tests.</summary>
 public sealed class ReferenceModel : IDisposable
 {
+    private readonly GroundingModel? _loaded; // not where the device is not there: a test that asks for it is skipped
+
     public ReferenceModel()
     {
         var sizes = Fixtures.Json("model.json");
@@ -22,7 +24,7 @@ public sealed class ReferenceModel : IDisposable
             LlamaConfig.FromHuggingFace(Language),
             new LoraConfig(Size(lora, "r"), lora["alpha"]!.GetValue<double>(), lora["dropout"]!.GetValue<double>(),
                 [.. lora["targets"]!.AsArray().Select(t => t!.GetValue<string>())]));
-        Model = Load(Paths);
+        if (TestDevice.IsThere) _loaded = Load(Paths);
         Tokenizer = LlamaTokenizer.Load(Path.Combine(Language, "tokenizer.model"));
     }
 
@@ -35,12 +37,12 @@ public sealed class ReferenceModel : IDisposable
 
     public GroundingConfig Config { get; }
 
-    public GroundingModel Model { get; }
+    public GroundingModel Model => _loaded ?? Load(Paths);
 
     public LlamaTokenizer Tokenizer { get; }
 
     /// <summary>A copy of its own, for tests that train.</summary>
-    public GroundingModel Load(WeightPaths paths) => ModelBuilder.Load(Config, paths, ScalarType.Float32, CPU, seed: 1).Model;
+    public GroundingModel Load(WeightPaths paths) => ModelBuilder.Load(Config, paths, ScalarType.Float32, TestDevice.Here, seed: 1).Model;
 
     /// <summary>The two sides of a prompt as the parity data write it, with a mark at the picture's place.</summary>
     public static PromptSegments Segments(string prompt) => prompt.Split("<ImageHere>") switch
@@ -49,7 +51,7 @@ public sealed class ReferenceModel : IDisposable
         _ => throw new ArgumentException($"Not one picture in '{prompt}'.", nameof(prompt)),
     };
 
-    /// <summary>Rows padded on the right with the pad piece to a length.</summary>
+    /// <summary>Rows padded on the right with the pad piece to a length; targets and mask on the CPU.</summary>
     public (Tensor Ids, Tensor Targets, Tensor Mask) Pad(IReadOnlyList<TokenSequence> rows, int length)
     {
         var ids = full([rows.Count, length], Tokenizer.PadId, ScalarType.Int64);
@@ -63,7 +65,7 @@ public sealed class ReferenceModel : IDisposable
                 mask[row, i] = 1;
             }
 
-        return (ids, targets, mask);
+        return (ids.ToTestDevice(), targets, mask);
     }
 
     /// <summary>The mask of the original's eager attention: causal, and padding hidden, with the type's most negative number.</summary>
@@ -72,10 +74,10 @@ public sealed class ReferenceModel : IDisposable
         var length = attention.shape[1];
         var hidden = ones([length, length], ScalarType.Bool).triu(1).unsqueeze(0).unsqueeze(0).logical_or(
             attention.eq(0).view(-1, 1, 1, length));
-        return zeros(hidden.shape).masked_fill(hidden, float.MinValue);
+        return zeros(hidden.shape).masked_fill(hidden, float.MinValue).ToTestDevice();
     }
 
     private static int Size(JsonNode node, string key) => node[key]!.GetValue<int>();
 
-    public void Dispose() => Model.Dispose();
+    public void Dispose() => _loaded?.Dispose();
 }

@@ -2,6 +2,7 @@ using Pfmvg.Decoding;
 using Pfmvg.Models;
 using Pfmvg.Models.Building;
 using Pfmvg.Models.Language;
+using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,9 +15,10 @@ public sealed class ModelLawTests : IDisposable
     private static readonly GroundingConfig Tiny = new(
         new EvaConfig(56, 14, 32, 2, 2, 64), 4, new LlamaConfig(50, 32, 2, 2, 48), new LoraConfig(4, 8, 0.5, ["q_proj", "v_proj"]));
 
-    private readonly GroundingModel _model = ModelBuilder.Random(Tiny, ScalarType.Float32, CPU, seed: 3);
-    private readonly Tensor _images = randn(2, 3, 56, 56, generator: new Generator(5, CPU));
-    private readonly Tensor _ids = tensor([1L, 5, -1, -1, -1, -1, 9, 12, 20, 2, 1, 6, -1, -1, -1, -1, 7, 30, 31, 2], [2, 10]);
+    private readonly GroundingModel _model = ModelBuilder.Random(Tiny, ScalarType.Float32, TestDevice.Here, seed: 3);
+    private readonly Tensor _images = randn(2, 3, 56, 56, generator: new Generator(5, CPU)).ToTestDevice();
+    private readonly Tensor _ids =
+        tensor([1L, 5, -1, -1, -1, -1, 9, 12, 20, 2, 1, 6, -1, -1, -1, -1, 7, 30, 31, 2], [2, 10]).ToTestDevice();
 
     [Fact]
     public void A_later_token_never_changes_an_earlier_output()
@@ -72,7 +74,7 @@ public sealed class ModelLawTests : IDisposable
         using var model = ModelBuilder.Random(Tiny with
         {
             Lora = Tiny.Lora with { Targets = [target, "v_proj"] },
-        }, ScalarType.Float32, CPU, seed: 3);
+        }, ScalarType.Float32, TestDevice.Here, seed: 3);
         using (no_grad())
             foreach (var (name, parameter) in model.Trainables())
                 if (name.Contains("lora_B", StringComparison.Ordinal)) parameter.fill_(0.1);
@@ -85,8 +87,8 @@ public sealed class ModelLawTests : IDisposable
         {
             foreach (var (_, parameter) in model.Trainables()) parameter.grad?.zero_();
             model.Dropout.Begin([(1, 10), (2, 10)]);
-            Backpropagation.Accumulate(model, new MicroBatch(_ids, _ids.masked_fill(_ids.lt(9), -100), model.EncodeImages(_images)), 1,
-                recompute);
+            var targets = _ids.masked_fill(_ids.lt(9), -100).cpu();
+            Backpropagation.Accumulate(model, new MicroBatch(_ids, targets, model.EncodeImages(_images)), 1, recompute);
             model.Dropout.End();
             return model.Trainables().ToDictionary(t => t.Name, t => t.Parameter.grad!.clone());
         }
@@ -100,12 +102,12 @@ public sealed class ModelLawTests : IDisposable
         using var model = ModelBuilder.Random(Tiny with
         {
             Vision = Tiny.Vision with { Width = 2 * headSize },
-        }, ScalarType.Float32, CPU, seed: 3);
+        }, ScalarType.Float32, TestDevice.Here, seed: 3);
         foreach (var name in (string[])["q_bias", "v_bias"])
             nn.init.normal_(model.get_parameter($"visual_encoder.blocks.0.attn.{name}")!, 0, 1);
         var attention = (nn.Module<Tensor, Tensor>)model.named_modules().Single(m => m.name == "visual_encoder.blocks.0.attn").module;
-        var x = randn(2, 17, 2 * headSize);
-        var bias = cat([Parameter("q_bias"), zeros(2 * headSize), Parameter("v_bias")]);
+        var x = randn(2, 17, 2 * headSize).ToTestDevice();
+        var bias = cat([Parameter("q_bias"), zeros(2 * headSize).ToTestDevice(), Parameter("v_bias")]);
         var parts = nn.functional.linear(x, Parameter("qkv.weight"), bias).view(2, 17, 3, 2, headSize).permute(2, 0, 3, 1, 4);
         var weights = parts[0].matmul(parts[1].transpose(2, 3)).div(Math.Sqrt(headSize)).softmax(3);
         var expected = nn.functional.linear(weights.matmul(parts[2]).transpose(1, 2).reshape(2, 17, -1), Parameter("proj.weight"),
@@ -119,7 +121,7 @@ public sealed class ModelLawTests : IDisposable
     public void Only_trainables_get_gradients()
     {
         using var scope = NewDisposeScope();
-        var targets = _ids.masked_fill(_ids.lt(9), -100);
+        var targets = _ids.masked_fill(_ids.lt(9), -100).cpu();
         Backpropagation.Accumulate(_model, new MicroBatch(_ids, targets, _model.EncodeImages(_images)), 1, recompute: false);
         foreach (var (name, parameter) in _model.named_parameters()) Assert.Equal(parameter.requires_grad, parameter.grad is not null);
     }
@@ -135,7 +137,7 @@ public sealed class ModelLawTests : IDisposable
         void Run()
         {
             using var scope = NewDisposeScope();
-            var targets = _ids.masked_fill(_ids.lt(9), -100);
+            var targets = _ids.masked_fill(_ids.lt(9), -100).cpu();
             foreach (var recompute in (bool[])[false, true])
                 Backpropagation.Accumulate(_model, new MicroBatch(_ids, targets, _model.EncodeImages(_images)), 1, recompute);
             var visual = _model.Project(_model.EncodeImages(_images));
@@ -158,6 +160,6 @@ public sealed class ModelLawTests : IDisposable
     {
         using var quiet = no_grad();
         return _model.Language.call(_model.Embed(ids, _model.Project(_model.EncodeImages(images ?? _images))),
-            new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1]))));
+            new DecoderPass(_model.Language.RotaryAt(arange(ids.shape[1], device: TestDevice.Here))));
     }
 }

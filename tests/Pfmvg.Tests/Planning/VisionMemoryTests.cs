@@ -6,7 +6,6 @@ using Pfmvg.Models;
 using Pfmvg.Tests.Runs;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training.Footprint;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Planning;

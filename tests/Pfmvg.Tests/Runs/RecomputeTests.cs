@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Pfmvg.Configuration;
-using Pfmvg.Data;
 using Pfmvg.Models;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;

@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Support;
@@ -13,6 +12,9 @@ internal static class TestDevice
 
     /// <summary>The device's name, as the setting `device` takes it.</summary>
     public static string Name { get; } = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named ? named : "cpu";
+
+    /// <summary>Whether the device is there.</summary>
+    public static bool IsThere => Name == "cpu" || (Name == "cuda" && cuda.is_available());
 
     /// <summary>The device; skips the test where it is not there.</summary>
     public static Device Here

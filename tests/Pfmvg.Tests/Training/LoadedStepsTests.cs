@@ -29,7 +29,7 @@ public sealed class LoadedStepsTests : IClassFixture<TrainingWorkspace>, IDispos
         var (plain, ahead) = (Samples(share), Samples(share));
         using var following = ahead.Follow(steps, CancellationToken.None);
         foreach (var (epoch, indices) in steps)
-            AssertSame(plain.Load([.. indices], epoch, augment: true), ahead.Load([.. indices], epoch, augment: true));
+            AssertSame(Load(plain, [.. indices], epoch), Load(ahead, [.. indices], epoch));
     }
 
     [Fact]
@@ -38,8 +38,8 @@ public sealed class LoadedStepsTests : IClassFixture<TrainingWorkspace>, IDispos
         using var begun = new ManualResetEventSlim();
         var samples = Samples(false, ahead: 8);
         using var following = samples.Follow(Steps(), CancellationToken.None);
-        _ = samples.Load([0, 1], 0, augment: true).First();
-        Assert.True(begun.Wait(TimeSpan.FromSeconds(60)));
+        _ = Load(samples, [0, 1], 0).First();
+        Assert.True(begun.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
 
         IEnumerable<StepShare> Steps()
         {
@@ -59,7 +59,7 @@ public sealed class LoadedStepsTests : IClassFixture<TrainingWorkspace>, IDispos
             Interlocked.Increment(ref taken);
             return new StepShare(epoch, [0]);
         }), CancellationToken.None))
-            for (var epoch = 0; epoch < 5; epoch++) Assert.Single(samples.Load([0], epoch, augment: true));
+            for (var epoch = 0; epoch < 5; epoch++) Assert.Single(Load(samples, [0], epoch));
         Assert.InRange(taken, 5, 5 + 3 + 1);
     }
 
@@ -69,27 +69,31 @@ public sealed class LoadedStepsTests : IClassFixture<TrainingWorkspace>, IDispos
         StepShare[] steps = [new(0, [3, 1]), new(0, [2, 0]), new(1, [0, 3])];
         var (plain, ahead) = (Samples(false), Samples(false));
         using var following = ahead.Follow(steps, CancellationToken.None);
-        AssertSame(plain.Load([4, 2], 7, augment: true), ahead.Load([4, 2], 7, augment: true));
-        AssertSame(plain.Load([3, 1], 0, augment: true), ahead.Load([3, 1], 0, augment: true));
+        AssertSame(Load(plain, [4, 2], 7), Load(ahead, [4, 2], 7));
+        AssertSame(Load(plain, [3, 1], 0), Load(ahead, [3, 1], 0));
         using var again = ahead.Follow(steps, CancellationToken.None);
-        _ = ahead.Load([3, 1], 0, augment: true).First();
-        AssertSame(plain.Load([3, 1], 0, augment: true), ahead.Load([3, 1], 0, augment: true));
-        AssertSame(plain.Load([1], 0, augment: false), ahead.Load([1], 0, augment: false)); // a validation
+        _ = Load(ahead, [3, 1], 0).First();
+        AssertSame(Load(plain, [3, 1], 0), Load(ahead, [3, 1], 0));
+        AssertSame(Load(plain, [1], 0, augment: false), Load(ahead, [1], 0, augment: false)); // a validation
     }
 
     [Fact]
     public void Broken_pictures_are_left_out_of_their_own_step()
     {
         using var own = new TrainingWorkspace();
-        using var setup = GroundingSetup.Load(own.Configuration("broken", "data.skip_broken=true"), 0, 160, null);
+        using var setup = GroundingSetup.Load(own.Configuration("broken", "data.skip_broken=true"), 0, 160, null,
+            TestContext.Current.CancellationToken);
         var split = setup.Data.Read(SampleTask.Caption, Split.Train);
         File.WriteAllText(setup.Data.ImagePath(split[1]), "no picture");
         var samples = setup.Samples(split, _stage);
         using var following = samples.Follow([new(0, [0, 1, 2]), new(0, [1]), new(0, [3])], CancellationToken.None);
-        Assert.Equal([0, 2], samples.Load([0, 1, 2], 0, augment: true).Select(example => example.Index));
-        Assert.Empty(samples.Load([1], 0, augment: true));
-        Assert.Equal([3], samples.Load([3], 0, augment: true).Select(example => example.Index));
+        Assert.Equal([0, 2], Load(samples, [0, 1, 2], 0).Select(example => example.Index));
+        Assert.Empty(Load(samples, [1], 0));
+        Assert.Equal([3], Load(samples, [3], 0).Select(example => example.Index));
     }
+
+    private static IEnumerable<TrainingExample> Load(TrainingSamples samples, IReadOnlyList<int> indices, int epoch, bool augment = true) =>
+        samples.Load(indices, epoch, augment, TestContext.Current.CancellationToken);
 
     private static void AssertSame(IEnumerable<TrainingExample> expected, IEnumerable<TrainingExample> actual)
     {

@@ -13,7 +13,7 @@ namespace Pfmvg.Tests.Training;
 
 public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<TrainingWorkspace>
 {
-    private const double Rounding = 1e-5; // relative, of sums of float32 in another order
+    private static readonly double Rounding = TestDevice.Loose(1e-5); // relative, of sums of float32 in another order
 
     private static readonly string[] Shared = ["stage1.share_pictures=true", "stage1.task=refer", "stage1.image=resize"];
 
@@ -149,7 +149,8 @@ public sealed class TrainerTests(TrainingWorkspace workspace) : IClassFixture<Tr
     {
         public Run(TrainingWorkspace workspace, params string[] changes)
         {
-            var configuration = workspace.Configuration("trainer", changes);
+            _ = TestDevice.Here;
+            var configuration = workspace.Configuration("trainer", [$"device={TestDevice.Name}", .. changes]);
             Setup = GroundingSetup.Load(configuration, 0, configuration.Stage1.MaxAnswerTokens, null);
             var samples = Setup.Samples(Setup.Data.Read(configuration.Stage1.Task, Split.Train), configuration.Stage1);
             Trainer = new Trainer(Setup.Model, configuration.Stage1, samples, new SingleProcess());

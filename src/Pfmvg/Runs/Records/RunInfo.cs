@@ -138,8 +138,13 @@ public sealed record RunInfo
     }
 
     /// <summary>The same, with the way in which tokens were computed when phrases were answered.</summary>
-    public RunInfo WithDecoding(string way) =>
-        this with { Environment = new Dictionary<string, string>(Environment) { ["decoding"] = way } };
+    public RunInfo WithDecoding(string way) => With("decoding", way);
+
+    /// <summary>The same, with what summed the gradients over the processes.</summary>
+    internal RunInfo WithGradientSums(string way) => With("gradient_sums", way);
+
+    private RunInfo With(string fact, string value) =>
+        this with { Environment = new Dictionary<string, string>(Environment) { [fact] = value } };
 
     /// <summary>
     /// Versions of the program, the runtime and the libraries, and the machine, for <see cref="Environment"/>. Loads
