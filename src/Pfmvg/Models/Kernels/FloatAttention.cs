@@ -6,7 +6,7 @@ namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// Attention with its gradients by <see cref="HeadAttention"/>, where products are computed here; in float32 whatever the type, rounded
-/// once. Letters: B rows, H heads, T queries, K keys, D size of a head.
+/// once; autograd keeps q, k and v as they are. Letters: B rows, H heads, T queries, K keys, D size of a head.
 /// </summary>
 internal static unsafe class FloatAttention
 {
@@ -30,11 +30,9 @@ internal static unsafe class FloatAttention
     public static Tensor Attend(Tensor q, Tensor k, Tensor v, double? scale, bool causal)
     {
         using var scope = NewDisposeScope();
-        var (type, form) = (q.dtype, new Form((float)(scale ?? 1 / Math.Sqrt(q.shape[3])), causal));
-        (q, k, v) = (q.to(ScalarType.Float32), k.to(ScalarType.Float32), v.to(ScalarType.Float32));
+        var form = new Form((float)(scale ?? 1 / Math.Sqrt(q.shape[3])), causal);
         var learns = is_grad_enabled() && (q.requires_grad || k.requires_grad || v.requires_grad);
-        var mixed = learns ? Differentiable.apply(q, k, v, form) : Forward(q, k, v, form).Mixed;
-        return mixed.to(type).MoveToOuterDisposeScope();
+        return (learns ? Differentiable.apply(q, k, v, form) : Forward(q, k, v, form).Mixed).MoveToOuterDisposeScope();
     }
 
     private static (Tensor Mixed, Tensor Sums) Forward(Tensor q, Tensor k, Tensor v, Form form)
@@ -49,7 +47,7 @@ internal static unsafe class FloatAttention
         ThreadTeam.Run(get_num_threads(), batch * heads, head =>
             attention.Forward(from.Of(head), keys.Of(head), values.Of(head), to.Of(head), logs + head * queries));
         GC.KeepAlive((from, keys, values, to));
-        return (mixed.MoveToOuterDisposeScope(), sums.MoveToOuterDisposeScope());
+        return (mixed.to(q.dtype).MoveToOuterDisposeScope(), sums.MoveToOuterDisposeScope());
     }
 
     private static (Tensor OfQ, Tensor OfK, Tensor OfV) Backward(Tensor q, Tensor k, Tensor v, Tensor sums, Tensor gradient, Form form)
@@ -63,7 +61,8 @@ internal static unsafe class FloatAttention
         ThreadTeam.Run(get_num_threads(), q.shape[0] * q.shape[1], head => attention.Backward(from.Of(head), keys.Of(head), values.Of(head),
             logs + head * q.shape[2], above.Of(head), toQ.Of(head), toK.Of(head), toV.Of(head)));
         GC.KeepAlive((from, keys, values, above, toQ, toK, toV, sums));
-        return (ofQ.MoveToOuterDisposeScope(), ofK.MoveToOuterDisposeScope(), ofV.MoveToOuterDisposeScope());
+        return (ofQ.to(q.dtype).MoveToOuterDisposeScope(), ofK.to(q.dtype).MoveToOuterDisposeScope(),
+            ofV.to(q.dtype).MoveToOuterDisposeScope());
     }
 
     // With the heads of a position side by side, as the next projection takes them.
@@ -79,7 +78,7 @@ internal static unsafe class FloatAttention
         public HeadAttention OfHead(Tensor q, Tensor k) => new((int)q.shape[2], (int)k.shape[2], (int)q.shape[3], Scale, Causal);
     }
 
-    /// <summary>Where the heads of a tensor lie, whose last dimension has no gaps.</summary>
+    /// <summary>Where the heads of a tensor lie in float32, whose last dimension has no gaps.</summary>
     private sealed class Place
     {
         private readonly Tensor _plain;
@@ -89,7 +88,7 @@ internal static unsafe class FloatAttention
 
         public Place(Tensor tensor)
         {
-            _plain = tensor.detach();
+            _plain = tensor.detach().to(ScalarType.Float32);
             if (_plain.stride()[3] != 1) _plain = _plain.contiguous();
             (_heads, _stride) = (_plain.shape[1], _plain.stride());
             fixed (byte* first = _plain.narrow(0, 0, 1).narrow(1, 0, 1).narrow(2, 0, 1).bytes) _first = (float*)first;

@@ -51,6 +51,12 @@ public sealed class FloatAttentionTests
         var expected = FloatAttention.Attend(wide[0], wide[1], wide[2], null, causal);
         Assert.True(expected.to(ScalarType.BFloat16).Same(FloatAttention.Attend(parts[0], parts[1], parts[2], null, causal)));
         Near(Formula(wide[0].to(float64), wide[1].to(float64), wide[2].to(float64), 1 / Math.Sqrt(32), causal), expected);
+
+        foreach (var part in (Tensor[])[.. parts, .. wide]) part.requires_grad_();
+        var above = randn([1, 4, 70, 32], generator: generator).to(ScalarType.BFloat16);
+        FloatAttention.Attend(wide[0], wide[1], wide[2], null, causal).backward([above.to(float32)]);
+        FloatAttention.Attend(parts[0], parts[1], parts[2], null, causal).backward([above]);
+        foreach (var (narrow, exact) in parts.Zip(wide)) Assert.True(exact.grad!.to(ScalarType.BFloat16).Same(narrow.grad!));
     }
 
     [Fact]
