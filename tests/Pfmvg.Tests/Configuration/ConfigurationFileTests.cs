@@ -79,8 +79,8 @@ public class ConfigurationFileTests
         const string Keys = "task, epochs, batch_size, accumulate, init_lr, min_lr, warmup_start_lr, warmup_steps, warmup_scope, "
             + "weight_decay, beta1, beta2, lora_b_lr_factor, clip_norm, max_answer_tokens, image, crop_scale_min, crop_share, "
             + "train_vision, vision_lr_factor, normalize_text, caption_words, multi_box, box_writing, box_head, box_head_weight, "
-            + "negatives, repeat, group_by_length, share_pictures, recompute, nan_tolerance, checkpoint_every, keep_last, log_every, "
-            + "validate, patience, start";
+            + "negatives, repeat, tasks, group_by_length, share_pictures, recompute, nan_tolerance, checkpoint_every, keep_last, "
+            + "log_every, validate, patience, start";
         const string Targets = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj";
         Assert.Equal(
             $"""
@@ -181,7 +181,7 @@ public class ConfigurationFileTests
     [Fact]
     public void Differences_name_every_setting_that_changed() => Assert.Equal(
         ["seed: 42 -> 1", "stage2.image: random_crop -> resize", "phantom.seed: not given -> 7", "phantom.patients: not given -> 60",
-            "phantom.base: not given -> random", "phantom.format: not given -> usual"],
+            "phantom.base: not given -> random", "phantom.anatomy: not given -> false", "phantom.format: not given -> usual"],
         ConfigurationFile.Differences(new PfmvgConfiguration(), Parse("seed: 1\nphantom: {}\nstage2: { image: resize }")));
 
     [Fact]
