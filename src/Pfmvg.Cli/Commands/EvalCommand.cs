@@ -276,6 +276,7 @@ internal static class EvalCommand
         var isOurs = info.Environment.GetValueOrDefault("decoding") != CnnSetup.Decoding;
         yield return ("model", (isOurs ? "" : "plain network, ") + (info.Model?.Describe() ?? "the base weights alone"));
         if (isOurs) yield return ("decoding", Decoding(configuration.Eval));
+        if (configuration.Data.PhraseSets is { Count: > 0 } sets) yield return ("phrases of", string.Join(", ", sets));
         if (info.Dicom is { } dicom) yield return ("DICOM pictures", $"gray by data.dicom={dicom}");
         if (isOurs) yield return ("begin tokens", configuration.Eval.DoubleBos ? "two, as the original generates" : "one, as in training");
         foreach (var file in info.Weights) yield return ($"trained tensors {Path.GetFileName(file.Path)}", $"SHA-256 {file.Sha256}");

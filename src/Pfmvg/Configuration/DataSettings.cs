@@ -12,6 +12,9 @@ public sealed record DataSettings
     /// <summary>Image folder of a data set by its name, where it is no longer where it was when it was prepared.</summary>
     public IReadOnlyDictionary<string, string> Roots { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>The data sets whose phrases are taught and asked, by their names; empty: all that are prepared.</summary>
+    public IReadOnlyList<string> PhraseSets { get; init; } = [];
+
     /// <summary>
     /// How the values of a DICOM picture become gray: by its window, by its full range, or equalised as MIMIC-CXR-JPG's (histogram).
     /// </summary>

@@ -14,6 +14,9 @@ public sealed record PhantomSettings
     /// <summary>Where base weights come from when the configured files are absent.</summary>
     public PhantomBase Base { get; init; } = PhantomBase.Random;
 
+    /// <summary>Also the regions of the pictures' anatomy, as the data set `chest-imagenome`: its phrases are beside MS-CXR's.</summary>
+    public bool Anatomy { get; init; }
+
     /// <summary>The format of the pictures that the real data sets have as DICOM, too.</summary>
     public PhantomFormat Format { get; init; } = PhantomFormat.Usual;
 }

@@ -64,7 +64,8 @@ public static class PhantomStudy
         var (roco, clef) = (Path.Combine(root, "roco"), Path.Combine(root, "imageclef-2022"));
 
         var patients = (sets & (PhantomSets.MsCxr | PhantomSets.MimicCxr)) != 0 ? StudyPlan.Patients(options, cancellationToken) : [];
-        foreach (var image in patients.SelectMany(p => p.Studies).SelectMany(s => s.Images)) Plan(mimic, image);
+        foreach (var image in patients.SelectMany(p => p.Studies).SelectMany(s => s.Images))
+            Plan(mimic, image, sets.HasFlag(PhantomSets.Anatomy));
         var figures = sets.HasFlag(PhantomSets.Roco) ? Captioned(StudyPlan.Roco(options), roco) : [];
         var shared = sets.HasFlag(PhantomSets.ImageClef) ? Captioned(StudyPlan.ImageClef(options), clef) : [];
         var charts = sets.HasFlag(PhantomSets.Roco) ? Charts(options, figures.Count) : [];
@@ -74,7 +75,8 @@ public static class PhantomStudy
         var boxed = BoxSetPlan.Pictures(options);
         foreach (var picture in boxed) Plan(Path.Combine(root, picture.Home), picture.Image);
 
-        var boxes = Draw(jobs, options, progress, cancellationToken);
+        var anatomy = new ConcurrentDictionary<string, IReadOnlyList<(string, Box)>>();
+        var boxes = Draw(jobs, anatomy, options, progress, cancellationToken);
 
         var annotations = sets.HasFlag(PhantomSets.MsCxr) ? Annotate(patients, boxes) : [];
         var planter = options.Defects ? new DefectPlanter(options, root) : null;
@@ -91,6 +93,7 @@ public static class PhantomStudy
         CaptionFiles.WriteRoco(roco, [.. figures, .. charts.Select(c => c.Chart)]);
         CaptionFiles.WriteImageClef(clef, shared);
         BoxSetFiles.Write(root, boxed, boxes);
+        if (sets.HasFlag(PhantomSets.Anatomy)) ImaGenomeFiles.Write(Path.Combine(root, "chest-imagenome"), Anatomy(patients, anatomy));
         planter?.BoxSets(boxed);
         foreach (var place in Directory.GetDirectories(root).Prepend(root)) // a set that is moved away is still known as a phantom
             AtomicFile.WriteText(Path.Combine(place, PhantomMark.FileName), Notice(options));
@@ -104,8 +107,8 @@ public static class PhantomStudy
             Defects = planter?.Finish() ?? 0,
         };
 
-        void Plan(string home, PlannedImage image) =>
-            jobs.Add(new(Path.Combine(home, image.Path), image.Id, renderer => renderer.Render(image.Picture)));
+        void Plan(string home, PlannedImage image, bool anatomy = false) =>
+            jobs.Add(new(Path.Combine(home, image.Path), image.Id, renderer => renderer.Render(image.Picture, anatomy: anatomy)));
 
         List<CaptionedImage> Captioned(List<(string Split, PlannedImage Image)> planned, string home)
         {
@@ -116,7 +119,8 @@ public static class PhantomStudy
 
     /// <summary>Draws all pictures and returns the boxes of each picture by its identifier.</summary>
     private static ConcurrentDictionary<string, IReadOnlyList<IReadOnlyList<Box>>> Draw(
-        List<Job> jobs, PhantomOptions options, IProgress<PhantomProgress>? progress, CancellationToken cancellationToken)
+        List<Job> jobs, ConcurrentDictionary<string, IReadOnlyList<(string, Box)>> anatomy, PhantomOptions options,
+        IProgress<PhantomProgress>? progress, CancellationToken cancellationToken)
     {
         foreach (var home in jobs.Select(job => Path.GetDirectoryName(job.Path)!).Distinct()) Directory.CreateDirectory(home);
         var boxes = new ConcurrentDictionary<string, IReadOnlyList<IReadOnlyList<Box>>>();
@@ -131,6 +135,7 @@ public static class PhantomStudy
             var image = jobs[index].Draw(renderer);
             Save(jobs[index], image);
             boxes[jobs[index].Id] = image.Boxes;
+            if (image.Anatomy.Count > 0) anatomy[jobs[index].Id] = image.Anatomy;
             progress?.Report(new(Interlocked.Increment(ref done), jobs.Count));
             return renderer;
         }, _ => { });
@@ -155,6 +160,13 @@ public static class PhantomStudy
 
         return annotations;
     }
+
+    /// <summary>The frontal pictures with their regions, under MIMIC-CXR's splits; half of the patients of its test are gold.</summary>
+    private static List<RegionPicture> Anatomy(
+        List<PlannedPatient> patients, ConcurrentDictionary<string, IReadOnlyList<(string, Box)>> anatomy) =>
+        [.. patients.SelectMany(patient => patient.Studies.Where(study => anatomy.ContainsKey(study.Frontal.Id)).Select(study =>
+            new RegionPicture(study.Frontal, study.MimicSplit == "validate" ? "validation" : study.MimicSplit,
+                study.MimicSplit == "test" && patient.SubjectId % 2 == 0, anatomy[study.Frontal.Id])))];
 
     /// <summary>ROCO's pictures that are not radiographs: one for every twenty that are, at least one per split.</summary>
     private static List<(CaptionedImage Chart, Func<Renderer, PhantomImage> Draw)> Charts(PhantomOptions options, int figures)
@@ -199,6 +211,11 @@ public static class PhantomStudy
         InRange("number of workers", options.Workers, 0, 1024);
         if (options.Sets == PhantomSets.None)
             throw new InputException("No data set is chosen for the phantom study; choose at least one.");
+
+        if (options.Sets.HasFlag(PhantomSets.Anatomy) && !options.Sets.HasFlag(PhantomSets.MsCxr))
+            throw new InputException("The phantom study's anatomy is that of MS-CXR's pictures; choose ms-cxr, too.");
+        if (options.Sets.HasFlag(PhantomSets.Anatomy | PhantomSets.ImaGenome))
+            throw new InputException("The phantom study's chest-imagenome and anatomy are two contents of one folder; choose one of them.");
 
         if (options.Defects)
         {

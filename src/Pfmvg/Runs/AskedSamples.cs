@@ -27,8 +27,8 @@ internal static class AskedSamples
             throw new InputException($"{data.Folder}: no question of the task {task.Name} can be made of the split: it takes phrases with "
                 + $"a box{(task.Task == SampleTask.Detection ? " and a class" : "")}, and there are none.");
         if (asked.Count == 0)
-            throw new InputException($"{data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}, so there is "
-                + "nothing to evaluate; prepare MS-CXR.");
+            throw new InputException($"{data.Folder}: has no {Manifest.FileName(SampleTask.Refer, options.Split)}{data.Chosen}, so "
+                + "there is nothing to evaluate; prepare MS-CXR.");
         PhraseForecast.Check([.. asked.Where(one => TaskPrompt.Of(one.Task).HasText).Select(one => (one.Id, one.Text))],
             session.Configuration.Eval.NormalizeText, session.Tell);
         return asked;

@@ -21,7 +21,8 @@ namespace Pfmvg.Runs;
 public sealed class EvaluationRun
 {
     // What answers depend on beside the weights and the data, whose content is compared.
-    private static readonly string[] Relevant = ["seed:", "precision:", "tf32:", "model.", "cnn.", "eval.", "data.dicom:"];
+    private static readonly string[] Relevant =
+        ["seed:", "precision:", "tf32:", "model.", "cnn.", "eval.", "data.dicom:", "data.phrase_sets:"];
 
     private readonly Session _session;
     private readonly EvaluationOptions _options;
@@ -280,7 +281,7 @@ public sealed class EvaluationRun
         var relevant = ConfigurationFile.ToYaml(new PfmvgConfiguration
         {
             Seed = settings.Seed, Precision = settings.Precision, Tf32 = settings.Tf32, Model = settings.Model, Cnn = settings.Cnn,
-            Eval = settings.Eval,
+            Eval = settings.Eval, Data = new DataSettings { PhraseSets = settings.Data.PhraseSets },
         });
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
             string.Join('\n', [relevant, .. info.Weights.Concat(info.Data).Select(file => file.Sha256)]))));

@@ -132,7 +132,8 @@ public sealed class GroundingSetup : IModelSetup
         RequireNoneElsewhere(configuration);
         return PreparedData.Open(
             configuration.Resolve(configuration.Data.Folder),
-            configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)));
+            configuration.Data.Roots.ToDictionary(r => r.Key, r => configuration.Resolve(r.Value)))
+            .WithPhrasesOf(configuration.Data.PhraseSets);
     }
 
     /// <summary>
@@ -154,8 +155,8 @@ public sealed class GroundingSetup : IModelSetup
     internal static IReadOnlyList<Sample> TrainingSplit(PreparedData data, int stage, StageSettings settings)
     {
         return data.Read(settings.Task, Split.Train) is { Count: > 0 } samples ? samples
-            : throw new InputException($"{data.Folder}: has no {Manifest.FileName(settings.Task, Split.Train)}, so stage {stage} has "
-                + "nothing to learn from; prepare the data sets that it needs.");
+            : throw new InputException($"{data.Folder}: has no {Manifest.FileName(settings.Task, Split.Train)}{data.Chosen}, so "
+                + $"stage {stage} has nothing to learn from; prepare the data sets that it needs.");
     }
 
     /// <summary>Loads tokenizer and model.</summary>

@@ -71,7 +71,7 @@ internal static class PhantomWorkspace
         Seed = phantom.Seed,
         Patients = phantom.Patients,
         Format = phantom.Format,
-        Sets = PhantomSets.MsCxr | PhantomSets.Roco,
+        Sets = PhantomSets.MsCxr | PhantomSets.Roco | (phantom.Anatomy ? PhantomSets.Anatomy : PhantomSets.None),
     };
 
     /// <summary>Takes the workspace; of several processes that find it empty one fills it, and the others wait.</summary>
@@ -100,8 +100,10 @@ internal static class PhantomWorkspace
             && !notice.StartsWith(FormattableString.Invariant($"{start}, {phantom.Patients} patients{mark}:"), StringComparison.Ordinal))
             throw new InputException($"{study}: the study here was drawn otherwise ({notice.Split(':')[0]}) than "
                 + FormattableString.Invariant($"by phantom.seed={phantom.Seed} and phantom.patients={phantom.Patients}")
-                + (notice.Contains(", DICOM:", StringComparison.Ordinal) == (mark.Length > 0) ? ""
-                    : $" and phantom.format={phantom.Format.ToString().ToLowerInvariant()}") + $"; {Advice}.");
+                + (notice.Contains(", DICOM", StringComparison.Ordinal) == (phantom.Format == PhantomFormat.Dicom) ? ""
+                    : $" and phantom.format={phantom.Format.ToString().ToLowerInvariant()}")
+                + (notice.Contains(", anatomy:", StringComparison.Ordinal) == phantom.Anatomy ? ""
+                    : $" and phantom.anatomy={(phantom.Anatomy ? "true" : "false")}") + $"; {Advice}.");
         var made = BaseNotice(GroundingSetup.Paths(configuration));
         if (!LacksBase(configuration) && File.Exists(made) && File.ReadAllText(made).Trim() is var origin && origin != Origin(phantom))
             throw new InputException($"{made}: the base weights here were made by {origin}, not by {Origin(phantom)}; {Advice}.");
@@ -138,10 +140,9 @@ internal static class PhantomWorkspace
                 {
                     MsCxr = Path.Combine(study, "ms-cxr"),
                     Roco = Path.Combine(study, "roco"),
-                    ImageFolders = new Dictionary<string, string>
-                    {
-                        ["ms-cxr"] = Path.Combine(study, Options(configuration.Phantom!).MimicFolder),
-                    },
+                    ImaGenome = configuration.Phantom!.Anatomy ? Path.Combine(study, "chest-imagenome") : null,
+                    ImageFolders = new[] { "ms-cxr", "chest-imagenome" }.Take(configuration.Phantom.Anatomy ? 2 : 1)
+                        .ToDictionary(set => set, _ => Path.Combine(study, Options(configuration.Phantom).MimicFolder)),
                 },
             }, null, cancel);
             if (Directory.Exists(folder)) Directory.Delete(folder); // it is empty

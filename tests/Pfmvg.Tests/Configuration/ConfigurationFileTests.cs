@@ -183,7 +183,7 @@ public class ConfigurationFileTests
     [Fact]
     public void Differences_name_every_setting_that_changed() => Assert.Equal(
         ["seed: 42 -> 1", "stage2.image: random_crop -> resize", "phantom.seed: not given -> 7", "phantom.patients: not given -> 60",
-            "phantom.base: not given -> random", "phantom.format: not given -> usual"],
+            "phantom.base: not given -> random", "phantom.anatomy: not given -> false", "phantom.format: not given -> usual"],
         ConfigurationFile.Differences(new PfmvgConfiguration(), Parse("seed: 1\nphantom: {}\nstage2: { image: resize }")));
 
     [Fact]

@@ -118,6 +118,19 @@ public sealed class TaskRunTests(TrainingWorkspace workspace) : IClassFixture<Tr
         Assert.Equal(bytes, File.ReadAllBytes(folder.PredictionsPath));
     }
 
+    [Fact]
+    public void A_place_that_is_asked_about_is_the_same_share_of_the_picture_that_is_exchanged()
+    {
+        Sample Place(string patient, int width, int height, Box box) => new()
+        {
+            Id = patient, Task = SampleTask.Identify, Image = $"{patient}.png", Width = width, Height = height, Text = "edema",
+            Source = "ms-cxr", Patient = patient, Boxes = [box],
+        };
+        var given = ControlQuestions.Shuffle(
+            [Place("a", 100, 200, new Box(10, 20, 100, 200)), Place("b", 50, 50, new Box(0, 25, 25, 50))], 1);
+        Assert.Equal([new Box(5, 5, 50, 50), new Box(0, 100, 50, 200)], given.Select(one => Assert.Single(one.Boxes)));
+    }
+
     [Theory]
     [InlineData("--split test --task find", "there is no such task; use one of refer, identify, detection, vqa, grounding.")]
     [InlineData("--split test --task vqa", "--task vqa: no prepared data hold questions with answers")]

@@ -25,6 +25,7 @@ internal static class DataPhantomCommand
         ["nih-cxr14"] = PhantomSets.NihBoxes,
         ["chest-imagenome"] = PhantomSets.ImaGenome,
         ["own"] = PhantomSets.Own,
+        ["anatomy"] = PhantomSets.Anatomy,
     };
 
     public static Command Create()
@@ -42,7 +43,8 @@ internal static class DataPhantomCommand
         var height = Number("--height", "Typical picture height in pixels.", defaults.ImageHeight, 64, 8192);
         var sets = new Option<string[]>("--sets")
         {
-            Description = "Data sets to write. Default: the four of the paper, ms-cxr, mimic-cxr-jpg, roco and imageclef-2022.",
+            Description = "Data sets to write. Default: the four of the paper, ms-cxr, mimic-cxr-jpg, roco and imageclef-2022. anatomy: "
+                + "Chest ImaGenome's regions of ms-cxr's pictures.",
             AllowMultipleArgumentsPerToken = true,
         };
         sets.AcceptOnlyFromAmong([.. SetNames.Keys]);

@@ -25,6 +25,12 @@ public sealed class PreparedData
     private PreparedData(string folder, IReadOnlyDictionary<string, ImageRoot> roots, HashSet<string> synthetic) =>
         (Folder, _roots, _synthetic) = (folder, roots, synthetic);
 
+    /// <summary>The data sets whose phrases are read, by their names; empty reads all. Captions are not concerned.</summary>
+    private List<string> PhraseSets { get; init; } = [];
+
+    /// <summary>Of which data sets phrases are read, for messages; empty where of all.</summary>
+    internal string Chosen => PhraseSets.Count == 0 ? "" : $" of {string.Join(", ", PhraseSets)} (data.phrase_sets)";
+
     /// <summary>The folder of the manifests.</summary>
     public string Folder { get; }
 
@@ -33,7 +39,8 @@ public sealed class PreparedData
 
     /// <summary>Where the data are and what they are, in a few words.</summary>
     internal string Title => $"{Path.GetFullPath(Folder)}: "
-        + string.Join(", ", _roots.Keys.Select(source => _synthetic.Contains(source) ? $"{source} (synthetic phantoms)" : source));
+        + string.Join(", ", _roots.Keys.Select(source => _synthetic.Contains(source) ? $"{source} (synthetic phantoms)" : source))
+        + (PhraseSets.Count == 0 ? "" : $"; phrases{Chosen}");
 
     /// <summary>The image folder of each data set.</summary>
     public IReadOnlyDictionary<string, string> Roots => _roots.ToDictionary(root => root.Key, root => root.Value.Folder);
@@ -68,6 +75,18 @@ public sealed class PreparedData
         return new PreparedData(folder, roots.ToDictionary(root => root.Key, root => new ImageRoot(root.Value)), drawn);
     }
 
+    /// <summary>The same data, of which only some data sets' phrases are read.</summary>
+    /// <param name="sets">Their names; none stands for all.</param>
+    /// <exception cref="InputException">One of them is not prepared.</exception>
+    internal PreparedData WithPhrasesOf(IEnumerable<string> sets)
+    {
+        List<string> names = [.. sets.Select(name => name.Replace('_', '-')).Distinct()];
+        return names.Find(name => !_roots.ContainsKey(name)) is { } unknown
+            ? throw new InputException($"{Path.Combine(Folder, Description)}: data.phrase_sets names the data set '{unknown}', which is "
+                + $"not among those that are prepared: {string.Join(", ", _roots.Keys)}.")
+            : new PreparedData(Folder, _roots, _synthetic) { PhraseSets = names };
+    }
+
     /// <summary>The description of a folder as it stands there.</summary>
     /// <exception cref="InputException">It cannot be read.</exception>
     internal static JsonInput Describe(string folder) =>
@@ -87,7 +106,7 @@ public sealed class PreparedData
         return samples.Find(sample => !_roots.ContainsKey(sample.Source)) is { } stray
             ? throw new InputException($"{path}: the data set '{stray.Source}' of sample {stray.Id} has no image folder in "
                 + $"{Description}; prepare the data again.")
-            : samples;
+            : PhraseSets.Count == 0 || task == SampleTask.Caption ? samples : samples.FindAll(sample => PhraseSets.Contains(sample.Source));
     }
 
     /// <summary>The full path of a sample's picture.</summary>

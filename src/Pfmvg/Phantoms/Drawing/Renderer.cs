@@ -21,13 +21,15 @@ internal sealed class Renderer
     /// <summary>Draws a picture with its findings.</summary>
     /// <param name="picture">What to draw.</param>
     /// <param name="without">Index of a finding to leave out while everything else stays the same; null for none.</param>
-    public PhantomImage Render(PhantomPicture picture, int? without = null)
+    /// <param name="anatomy">Measure the regions of the anatomy, too.</param>
+    public PhantomImage Render(PhantomPicture picture, int? without = null, bool anatomy = false)
     {
         ArgumentNullException.ThrowIfNull(picture);
         (_width, _height) = (picture.Width, picture.Height);
         Reserve(_width * _height);
         var projection = Projection.Sample(picture.Random("pose"), _width, _height);
         var boxes = new IReadOnlyList<Box>[picture.Findings.Count];
+        IReadOnlyList<(string, Box)> regions = [];
         if (picture.View == PhantomView.Lateral)
         {
             LateralChest.Draw(_density, _width, _height, projection, picture);
@@ -42,10 +44,11 @@ internal sealed class Renderer
             Strokes.Draw(vessels, _width, _height, projection, Strokes.Vessels(picture.Random("vessels"), thorax));
             FrontalChest.Draw(new(_density, _lung, _heart, _vessels), _width, _height, projection, thorax, picture);
             DrawFindings(picture, thorax, projection, without, boxes);
+            if (anatomy) regions = Anatomy.Measure(new(_density, _lung, _heart, _vessels), _width, _height, projection, thorax);
             Strokes.Draw(_density, _width, _height, projection, Strokes.Overlays(picture.Random("overlays"), thorax));
         }
 
-        return new(_width, _height, Expose(picture, projection), boxes);
+        return new(_width, _height, Expose(picture, projection), boxes) { Anatomy = regions };
     }
 
     private void DrawFindings(PhantomPicture picture, Thorax thorax, Projection projection, int? without, IReadOnlyList<Box>[] boxes)

@@ -36,6 +36,9 @@ public enum PhantomSets
     /// <summary>`own`: a list of one's own, `samples.jsonl`, with pictures beside it.</summary>
     Own = 256,
 
+    /// <summary>`chest-imagenome`: the regions of the anatomy of MS-CXR's pictures, in place of pictures and findings of its own.</summary>
+    Anatomy = 512,
+
     /// <summary>The four of the paper.</summary>
     All = MsCxr | MimicCxr | Roco | ImageClef,
 }
@@ -61,8 +64,8 @@ public sealed record PhantomOptions
     /// <summary>The folder of MIMIC-CXR's pictures and tables, named after the edition.</summary>
     internal string MimicFolder => Format == PhantomFormat.Dicom ? "mimic-cxr" : "mimic-cxr-jpg";
 
-    /// <summary>What the study's notice says of the format, so that studies of two formats are not taken for one another.</summary>
-    internal string FormatMark => Format == PhantomFormat.Dicom ? ", DICOM" : "";
+    /// <summary>What the study's notice says of format and anatomy, so that studies of two formats are not taken for one another.</summary>
+    internal string FormatMark => (Format == PhantomFormat.Dicom ? ", DICOM" : "") + (Sets.HasFlag(PhantomSets.Anatomy) ? ", anatomy" : "");
 
     /// <summary>The ending of MIMIC-CXR's pictures.</summary>
     internal string MimicEnding => Format == PhantomFormat.Dicom ? ".dcm" : ".jpg";

@@ -87,4 +87,8 @@ internal sealed record PhantomPicture
 /// Boxes of each finding in whole pixels, in the order of the findings: one, or one per lung. Empty when the finding
 /// changes nothing that can be seen.
 /// </param>
-internal sealed record PhantomImage(int Width, int Height, byte[] Gray, IReadOnlyList<IReadOnlyList<Box>> Boxes);
+internal sealed record PhantomImage(int Width, int Height, byte[] Gray, IReadOnlyList<IReadOnlyList<Box>> Boxes)
+{
+    /// <summary>Regions of the anatomy, where they were asked for; empty for pictures from the side.</summary>
+    public IReadOnlyList<(string Name, Box Box)> Anatomy { get; init; } = [];
+}
