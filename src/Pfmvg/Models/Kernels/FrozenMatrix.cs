@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using Pfmvg.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Pfmvg.Models.Kernels;
 

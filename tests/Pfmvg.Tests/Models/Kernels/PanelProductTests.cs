@@ -1,7 +1,6 @@
 using Pfmvg.Models.Kernels;
 using Pfmvg.Tensors;
 using Pfmvg.Tests.Support;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Models.Kernels;
