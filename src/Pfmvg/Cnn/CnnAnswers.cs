@@ -4,7 +4,6 @@ using Pfmvg.Data.Loading;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Geometry;
 using Pfmvg.Imaging;
-using static TorchSharp.torch;
 
 namespace Pfmvg.Cnn;
 

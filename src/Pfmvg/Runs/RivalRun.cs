@@ -1,7 +1,6 @@
 using Pfmvg.Answering;
 using Pfmvg.Configuration;
 using Pfmvg.Data;
-using Pfmvg.Data.Preparation;
 using Pfmvg.Distributed;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Imaging;
