@@ -19,7 +19,8 @@ internal sealed record RivalAnswer(
     PredictionCase Asked, Rival Rival, int Width, int Height, PhraseMap Map, MapPlace Place, double? Threshold, Box? Box)
 {
     /// <summary>The map at the picture's size; NaN outside of the crop.</summary>
-    public float[] FullMap() => Place.Enlarge(Map.Values, Map.Rows, Map.Columns, Width, Height);
+    /// <param name="memory">Taken for it where it has its size.</param>
+    public float[] FullMap(float[]? memory = null) => Place.Enlarge(Map.Values, Map.Rows, Map.Columns, Width, Height, memory);
 
     /// <summary>The highest value of the grid and the middle of its place, in pixels of the picture.</summary>
     public (double Value, double X, double Y) Peak

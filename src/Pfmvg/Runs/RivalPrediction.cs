@@ -18,7 +18,7 @@ internal sealed record RivalRequest(string Folder, Rival Rival, bool Dilated = f
 /// <summary>Phrases on single pictures through a rival. Needs no prepared data, and no weights but its own.</summary>
 internal static class RivalPrediction
 {
-    /// <summary>Gets an answer with the gray picture that the rival saw and the map at its size.</summary>
+    /// <summary>Gets an answer with the gray picture that the rival saw and the map at its size, which the next answer takes over.</summary>
     public delegate void Draw(int number, RivalAnswer answer, DecodedImage picture, float[] map);
 
     /// <summary>Answers the cases: each phrase goes through the text model once, each picture through the image model once.</summary>
@@ -46,6 +46,7 @@ internal static class RivalPrediction
         var texts = model.Text.Encode([.. rows.Keys]);
 
         var guard = new TruncationGuard(configuration.Data.TruncatedPictures, display.Tell);
+        float[]? full = null;
         var (answers, buffer, done, deep) = (new RivalAnswer[cases.Count], new DecodeBuffer(), 0, 0);
         foreach (var about in Enumerable.Range(0, cases.Count).GroupBy(i => cases[i].Image))
         {
@@ -58,8 +59,9 @@ internal static class RivalPrediction
             {
                 var (width, height) = (view.Gray.Width, view.Gray.Height);
                 var answer = new RivalAnswer(cases[i], request.Rival, width, height, map, view.Place, request.Threshold, null);
-                if ((draw is null && request.Threshold is null ? null : answer.FullMap()) is { } full)
+                if (draw is not null || request.Threshold is not null)
                 {
+                    full = answer.FullMap(full);
                     if (request.Threshold is { } threshold)
                         answer = answer with { Box = MapRegion.Largest(full, width, (float)threshold) };
                     draw?.Invoke(i, answer, view.Gray, full);

@@ -21,9 +21,15 @@ internal sealed record MapPlace(int Left, int Top, int Side, bool Smooth = false
     public Box Box => new(Left, Top, Left + Side, Top + Side);
 
     /// <summary>A map of cells at the size of its picture: float32, NaN outside of the square.</summary>
-    public float[] Enlarge(ReadOnlySpan<float> cells, int rows, int columns, int width, int height)
+    /// <param name="cells">Row by row.</param>
+    /// <param name="rows">Rows of cells.</param>
+    /// <param name="columns">Columns of cells.</param>
+    /// <param name="width">Width of the picture.</param>
+    /// <param name="height">Its height.</param>
+    /// <param name="memory">Taken for the map where it has its size: a radiograph's takes 31 MB.</param>
+    public float[] Enlarge(ReadOnlySpan<float> cells, int rows, int columns, int width, int height, float[]? memory = null)
     {
-        var map = new float[(long)width * height];
+        var map = memory?.Length == (long)width * height ? memory : new float[(long)width * height];
         Array.Fill(map, float.NaN);
         var (down, across) = (Sources(rows), Sources(columns));
         for (var y = 0; y < Side; y++)
