@@ -107,7 +107,8 @@ internal sealed unsafe class HeadAttention(int queries, int keys, int size, floa
 
     // The first lanes; what lies behind them may be anything.
     private static Vector512<float> Known(Vector512<float> values, int lanes) => lanes >= Lanes ? values
-        : Vector512.ConditionalSelect(Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(lanes)).AsSingle(), values, Vector512<float>.Zero);
+        : Vector512.ConditionalSelect(
+            Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(lanes)).AsSingle(), values, Vector512<float>.Zero);
 
     private sealed class Scratch(int length) : IDisposable
     {
