@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Pfmvg.Configuration;
 using Pfmvg.Runs.Records;

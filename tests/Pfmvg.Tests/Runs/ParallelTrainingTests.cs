@@ -140,7 +140,7 @@ public sealed class ParallelTrainingTests(TrainingWorkspace workspace) : IClassF
         }
     }
 
-    private static Process StartMpi(string[] arguments)
+    private static StartedProcess StartMpi(string[] arguments)
     {
         Shell.RunMpi(["--version"]); // skips where there is none
         return StartedProcess.Unheard("mpirun", ["--allow-run-as-root", "--oversubscribe", "-n", "2", "dotnet", Shell.Pfmvg, .. arguments]);

@@ -1,10 +1,8 @@
 using Pfmvg.Configuration;
-using Pfmvg.Models;
 using Pfmvg.Text;
 using Pfmvg.Tests.Support;
 using Pfmvg.Training;
 using Pfmvg.Training.Sharing;
-using static TorchSharp.torch;
 
 namespace Pfmvg.Tests.Training;
 
