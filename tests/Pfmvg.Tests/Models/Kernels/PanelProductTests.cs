@@ -41,13 +41,8 @@ public sealed unsafe class PanelProductTests
         Tensor Multiply(Tensor left, Tensor right, bool add, int threads)
         {
             var result = c.clone();
-<<<<<<< HEAD
             PanelProduct.Multiply(
                 rows, columns, depth, Place(left), Place(right), (float*)TensorMemory.Address(result), columns + 3, add, threads);
-=======
-            var to = (float*)TensorMemory.Address(result);
-            PanelProduct.Multiply(rows, columns, depth, Place(left), Place(right), to, columns + 3, add, threads);
->>>>>>> speed
             return result;
         }
 
@@ -90,12 +85,8 @@ public sealed unsafe class PanelProductTests
         var wide = new[] { input, matrix, shift }.Select(each => each.detach().to(float64).requires_grad_()).ToList();
         nn.functional.linear(wide[0], wide[1], wide[2]).backward([above.to(float64)]);
         FloatProduct.Own(input, matrix, shift).backward([above]);
-<<<<<<< HEAD
         foreach (var (own, exact, learns) in
             ((Tensor, Tensor, bool)[])[(input, wide[0], x), (matrix, wide[1], weight), (shift, wide[2], bias)])
-=======
-        foreach (var (own, exact, learns) in new[] { (input, wide[0], x), (matrix, wide[1], weight), (shift, wide[2], bias) })
->>>>>>> speed
         {
             if (!learns) Assert.True(own.grad is null);
             else Assert.InRange(own.grad!.to(float64).sub(exact.grad!).abs().max().item<double>(), 0, 1e-4);
