@@ -18,7 +18,9 @@ internal sealed record RivalRequest(string Folder, Rival Rival, bool Dilated = f
 /// <summary>Phrases on single pictures through a rival. Needs no prepared data, and no weights but its own.</summary>
 internal static class RivalPrediction
 {
-    /// <summary>Gets an answer with the gray picture that the rival saw and the map at its size, which the next answer takes over.</summary>
+    /// <summary>
+    /// Gets an answer with the gray picture that the rival saw and the map at its size, which the next answer takes over.
+    /// </summary>
     public delegate void Draw(int number, RivalAnswer answer, DecodedImage picture, float[] map);
 
     /// <summary>Answers the cases: each phrase goes through the text model once, each picture through the image model once.</summary>

@@ -40,17 +40,17 @@ internal static unsafe class FloatProduct
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
         var (rows, depth) = (a.reshape(-1, b.shape[1]), (int)b.shape[1]);
-        var result = empty([rows.shape[0], b.shape[0]], ScalarType.Float32);
+        var result = empty([.. a.shape[..^1], b.shape[0]], ScalarType.Float32); // no view of another: what autograd returns may be added to
         if (bias is not null) result.copy_(bias.detach().expand(result.shape));
         if (result.numel() > 0)
         {
             using var from = Address(rows, out var left);
             using var by = Address(b, out var right);
-            PanelProduct.Multiply((int)result.shape[0], (int)result.shape[1], depth, left, right, (float*)TensorMemory.Address(result),
-                result.shape[1], add: bias is not null, get_num_threads());
+            PanelProduct.Multiply((int)rows.shape[0], (int)b.shape[0], depth, left, right, (float*)TensorMemory.Address(result),
+                b.shape[0], add: bias is not null, get_num_threads());
         }
 
-        return result.view([.. a.shape[..^1], b.shape[0]]).MoveToOuterDisposeScope();
+        return result.MoveToOuterDisposeScope();
     }
 
     // Where a matrix lies; it must live as long as the tensor that is returned.

@@ -1,3 +1,5 @@
+using Pfmvg.Models;
+using Pfmvg.Models.Building;
 using Pfmvg.Models.Kernels;
 using Pfmvg.Tensors;
 using Pfmvg.Tests.Support;
@@ -84,7 +86,7 @@ public sealed unsafe class PanelProductTests
         var above = randn([3, 45, 17], generator: generator).transpose(1, 2);
         var wide = new[] { input, matrix, shift }.Select(each => each.detach().to(float64).requires_grad_()).ToList();
         nn.functional.linear(wide[0], wide[1], wide[2]).backward([above.to(float64)]);
-        FloatProduct.Own(input, matrix, shift).backward([above]);
+        FloatProduct.Own(input, matrix, shift).add_(above).backward([above]); // layers add to what they get
         foreach (var (own, exact, learns) in
             ((Tensor, Tensor, bool)[])[(input, wide[0], x), (matrix, wide[1], weight), (shift, wide[2], bias)])
         {
@@ -94,6 +96,33 @@ public sealed unsafe class PanelProductTests
 
         var none = FloatProduct.Own(input.detach(), matrix.detach(), null);
         Assert.InRange(none.to(float64).sub(wide[0].matmul(wide[1].t())).abs().max().item<double>(), 0, 1e-4);
+    }
+
+    [Fact]
+    public void A_tower_learns_from_a_batch_as_from_its_pictures_one_by_one()
+    {
+        using var scope = NewDisposeScope();
+        var sizes = new GroundingConfig(
+            new EvaConfig(112, 14, 64, 2, 4, 256), 4, new LlamaConfig(24, 16, 1, 2, 20), new LoraConfig(2, 4, 0, ["q_proj"]));
+        using var model = ModelBuilder.Random(sizes, ScalarType.Float32, CPU, 1);
+        model.TrainVision();
+        var generator = new Generator(4, CPU);
+        var (pictures, slope) = (randn([16, 3, 112, 112], generator: generator), randn([16, 256], generator: generator));
+        model.EncodeImages(pictures).mul(slope).sum().backward(); // products of 17 million multiplications
+        var together = Gradients();
+        foreach (var picture in pictures.split(1)) model.EncodeImages(picture).mul(slope).sum().backward(); // of 1 million
+        var alone = Gradients();
+        Assert.NotEmpty(together);
+        foreach (var (name, gradient) in alone)
+            Fixtures.AssertClose(gradient, together[name], 1e-4 * gradient.abs().max().item<float>() + 1e-6, name);
+
+        Dictionary<string, Tensor> Gradients()
+        {
+            var learnt = model.named_parameters().Where(one => one.parameter.grad is not null)
+                .ToDictionary(one => one.name, one => one.parameter.grad!.clone());
+            foreach (var (_, parameter) in model.named_parameters()) parameter.grad = null;
+            return learnt;
+        }
     }
 
     [Fact]
