@@ -65,6 +65,8 @@ internal static class CompareCommand
                 (answers, leftOut) = ([.. shared], note);
             }
 
+            var isMixed = answers.Select(IsMaps).Distinct().Count() > 1;
+            if (isMixed) RequireOneOfEach();
             List<ScoreTable> tables = [.. answers.Zip(sets, Score)];
             if (parsed.IsGiven(runs)) OfRuns(tables);
             else if (tables.Count > 2) OfMethods(tables);
@@ -104,6 +106,19 @@ internal static class CompareCommand
 
             IReadOnlyList<Prediction> Read(string path) => scoring.Read(parsed, Source(path));
 
+            // Boxes beside heat maps: each is scored by the protocol of its kind, which need not be said.
+            void RequireOneOfEach()
+            {
+                if (sets.Count > 2)
+                    throw new InputException(
+                        "Some of these sets are boxes and some heat maps, which are compared two sets at a time; name one of each.");
+                if (parsed.IsGiven(scoring.ProtocolName) && options.Protocol is not (Protocol.PhraseUnion or Protocol.MaskThresholds))
+                    throw new InputException($"--protocol {ProtocolDescription.Names[(int)options.Protocol]}: one set holds boxes and the "
+                        + "other heat maps, which are scored by phrase-union and by mask-thresholds; leave --protocol out.");
+            }
+
+            static bool IsMaps(IReadOnlyList<Prediction> set) => set.Any(answer => answer.HeatMap is not null);
+
             static FileSystemInfo Source(string path) => Directory.Exists(path) ? new DirectoryInfo(path) : new FileInfo(path);
 
             // Each set's model, where the run that its answers lie in tells it.
@@ -117,7 +132,9 @@ internal static class CompareCommand
             // No set needs intervals of its own; the comparison computes those of the differences.
             ScoreTable Score(IReadOnlyList<Prediction> set, string path)
             {
-                var table = UsedCheckpoint.NameBeside(Scorer.Score(set, options with { Resamples = 0 }), path);
+                var rules = !isMixed ? options
+                    : options with { Protocol = IsMaps(set) ? Protocol.MaskThresholds : Protocol.PhraseUnion };
+                var table = UsedCheckpoint.NameBeside(Scorer.Score(set, rules with { Resamples = 0 }), path);
                 return table with
                 {
                     Options = table.Options with { Resamples = options.Resamples },

@@ -50,6 +50,13 @@ public sealed record Comparison
     internal static IReadOnlyList<Metric> MetricsOf(ScoreTable table) =>
         table.Options.Protocol == Protocol.Map50 ? table.Metrics : OfSamples;
 
+    /// <summary>Whether boxes are compared with heat maps, each by the measure of its kind.</summary>
+    internal bool IsMixed => IsBoxesBesideMaps(Tables.A.Options.Protocol, Tables.B.Options.Protocol);
+
+    // Both take a phrase of a picture as a sample, and the union of its true boxes as the truth.
+    private static bool IsBoxesBesideMaps(Protocol a, Protocol b) =>
+        (a, b) is (Protocol.PhraseUnion, Protocol.MaskThresholds) or (Protocol.MaskThresholds, Protocol.PhraseUnion);
+
     /// <summary>What was left out before the scores, for the note under the tables; null for nothing.</summary>
     public string? LeftOut { get; init; }
 
@@ -141,8 +148,7 @@ public sealed record Comparison
                 row.Name, row.Count.ToString(CultureInfo.InvariantCulture),
                 .. Cells(row.Figures[metric], a[r], b[r], r < Rows.Count - 2)])],
             [
-                $"Protocol {table.Protocol.Name}; n = {table.Phrases} phrases, {table.Boxes} boxes. " +
-                    $"Several boxes: {table.Protocol.MultiBox}. Failures: {table.Protocol.Failure}.",
+                .. Protocols(),
                 $"Intervals: 95 %, {resamples} bootstrap resamples of {table.Clusters} {table.ClusterKind}s, " +
                     $"both sets drawn together, seed {table.Options.Seed}, {ScoringRules.Method(table.Options.Intervals)}.",
                 $"p: two-sided, {resamples} random exchanges of A and B within {table.ClusterKind}s; " +
@@ -152,6 +158,20 @@ public sealed record Comparison
                 .. LeftOut is null ? (string[])[] : [LeftOut],
                 .. table.Notes,
             ]);
+
+        IReadOnlyList<string> Protocols()
+        {
+            var size = $"n = {table.Phrases} phrases, {table.Boxes} boxes.";
+            if (!IsMixed) return [$"Protocol {table.Protocol.Name}; {size} {Rule(table)}"];
+            return
+            [
+                $"TWO MEASURES: A by {Tables.A.Protocol.Name}, B by {table.Protocol.Name}; {size} A difference is one of the methods "
+                    + "and of the measures together.",
+                $"A: {Rule(Tables.A)}", $"B: {Rule(table)}", ScoreGrid.Further(Tables.A),
+            ];
+        }
+
+        static string Rule(ScoreTable table) => $"Several boxes: {table.Protocol.MultiBox}. Failures: {table.Protocol.Failure}.";
 
         static IEnumerable<string> Cells(PairedDifference d, ScoreRow a, ScoreRow b, bool isClass) =>
         [
@@ -199,7 +219,7 @@ public sealed record Comparison
     internal static List<SampleChange> Pair(ScoreTable a, ScoreTable b, (string A, string B) sets)
     {
         var (nameA, nameB) = sets;
-        if (a.Protocol != b.Protocol)
+        if (a.Protocol != b.Protocol && !IsBoxesBesideMaps(a.Options.Protocol, b.Options.Protocol))
             throw new InputException(
                 $"{nameA} was scored by {a.Protocol.Name} and {nameB} by {b.Protocol.Name}, or by other rules; only equal rules compare.");
         // A phrase that is asked several times is one sample, whichever of its rows comes first.

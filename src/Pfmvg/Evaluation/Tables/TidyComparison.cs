@@ -17,7 +17,7 @@ internal static class TidyComparison
     public static IEnumerable<TidyRow> Rows(Comparison comparison, string a = "A", string b = "B")
     {
         var table = comparison.Tables.B;
-        var (rule, difference) = (TidyTable.Rule(table.Options), $"{b} - {a}");
+        var (first, difference) = (comparison.Tables.A, $"{b} - {a}");
         for (var r = 0; r < comparison.Rows.Count; r++)
         {
             var row = comparison.Rows[r];
@@ -31,8 +31,13 @@ internal static class TidyComparison
                 if (r < comparison.Rows.Count - 2) yield return Line($"{key}_p_holm", paired.Adjusted, null, null, difference);
             }
 
+            // Boxes beside maps have two, and so has their difference.
+            string Both(string answers, Func<Scoring.ScoreTable, string> name) => !comparison.IsMixed || answers == b ? name(table)
+                : answers == a ? name(first) : $"{name(table)} - {name(first)}";
+
             TidyRow Line(string metric, double value, double? low, double? high, string answers) =>
-                new(row.Name, metric, value, low, high, row.Count, table.Protocol.Name, rule, answers);
+                new(row.Name, metric, value, low, high, row.Count, Both(answers, table => table.Protocol.Name),
+                    Both(answers, table => TidyTable.Rule(table.Options)), answers);
         }
     }
 }

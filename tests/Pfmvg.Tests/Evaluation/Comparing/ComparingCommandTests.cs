@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Tests.Evaluation.Predictions;
 using Pfmvg.Tests.Support;
@@ -36,6 +39,43 @@ public sealed class ComparingCommandTests : IDisposable
         Assert.Contains("Scores over 3 runs", scores, StringComparison.Ordinal);
         Assert.Contains("IoU SD", scores, StringComparison.Ordinal);
         Assert.Contains("3.jsonl", scores, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Boxes_and_maps_that_show_the_same_score_the_same_and_the_table_says_that_these_are_two_measures()
+    {
+        List<Prediction> boxes = [], maps = [];
+        foreach (var answer in Answers.Varied(14))
+        {
+            int[] grid = [.. Regex.Matches(answer.Answer!, "[0-9]+")
+                .Select(number => int.Parse(number.Value, CultureInfo.InvariantCulture))];
+            if (grid is not [var left, var top, var right, var bottom] || left >= right || top >= bottom) continue;
+            boxes.Add(answer);
+            maps.Add(answer with { Answer = null, Confidence = null, HeatMap = _folder.In($"{answer.Id}.npy") });
+            var values = new float[1000 * 1000];
+            for (var row = 10 * top; row < 10 * bottom; row++) values.AsSpan(1000 * row + 10 * left, 10 * (right - left)).Fill(1);
+            HeatMap.Write(maps[^1].HeatMap!, values, 1000, 1000);
+        }
+
+        Assert.True(boxes.Count > 5);
+        var (ofBoxes, ofMaps) = (_folder.In("boxes.jsonl"), _folder.In("maps.jsonl"));
+        PredictionFile.Write(ofBoxes, boxes);
+        PredictionFile.Write(ofMaps, maps);
+        foreach (var (a, b, first, second) in ((string, string, string, string)[])[
+            (ofBoxes, ofMaps, "phrase-union", "mask-thresholds"), (ofMaps, ofBoxes, "mask-thresholds", "phrase-union")])
+        {
+            Assert.Contains($"TWO MEASURES: A by {first}, B by {second}; n = {boxes.Count} phrases",
+                Run("compare", a, b, "--resamples", "50"), StringComparison.Ordinal);
+            var rows = JsonNode.Parse(Run("compare", a, b, "--resamples", "50", "--format", "json"))!["figures"]!.AsArray();
+            var iou = rows.Where(row => (string)row!["row"]! == "weighted" && (string)row["metric"]! == "iou").ToList();
+            Assert.Equal([first, second, $"{second} - {first}"], iou.Select(row => (string)row!["protocol"]!));
+            Assert.InRange((double)iou[0]!["value"]!, 0.1, 1);
+            Assert.Equal((double)iou[0]!["value"]!, (double)iou[1]!["value"]!, 1e-9);
+        }
+
+        Assert.Contains("two sets at a time", Shell.RunPfmvg("compare", ofBoxes, ofMaps, ofMaps).Error, StringComparison.Ordinal);
+        Assert.Contains("leave --protocol out", Shell.RunPfmvg("compare", ofBoxes, ofMaps, "--protocol", "single-box").Error,
+            StringComparison.Ordinal);
     }
 
     [Theory]
