@@ -55,7 +55,7 @@ internal static class SetFormats
         PhantomStudy.Write(study, new PhantomOptions
         {
             Patients = 5, ImageWidth = 64, ImageHeight = 72, RocoPictures = 4, ImageClefPictures = 3, Workers = 1, Seed = 5,
-            Sets = Enum.GetValues<PhantomSets>().Aggregate(PhantomSets.None, (all, set) => all | set),
+            Sets = Enum.GetValues<PhantomSets>().Aggregate((all, set) => all | set) & ~PhantomSets.Anatomy, // a folder of ImaGenome's, too
         });
         return DataSources.FindIn(study);
     }
