@@ -30,6 +30,7 @@ try
 }
 catch (Exception exception)
 {
+    Interrupt.WaitIfLeaving();
     var failure = Failure.From(exception);
     if (failure.Text.Length > 0) Console.Error.WriteLine(ForeignText.Message(failure.Text));
     return failure.Code;

@@ -8,6 +8,10 @@ namespace Pfmvg;
 /// </summary>
 internal static class Leftovers
 {
+    private const int MostLooks = 25;
+
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(20);
+
     private static readonly ConcurrentDictionary<string, bool> Paths = new();
 
     /// <summary>Names a path that is about to be made.</summary>
@@ -19,17 +23,26 @@ internal static class Leftovers
     /// <summary>Removes what is there, as far as the disk allows it.</summary>
     public static void RemoveAll()
     {
-        foreach (var path in Paths.Keys)
+        // Other threads may write there still: what they make after one look is found by the next.
+        for (var (looks, clean) = (0, Paths.IsEmpty ? 2 : 0); looks < MostLooks && clean < 2; looks++)
         {
-            try
-            {
-                if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
-                else File.Delete(path);
-            }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-            {
-                // Another thread may write there still; the next run removes what is left.
-            }
+            if (looks > 0) Thread.Sleep(BetweenLooks);
+            var there = Paths.Keys.Where(Path.Exists).ToList();
+            clean = there.Count == 0 ? clean + 1 : 0;
+            there.ForEach(Remove);
+        }
+    }
+
+    private static void Remove(string path)
+    {
+        try
+        {
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            else File.Delete(path);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // The next look tries again, and after the last one the next run does.
         }
     }
 }

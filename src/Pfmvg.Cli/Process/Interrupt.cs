@@ -16,7 +16,10 @@ internal sealed partial class Interrupt : IDisposable
 
     private const PosixSignal UserSignal1 = (PosixSignal)10; // by number: .NET has no name for it
 
+    private static readonly TimeSpan LongestLeave = TimeSpan.FromSeconds(10);
+
     private static PosixSignalRegistration[] _registrations = [];
+    private static volatile bool _leaving;
     private static Interrupt? _current;
 
     private readonly string _advice;
@@ -116,8 +119,15 @@ internal sealed partial class Interrupt : IDisposable
         }
     }
 
+    /// <summary>What fails while the process is being ended by a signal is of no interest: its files are removed under its hands.</summary>
+    public static void WaitIfLeaving()
+    {
+        if (_leaving) Thread.Sleep(LongestLeave);
+    }
+
     private static void EndNow()
     {
+        _leaving = true;
         var said = new Thread(() => Terminal.Standard.Message("interrupted")) { IsBackground = true };
         said.Start();
         said.Join(Grace); // a pipe that nobody reads must not hold it up
