@@ -131,8 +131,10 @@ public sealed class RivalRunTests(TrainingWorkspace workspace) : IClassFixture<T
         var boxes = Path.Combine(workspace.Path, "boxes.jsonl");
         PredictionFile.Write(boxes, PredictionFile.Read(answers).Select(answer =>
             answer with { HeatMap = null, MapPlace = null, Boxes = answer.Truth }));
-        Refused("scores heat maps only", ["compare", answers, boxes, "--protocol", "mask-thresholds"]);
-        Refused("which only the protocol mask-thresholds can score", ["compare", answers, boxes, "--protocol", "phrase-union"]);
+        Refused("scores heat maps only", ["eval", "--predictions", boxes, "--protocol", "mask-thresholds"]);
+        Refused("which only the protocol mask-thresholds can score", ["eval", "--predictions", answers, "--protocol", "phrase-union"]);
+        var beside = Shell.RunPfmvg("compare", answers, boxes, "--resamples", "50");
+        Assert.Contains("TWO MEASURES: A by mask-thresholds, B by phrase-union", beside.Output, StringComparison.Ordinal);
     }
 
     private static void Refused(string words, string[] arguments)
