@@ -114,7 +114,7 @@ internal sealed class HostileServer : IDisposable
                     return;
                 }
 
-                Requests.Enqueue(request);
+                lock (_gate) Requests.Enqueue(request = request with { Number = Requests.Count }); // two at once have two numbers
                 await Write(stream, _answer(request));
             }
             finally
