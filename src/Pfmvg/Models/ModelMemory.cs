@@ -24,7 +24,7 @@ internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool 
 {
     private readonly LlamaConfig _language = config.Language;
     private readonly bool _widens = isCpu && (config.Language.Quantized || Bf16Products.Compute(type) != type);
-    private readonly long _computed = TensorTypes.Size(isCpu ? Bf16Products.Compute(type) : type); // in attention
+    private readonly long _computed = TensorTypes.Size(isCpu && !Float32Products.Own ? Bf16Products.Compute(type) : type); // in attention
     private readonly long _element = TensorTypes.Size(type);
     private readonly long _width = config.Language.HiddenSize, _inner = config.Language.IntermediateSize;
 
@@ -72,7 +72,8 @@ internal sealed class ModelMemory(GroundingConfig config, ScalarType type, bool 
             return inputs + Math.Max(Math.Max(forward, loss), backward);
         }
 
-        var mlp = all * (MlpKeeps - KeptInput + 4 * _element * _inner + 4 * state) + Widened(3 * _inner) + Float32Sides(all);
+        // Four gradients within the MLP; where products are made in float32, two of them and both sides of one, which is as much.
+        var mlp = all * (MlpKeeps - KeptInput + 4 * _element * _inner + 4 * state) + Widened(3 * _inner);
         var attention = all * (AttentionKeeps - KeptInput + 8 * state + 12 * _width) + Widened(4 * _width);
         return inputs + Math.Max(loss, Math.Max(mlp, attention));
     }

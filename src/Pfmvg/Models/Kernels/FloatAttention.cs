@@ -39,63 +39,48 @@ internal static unsafe class FloatAttention
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var (batch, heads, queries, size) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
-        var (mixed, sums) = (Heads(q), empty([batch, heads, queries], ScalarType.Float32));
-        Place from = new(q), keys = new(k), values = new(v), to = new(mixed);
+        var (mixed, sums) = (Like(q), empty([q.shape[0], q.shape[1], q.shape[2]], ScalarType.Float32));
+        HeadRows from = new(q), keys = new(k), values = new(v), to = new(mixed);
         var logs = (float*)TensorMemory.Address(sums);
-        var attention = form.OfHead(q, k);
-        ThreadTeam.Run(get_num_threads(), batch * heads, head =>
-            attention.Forward(from.Of(head), keys.Of(head), values.Of(head), to.Of(head), logs + head * queries));
+        var (attention, queries) = (form.OfHead(q, k), q.shape[2]);
+        ThreadTeam.Run(get_num_threads(), from.Count, head =>
+        {
+            using HeadRows.Head own = from.Read(head), key = keys.Read(head), value = values.Read(head), result = to.Write(head);
+            attention.Forward(own.Matrix, key.Matrix, value.Matrix, result.Matrix, logs + head * queries);
+        });
         GC.KeepAlive((from, keys, values, to));
-        return (mixed.to(q.dtype).MoveToOuterDisposeScope(), sums.MoveToOuterDisposeScope());
+        return (mixed.MoveToOuterDisposeScope(), sums.MoveToOuterDisposeScope());
     }
 
     private static (Tensor OfQ, Tensor OfK, Tensor OfV) Backward(Tensor q, Tensor k, Tensor v, Tensor sums, Tensor gradient, Form form)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        var (ofQ, ofK, ofV) = (Heads(q).zero_(), Heads(k).zero_(), Heads(v).zero_());
-        Place from = new(q), keys = new(k), values = new(v), above = new(gradient), toQ = new(ofQ), toK = new(ofK), toV = new(ofV);
+        var (ofQ, ofK, ofV) = (Like(q), Like(k), Like(v));
+        HeadRows from = new(q), keys = new(k), values = new(v), above = new(gradient), toQ = new(ofQ), toK = new(ofK), toV = new(ofV);
         var logs = (float*)TensorMemory.Address(sums);
-        var attention = form.OfHead(q, k);
-        ThreadTeam.Run(get_num_threads(), q.shape[0] * q.shape[1], head => attention.Backward(from.Of(head), keys.Of(head), values.Of(head),
-            logs + head * q.shape[2], above.Of(head), toQ.Of(head), toK.Of(head), toV.Of(head)));
+        var (attention, queries) = (form.OfHead(q, k), q.shape[2]);
+        ThreadTeam.Run(get_num_threads(), from.Count, head =>
+        {
+            using HeadRows.Head own = from.Read(head), key = keys.Read(head), value = values.Read(head), slope = above.Read(head);
+            using HeadRows.Head sumQ = toQ.Write(head), sumK = toK.Write(head), sumV = toV.Write(head);
+            attention.Backward(own.Matrix, key.Matrix, value.Matrix, logs + head * queries, slope.Matrix, sumQ.Matrix, sumK.Matrix, sumV.Matrix);
+        });
         GC.KeepAlive((from, keys, values, above, toQ, toK, toV, sums));
-        return (ofQ.to(q.dtype).MoveToOuterDisposeScope(), ofK.to(q.dtype).MoveToOuterDisposeScope(),
-            ofV.to(q.dtype).MoveToOuterDisposeScope());
+        return (ofQ.MoveToOuterDisposeScope(), ofK.MoveToOuterDisposeScope(), ofV.MoveToOuterDisposeScope());
     }
 
     // With the heads of a position side by side, as the next projection takes them.
-    private static Tensor Heads(Tensor like)
+    private static Tensor Like(Tensor heads)
     {
         using var scope = NewDisposeScope();
-        return empty([like.shape[0], like.shape[2], like.shape[1], like.shape[3]], ScalarType.Float32).transpose(1, 2)
+        return empty([heads.shape[0], heads.shape[2], heads.shape[1], heads.shape[3]], heads.dtype).transpose(1, 2)
             .MoveToOuterDisposeScope();
     }
 
     private sealed record Form(float Scale, bool Causal)
     {
         public HeadAttention OfHead(Tensor q, Tensor k) => new((int)q.shape[2], (int)k.shape[2], (int)q.shape[3], Scale, Causal);
-    }
-
-    /// <summary>Where the heads of a tensor lie in float32, whose last dimension has no gaps.</summary>
-    private sealed class Place
-    {
-        private readonly Tensor _plain;
-        private readonly float* _first;
-        private readonly long _heads;
-        private readonly long[] _stride;
-
-        public Place(Tensor tensor)
-        {
-            _plain = tensor.detach().to(ScalarType.Float32);
-            if (_plain.stride()[3] != 1) _plain = _plain.contiguous();
-            (_heads, _stride) = (_plain.shape[1], _plain.stride());
-            fixed (byte* first = _plain.narrow(0, 0, 1).narrow(1, 0, 1).narrow(2, 0, 1).bytes) _first = (float*)first;
-        }
-
-        public Strided Of(long head) =>
-            new((nint)(_first + head / _heads * _stride[0] + head % _heads * _stride[1]), _stride[2], 1);
     }
 
     private sealed class Differentiable : autograd.SingleTensorFunction<Differentiable>
@@ -115,8 +100,7 @@ internal static unsafe class FloatAttention
         {
             using var scope = NewDisposeScope();
             using var gradient = grad_output;
-            var saved = ctx.get_saved_variables();
-            HandedOver.Release();
+            var saved = HandedOver.Saved(ctx);
             var (ofQ, ofK, ofV) = Backward(saved[0], saved[1], saved[2], saved[3], gradient, (Form)ctx.get_data(nameof(Form)));
             return HandedOver.Keep(ofQ, ofK, ofV, null);
         }

@@ -82,8 +82,7 @@ internal static unsafe class FloatProduct
         {
             using var scope = NewDisposeScope();
             var wanted = (Wanted)ctx.get_data(nameof(Wanted));
-            var saved = ctx.get_saved_variables();
-            HandedOver.Release();
+            var saved = HandedOver.Saved(ctx);
             using var gradient = grad_output;
             var ofX = wanted.OfX ? Multiply(gradient, saved[1].t()) : null;
             var ofWeight = wanted.OfWeight ? Multiply(Flat(gradient).t(), Flat(saved[0]).t()) : null;

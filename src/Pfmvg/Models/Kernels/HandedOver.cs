@@ -10,6 +10,18 @@ internal static class HandedOver
 {
     [ThreadStatic] private static Tensor?[]? _last;
 
+    /// <summary>
+    /// What the forward pass kept, which from now on nothing but the caller's scope holds: the library would hold it until the whole graph
+    /// is gone. Frees the last gradients, too.
+    /// </summary>
+    public static List<Tensor> Saved(autograd.AutogradContext context)
+    {
+        Release();
+        var saved = context.get_saved_variables();
+        context.Dispose();
+        return saved;
+    }
+
     /// <summary>Takes the gradients out of their scope, for one argument each; null where there is none.</summary>
     public static List<Tensor> Keep(params Tensor?[] gradients)
     {

@@ -115,5 +115,5 @@ public sealed class FloatAttentionTests
     private static void Near(Tensor expected, Tensor actual) => Assert.InRange(
         actual.to(float64).sub(expected.detach()).abs().max().item<double>(), 0, 2e-5 * (1 + expected.detach().abs().max().item<double>()));
 
-    private static void Skip() => Assert.SkipUnless(PanelProduct.IsSupported, "AVX-512");
+    private static void Skip() => Assert.SkipUnless(PanelProduct.IsSupported, "This processor has no AVX-512.");
 }

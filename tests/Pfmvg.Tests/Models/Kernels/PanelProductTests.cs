@@ -143,5 +143,5 @@ public sealed unsafe class PanelProductTests
         static int Part(string vendor, int at) => BitConverter.ToInt32(System.Text.Encoding.ASCII.GetBytes(vendor), at);
     }
 
-    private static void Skip() => Assert.SkipUnless(PanelProduct.IsSupported, "AVX-512");
+    private static void Skip() => Assert.SkipUnless(PanelProduct.IsSupported, "This processor has no AVX-512.");
 }
