@@ -77,9 +77,7 @@ public sealed class EvaluationRun
         var todo = _session.World.FromRankZero(() => FindMissing(info!));
         if (todo.Any) AnswerAll(todo, info);
         else _session.Tell($"answers  as they are in {_folder.Path}");
-        // A kill may have come between the last answers and the note that they are all.
-        if (!todo.Any && info is not null && RunInfo.Read(_folder.InfoPath) is { Status: not RunStatus.Finished } stopped)
-            (stopped with { Status = RunStatus.Finished, Message = null, Ended = DateTimeOffset.UtcNow }).Write(_folder.InfoPath);
+        if (!todo.Any && info is not null) _folder.EndKilled(stopped => stopped);
         return _session.IsFirst ? Result(Wanted)
             : new EvaluationResult(_folder, [], new Dictionary<ControlCondition, IReadOnlyList<Prediction>>(), _data);
     }

@@ -153,6 +153,7 @@ internal abstract class SplitRun
             if (known.Count == Samples.Count && !HasMore)
             {
                 Display.Tell($"answers  as they are in {Folder.Path}");
+                Folder.EndKilled(stopped => stopped with { Counts = Count([.. known.Values]) });
                 return (Folder, Data);
             }
         }

@@ -77,7 +77,12 @@ public sealed class RivalRunTests(TrainingWorkspace workspace) : IClassFixture<T
         foreach (var map in Directory.GetFiles(whole.In("maps")))
             Assert.Equal(File.ReadAllBytes(map), File.ReadAllBytes(folder.In("maps", Path.GetFileName(map))));
         Assert.Empty(Directory.GetFiles(folder.Path, "*.part"));
+        // A kill between the last answer and the note that all are there.
+        var finished = RunInfo.Read(folder.InfoPath);
+        (finished with { Status = RunStatus.Running, Ended = null, Counts = new Dictionary<string, long>() }).Write(folder.InfoPath);
         Assert.Contains($"answers  as they are in {folder.Path}", Execute("stopped", "biovil", existing: ExistingRun.Resume).Lines);
+        Assert.Equal(RunStatus.Finished, RunInfo.Read(folder.InfoPath).Status);
+        Assert.Equal(finished.Counts, RunInfo.Read(folder.InfoPath).Counts);
     }
 
     [Fact]

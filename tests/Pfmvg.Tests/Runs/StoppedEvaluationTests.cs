@@ -57,11 +57,16 @@ public sealed partial class StoppedEvaluationTests(TrainingWorkspace workspace) 
         var info = RunInfo.Read(run.InfoPath);
         Assert.Equal((RunStatus.Finished, 1), (info.Status, info.Resumed));
 
-        var again = Shell.RunPfmvg(Arguments(stopped, "--resume")); // of a finished one
+        // As a kill leaves it that comes while the report of a finished one is written, before or after the note that it is.
+        var half = run.In(".report.html.7.tmp");
+        File.WriteAllText(half, "<html");
+        if (signal == Kill) (info with { Status = RunStatus.Running, Ended = null }).Write(run.InfoPath);
+        var again = Shell.RunPfmvg(Arguments(stopped, "--resume"));
         Assert.True(again.ExitCode == 0, $"{again}");
         Assert.Contains("answers  as they are in", again.Error, StringComparison.Ordinal);
         Assert.Equal(answers, File.ReadAllBytes(run.PredictionsPath));
-        Assert.Equal(info.Resumed, RunInfo.Read(run.InfoPath).Resumed);
+        Assert.Equal((RunStatus.Finished, info.Resumed), (RunInfo.Read(run.InfoPath).Status, RunInfo.Read(run.InfoPath).Resumed));
+        Assert.False(File.Exists(half));
     }
 
     [Fact]

@@ -103,7 +103,7 @@ public sealed class RunFolder
             hold = TryHold() ?? throw new InputException(
                 $"Another process is writing the run in {Path}: wait for it, or use --set name=OTHER.");
             if (present && existing == ExistingRun.Overwrite) Empty();
-            foreach (var half in Directory.GetFiles(Path, ".*.tmp")) File.Delete(half); // of a killed process
+            RemoveHalves();
             // A run that is continued keeps its settings until it has loaded all that it needs.
             if (!present || existing != ExistingRun.Resume) WriteConfiguration(configuration);
             return hold;
@@ -115,6 +115,25 @@ public sealed class RunFolder
             throw new InputException(
                 $"Cannot write in {Path} ({FileFault.Say(failure).TrimEnd('.')}): choose another place with --set runs=FOLDER.", failure);
         }
+    }
+
+    /// <summary>
+    /// Ends a run whose answers are all there: a kill may have come between the last of them and the note that they are all, or while a
+    /// report was written. Nothing is done while another process has the folder, which then ends it.
+    /// </summary>
+    /// <param name="complete">Adds to the record what a finished run says.</param>
+    internal void EndKilled(Func<RunInfo, RunInfo> complete)
+    {
+        using var hold = TryHold();
+        if (hold is null) return;
+        RemoveHalves();
+        if (RunInfo.Read(InfoPath) is { Status: not RunStatus.Finished } stopped)
+            (complete(stopped) with { Status = RunStatus.Finished, Message = null, Ended = DateTimeOffset.UtcNow }).Write(InfoPath);
+    }
+
+    private void RemoveHalves()
+    {
+        foreach (var half in Directory.GetFiles(Path, ".*.tmp")) File.Delete(half); // of a killed process
     }
 
     /// <summary>Writes the resolved configuration.</summary>
