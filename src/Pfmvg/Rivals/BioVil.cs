@@ -92,11 +92,12 @@ internal sealed class BioVil : IDisposable
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var (rows, columns) = ((int)places.shape[1], (int)places.shape[2]);
-        var (flat, texts) = (places.flatten(1), phrases.cpu());
-        var similarity = texts.matmul(functional.normalize(flat, dim: 0)).data<float>().ToArray();             // (P, h * w)
-        var whole = texts.matmul(functional.normalize(flat.mean([1]), dim: 0)).data<float>().ToArray();        // (P)
-        return [.. whole.Select((global, i) => new PhraseMap(
-            SimilarityMap.Smooth(similarity.AsSpan(i * rows * columns, rows * columns), rows, columns), rows, columns, global))];
+        var flat = places.flatten(1);
+        var (normalised, whole) = (functional.normalize(flat, dim: 0), functional.normalize(flat.mean([1]), dim: 0));
+        // A product for each phrase: of all together a phrase's last bits would depend on how many there are.
+        return [.. phrases.cpu().unbind().Select(text => new PhraseMap(
+            SimilarityMap.Smooth(text.matmul(normalised).data<float>().ToArray(), rows, columns), rows, columns,      // (h * w)
+            text.dot(whole).item<float>()))];
     }
 
     /// <summary>Frees the weights.</summary>

@@ -187,7 +187,8 @@ public sealed class PlanTests : IDisposable
         var file = Path.Combine(_folder.Path, $"{rows}.json");
         string[] arguments = [Shell.Pfmvg, "bench", "model", "--parts", "train2", "--batch", $"{rows}", "--repeats", "1", "--json", file,
             .. settings.SelectMany(s => new[] { "--set", s })];
-        var result = Shell.Run("dotnet", arguments, seconds: 300, environment: [("MALLOC_MMAP_THRESHOLD_", "65536"), ("DOTNET_GCgen0size", "100000")]);
+        var result = Shell.Run("dotnet", arguments, seconds: 300,
+            environment: [("MALLOC_MMAP_THRESHOLD_", "65536"), ("DOTNET_GCgen0size", "100000")]);
         Assert.True(result.ExitCode == 0, $"{result}");
         using var json = JsonDocument.Parse(File.ReadAllText(file));
         return json.RootElement.GetProperty("lines").EnumerateArray()

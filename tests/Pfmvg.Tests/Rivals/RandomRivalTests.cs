@@ -1,6 +1,8 @@
 using Pfmvg.Rivals;
+using Pfmvg.Tests.Models;
 using Pfmvg.Tests.Support;
 using Pfmvg.Weights.Loading;
+using TorchSharp;
 
 namespace Pfmvg.Tests.Rivals;
 
@@ -39,6 +41,30 @@ public sealed class RandomRivalTests : IDisposable
                 .Select(info => (info.Name, info.Type, string.Join('x', info.Shape))).Order(),
             RandomRival.TextPlan(rival, config.Config, config.Joint)
                 .Select(info => (info.Name, info.Type, string.Join('x', info.Shape))).Order());
+    }
+
+    [Fact]
+    public void A_phrase_s_map_has_the_same_bits_whatever_is_asked_beside_it()
+    {
+        using var scope = torch.NewDisposeScope();
+        var folder = _folder.In("weights");
+        RandomRival.Write(folder, Rival.BioVil, RivalSizes.Published(Rival.BioVil, shrink: 4), seed: 3, vocabulary: null);
+        using var model = BioVil.Open(folder, Rival.BioVil, dilated: false, torch.CPU);
+        var places = torch.randn([32, 9, 7], generator: new torch.Generator(1, torch.CPU));
+        string[] phrases = [.. Enumerable.Range(0, 20).Select(i => new string((char)('a' + i), 1 + i % 2 * 6))];
+        var (together, expected) = (model.Text.Encode(phrases), new List<PhraseMap>());
+        foreach (var (i, phrase) in phrases.Index())
+        {
+            var alone = model.Text.Encode([phrase]);
+            Assert.True(alone[0].Same(together[i]), phrase);
+            expected.AddRange(BioVil.Maps(places, alone));
+        }
+
+        foreach (var (one, other) in expected.Zip(BioVil.Maps(places, together)))
+        {
+            Assert.Equal(one.Values, other.Values);
+            Assert.Equal(one.GlobalSimilarity, other.GlobalSimilarity);
+        }
     }
 
     [Theory]

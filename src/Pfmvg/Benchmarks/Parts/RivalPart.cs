@@ -8,6 +8,7 @@ internal static class RivalPart
 {
     private const double One = 1e9; // a picture or a phrase, in the unit of Rounds
     private const string Phrase = "a b c d e f g h"; // ten pieces with the first and the last
+    private const int Batch = 32; // phrases of an evaluation that go through the text model together
 
     /// <summary>Measures the picture models, one picture at a time as an evaluation does, and the text model on one phrase.</summary>
     /// <param name="bench">The device and the rounds.</param>
@@ -34,6 +35,9 @@ internal static class RivalPart
                     if (dilated) continue;
                     var ids = tensor([.. model.Text.Tokens(Phrase).Select(id => (long)id)], device: bench.Device).unsqueeze(0);
                     yield return Run($"{name}, a phrase", "phrases/s", () => model.Text.Encode([Phrase]), () => plain.Read(ids));
+                    string[] phrases = [.. Enumerable.Repeat(Phrase, Batch)];
+                    yield return Run($"{name}, {Batch} phrases together", "batches/s", () => model.Text.Encode(phrases),
+                        () => plain.Read(ids.expand(Batch, -1)));
                 }
             }
             finally

@@ -61,7 +61,7 @@ internal sealed class AuditMaps : IDisposable
         return both / (truth.Area + picture.Area - both);
     }
 
-    private string Map(string name, params ReadOnlySpan<float> values)
+    private string Map(string name, params float[] values)
     {
         var path = Path.Combine(_folder, $"{name}.npy");
         HeatMap.Write(path, values, 1, values.Length);

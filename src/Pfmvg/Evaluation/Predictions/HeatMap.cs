@@ -192,16 +192,16 @@ internal sealed partial class HeatMap
     }
 
     /// <summary>Writes a map in float32, row by row.</summary>
-    public static void Write(string path, ReadOnlySpan<float> values, int rows, int columns)
+    public static void Write(string path, float[] values, int rows, int columns)
     {
         const int version = 10, unit = 64; // the values begin at a multiple of the unit
         var header = $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}";
         header = header.PadRight((version + header.Length + unit) / unit * unit - version - 1) + "\n";
-        var file = new byte[version + header.Length + 4 * values.Length];
-        ((ReadOnlySpan<byte>)[0x93, .. "NUMPY"u8, 1, 0, (byte)header.Length, (byte)(header.Length >> 8)]).CopyTo(file);
-        Encoding.ASCII.GetBytes(header, file.AsSpan(version));
-        MemoryMarshal.AsBytes(values).CopyTo(file.AsSpan(version + header.Length));
-        AtomicFile.Write(path, stream => stream.Write(file));
+        AtomicFile.Write(path, stream =>
+        {
+            stream.Write([0x93, .. "NUMPY"u8, 1, 0, (byte)header.Length, (byte)(header.Length >> 8), .. Encoding.ASCII.GetBytes(header)]);
+            stream.Write(MemoryMarshal.AsBytes<float>(values)); // no copy: a map of a radiograph's size takes 31 MB
+        });
     }
 
     private delegate double ReadValue(ReadOnlySpan<byte> at);

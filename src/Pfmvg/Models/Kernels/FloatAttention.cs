@@ -64,7 +64,8 @@ internal static unsafe class FloatAttention
         {
             using HeadRows.Head own = from.Read(head), key = keys.Read(head), value = values.Read(head), slope = above.Read(head);
             using HeadRows.Head sumQ = toQ.Write(head), sumK = toK.Write(head), sumV = toV.Write(head);
-            attention.Backward(own.Matrix, key.Matrix, value.Matrix, logs + head * queries, slope.Matrix, sumQ.Matrix, sumK.Matrix, sumV.Matrix);
+            attention.Backward(own.Matrix, key.Matrix, value.Matrix, logs + head * queries, slope.Matrix,
+                sumQ.Matrix, sumK.Matrix, sumV.Matrix);
         });
         GC.KeepAlive((from, keys, values, above, toQ, toK, toV, sums));
         return (ofQ.MoveToOuterDisposeScope(), ofK.MoveToOuterDisposeScope(), ofV.MoveToOuterDisposeScope());

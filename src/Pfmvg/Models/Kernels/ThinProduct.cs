@@ -16,6 +16,10 @@ internal static unsafe class ThinProduct
         && (weight.dtype == ScalarType.BFloat16 && x.dtype == ScalarType.BFloat16
             || weight.dtype == ScalarType.Int8 && x.dtype is ScalarType.BFloat16 or ScalarType.Float32);
 
+    /// <summary>The same for float32 on both sides, of any number of rows.</summary>
+    public static bool FitsFloat32(Tensor x, Tensor weight) => ThinMatrix.Fits(weight)
+        && x.device_type == DeviceType.CPU && weight.dtype == ScalarType.Float32 && x.dtype == ScalarType.Float32;
+
     /// <summary>(R, I) by (O, I) to (R, O) in the type of x.</summary>
     /// <param name="x">(R, I).</param>
     /// <param name="weight">(O, I).</param>
