@@ -7,7 +7,7 @@ public class SizeTests
 {
     private const int LongestFile = 300, LongestLine = 140;
 
-    private static readonly IEnumerable<string> Sources = new[] { "src", "tests", "samples" }
+    private static readonly IEnumerable<string> Sources = new[] { "src", "tests", "samples", "tools" }
         .Select(folder => Path.Combine(Fixtures.Repository, folder)).Where(Directory.Exists)
         .SelectMany(folder => Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories))
         .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"));
