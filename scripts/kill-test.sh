@@ -98,7 +98,7 @@ for task in "${tasks[@]}"; do
     echo "  $task ${time[$task]} ms, $(wc -l <<<"${result[$task]}") results"
 done
 
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 12000)) # below those that clients are given
 picture=$(find "$work/study" -name '*.jpg' | sort | head -1)
 serve() { # starts a server
     dotnet "$program" serve --from "$work/model/run/stage2" --set threads=1 --port $port >/dev/null 2>"$work/error" &
