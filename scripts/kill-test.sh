@@ -121,7 +121,7 @@ began=$(date +%s%N)
 serve
 answers || { cat "$work/error" >&2; exit 1; }
 result[serve]=$(ask | sha256sum) || { echo "the server answers no question:" >&2; cat "$work/error" >&2; exit 1; }
-for _ in 1 2 3 4 5; do ask >/dev/null; done
+for _ in 1 2 3 4 5; do ask >/dev/null || true; done
 time[serve]=$((($(date +%s%N) - began) / 1000000))
 kill -9 $running && wait $running 2>/dev/null || true
 running=
