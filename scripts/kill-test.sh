@@ -99,7 +99,7 @@ for task in "${tasks[@]}"; do
 done
 
 port=$((20000 + $$ % 12000)) # below those that clients are given
-picture=$(find "$work/study" -name '*.jpg' | sort | head -1)
+picture=$(find "$work/study" -name '*.jpg' | sort | sed -n 1p) # head would end the sorting, and so at times the script
 serve() { # starts a server
     dotnet "$program" serve --from "$work/model/run/stage2" --set threads=1 --port $port >/dev/null 2>"$work/error" &
     running=$!
