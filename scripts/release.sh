@@ -18,7 +18,7 @@ dotnet publish src/Pfmvg.Cli -c Release --nologo -v quiet -nodeReuse:false --art
 
 # .NET cannot hash without OpenSSL, and a bare Debian has none: this machine's copy goes along for such systems.
 for library in libcrypto.so.3 libssl.so.3; do
-    found=$(PATH=$PATH:/sbin ldconfig -p | sed -n "s|.*$library (libc6,x86-64) => ||p" | head -n 1)
+    found=$(PATH=$PATH:/sbin ldconfig -p | sed -n "s|.*$library (libc6,x86-64) => ||p" | sed -n 1p)
     [ -n "$found" ] || die "$library is not on this machine; install OpenSSL 3 (Debian: apt-get install libssl3)."
     cp -L "$found" "$folder/lib/$library"
 done
@@ -37,7 +37,7 @@ runtime=$(sed -n 's|^ *"runtimepack\.\(Microsoft.*/[^"]*\)": {.*|\1|p' "$folder/
     echo "for the others the licence's text is beside this file."
     for package in $used ${runtime,,}; do
         nuspec=$(echo "$packages/$package"/*.nuspec)
-        field() { sed -n "s|.*<$1[^>]*>\([^<]*\)</$1>.*|\1|p" "$nuspec" | head -n 1; }
+        field() { sed -n "s|.*<$1[^>]*>\([^<]*\)</$1>.*|\1|p" "$nuspec" | sed -n 1p; }
         printf '\n%s\n    licence:   %s\n    copyright: %s\n    home:      %s\n' "$package" "$(field license)" \
             "$(field copyright | grep . || field authors)" "$(field projectUrl)"
         own=$folder/licenses/${package%/*} known=
