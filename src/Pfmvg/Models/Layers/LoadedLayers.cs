@@ -26,7 +26,9 @@ internal sealed class LoadedLinear
         TensorInfo.Describe($"{name}.bias", ScalarType.Float32, outputs),
     ];
 
-    /// <summary>(..., I) to (..., O), without gradients. On a CPU a row's bits do not depend on the rows beside it.</summary>
+    /// <summary>
+    /// (..., I) to (..., O), without gradients. On a CPU, with I a multiple of 32, a row's bits do not depend on the rows beside it.
+    /// </summary>
     public Tensor Forward(Tensor x)
     {
         using var scope = NewDisposeScope();
