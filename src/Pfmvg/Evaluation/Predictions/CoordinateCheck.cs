@@ -1,3 +1,4 @@
+using Pfmvg.Data;
 using Pfmvg.Geometry;
 
 namespace Pfmvg.Evaluation.Predictions;
@@ -139,6 +140,7 @@ internal sealed class CoordinateCheck(string path)
                 box = box.Scale((double)asked.Width / b.Question.Width, (double)asked.Height / b.Question.Height);
             }
 
+            if (!BoxRules.IsFinite(box)) return 0; // a number so large that another meaning leads beyond all numbers
             return asked.Truth.Max(truth => Region.Iou(new Region(truth), new Region(box)));
         })];
     }

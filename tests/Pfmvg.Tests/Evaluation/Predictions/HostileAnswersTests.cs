@@ -46,6 +46,16 @@ public sealed class HostileAnswersTests : IDisposable
     }
 
     [Fact]
+    public void A_number_that_other_coordinates_would_lead_beyond_all_numbers_is_refused_in_a_sentence()
+    {
+        var file = _folder.In("large.jsonl");
+        const string question = """ "id":"a","image":"a","class":"","phrase":"p","width":400,"height":200,"truth":[[0,0,1,9]] """;
+        File.WriteAllText(file, $"{{{question},\"boxes\":[[1e308,2,0,0]],\"coordinates\":\"pixels-xyxy\"}}\n");
+        Assert.Contains("most boxes have swapped corners",
+            Assert.Throws<InputException>(() => PredictionFile.Read(file)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_answer_of_more_than_64_KiB_is_a_flaw_that_scores_0_and_is_counted()
     {
         const int most = 64 << 10;
