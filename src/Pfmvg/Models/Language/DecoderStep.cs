@@ -24,6 +24,7 @@ internal sealed unsafe class DecoderStep : IDisposable
 
     private readonly KvCache _cache;
     private readonly ScalarType _type;
+    private readonly long _capacity; // asking the cache's tensors for it at every head would take as long as the head
     private readonly int _rows, _heads, _headSize, _width, _inner;
     private readonly float _eps;
     private readonly ThinVectors _vectors = new(ThinVectors.Lanes);
@@ -52,7 +53,7 @@ internal sealed unsafe class DecoderStep : IDisposable
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var (config, weights) = (model.Config, model.Weights);
-        (_cache, _type, _rows) = (cache, model.Type, (int)cache.Rows);
+        (_cache, _type, _rows, _capacity) = (cache, model.Type, (int)cache.Rows, cache.Capacity);
         (_heads, _headSize, _width, _inner) = (config.Heads, config.HeadSize, config.HiddenSize, config.IntermediateSize);
         _eps = (float)config.RmsNormEps;
         _attention = new ThinAttention(_type, _headSize, ThinVectors.Lanes);
@@ -65,7 +66,7 @@ internal sealed unsafe class DecoderStep : IDisposable
         _gate = _memory.Reserve(_inner);
         _up = _memory.Reserve(_inner);
         _logits = _memory.Reserve(config.VocabularySize);
-        _scores = _memory.Reserve(_heads * (cache.Capacity + Lanes));
+        _scores = _memory.Reserve(_heads * (_capacity + Lanes));
         _layers = [.. weights.Layers.Select((layer, index) => new Layer(this, layer, cache.Reserved(index)))];
         _lastNorm = ToFloats(weights.Norm);
         _head = new ProjectionGroup(_memory, [weights.Head], _logits);
@@ -77,7 +78,7 @@ internal sealed unsafe class DecoderStep : IDisposable
     /// <param name="padding">For each row the cached positions that hold nothing.</param>
     public Tensor Logits(Tensor embeddings, Rotary rotary, IReadOnlyList<(long From, long To)> padding)
     {
-        if (_cache.Length == _cache.Capacity) throw new InvalidOperationException($"The cache has room for {_cache.Capacity} positions.");
+        if (_cache.Length == _capacity) throw new InvalidOperationException($"The cache has room for {_capacity} positions.");
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var (input, cos, sin) = (Wide(embeddings), Wide(rotary.Tables.Cos), Wide(rotary.Tables.Sin));
@@ -147,7 +148,7 @@ internal sealed unsafe class DecoderStep : IDisposable
     {
         var (size, count) = (TensorTypes.Size(_type), _cache.Length + 1);
         var place = row * _width + head * _headSize;
-        var cached = (row * _heads + head) * _cache.Capacity * _headSize * size;
+        var cached = (row * _heads + head) * _capacity * _headSize * size;
         byte* keys = layer.Keys + cached, values = layer.Values + cached;
         float* cos = angles.Cos + row * angles.Stride, sin = angles.Sin + row * angles.Stride;
         var rotated = stackalloc float[_headSize];
@@ -155,7 +156,7 @@ internal sealed unsafe class DecoderStep : IDisposable
         Keep(rotated, keys);
         Keep(_values + place, values);
         _attention.Rotate(_queries + place, cos, sin, rotated);
-        var scores = _scores + (row * _heads + head) * (_cache.Capacity + Lanes);
+        var scores = _scores + (row * _heads + head) * (_capacity + Lanes);
         _attention.Attend(rotated, keys, values, count, padding[row], scores, _memory.Input + place);
 
         void Keep(float* from, byte* all)
