@@ -31,7 +31,7 @@ internal sealed class TrainingPlan
     private readonly Dictionary<Precision, (double Flops, double Bytes)> _rates = [];
 
     /// <summary>Prepares a plan.</summary>
-    /// <exception cref="InputException">There is no such stage, or the prepared data are broken.</exception>
+    /// <exception cref="InputException">There is no such stage, or the prepared data are broken or do not go with the stage.</exception>
     public TrainingPlan(PfmvgConfiguration configuration, PlanRequest request)
     {
         (_configuration, _request, _stage) = (configuration, request, configuration.Stage(request.Stage));
@@ -42,8 +42,8 @@ internal sealed class TrainingPlan
             DeviceChoice.Cuda => false,
             _ => request.Teraflops is null && !cuda.is_available(), // `auto` is a GPU, too, when --tflops gives the rate of one
         }, request.Devices, prepared);
-        Samples = request.Samples ?? (prepared is null || _stage.MultiBox != MultiBox.PerBox ? prepared?.Count
-            : PhraseGroups.PerBox(prepared).Count);
+        Samples = request.Samples ?? (prepared is null ? null
+            : new TaughtMixture(configuration.Resolve(configuration.Data.Folder), prepared, _stage, configuration.Seed).Samples.Count);
     }
 
     /// <summary>Sizes and memory of the stage.</summary>

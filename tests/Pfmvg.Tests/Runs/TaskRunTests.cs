@@ -5,6 +5,7 @@ using Pfmvg.Evaluation.Measures;
 using Pfmvg.Evaluation.Predictions;
 using Pfmvg.Evaluation.Scoring;
 using Pfmvg.Geometry;
+using Pfmvg.Planning;
 using Pfmvg.Runs;
 using Pfmvg.Runs.Records;
 using Pfmvg.Tests.Support;
@@ -28,6 +29,7 @@ public sealed class TaskRunTests(TrainingWorkspace workspace) : IClassFixture<Tr
         var split = setup.Data.Read(SampleTask.Refer, Split.Train);
         var (mixed, plain) = (setup.Samples(split, configuration.Stage2), setup.Samples(split, configuration.Stage2.Unmixed));
         Assert.InRange(mixed.Count, plain.Count / 0.4 - 2, plain.Count / 0.4 + 2);
+        Assert.Equal(mixed.Count, new TrainingPlan(configuration, new PlanRequest(2, 1L << 40, 1, 100, null, null)).Samples);
         var cancel = TestContext.Current.CancellationToken;
         var examples = mixed.Load([.. Enumerable.Range(0, mixed.Count)], epoch: 3, augment: true, cancel).ToList();
         var same = plain.Load([.. Enumerable.Range(0, plain.Count)], epoch: 3, augment: true, cancel);
