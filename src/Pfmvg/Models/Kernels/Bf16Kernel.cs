@@ -11,13 +11,15 @@ internal static unsafe class Bf16Kernel
 {
     private const string Name = "_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb";
 
-    private static readonly delegate* unmanaged<long, long, long, long, long, long, byte, ushort*, ushort*, float*, byte, void> Call = Find();
+    private static readonly delegate* unmanaged<long, long, long, long, long, long, byte, ushort*, ushort*, float*, byte, void> Call =
+        Find();
 
     /// <summary>Whether it is there, and its instructions are fast and not switched off.</summary>
     public static bool IsSupported { get; } = Call is not null && Bf16Products.Native && Float32Products.Own
-        && Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is null && Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is null;
+        && Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is null
+        && Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is null;
 
-    /// <summary>Computes a product. A kernel is compiled for each combination of numbers that occurs and kept, so there should be few.</summary>
+    /// <summary>Computes a product. For each combination of sizes a kernel is compiled and kept, so there should be few.</summary>
     /// <param name="rows">Of A and C.</param>
     /// <param name="columns">Of B and C.</param>
     /// <param name="depth">Columns of A, rows of B; even.</param>

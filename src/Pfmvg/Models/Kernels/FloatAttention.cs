@@ -6,7 +6,8 @@ namespace Pfmvg.Models.Kernels;
 
 /// <summary>
 /// Attention with its gradients by <see cref="HeadAttention"/>, where products are computed here, in float32 whatever the type, rounded
-/// once; bfloat16 by <see cref="Bf16HeadAttention"/> where there is a kernel. Autograd keeps q, k and v as they are. Letters: B rows, H heads, T queries, K keys, D size of a head.
+/// once; bfloat16 by <see cref="Bf16HeadAttention"/> where there is a kernel. Autograd keeps q, k and v as they are. Letters: B rows,
+/// H heads, T queries, K keys, D size of a head.
 /// </summary>
 internal static unsafe class FloatAttention
 {

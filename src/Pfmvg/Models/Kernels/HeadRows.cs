@@ -51,7 +51,8 @@ internal sealed unsafe class HeadRows
         {
             (_all, _writes) = (all, writes);
             _first = all.First(number);
-            if (all._plain.dtype != ScalarType.Float32) _copy = (float*)NativeMemory.AlignedAlloc((nuint)(Rows * Width * sizeof(float)), 64);
+            if (all._plain.dtype != ScalarType.Float32)
+                _copy = (float*)NativeMemory.AlignedAlloc((nuint)(Rows * Width * sizeof(float)), 64);
             Matrix = _copy is null ? new((nint)_first, all._stride[2], 1) : new((nint)_copy, Width, 1);
             for (var row = 0; row < Rows; row++)
                 if (writes) Values(row).Clear();

@@ -63,7 +63,7 @@ internal readonly unsafe record struct NarrowRows(nint Address, long Row, int Si
         }
     }
 
-    /// <summary>to[column, row] = from[row, column]; the rows of from lie so many numbers of 16 bits apart, those of to width of 32.</summary>
+    /// <summary>to[column, row] = from[row, column]; rows lie next numbers of 16 bits apart, and width of 32 bits.</summary>
     public static void Transpose(uint* from, long next, int rows, int columns, uint* to, int width)
     {
         var row = 0;
