@@ -8,7 +8,7 @@ namespace Pfmvg;
 /// </summary>
 internal static class ThreadTeam
 {
-    private static readonly long Awake = Stopwatch.Frequency / 5000; // 0.2 ms
+    private static readonly long Awake = Stopwatch.Frequency / 30000; // 0.03 ms
     private static readonly object Gate = new();
     private static readonly Lock Caller = new();
     private static Round? _round; // the work under way, or the last

@@ -1,3 +1,4 @@
+using Pfmvg.Models.Kernels;
 using System.Runtime.InteropServices;
 
 namespace Pfmvg.Cli.Process;
@@ -29,14 +30,15 @@ internal static partial class NativeSetup
 
     /// <summary>
     /// Lets OpenMP's idle threads spin for half a millisecond instead of several: long enough to bridge the gap to the next operation of
-    /// a training step, short enough to leave the core to our own threads (products of few rows) in decoding. A server's do not spin:
-    /// its requests need the cores meanwhile. Call before libtorch is loaded; OpenMP's own variables take precedence.
+    /// a training step, short enough to leave the core to our own threads (products of few rows) in decoding. Where float32 products are
+    /// our own, both kinds of threads take turns all the time, so it is a tenth of that. A server's do not spin: its requests need the
+    /// cores meanwhile. Call before libtorch is loaded; OpenMP's own variables take precedence.
     /// </summary>
     /// <param name="serving">Requests are answered beside the model.</param>
     public static void ShortenIdleSpinning(bool serving)
     {
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null)
-            _ = SetEnvironment("GOMP_SPINCOUNT", serving ? "0" : "10000", overwrite: 0);
+            _ = SetEnvironment("GOMP_SPINCOUNT", serving ? "0" : Float32Products.Recognised() ? "1000" : "10000", overwrite: 0);
     }
 
     /// <summary>Chooses this process's GPU and the way its memory is managed. Call before libtorch is loaded.</summary>

@@ -115,9 +115,7 @@ internal static class FloatBlocks
         var (step, at) = (Vector<uint>.Count, 0);
         for (; at <= source.Length - 2 * step; at += 2 * step)
         {
-            var low = ToBFloat16(new Vector<float>(source[at..]));
-            var high = ToBFloat16(new Vector<float>(source[(at + step)..]));
-            Vector.Narrow(low, high).CopyTo(target[at..]);
+            Narrow(new Vector<float>(source[at..]), new Vector<float>(source[(at + step)..])).CopyTo(target[at..]);
         }
 
         for (; at < source.Length; at++)
@@ -126,6 +124,10 @@ internal static class FloatBlocks
             target[at] = float.IsNaN(source[at]) ? (ushort)0x7FC0 : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
         }
     }
+
+    /// <summary>Rounds two vectors to bfloat16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<ushort> Narrow(Vector<float> low, Vector<float> high) => Vector.Narrow(ToBFloat16(low), ToBFloat16(high));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector<uint> ToBFloat16(Vector<float> value)

@@ -11,6 +11,8 @@ namespace Pfmvg.Training;
 /// </summary>
 public sealed class AdamW : IDisposable
 {
+    private const long AtOnce = 1L << 17; // values of a thread: what its operations read stays in the cache, and needs little new memory
+
     private readonly Slot[] _slots;
     private readonly double _beta1, _beta2, _eps, _weightDecay;
     private readonly bool _fused;
@@ -81,15 +83,25 @@ public sealed class AdamW : IDisposable
         var correction2 = Math.Sqrt(1 - Math.Pow(_beta2, Steps));
         using Scalar keep = 1 - learningRate * _weightDecay, beta1 = _beta1, fresh1 = 1 - _beta1, beta2 = _beta2, fresh2 = 1 - _beta2,
             root = 1 / correction2, eps = _eps, rate = -learningRate / correction1;
-        foreach (var (_, parameter, first, second, decays, _) in slots)
+        foreach (var slot in slots)
         {
-            using var scope = NewDisposeScope();
-            if (parameter.grad is not { } gradient) continue;
-            if (decays) parameter.mul_(keep);
-            first.mul_(beta1).add_(gradient, fresh1);
-            second.mul_(beta2).addcmul_(gradient, gradient, fresh2);
-            parameter.addcdiv_(first, second.sqrt().mul_(root).PlusInPlace(eps), rate);
-            gradient.zero_();
+            if (slot.Parameter.grad is not { } whole) continue;
+            var divides = whole.device_type == DeviceType.CPU && whole.is_contiguous() && slot.Parameter.is_contiguous();
+            var pieces = divides ? AtOnce * get_num_threads() : whole.numel();
+            for (long at = 0; at < whole.numel(); at += pieces)
+            {
+                using var scope = NewDisposeScope();
+                var count = Math.Min(pieces, whole.numel() - at);
+                var (parameter, gradient) = (Piece(slot.Parameter), Piece(whole));
+                var (first, second) = (Piece(slot.First), Piece(slot.Second));
+                if (slot.Decays) parameter.mul_(keep);
+                first.mul_(beta1).add_(gradient, fresh1);
+                second.mul_(beta2).addcmul_(gradient, gradient, fresh2);
+                parameter.addcdiv_(first, second.sqrt().mul_(root).PlusInPlace(eps), rate);
+                gradient.zero_();
+
+                Tensor Piece(Tensor all) => count == all.numel() ? all : all.view(-1).narrow(0, at, count);
+            }
         }
     }
 

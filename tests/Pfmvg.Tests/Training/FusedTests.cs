@@ -1,3 +1,4 @@
+using Pfmvg.Models.Kernels;
 using Pfmvg.Models.Language;
 using Pfmvg.Tensors;
 using Pfmvg.Tests.Models;
@@ -88,6 +89,49 @@ public sealed class FusedTests
             y.to(ScalarType.Float32).mul(values).sum().backward();
             return (y.detach(), x.grad!.to(ScalarType.Float32));
         }
+    }
+
+    [Theory, InlineData(64), InlineData(1024)]
+    public void The_norm_in_one_pass_and_its_gradient_are_the_plain_ones(int width)
+    {
+        using var scope = NewDisposeScope();
+        using var norm = new RmsNorm(width, 1e-5, ScalarType.BFloat16, CPU);
+        using (no_grad()) norm.Weight.copy_(rand(width) + 0.5);
+        Assert.True(NarrowNorm.Fits(norm.Weight, norm.Weight));
+        var (values, above) = (randn(3, 35, width).mul(7), randn(3, 35, width).to(ScalarType.BFloat16));
+        var (own, ownGradient) = Run(norm.call);
+        var (plain, plainGradient) = Run(norm.Plain);
+        Assert.InRange(own.eq(plain).to(ScalarType.Float32).mean().ToDouble(), 0.99, 1); // the sum is added in another order
+        Fixtures.AssertClose(plain.to(ScalarType.Float32), own.to(ScalarType.Float32), 0.01 * plain.abs().max().ToDouble(), "norm");
+        Fixtures.AssertClose(plainGradient, ownGradient, 0.02 * plainGradient.abs().max().ToDouble(), "gradient");
+
+        (Tensor Result, Tensor Gradient) Run(Func<Tensor, Tensor> apply)
+        {
+            var x = values.to(ScalarType.BFloat16).transpose(0, 1).detach().requires_grad_();
+            var y = apply(x);
+            y.backward([above.transpose(0, 1)]);
+            return (y.detach(), x.grad!.to(ScalarType.Float32));
+        }
+    }
+
+    [Fact]
+    public void A_large_parameter_is_stepped_in_pieces_with_the_same_bits()
+    {
+        using var scope = NewDisposeScope();
+        var (values, gradient) = (randn(700, 801), randn(700, 801));
+        var large = Parameter(values, gradient);
+        using var whole = new AdamW([("a", large)], 0.9, 0.999, 0.05);
+        var parts = values.split(7).Zip(gradient.split(7)).Select((part, i) => ($"{i}", Parameter(part.First, part.Second))).ToList();
+        using var many = new AdamW(parts, 0.9, 0.999, 0.05);
+        whole.Step(1e-2);
+        many.Step(1e-2);
+        var moments = many.State().ToList();
+        foreach (var (start, end) in (ReadOnlySpan<(string, int)>)[("first.", 0), ("second.", 1)])
+            Assert.True(whole.State().ElementAt(end).Value.Same(
+                cat([.. moments.Where(m => m.Name.StartsWith(start, StringComparison.Ordinal)).Select(m => m.Value)])));
+        Assert.True(large.detach().Same(cat([.. parts.Select(part => part.Item2.detach())])));
+
+        static Parameter Parameter(Tensor value, Tensor slope) => new(value.clone()) { grad = slope.clone() };
     }
 
     [Fact]

@@ -33,7 +33,8 @@ internal static class Float32Products
             + "set it to own or libtorch, or remove it to let the processor decide."),
     };
 
-    private static bool Recognised() => PanelProduct.IsSupported && Fast((leaf, part) => X86Base.CpuId(leaf, part));
+    /// <summary>The rule, whatever the environment variable says.</summary>
+    internal static bool Recognised() => PanelProduct.IsSupported && Fast((leaf, part) => X86Base.CpuId(leaf, part));
 
     /// <summary>Of processors with AVX-512 those of other makers than Intel.</summary>
     internal static bool Fast(Func<int, int, (int Eax, int Ebx, int Ecx, int Edx)> cpuId) =>

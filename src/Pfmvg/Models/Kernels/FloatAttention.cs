@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace Pfmvg.Models.Kernels;
 
 /// <summary>
-/// Attention with its gradients by <see cref="HeadAttention"/>, where products are computed here; in float32 whatever the type, rounded
-/// once; autograd keeps q, k and v as they are. Letters: B rows, H heads, T queries, K keys, D size of a head.
+/// Attention with its gradients by <see cref="HeadAttention"/>, where products are computed here, in float32 whatever the type, rounded
+/// once; bfloat16 by <see cref="Bf16HeadAttention"/> where there is a kernel. Autograd keeps q, k and v as they are. Letters: B rows,
+/// H heads, T queries, K keys, D size of a head.
 /// </summary>
 internal static unsafe class FloatAttention
 {
@@ -27,10 +28,14 @@ internal static unsafe class FloatAttention
     /// <param name="v">(B, H, K, D).</param>
     /// <param name="scale">Null for one over the root of D.</param>
     /// <param name="causal">Whether queries see the keys up to their own place alone.</param>
-    public static Tensor Attend(Tensor q, Tensor k, Tensor v, double? scale, bool causal)
+    public static Tensor Attend(Tensor q, Tensor k, Tensor v, double? scale, bool causal) => Attend(q, k, v, scale, causal, wide: false);
+
+    /// <summary>The same; wide is in float32 whatever the type.</summary>
+    internal static Tensor Attend(Tensor q, Tensor k, Tensor v, double? scale, bool causal, bool wide)
     {
         using var scope = NewDisposeScope();
-        var form = new Form((float)(scale ?? 1 / Math.Sqrt(q.shape[3])), causal);
+        var narrow = !wide && q.dtype == ScalarType.BFloat16 && q.shape[3] % 2 == 0 && Bf16Kernel.IsSupported;
+        var form = new Form((float)(scale ?? 1 / Math.Sqrt(q.shape[3])), causal, narrow);
         var learns = is_grad_enabled() && (q.requires_grad || k.requires_grad || v.requires_grad);
         return (learns ? Differentiable.apply(q, k, v, form) : Forward(q, k, v, form).Mixed).MoveToOuterDisposeScope();
     }
@@ -42,9 +47,15 @@ internal static unsafe class FloatAttention
         var (mixed, sums) = (Like(q), empty([q.shape[0], q.shape[1], q.shape[2]], ScalarType.Float32));
         HeadRows from = new(q), keys = new(k), values = new(v), to = new(mixed);
         var logs = (float*)TensorMemory.Address(sums);
-        var (attention, queries) = (form.OfHead(q, k), q.shape[2]);
+        var (attention, narrow, queries) = (form.OfHead(q, k), form.OfNarrowHead(q, k), q.shape[2]);
         ThreadTeam.Run(get_num_threads(), from.Count, head =>
         {
+            if (form.Narrow)
+            {
+                narrow.Forward(from.Narrow(head), keys.Narrow(head), values.Narrow(head), to.Narrow(head), logs + head * queries);
+                return;
+            }
+
             using HeadRows.Head own = from.Read(head), key = keys.Read(head), value = values.Read(head), result = to.Write(head);
             attention.Forward(own.Matrix, key.Matrix, value.Matrix, result.Matrix, logs + head * queries);
         });
@@ -59,9 +70,16 @@ internal static unsafe class FloatAttention
         var (ofQ, ofK, ofV) = (Like(q), Like(k), Like(v));
         HeadRows from = new(q), keys = new(k), values = new(v), above = new(gradient), toQ = new(ofQ), toK = new(ofK), toV = new(ofV);
         var logs = (float*)TensorMemory.Address(sums);
-        var (attention, queries) = (form.OfHead(q, k), q.shape[2]);
+        var (attention, narrow, queries) = (form.OfHead(q, k), form.OfNarrowHead(q, k), q.shape[2]);
         ThreadTeam.Run(get_num_threads(), from.Count, head =>
         {
+            if (form.Narrow)
+            {
+                narrow.Backward(from.Narrow(head), keys.Narrow(head), values.Narrow(head), logs + head * queries, above.Narrow(head),
+                    toQ.Narrow(head), toK.Narrow(head), toV.Narrow(head));
+                return;
+            }
+
             using HeadRows.Head own = from.Read(head), key = keys.Read(head), value = values.Read(head), slope = above.Read(head);
             using HeadRows.Head sumQ = toQ.Write(head), sumK = toK.Write(head), sumV = toV.Write(head);
             attention.Backward(own.Matrix, key.Matrix, value.Matrix, logs + head * queries, slope.Matrix,
@@ -79,8 +97,11 @@ internal static unsafe class FloatAttention
             .MoveToOuterDisposeScope();
     }
 
-    private sealed record Form(float Scale, bool Causal)
+    private sealed record Form(float Scale, bool Causal, bool Narrow)
     {
+        public Bf16HeadAttention OfNarrowHead(Tensor q, Tensor k) =>
+            new((int)q.shape[2], (int)k.shape[2], (int)q.shape[3], Scale, Causal);
+
         public HeadAttention OfHead(Tensor q, Tensor k) => new((int)q.shape[2], (int)k.shape[2], (int)q.shape[3], Scale, Causal);
     }
 

@@ -27,11 +27,17 @@ internal sealed unsafe class HeadRows
     /// <summary>Heads of all rows.</summary>
     public long Count => _shape[0] * _shape[1];
 
+    /// <summary>A head as it lies there, if it is bfloat16.</summary>
+    public NarrowRows Narrow(long number) => new((nint)First(number), _stride[2], (int)_shape[3]);
+
     /// <summary>A head to be read.</summary>
     public Head Read(long number) => new(this, number, writes: false);
 
     /// <summary>A head of zeros to be added to; it has its values when it is disposed.</summary>
     public Head Write(long number) => new(this, number, writes: true);
+
+    private byte* First(long number) =>
+        _first + (number / _shape[1] * _stride[0] + number % _shape[1] * _stride[1]) * _plain.ElementSize;
 
     /// <summary>One head.</summary>
     internal sealed class Head : IDisposable
@@ -44,9 +50,9 @@ internal sealed unsafe class HeadRows
         public Head(HeadRows all, long number, bool writes)
         {
             (_all, _writes) = (all, writes);
-            var (size, heads) = (all._plain.ElementSize, all._shape[1]);
-            _first = all._first + (number / heads * all._stride[0] + number % heads * all._stride[1]) * size;
-            if (size != sizeof(float)) _copy = (float*)NativeMemory.AlignedAlloc((nuint)(Rows * Width * sizeof(float)), 64);
+            _first = all.First(number);
+            if (all._plain.dtype != ScalarType.Float32)
+                _copy = (float*)NativeMemory.AlignedAlloc((nuint)(Rows * Width * sizeof(float)), 64);
             Matrix = _copy is null ? new((nint)_first, all._stride[2], 1) : new((nint)_copy, Width, 1);
             for (var row = 0; row < Rows; row++)
                 if (writes) Values(row).Clear();

@@ -13,6 +13,7 @@ public sealed class FloatAttentionTests
     {
         { 1, 1, 1, true }, { 5, 5, 8, true }, { 96, 96, 32, true }, { 97, 97, 88, true }, { 210, 210, 64, true },
         { 1, 1, 16, false }, { 3, 40, 24, false }, { 100, 17, 88, false }, { 257, 257, 20, false },
+        { 140, 140, 128, true }, { 100, 260, 160, false },
     };
 
     [Theory, MemberData(nameof(Sizes))]
@@ -49,14 +50,46 @@ public sealed class FloatAttentionTests
         var parts = Enumerable.Range(0, 3).Select(_ => randn([1, 4, 70, 32], generator: generator).to(ScalarType.BFloat16)).ToList();
         var wide = parts.ConvertAll(part => part.to(float32));
         var expected = FloatAttention.Attend(wide[0], wide[1], wide[2], null, causal);
-        Assert.True(expected.to(ScalarType.BFloat16).Same(FloatAttention.Attend(parts[0], parts[1], parts[2], null, causal)));
+        Assert.True(expected.to(ScalarType.BFloat16).Same(FloatAttention.Attend(parts[0], parts[1], parts[2], null, causal, wide: true)));
         Near(Formula(wide[0].to(float64), wide[1].to(float64), wide[2].to(float64), 1 / Math.Sqrt(32), causal), expected);
 
         foreach (var part in (Tensor[])[.. parts, .. wide]) part.requires_grad_();
         var above = randn([1, 4, 70, 32], generator: generator).to(ScalarType.BFloat16);
         FloatAttention.Attend(wide[0], wide[1], wide[2], null, causal).backward([above.to(float32)]);
-        FloatAttention.Attend(parts[0], parts[1], parts[2], null, causal).backward([above]);
+        FloatAttention.Attend(parts[0], parts[1], parts[2], null, causal, wide: true).backward([above]);
         foreach (var (narrow, exact) in parts.Zip(wide)) Assert.True(exact.grad!.to(ScalarType.BFloat16).Same(narrow.grad!));
+    }
+
+    [Theory, MemberData(nameof(Sizes))]
+    public void Bfloat16_products_are_those_of_the_formula_up_to_their_rounding(int queries, int keys, int size, bool causal)
+    {
+        Assert.SkipUnless(Bf16Kernel.IsSupported, "This processor or this libtorch has no kernel for them.");
+        using var scope = NewDisposeScope();
+        var generator = new Generator(5, CPU);
+        var (q, k, v) = (Heads(queries, 3), Heads(keys, 3), Heads(keys, 1));
+        var above = randn([2, queries, 3, size], generator: generator).to(ScalarType.BFloat16).transpose(1, 2);
+        var exact = new[] { q, k, v }.Select(each => each.detach().to(float64).requires_grad_()).ToList();
+        var expected = Formula(exact[0], exact[1], exact[2], 0.1, causal);
+        var actual = FloatAttention.Attend(q, k, v, 0.1, causal);
+        Close(expected, actual);
+        expected.backward([above.to(float64)]);
+        actual.backward([above]);
+        Close(exact[0].grad!, q.grad!);
+        Close(exact[1].grad!, k.grad!);
+        Close(exact[2].grad!, v.grad!);
+        using (no_grad()) Assert.True(actual.Same(FloatAttention.Attend(q, k, v, 0.1, causal)));
+        set_num_threads(2);
+        using (no_grad()) Assert.True(actual.Same(FloatAttention.Attend(q, k, v, 0.1, causal)));
+
+        Tensor Heads(int length, double spread) => randn([2, length, 3, size], generator: generator).mul(spread).to(ScalarType.BFloat16)
+            .transpose(1, 2).detach().requires_grad_();
+
+        static void Close(Tensor exact, Tensor narrow)
+        {
+            var (error, most) = (narrow.to(float64).sub(exact.detach()).abs(), exact.detach().abs().max().item<double>());
+            Assert.InRange(error.max().item<double>(), 0, 0.02 * most + 1e-3);
+            Assert.InRange(error.mean().item<double>(), 0, 0.002 * most + 1e-3);
+        }
     }
 
     [Fact]
