@@ -85,6 +85,7 @@ public sealed class AdamW : IDisposable
             root = 1 / correction2, eps = _eps, rate = -learningRate / correction1;
         foreach (var slot in slots)
         {
+            using var all = NewDisposeScope();
             if (slot.Parameter.grad is not { } whole) continue;
             var divides = whole.device_type == DeviceType.CPU && whole.is_contiguous() && slot.Parameter.is_contiguous();
             var pieces = divides ? AtOnce * get_num_threads() : whole.numel();
@@ -100,7 +101,7 @@ public sealed class AdamW : IDisposable
                 parameter.addcdiv_(first, second.sqrt().mul_(root).PlusInPlace(eps), rate);
                 gradient.zero_();
 
-                Tensor Piece(Tensor all) => count == all.numel() ? all : all.view(-1).narrow(0, at, count);
+                Tensor Piece(Tensor x) => count == x.numel() ? x : x.view(-1).narrow(0, at, count);
             }
         }
     }
