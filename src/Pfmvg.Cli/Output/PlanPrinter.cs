@@ -126,7 +126,7 @@ internal sealed class PlanPrinter
             + $"{stage.Positions - picture - stage.Answers} of the prompt, {stage.Answers} to {stage.LongestAnswers} of the answer; "
             + $"the vocabulary has {stage.Sizes.Language.VocabularySize} tokens.";
         yield return _plan.Samples is { } samples
-            ? $"The training split has {samples} samples{(_request.Samples is null ? ", as prepared" : "")}."
+            ? $"An epoch has {samples} samples{(_request.Samples is null ? ", by the prepared data and the settings" : "")}."
             : "No data are prepared and --samples is not given, so there is no time of an epoch.";
         yield return _plan.Stage.KeepsFeatures ? "The vision tower's features are kept: the first epoch takes longer, by their computation."
             : "The vision tower encodes every picture in every epoch.";
