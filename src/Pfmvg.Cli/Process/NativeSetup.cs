@@ -1,5 +1,5 @@
-using Pfmvg.Models.Kernels;
 using System.Runtime.InteropServices;
+using Pfmvg.Models.Kernels;
 
 namespace Pfmvg.Cli.Process;
 

@@ -11,6 +11,9 @@ namespace Pfmvg.Models.Kernels;
 /// </summary>
 internal static unsafe class FloatAttention
 {
+    /// <summary>By which products bfloat16 models attend, for the records of a run: the kernel is not in every libtorch.</summary>
+    public static string OfBf16 => !Float32Products.Own ? "libtorch" : Bf16Kernel.IsSupported ? "bf16" : "float32";
+
     private const long Least = 1L << 22; // multiplications of the scores
     private const long Longest = 8192;   // keys: the scores of a block of queries, twice for every thread, are 6 MiB
 

@@ -178,6 +178,7 @@ public sealed record RunInfo
         ["threads"] = torch.get_num_threads().ToString(CultureInfo.InvariantCulture),
         ["bf16_products"] = Bf16Products.Description,
         ["float32_products"] = Float32Products.Description,
+        ["bf16_attention"] = FloatAttention.OfBf16,
         ["vectors"] = ThinVectors.Describe(ThinVectors.Lanes), // of our own products
         ["memory"] = string.Create(CultureInfo.InvariantCulture,
             $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):f1} GiB"),
