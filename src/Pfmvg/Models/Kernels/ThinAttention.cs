@@ -11,6 +11,9 @@ namespace Pfmvg.Models.Kernels;
 /// <param name="lanes">Of the vectors: <see cref="ThinVectors.Lanes"/>, or fewer.</param>
 internal sealed unsafe class ThinAttention(ScalarType type, int headSize, int lanes)
 {
+    private const int Ahead = 4096;   // bytes that are fetched early: the cache of keys and values is read from memory, too
+    private const int CacheLine = 64; // bytes
+
     /// <summary>The rotation of <see cref="Rotary"/>.</summary>
     /// <param name="x">(D).</param>
     /// <param name="cos">(D), the table in float32.</param>
@@ -65,7 +68,11 @@ internal sealed unsafe class ThinAttention(ScalarType type, int headSize, int la
             T p = default, q = default, r = default, s = default;
             for (var i = 0; i < size; i += T.Lanes)
             {
-                var part = T.Load(query + i);
+                var (part, next) = (T.Load(query + i), i * TElements.Size + Ahead);
+                ThinVectors.Fetch(a + next);
+                ThinVectors.Fetch(b + next);
+                ThinVectors.Fetch(c + next);
+                ThinVectors.Fetch(d + next);
                 p = T.FusedMultiplyAdd(TElements.Load(a + i * TElements.Size), part, p);
                 q = T.FusedMultiplyAdd(TElements.Load(b + i * TElements.Size), part, q);
                 r = T.FusedMultiplyAdd(TElements.Load(c + i * TElements.Size), part, r);
@@ -97,6 +104,7 @@ internal sealed unsafe class ThinAttention(ScalarType type, int headSize, int la
             for (long key = 0; key < count; key++, from += stride)
             {
                 var weight = T.Create(scores[key]);
+                for (var part = 0; part < 4 * T.Lanes * TElements.Size; part += CacheLine) ThinVectors.Fetch(from + part + Ahead);
                 a = T.FusedMultiplyAdd(weight, TElements.Load(from), a);
                 b = T.FusedMultiplyAdd(weight, TElements.Load(from + T.Lanes * TElements.Size), b);
                 c = T.FusedMultiplyAdd(weight, TElements.Load(from + 2 * T.Lanes * TElements.Size), c);

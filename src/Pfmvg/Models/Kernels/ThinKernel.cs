@@ -11,35 +11,68 @@ internal readonly unsafe struct ThinKernel(byte* matrix, long inputs)
     /// <summary>Numbers kept for the rows of an output: a tile may begin at the fourth and is stored as eight.</summary>
     public const int Room = 12;
 
-    /// <summary>Adds to the sums of a row alone, with four outputs at a time: four streams of memory are faster than one.</summary>
+    /// <summary>Inputs whose sum is made before it is added. Where rows take turns, their x stays in a core's first cache.</summary>
+    public const int InputsAtOnce = 1024;
+
+    /// <summary>
+    /// Adds to the sum of a row alone for one output. Outputs lie behind each other, so that memory is read as one stream, which is
+    /// faster than several; one sum keeps up with it where vectors are wide and a weight is more than a byte.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void OneRow<T, TWeights>(float* x, float* sums, long output, long wanted, long from, long to)
+    public void OneOutput<T, TWeights>(float* x, float* sums, long output)
         where T : struct, IFloatVector<T>
         where TWeights : struct, IThinWeights<T>
     {
-        T p = default, q = default, r = default, s = default;
-        var stride = inputs * TWeights.Size;
-        var ahead = TWeights.Size > 1 ? 512 : 4 * stride; // int8 is faster with the next four rows fetched, the others with what follows
-        byte* a = matrix + output * stride, b = a + stride, c = b + stride, d = c + stride;
-        for (var at = from; at < to; at += 2 * T.Lanes)
+        const int ahead = 8192; // bytes
+        var weights = matrix + output * inputs * TWeights.Size;
+        for (long at = 0, end = 0; at < inputs;)
         {
-            var (first, second) = (T.Load(x + at), T.Load(x + at + T.Lanes));
-            ThinVectors.Fetch(a + at * TWeights.Size + ahead);
-            var (low, high) = TWeights.Load(a + at * TWeights.Size);
-            p = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, p));
-            ThinVectors.Fetch(b + at * TWeights.Size + ahead);
-            (low, high) = TWeights.Load(b + at * TWeights.Size);
-            q = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, q));
-            ThinVectors.Fetch(c + at * TWeights.Size + ahead);
-            (low, high) = TWeights.Load(c + at * TWeights.Size);
-            r = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, r));
-            ThinVectors.Fetch(d + at * TWeights.Size + ahead);
-            (low, high) = TWeights.Load(d + at * TWeights.Size);
-            s = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, s));
-        }
+            T sum = default;
+            for (end = Math.Min(inputs, end + InputsAtOnce); at < end; at += 2 * T.Lanes)
+            {
+                ThinVectors.Fetch(weights + at * TWeights.Size + ahead);
+                var (low, high) = TWeights.Load(weights + at * TWeights.Size);
+                sum = T.FusedMultiplyAdd(high, T.Load(x + at + T.Lanes), T.FusedMultiplyAdd(low, T.Load(x + at), sum));
+            }
 
-        var all = T.Sums(p, q, r, s);
-        for (var i = Math.Max(0, wanted - output); i < 4; i++) sums[(output + i) * Room] += all[(int)i];
+            sums[output * Room] += T.Sums(sum, sum, sum, sum)[0];
+        }
+    }
+
+    /// <summary>The same for four outputs at a time, which share what is loaded of x: for that four streams are read.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void FourOutputs<T, TWeights>(float* x, float* sums, long output, long wanted)
+        where T : struct, IFloatVector<T>
+        where TWeights : struct, IThinWeights<T>
+    {
+        const int ahead = 2048; // bytes of each; at the end of a row, of the next four
+        var stride = inputs * TWeights.Size;
+        byte* a = matrix + output * stride, b = a + stride, c = b + stride, d = c + stride;
+        for (long at = 0, end = 0; at < inputs;)
+        {
+            T p = default, q = default, r = default, s = default;
+            for (end = Math.Min(inputs, end + InputsAtOnce); at < end; at += 2 * T.Lanes)
+            {
+                var place = at * TWeights.Size;
+                var next = place + ahead + (place + ahead < stride ? 0 : 3 * stride);
+                var (first, second) = (T.Load(x + at), T.Load(x + at + T.Lanes));
+                ThinVectors.Fetch(a + next);
+                var (low, high) = TWeights.Load(a + place);
+                p = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, p));
+                ThinVectors.Fetch(b + next);
+                (low, high) = TWeights.Load(b + place);
+                q = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, q));
+                ThinVectors.Fetch(c + next);
+                (low, high) = TWeights.Load(c + place);
+                r = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, r));
+                ThinVectors.Fetch(d + next);
+                (low, high) = TWeights.Load(d + place);
+                s = T.FusedMultiplyAdd(high, second, T.FusedMultiplyAdd(low, first, s));
+            }
+
+            var all = T.Sums(p, q, r, s);
+            for (var i = Math.Max(0, wanted - output); i < 4; i++) sums[(output + i) * Room] += all[(int)i];
+        }
     }
 
     /// <summary>Adds to the sums of some rows, two to eight, of a tile.</summary>

@@ -14,7 +14,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     private const int FewRows = 4;        // whose sums fit into 16 registers
     private const int LargestStep = 2 * ThinVectors.MostLanes; // weights that are widened together, into two vectors; I is a multiple
     private const int Piece = 96;         // outputs that a thread takes at a time
-    private const int InputsAtOnce = 1024; // whose x stays in a core's first cache while the outputs of a piece pass
+    private const int NarrowInputs = 6144; // of a row that stays in a core's first cache, beside the weights that pass
 
     private readonly Tensor _weight;
     private readonly Tensor? _scales;
@@ -114,17 +114,17 @@ internal sealed unsafe class ThinMatrix : IDisposable
             var tile = x + row * Inputs;
             var part = T.HasManyRegisters || together <= FewRows ? together : (together + 1) / 2; // rows whose sums fit into registers
             new Span<float>(kept, Piece * ThinKernel.Room).Clear();
-            if (together == 1)
+            if (together == 1 && T.Lanes == 16 && TWeights.Size > 1 && Inputs <= NarrowInputs)
+                for (var output = first; output < end; output++) kernel.OneOutput<T, TWeights>(tile, sums, output);
+            else if (together == 1)
                 for (var output = first; output < end; output += 4)
-                    for (var from = 0L; from < Inputs; from += InputsAtOnce)
-                        kernel.OneRow<T, TWeights>(
-                            tile, sums, Math.Min(output, Outputs - 4), output, from, Math.Min(Inputs, from + InputsAtOnce));
+                    kernel.FourOutputs<T, TWeights>(tile, sums, Math.Min(output, Outputs - 4), output);
             else
-                for (var from = 0L; from < Inputs; from += InputsAtOnce)
+                for (var from = 0L; from < Inputs; from += ThinKernel.InputsAtOnce)
                     for (var output = first; output < end; output += 3)
                         for (var done = 0; done < together; done += part)
                             kernel.Rows<T, TWeights>(Math.Min(part, together - done), tile + done * 2 * T.Lanes, sums + done,
-                                Math.Min(output, Outputs - 3), output, from, Math.Min(Inputs, from + InputsAtOnce), together);
+                                Math.Min(output, Outputs - 3), output, from, Math.Min(Inputs, from + ThinKernel.InputsAtOnce), together);
 
             for (var r = 0; r < together; r++)
                 for (var output = first; output < end; output++)

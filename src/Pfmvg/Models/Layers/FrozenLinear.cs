@@ -1,4 +1,6 @@
 using Pfmvg.Models.Kernels;
+using Pfmvg.Tensors;
+using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -41,8 +43,12 @@ public sealed class FrozenLinear : Projection
 /// <summary>Parameters that are loaded, never trained.</summary>
 internal static class Frozen
 {
-    public static Parameter Parameter(ScalarType type, Device device, params long[] shape) =>
-        new(empty(shape, type, device), requires_grad: false);
+    public static unsafe Parameter Parameter(ScalarType type, Device device, params long[] shape)
+    {
+        var memory = empty(shape, type, device);
+        if (device.type == DeviceType.CPU) HugePages.Ask(TensorMemory.Address(memory), memory.numel() * TensorTypes.Size(type));
+        return new Parameter(memory, requires_grad: false);
+    }
 
     /// <summary>A weight (outputs, inputs) and, with int8, its scales (outputs).</summary>
     public static (Parameter Weight, Parameter? Scale) Matrix(int inputs, int outputs, ScalarType type, Device device, bool quantized) =>
