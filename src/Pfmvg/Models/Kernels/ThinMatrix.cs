@@ -14,7 +14,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
     private const int FewRows = 4;        // whose sums fit into 16 registers
     private const int LargestStep = 2 * ThinVectors.MostLanes; // weights that are widened together, into two vectors; I is a multiple
     private const int Piece = 96;         // outputs that a thread takes at a time
-    private const int NarrowInputs = 6144; // of a row that stays in a core's first cache, beside the weights that pass
+    private const int MostAlone = 6144;   // inputs of a row that stays in a core's first cache, beside the weights that pass
 
     private readonly Tensor _weight;
     private readonly Tensor? _scales;
@@ -114,7 +114,7 @@ internal sealed unsafe class ThinMatrix : IDisposable
             var tile = x + row * Inputs;
             var part = T.HasManyRegisters || together <= FewRows ? together : (together + 1) / 2; // rows whose sums fit into registers
             new Span<float>(kept, Piece * ThinKernel.Room).Clear();
-            if (together == 1 && T.Lanes == 16 && TWeights.Size > 1 && Inputs <= NarrowInputs)
+            if (together == 1 && T.Lanes == 16 && TWeights.Size > 1 && Inputs is >= ThinKernel.InputsAtOnce and <= MostAlone)
                 for (var output = first; output < end; output++) kernel.OneOutput<T, TWeights>(tile, sums, output);
             else if (together == 1)
                 for (var output = first; output < end; output += 4)
