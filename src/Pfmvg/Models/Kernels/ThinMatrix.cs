@@ -116,6 +116,8 @@ internal sealed unsafe class ThinMatrix : IDisposable
             new Span<float>(kept, Piece * ThinKernel.Room).Clear();
             if (together == 1 && T.Lanes == 16 && TWeights.Size > 1 && Inputs is >= ThinKernel.InputsAtOnce and <= MostAlone)
                 for (var output = first; output < end; output++) kernel.OneOutput<T, TWeights>(tile, sums, output);
+            else if (together == 1 && T.Lanes == 16 && TWeights.Size == 1 && Inputs == 4 * ThinKernel.InputsAtOnce)
+                for (var output = first; output < end; output++) kernel.OneOutputOfFourSums<T, TWeights>(tile, sums, output);
             else if (together == 1)
                 for (var output = first; output < end; output += 4)
                     kernel.FourOutputs<T, TWeights>(tile, sums, Math.Min(output, Outputs - 4), output);

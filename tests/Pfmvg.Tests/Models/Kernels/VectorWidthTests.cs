@@ -13,7 +13,7 @@ public sealed unsafe class VectorWidthTests
     public static TheoryData<int, ScalarType, int, int> Cases() => [.. from lanes in (int[])[16, 8, 4]
         from type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Int8, ScalarType.Float32]
         from rows in Enumerable.Range(1, 17)
-        from inputs in rows < 3 ? (int[])[2080, 6176] : [2080] // a row alone is read in another order where it is wide
+        from inputs in rows < 3 ? (int[])[2080, 4096, 6176] : [2080] // a row alone is read in an order of its width
         select new TheoryDataRow<int, ScalarType, int, int>(lanes, type, rows, inputs)];
 
     [Theory, MemberData(nameof(Cases))]
