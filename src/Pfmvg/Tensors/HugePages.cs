@@ -4,7 +4,8 @@ namespace Pfmvg.Tensors;
 
 /// <summary>
 /// Asks the system to back memory with huge pages before it is written for the first time: the kernel then clears some megabytes at
-/// once and not page by page, which otherwise takes most of the time of loading. Linux; elsewhere, or where it is refused, nothing changes.
+/// once and not page by page, which otherwise takes most of the time of loading, and what is there is read faster. Linux; elsewhere, or
+/// where it is refused, nothing changes.
 /// </summary>
 internal static unsafe partial class HugePages
 {

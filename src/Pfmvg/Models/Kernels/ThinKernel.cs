@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Pfmvg.Models.Kernels;
 
-/// <summary>The innermost loops of <see cref="ThinMatrix"/>: sums over some inputs for three or four neighbouring outputs.</summary>
+/// <summary>The innermost loops of <see cref="ThinMatrix"/>: sums over inputs for an output or some neighbouring ones.</summary>
 /// <param name="matrix">Its first weight.</param>
 /// <param name="inputs">Its width.</param>
 internal readonly unsafe struct ThinKernel(byte* matrix, long inputs)
